@@ -1,0 +1,56 @@
+"""Do audio language models use acoustic cues in the prompt in a grounded way?
+
+The public names of the package. Each is imported from its module at first use, so that
+``import sercue`` is fast and pulls in neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "sercue.baselines": ["baselines", "chance"],
+    "sercue.check": ["check_study"],
+    "sercue.concepts": ["CONCEPTS", "Binning", "Concept", "fit_bins", "measurable"],
+    "sercue.corpora": ["available_corpora", "load_corpus"],
+    "sercue.corpora.corpus": ["Corpus"],
+    "sercue.errors": ["InputError"],
+    "sercue.examples": ["prompt_examples", "wording_examples"],
+    "sercue.exhibits": ["bullets"],
+    "sercue.exploration": [
+        "redundancy", "threshold_stability", "token_balance", "token_information",
+        "variance_explained",
+    ],
+    "sercue.features": ["extract_features"],
+    "sercue.findings": ["binning_findings", "corpus_findings", "prompting_findings"],
+    "sercue.interventions": ["Condition", "describe_conditions", "parse_condition"],
+    "sercue.measures": ["confusion_matrices", "measures", "measures_by", "uar", "uar_by"],
+    "sercue.models": ["available_models", "load_model"],
+    "sercue.plots": [
+        "plot_balance", "plot_concepts", "plot_confusions", "plot_contrasts", "plot_corpus",
+        "plot_dose_response", "plot_information", "plot_neutral_shift", "plot_predicted_classes",
+        "plot_prompt_sensitivity", "plot_redundancy", "plot_stability", "plot_thresholds",
+        "plot_tokens_by_emotion", "plot_uar", "plot_variance",
+    ],
+    "sercue.prompts": ["TEMPLATES", "Template", "parse_answer"],
+    "sercue.run": ["Run", "open_run"],
+    "sercue.settings": ["Settings", "read_study"],
+    "sercue.significance": ["bootstrap_uar", "compare"],
+    "sercue.study": ["plan_study", "run_study"],
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'sercue' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,83 @@
+"""The files that the stages of a run pass on, each stamped with the settings that made it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sercue import provenance
+from sercue.corpora.corpus import Corpus
+from sercue.parts import read_parts, write_table
+
+_STAMP = "sercue"
+_CARD = ("name", "labels", "neutral_label", "licence", "may_share_audio", "synthetic")
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """A folder of stamped tables and of ``provenance.json``.
+
+    Attributes:
+        folder: ``artifacts`` of a run; made when something is written
+    """
+
+    folder: Path
+
+    def save(self, name: str, table: pd.DataFrame, settings: str, **more: Any) -> None:
+        """Write a table.
+
+        Args:
+            name: file name
+            table: what to write
+            settings: fingerprint of the settings that decide it
+            **more: what else to keep with it, fit for JSON
+        """
+        stamped = table.copy()
+        stamped.attrs[_STAMP] = {"settings": settings, **more}
+        write_table(stamped, self.folder / name)
+
+    def load(self, name: str, settings: str) -> pd.DataFrame | None:
+        """A table if it is there and was made with these settings, else ``None``."""
+        path = self.folder / name
+        if not path.is_file():
+            return None
+        table = pd.read_parquet(path)
+        return table if self.stamp(table).get("settings") == settings else None
+
+    @staticmethod
+    def stamp(table: pd.DataFrame) -> dict[str, Any]:
+        """What was kept with a table that ``load`` returned."""
+        return dict(table.attrs.get(_STAMP, {}))
+
+    def save_corpus(self, corpus: Corpus, digests: pd.Series, settings: str) -> None:
+        """Write the corpus table with the content identity of each utterance's audio."""
+        card = {name: getattr(corpus, name) for name in _CARD}
+        self.save("utterances.parquet", corpus.table.assign(audio=digests), settings, corpus=card)
+
+    def load_corpus(self, settings: str) -> tuple[Corpus, pd.Series] | None:
+        """The corpus without its audio, and the content identities, if they are there."""
+        table = self.load("utterances.parquet", settings)
+        if table is None:
+            return None
+        card = self.stamp(table)["corpus"]
+        card["labels"] = tuple(card["labels"])
+        return Corpus(root=Path(), table=table.drop(columns="audio"), **card), table["audio"]
+
+    def load_predictions(self, settings: str) -> pd.DataFrame | None:
+        """The finished predictions, in no particular order, if they are there and complete."""
+        finished = self.provenance().get("predictions", {})
+        if finished.get("settings") != settings:
+            return None
+        table = read_parts(self.folder / "predictions")
+        return table if len(table) == finished["rows"] else None
+
+    def provenance(self) -> dict[str, Any]:
+        """What ``provenance.json`` holds."""
+        return provenance.read(self.folder / "provenance.json")
+
+    def record(self, **entries: Any) -> None:
+        """Add entries to ``provenance.json``."""
+        provenance.record(self.folder / "provenance.json", **entries)

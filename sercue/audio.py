@@ -1,0 +1,110 @@
+"""Reading recordings, and telling their content apart from their name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import audiofile
+import audresample
+import joblib
+import numpy as np
+import pandas as pd
+
+from sercue.errors import InputError
+
+if TYPE_CHECKING:
+    from sercue.corpora.corpus import Corpus
+
+SAMPLING_RATE = 16000
+
+
+def read_audio(
+    path: str | os.PathLike[str],
+    start: float = 0.0,
+    end: float | None = None,
+    sampling_rate: int = SAMPLING_RATE,
+) -> np.ndarray:
+    """Read a recording, or a segment of it, as mono at the given sampling rate.
+
+    Channels are averaged.
+
+    Args:
+        path: the audio file
+        start: where to begin, in seconds
+        end: where to stop, in seconds; ``None`` reads to the end of the file
+        sampling_rate: of the result, in Hz
+
+    Returns:
+        samples, float32, shape (samples,)
+
+    Raises:
+        InputError: naming the file, if it is not there, cannot be read, holds no sample in that
+            segment, or holds samples that are not finite
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such audio file")
+    if start < 0 or (end is not None and end <= start):
+        raise InputError(f"{path}: no segment goes from {start:g} to {end} s")
+    try:
+        signal, rate = audiofile.read(
+            str(path),
+            offset=start or None,
+            duration=None if end is None else end - start,
+            always_2d=True,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as audio ({error})") from error
+    if signal.shape[1] == 0:
+        stop = "the end" if end is None else f"{end:g} s"
+        segment = f" from {start:g} s to {stop}" if start or end is not None else ""
+        raise InputError(f"{path}: holds no samples{segment}")
+    if not np.isfinite(signal).all():
+        raise InputError(f"{path}: holds samples that are not finite")
+    mono = signal.mean(axis=0, keepdims=True, dtype=np.float32)
+    return audresample.resample(mono, rate, sampling_rate)[0]
+
+
+def audio_digests(corpus: Corpus) -> pd.Series:
+    """What identifies the audio of each utterance: a hash of the file's bytes and the segment.
+
+    A renamed or copied recording keeps its digest; a changed one gets another.
+
+    Args:
+        corpus: the corpus whose files are read
+
+    Returns:
+        32 hexadecimal digits an utterance (of SHA-256), indexed as ``corpus.table``
+
+    Raises:
+        InputError: if a file cannot be read
+    """
+    index = corpus.table.index
+    files = index.get_level_values("file")
+    unique = files.unique()
+    with ThreadPoolExecutor(joblib.cpu_count()) as pool:
+        hashes = pool.map(_file_digest, [corpus.path(file) for file in unique])
+        digest_of = dict(zip(unique, hashes, strict=True))
+    digests = [_segment_digest(digest_of[file], start, end) for file, start, end in index]
+    return pd.Series(digests, index=index, name="audio", dtype=object)
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _segment_digest(file_digest: str, start: pd.Timedelta, end: pd.Timedelta) -> str:
+    """The digest of a segment; a whole file has that of the file."""
+    first = start.as_unit("ns").value
+    last = None if pd.isna(end) else end.as_unit("ns").value
+    if first == 0 and last is None:
+        return file_digest
+    return hashlib.sha256(f"{file_digest} {first} {last}".encode()).hexdigest()[:32]

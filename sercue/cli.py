@@ -1,0 +1,139 @@
+"""The ``sercue`` command."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sercue.errors import InputError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        exit status: 0 if all went well, 1 if a notebook failed, 2 if the input is not valid
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(given)
+    try:
+        return int(options.command(options, given))
+    except InputError as error:
+        print(f"sercue: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("sercue: stopped; what is done is kept, run again to go on", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sercue",
+        description="Do audio language models use acoustic cues in the prompt in a grounded way?",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run the notebooks of a study into HTML reports")
+    run.add_argument("--only", nargs="+", metavar="NN", help="numbers of the notebooks to run")
+    run.set_defaults(command=_run)
+    check = commands.add_parser("check", help="validate a study before any hour of compute")
+    check.set_defaults(command=_check)
+    for command in (run, check):
+        command.add_argument("study", metavar="STUDY.yaml", help="the study file")
+        command.add_argument(
+            "--set",
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="KEY=VALUE",
+            help="study keys to set over those of the file; values are YAML",
+        )
+        command.add_argument("--out", metavar="DIR", help="folder to write to")
+    commands.add_parser("corpora", help="list the corpora").set_defaults(command=_corpora)
+    commands.add_parser("models", help="list the models").set_defaults(command=_models)
+    return parser
+
+
+def _settings(options: argparse.Namespace) -> Any:
+    from sercue.settings import read_study
+
+    overrides = dict(_assignment(text) for text in options.set)
+    if options.out is not None:
+        overrides["out"] = options.out
+    return read_study(options.study, overrides)
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set: found {text!r}, valid is KEY=VALUE")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {key}: {value!r} is not valid YAML: {error}") from None
+
+
+def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
+    settings = _settings(options)
+    from sercue.check import check_study
+    from sercue.reports import choose_notebooks, run_notebooks
+    from sercue.run import run_folder
+
+    choose_notebooks(options.only)
+    _print_rows(check_study(settings))
+    outcomes = run_notebooks(settings, only=options.only, command=_shareable_command(given))
+    _print_rows([(o.notebook.stem, _told(o.state, o.seconds, o.error)) for o in outcomes])
+    print(f"report: {run_folder(settings) / 'index.html'}")
+    return 0 if all(outcome.state == "done" for outcome in outcomes) else 1
+
+
+def _told(state: str, seconds: float, error: str | None) -> str:
+    return f"{state}: {error}" if error else f"{state} in {seconds:.0f} s"
+
+
+def _check(options: argparse.Namespace, given: Sequence[str]) -> int:
+    settings = _settings(options)
+    from sercue.check import check_study
+
+    _print_rows(check_study(settings))
+    return 0
+
+
+def _corpora(options: argparse.Namespace, given: Sequence[str]) -> int:
+    from sercue.corpora import available_corpora
+
+    print(available_corpora().to_string(index=False))
+    return 0
+
+
+def _models(options: argparse.Namespace, given: Sequence[str]) -> int:
+    from sercue.models import available_models
+
+    print(available_models().to_string(index=False))
+    return 0
+
+
+def _print_rows(rows: Sequence[tuple[str, str]]) -> None:
+    width = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        print(f"{name:<{width}}  {text}", flush=True)
+
+
+def _shareable_command(given: Sequence[str]) -> str:
+    """The command line without folders of this machine: reports are sent to others."""
+    return shlex.join(["sercue", *(_shortened(word) for word in given)])
+
+
+def _shortened(word: str) -> str:
+    key, equals, value = word.rpartition("=")
+    path = Path(value)
+    return f"{key}{equals}{path.name}" if path.is_absolute() else word
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""The corpus ``table``: any corpus, from a CSV or Parquet file that lists its utterances."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+import audformat
+import numpy as np
+import pandas as pd
+
+from sercue.corpora.corpus import PARTITIONS, Corpus
+from sercue.corpora.partitions import speaker_partition
+from sercue.errors import InputError, unknown
+
+REQUIRED = ("file", "emotion", "speaker")
+PASSED_ON = ("partition", "sex", "session", "fold")
+OPTIONAL = ("start", "end", *PASSED_ON)
+LAYOUT = (
+    "a CSV or Parquet file with columns file, emotion, speaker "
+    "and optionally start, end (seconds), partition (train, dev, test), sex, session, fold"
+)
+
+
+def read_table(
+    root: Path,
+    *,
+    seed: int = 0,
+    neutral_label: str | None = None,
+    licence: str = "not stated; see where the corpus comes from",
+    may_share_audio: bool = False,
+) -> Corpus:
+    """Read a corpus from a table of utterances.
+
+    Args:
+        root: the CSV (comma-separated, UTF-8) or Parquet file. Its column ``file`` is relative to
+            the folder of the table, or absolute. ``start`` and ``end`` are seconds, or durations
+            such as ``0 days 00:00:01.5``; without them an utterance is a whole file. Speakers,
+            sessions and folds are text: ``03`` stays ``03``.
+        seed: of the speaker-disjoint partition that is made if the table names none
+        neutral_label: the neutral class; by default ``neutral`` if that is a label
+        licence: under what terms the recordings may be used
+        may_share_audio: whether a report may hold a recording
+
+    Returns:
+        corpus whose labels are in alphabetical order
+
+    Raises:
+        InputError: if the file cannot be read, if a column is missing, or if a cell is not valid;
+            the rows are named, counting from 1 after the header
+    """
+    rows = _cleaned(_read(root), root)
+    base, files = _relative(rows["file"], root.parent)
+    starts, ends = _bounds(rows, root)
+    if "partition" not in rows:
+        rows["partition"] = speaker_partition(rows["speaker"], rows.get("sex"), seed=seed)
+    labels = tuple(sorted(set(rows["emotion"])))
+    if neutral_label is not None and neutral_label not in labels:
+        raise unknown("neutral_label", neutral_label, labels)
+    if neutral_label is None and "neutral" in labels:
+        neutral_label = "neutral"
+    index = audformat.segmented_index(files, starts, ends)
+    columns = ["emotion", "speaker", *(column for column in PASSED_ON if column in rows)]
+    table = rows[columns].set_index(index)
+    return Corpus("table", base, table, labels, neutral_label, licence, may_share_audio)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise InputError(f"corpus_root: {path} is a folder; expected is {LAYOUT}")
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise InputError(f"corpus_root: found {path.name!r}, valid are .csv and .parquet files")
+    try:
+        if suffix == ".parquet":
+            return pd.read_parquet(path).reset_index()
+        # Everything as text, and only an empty cell as missing: "03" and "NA" are names.
+        return pd.read_csv(
+            path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"
+        )
+    except pd.errors.EmptyDataError:
+        raise InputError(f"corpus_root: {path} is empty; expected is {LAYOUT}") from None
+    except (ValueError, OSError) as error:
+        raise InputError(f"corpus_root: {path} cannot be read ({error})") from error
+
+
+def _cleaned(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Only the known columns, as clean text, with every cell that must hold something checked."""
+    _check_columns(rows, path)
+    if rows.empty:
+        raise InputError(f"corpus_root: {path} has no rows")
+    rows = rows[[column for column in (*REQUIRED, *OPTIONAL) if column in rows]].copy()
+    for column in (*REQUIRED, *PASSED_ON):
+        if column in rows:
+            rows[column] = _text(rows[column], path)
+    if "partition" in rows:
+        _check_partition(rows["partition"], path)
+    return rows
+
+
+def _check_columns(rows: pd.DataFrame, path: Path) -> None:
+    found = [str(column) for column in rows.columns]
+    for column in REQUIRED:
+        if column not in found:
+            near = get_close_matches(column, found, n=1, cutoff=0.5)
+            hint = f"; is it {near[0]!r}?" if near else ""
+            semicolons = len(found) == 1 and ";" in found[0]
+            hint = "; columns must be separated by commas" if semicolons else hint
+            raise InputError(
+                f"corpus_root: {path} has no column {column!r}{hint} "
+                f"Found are: {', '.join(found)}. Expected is {LAYOUT}"
+            )
+
+
+def _text(cells: pd.Series, path: Path) -> pd.Series:
+    if pd.api.types.is_float_dtype(cells):
+        raise InputError(
+            f"corpus_root: column {cells.name!r} of {path} holds decimal numbers, "
+            f"for instance {cells.iloc[0]!r}; valid is text"
+        )
+    text = cells.astype("string").str.strip()
+    empty = text.isna() | (text == "")
+    if empty.any():
+        raise InputError(
+            f"corpus_root: {path} has nothing in column {cells.name!r} of {_rows(empty)}; "
+            "valid is a value in every row"
+        )
+    return text.astype(object)
+
+
+def _check_partition(partition: pd.Series, path: Path) -> None:
+    bad = ~partition.isin(PARTITIONS)
+    if bad.any():
+        error = unknown("partition", partition[bad].iloc[0], PARTITIONS)
+        raise InputError(f"corpus_root: {path}, {_rows(bad)}: {error}")
+
+
+def _bounds(rows: pd.DataFrame, path: Path) -> tuple[pd.Series, pd.Series]:
+    starts = _durations(rows, "start", path).fillna(pd.Timedelta(0))
+    ends = _durations(rows, "end", path)
+    wrong = (starts < pd.Timedelta(0)) | (ends <= starts)
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"corpus_root: {path}, {_rows(wrong)}: a segment must start at 0 or later and end "
+            f"after it starts; found start {starts.iloc[first].total_seconds():g} s, "
+            f"end {ends.iloc[first].total_seconds():g} s"
+        )
+    return starts, ends
+
+
+def _durations(rows: pd.DataFrame, column: str, path: Path) -> pd.Series:
+    if column not in rows:
+        return pd.Series(pd.NaT, index=rows.index, dtype="timedelta64[ns]")
+    cells = rows[column]
+    if pd.api.types.is_timedelta64_dtype(cells):
+        return cells.astype("timedelta64[ns]")
+    text = cells.astype("string").str.strip()
+    text = text.mask(text == "")
+    seconds = pd.to_numeric(text, errors="coerce").astype(float)
+    durations = pd.to_timedelta((seconds * 1e9).round(), unit="ns")
+    others = text.notna() & seconds.isna()
+    worded = pd.to_timedelta(text[others].astype(object), errors="coerce")
+    durations = durations.astype("timedelta64[ns]").where(~others, worded)
+    bad = text.notna() & durations.isna()
+    if bad.any():
+        raise InputError(
+            f"corpus_root: {path}, column {column!r}, {_rows(bad)}: found {text[bad].iloc[0]!r}, "
+            "valid are seconds (1.5) or a duration (0 days 00:00:01.5)"
+        )
+    return durations.astype("timedelta64[ns]")
+
+
+def _relative(files: pd.Series, folder: Path) -> tuple[Path, list[str]]:
+    """The root and the names relative to it: the table's folder, unless a name is absolute."""
+    if not any(os.path.isabs(file) for file in files):
+        return folder, files.tolist()
+    absolute = [os.path.normpath(folder / file) for file in files]
+    base = Path(os.path.commonpath([os.path.dirname(file) for file in absolute]))
+    return base, [Path(file).relative_to(base).as_posix() for file in absolute]
+
+
+def _rows(bad: Iterable[bool]) -> str:
+    numbers = (np.flatnonzero(np.asarray(bad, dtype=bool)) + 1).tolist()
+    listed = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
+    return f"row {listed}" if len(numbers) == 1 else f"rows {listed} ({len(numbers)} in all)"

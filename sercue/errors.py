@@ -1,0 +1,35 @@
+"""The one error that input can cause: what was given, what is wrong with it, what is valid."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Input that cannot be used.
+
+    The message names the parameter or the file, what was found, and what is valid, so that the
+    reader can mend it without opening the source.
+    """
+
+
+def unknown(kind: str, found: object, valid: Iterable[object]) -> InputError:
+    """The error for a name that is not among the valid ones; the nearest valid one is named.
+
+    Args:
+        kind: what the name stands for, for instance ``"corpus"``
+        found: the name that was given
+        valid: all names that are valid
+
+    Returns:
+        the error, to be raised by the caller
+
+    Examples:
+        >>> str(unknown("corpus", "emobd", ["demo", "emodb"]))
+        "unknown corpus 'emobd': did you mean 'emodb'? Valid are: demo, emodb"
+    """
+    names = [str(name) for name in valid]
+    near = difflib.get_close_matches(str(found), names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return InputError(f"unknown {kind} {str(found)!r}: {hint}Valid are: {', '.join(names)}")

@@ -1,0 +1,153 @@
+"""Figures and tables as reports show them: captioned, and saved for the paper."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pandas as pd
+from IPython.display import HTML
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+# A fixed salt and no date: the same figure gives the same bytes.
+_SVG = {"svg.hashsalt": "sercue", "svg.fonttype": "path"}
+
+
+@dataclass(frozen=True)
+class FigureExhibit:
+    """A figure with its caption; notebooks show it, and ``figure`` can be restyled."""
+
+    figure: Figure
+    caption: str
+    svg: bytes
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.caption}"
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self.svg).decode()
+        caption = html.escape(self.caption)
+        return (
+            f'<figure class="plot"><img alt="{caption}" src="data:image/svg+xml;base64,{data}">'
+            f"<figcaption>{caption}</figcaption></figure>"
+        )
+
+
+@dataclass(frozen=True)
+class TableExhibit:
+    """A table with its caption; ``data`` holds the numbers unrounded."""
+
+    data: pd.DataFrame
+    shown: pd.DataFrame
+    caption: str
+
+    def __repr__(self) -> str:
+        return f"Table: {self.caption}\n{self.shown}"
+
+    def _repr_html_(self) -> str:
+        body = self.shown.to_html(border=0, escape=True, na_rep="–")
+        return (
+            f'<figure class="table"><figcaption>{html.escape(self.caption)}</figcaption>'
+            f'<div class="scroll">{body}</div></figure>'
+        )
+
+
+def figure_exhibit(drawing: Figure | Artist, caption: str, path: Path) -> FigureExhibit:
+    """Save a figure as SVG and show it with its caption.
+
+    Args:
+        drawing: a figure, or anything drawn in one
+        caption: what the figure shows; its alternative text, too
+        path: the SVG file to write
+    """
+    figure = drawing if isinstance(drawing, Figure) else drawing.get_figure(root=True)
+    if figure is None:
+        raise ValueError(f"{drawing!r} is not drawn in a figure")
+    stream = io.BytesIO()
+    with mpl.rc_context(_SVG):
+        figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
+    # Closed, or the notebook shows it a second time, without its caption.
+    plt.close(figure)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(stream.getvalue())
+    return FigureExhibit(figure, caption, stream.getvalue())
+
+
+def table_exhibit(
+    data: pd.DataFrame, caption: str, path: Path, shown: pd.DataFrame | None = None
+) -> TableExhibit:
+    """Save a table as CSV (unrounded) and LaTeX (as shown), and show it with its caption.
+
+    Args:
+        data: the numbers
+        caption: what the table shows
+        path: file to write, without its ending
+        shown: how the report and LaTeX print it; by default ``rounded(data)``
+    """
+    printed = rounded(data) if shown is None else shown
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data.to_csv(path.with_suffix(".csv"))
+    latex = printed.style.format(escape="latex", na_rep="--").format_index(escape="latex", axis=0)
+    latex = latex.format_index(escape="latex", axis=1)
+    path.with_suffix(".tex").write_text(
+        latex.to_latex(hrules=True, caption=_latex(caption), label=f"tab:{path.name}"),
+        encoding="utf-8",
+    )
+    return TableExhibit(data, printed, caption)
+
+
+def bullets(sentences: Sequence[str]) -> HTML:
+    """Sentences as a list, for the summary that closes a notebook.
+
+    Examples:
+        >>> bullets(["a < b"]).data
+        '<ul class="summary"><li>a &lt; b</li></ul>'
+    """
+    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    return HTML(f'<ul class="summary">{items}</ul>')
+
+
+def rounded(data: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
+    """A table as a paper prints it: numbers with so many decimals, p-values not below .001.
+
+    Examples:
+        >>> rounded(pd.DataFrame({"uar": [0.77649], "holm_p": [0.0001], "n": [5]})).values.tolist()
+        [['0.776', '< 0.001', 5]]
+    """
+    printed = data.copy()
+    for name in printed.columns:
+        if pd.api.types.is_float_dtype(printed[name]):
+            is_p = str(name).split()[-1] in ("p", "q") or str(name).endswith("_p")
+            printed[name] = [_print(value, digits, is_p) for value in data[name]]
+    return printed
+
+
+def with_interval(value: float, low: float, high: float, digits: int = 3) -> str:
+    """A number with its interval.
+
+    Examples:
+        >>> with_interval(0.5, 0.41, 0.6)
+        '0.500 [0.410, 0.600]'
+    """
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _print(value: float, digits: int, is_p: bool) -> str:
+    if math.isnan(value):
+        return "–"
+    if is_p and value < 10**-digits:
+        return f"< {10**-digits:.{digits}f}"
+    return f"{value:.{digits}f}"
+
+
+def _latex(text: str) -> str:
+    escapes = {"\\": r"\textbackslash{}"} | {mark: f"\\{mark}" for mark in "&%$#_{}"}
+    return "".join(escapes.get(character, character) for character in text)

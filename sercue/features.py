@@ -1,0 +1,129 @@
+"""eGeMAPS functionals of every utterance, through openSMILE, cached by the content of the audio."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import joblib
+import numpy as np
+import opensmile
+import pandas as pd
+
+from sercue.audio import SAMPLING_RATE, audio_digests, read_audio
+from sercue.corpora.corpus import Corpus
+from sercue.errors import InputError
+from sercue.parts import append_part, read_parts
+from sercue.paths import cache_folder
+from sercue.progress import progress_bar
+
+# Some seconds of work: what an interruption can cost.
+_BATCH = 200
+
+
+def extract_features(
+    corpus: Corpus,
+    *,
+    cache: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """The 88 eGeMAPSv02 functionals of each utterance, at 16 kHz mono.
+
+    What was extracted before is taken from the cache. It is keyed by the bytes of the recording
+    and the segment: a changed file is extracted again, a renamed one is not. Batches are stored as
+    they come, so that an interrupted run goes on where it stopped.
+
+    Args:
+        corpus: the utterances
+        cache: folder of the cached functionals, by default ``features`` in ``cache_folder()``
+        workers: threads, by default one a core (openSMILE works outside Python's lock)
+        progress: whether to show a progress bar
+
+    Returns:
+        float64, shape (utterances, 88), indexed as ``corpus.table``; NaN for an utterance of less
+        than 60 ms, openSMILE's longest analysis window
+
+    Raises:
+        InputError: if recordings cannot be processed, naming them and why; the others have been
+            extracted and cached by then
+
+    Source:
+        Eyben et al.: The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for Voice Research
+        and Affective Computing. IEEE Transactions on Affective Computing 7(2), 2016, 190-202.
+    """
+    folder = cache_folder() / "features" if cache is None else Path(cache)
+    folder = folder / f"eGeMAPSv02-{opensmile.__version__}"
+    digests = audio_digests(corpus)
+    stored = read_parts(folder)
+    # The same audio twice in a corpus is extracted once.
+    missing = digests[~digests.isin(stored.index) & ~digests.duplicated()]
+    failures: dict[str, str] = {}
+    with ThreadPoolExecutor(workers or joblib.cpu_count()) as pool:
+        smile = functionals()
+        for batch in _batches(missing, progress):
+            rows, failed = _extract(corpus, batch, smile, pool)
+            failures |= failed
+            if len(rows):
+                append_part(folder, rows)
+    if failures:
+        raise InputError(_message(failures))
+    if len(missing):
+        stored = read_parts(folder)
+    stored = stored[~stored.index.duplicated()]
+    return stored.loc[digests.to_numpy()].astype(float).set_index(corpus.table.index)
+
+
+def functionals() -> opensmile.Smile:
+    """The openSMILE extractor of the eGeMAPSv02 functionals."""
+    return opensmile.Smile(
+        feature_set=opensmile.FeatureSet.eGeMAPSv02,
+        feature_level=opensmile.FeatureLevel.Functionals,
+    )
+
+
+def _batches(missing: pd.Series, progress: bool) -> Iterator[pd.Series]:
+    bar = progress_bar(
+        total=len(missing), desc="eGeMAPS", unit="utt", disable=not (progress and len(missing))
+    )
+    with bar:
+        for first in range(0, len(missing), _BATCH):
+            batch = missing.iloc[first : first + _BATCH]
+            yield batch
+            bar.update(len(batch))
+
+
+def _extract(
+    corpus: Corpus, batch: pd.Series, smile: opensmile.Smile, pool: ThreadPoolExecutor
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The functionals of a batch, indexed by digest, and the reason for each that failed."""
+
+    def one(key: tuple[str, pd.Timedelta, pd.Timedelta]) -> np.ndarray | str:
+        file, start, end = key
+        stop = None if pd.isna(end) else end.total_seconds()
+        try:
+            samples = read_audio(corpus.path(file), start.total_seconds(), stop)
+            return smile(samples, SAMPLING_RATE).ravel()
+        except (InputError, RuntimeError) as error:
+            return str(error)
+
+    results = list(pool.map(one, batch.index))
+    done = [(d, r) for d, r in zip(batch, results, strict=True) if not isinstance(r, str)]
+    failed = {k[0]: r for k, r in zip(batch.index, results, strict=True) if isinstance(r, str)}
+    rows = pd.DataFrame(
+        np.array([values for _, values in done]).reshape(len(done), len(smile.feature_names)),
+        index=pd.Index([digest for digest, _ in done], name="audio", dtype=object),
+        columns=smile.feature_names,
+    )
+    return rows, failed
+
+
+def _message(failures: dict[str, str]) -> str:
+    listed = "\n".join(
+        f"  {reason if file in reason else f'{file}: {reason}'}"
+        for file, reason in list(failures.items())[:5]
+    )
+    more = "\n  ..." if len(failures) > 5 else ""
+    return f"{len(failures)} recordings cannot be processed:\n{listed}{more}"

@@ -1,0 +1,185 @@
+"""Sentences from numbers: what a study found, and no more than it found."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sercue.corpora.corpus import PARTITIONS, Corpus
+from sercue.exhibits import with_interval
+
+
+def corpus_findings(corpus: Corpus, variance: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
+    """What notebook 01 found.
+
+    Args:
+        corpus: the corpus
+        variance: ``variance_explained`` of the concept scores
+        scores: concept scores, one row an utterance
+    """
+    table = corpus.table
+    parts = [
+        f"{name} {len(rows)} utterances of {rows['speaker'].nunique()} speakers"
+        for name in PARTITIONS
+        if len(rows := corpus.rows(name))
+    ]
+    by_emotion, by_speaker = variance["emotion"], variance["speaker"]
+    most, least = str(by_emotion.idxmax()), str(by_emotion.idxmin())
+    speaker = str(by_speaker.idxmax())
+    unmeasured = int(scores.isna().any(axis=1).sum())
+    return [
+        f"{len(table)} utterances in {len(corpus.labels)} classes: {', '.join(parts)}. "
+        "No speaker is in two partitions.",
+        f"Of the six concepts, {most} differs most between emotions (they explain "
+        f"{by_emotion[most]:.0%} of its variance) and {least} least "
+        f"({by_emotion[least]:.0%}).",
+        f"Speakers explain most of {speaker} ({by_speaker[speaker]:.0%}): there a "
+        "token tells as much about the voice as about the emotion.",
+        f"{unmeasured} utterances have at least one concept that could not be measured; its "
+        "token is 'unknown'.",
+    ]
+
+
+def binning_findings(
+    balance: pd.DataFrame, information: pd.DataFrame, stability: pd.DataFrame, partition: str
+) -> list[str]:
+    """What notebook 02 found.
+
+    Args:
+        balance: as ``token_balance`` returns it
+        information: as ``token_information`` returns it
+        stability: as ``threshold_stability`` returns it
+        partition: the evaluated partition
+    """
+    shares = balance[balance["partition"] == partition]
+    fullest = shares.sort_values("share").iloc[-1]
+    told = information[information["partition"] == partition].set_index("concept")["information"]
+    left_out = stability[stability["left_out"] != "nobody"]
+    moved = left_out.groupby("concept")["changed"].mean()
+    return [
+        f"On the {partition} speakers the fullest bin is {fullest['concept']} = "
+        f"{fullest['word']}, with {fullest['share']:.0%} of the utterances.",
+        f"One token tells at most {told.max():.2f} bits about the emotion ({told.idxmax()}), and "
+        f"at least {told.min():.2f} ({told.idxmin()}), after correction for the bias of counts.",
+        f"Leaving one training speaker out changes {moved.max():.1%} of the test tokens of "
+        f"{moved.idxmax()} on average, and no more of any other concept.",
+    ]
+
+
+def prompting_findings(
+    sensitivity: pd.DataFrame, scored: pd.DataFrame, generated: pd.DataFrame
+) -> list[str]:
+    """What notebook 03 found.
+
+    Args:
+        sensitivity: UAR by condition, template and label order, as ``uar_by`` returns it
+        scored: predictions by likelihood
+        generated: predictions of the same prompts by greedy decoding
+    """
+    groups = sensitivity.groupby("condition")["uar"]
+    lowest, highest = groups.min(), groups.max()
+    wide = str((highest - lowest).idxmax())
+    cell = ["utterance", "condition", "replicate", "template", "label_order"]
+    both = scored.merge(generated, on=cell, suffixes=("_score", "_generate"), validate="1:1")
+    same = (both["prediction_score"] == both["prediction_generate"]).mean()
+    return [
+        f"Between wordings and label orders, UAR goes from {lowest[wide]:.3f} to "
+        f"{highest[wide]:.3f} under {wide}, where it varies most.",
+        f"{1 - generated['valid'].mean():.1%} of the {len(generated)} generated answers are "
+        "invalid: they name no label, or more than one. They count as wrong.",
+        f"Greedy decoding and label likelihood agree in {same:.1%} of the same prompts.",
+        f"The label words together take {scored['label_mass'].mean():.1%} of the probability of "
+        "the answer on average; the rest goes to other words.",
+    ]
+
+
+def study_findings(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> list[str]:
+    """The headline of a study in plain English, each number with its interval.
+
+    Args:
+        measures: as ``Run.measures`` gives them, with ``uar_low`` and ``uar_high``
+        tests: as ``compare`` returns them
+        labels: number of classes, for the chance level
+
+    Returns:
+        sentences: the gain from aligned tokens, what perturbed tokens do, whether the answers
+        gather in one class
+    """
+    table = measures.set_index("condition")
+    sentences = [_levels(table, labels)]
+    gain = _contrast(tests, "aligned", "none")
+    if gain is not None:
+        sentences[0] += " " + _gain(gain)
+    sentences += _losses(tests)
+    sentences += _collapse(table)
+    return sentences
+
+
+def direction(low: float, high: float) -> int:
+    """The sign of a difference if its interval leaves no doubt about it, else 0.
+
+    Examples:
+        >>> direction(0.01, 0.2), direction(-0.1, 0.1), direction(-0.3, -0.1)
+        (1, 0, -1)
+    """
+    return int(low > 0) - int(high < 0)
+
+
+def _levels(table: pd.DataFrame, labels: int) -> str:
+    shown = [
+        f"{_uar(row)} with {words}"
+        for name, words in (("none", "the audio alone"), ("aligned", "aligned tokens"))
+        for _, row in table[table.index == name].iterrows()
+    ]
+    return f"UAR is {' and '.join(shown)} (chance {1 / labels:.3f})."
+
+
+def _uar(row: pd.Series) -> str:
+    return with_interval(row["uar"], row["uar_low"], row["uar_high"])
+
+
+def _contrast(tests: pd.DataFrame, condition: str, reference: str) -> pd.Series | None:
+    rows = tests[(tests["condition"] == condition) & (tests["reference"] == reference)]
+    return rows.iloc[0] if len(rows) else None
+
+
+def _difference(row: pd.Series) -> str:
+    return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+
+
+def _gain(row: pd.Series) -> str:
+    verdict = {
+        1: "the model makes use of the cues in the prompt",
+        -1: "the cues in the prompt harm the model",
+        0: "the interval holds zero, so this is no evidence of a difference, "
+        "nor evidence that there is none",
+    }
+    return f"The difference is {_difference(row)}: {verdict[direction(row['low'], row['high'])]}."
+
+
+def _losses(tests: pd.DataFrame) -> list[str]:
+    """What each perturbation does against aligned tokens and against no tokens."""
+    sentences = []
+    for reference, words in (("aligned", "aligned tokens"), ("none", "the audio alone")):
+        rows = tests[(tests["reference"] == reference) & (tests["condition"] != "aligned")]
+        if rows.empty:
+            continue
+        listed = "; ".join(f"{row['condition']} {_difference(row)}" for _, row in rows.iterrows())
+        lower = [direction(row["low"], row["high"]) < 0 for _, row in rows.iterrows()]
+        sentences.append(
+            f"Against {words}, the interval lies below zero for {sum(lower)} of {len(lower)} "
+            f"perturbed conditions: {listed}."
+        )
+    return sentences
+
+
+def _collapse(table: pd.DataFrame) -> list[str]:
+    answered = table[table["entropy"].notna() & ~table.get("baseline", False)]
+    if answered.empty:
+        return []
+    name = str(answered["commonest_share"].idxmax())
+    row = answered.loc[name]
+    return [
+        f"The answers are most gathered under {name}, where {row['commonest']} is "
+        f"{row['commonest_share']:.0%} of them (normalised entropy {row['entropy']:.2f}; "
+        "1 is an even spread, 0 a single class)."
+    ]

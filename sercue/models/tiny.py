@@ -1,0 +1,322 @@
+"""``sercue-tiny``: a small Qwen2-Audio, trained on the corpus at hand when it is first asked.
+
+It is made so that the whole study runs anywhere, through the same code as the large models. What
+it says of speech is no evidence: it has seen some minutes of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import audiofile
+import audmetric
+import numpy as np
+import pandas as pd
+import torch
+import transformers
+
+from sercue.audio import audio_digests, read_audio
+from sercue.concepts import UNKNOWN, WORDS
+from sercue.corpora.corpus import Corpus
+from sercue.errors import InputError
+from sercue.interventions import parse_conditions
+from sercue.models.chat import AudioChatModel, resolve_device, resolve_dtype
+from sercue.models.registry import TINY
+from sercue.models.tiny_data import make_recipe, reading_material
+from sercue.models.tiny_network import (
+    SAMPLING_RATE,
+    TrainingData,
+    make_network,
+    make_processor,
+    train_network,
+)
+from sercue.paths import cache_folder
+from sercue.prompts import TEMPLATES, Template, resolve_templates
+
+LONGEST_SECONDS = 30
+DEV_CONDITIONS = ("none", "aligned", "shuffled", "conflicting")
+# Raise it whenever training code changes the weights: trained models are keyed by it.
+_TRAINING = 1
+# Written last: a folder without it was left unfinished and is never used.
+_FINISHED = "training.json"
+
+
+class TinyModel:
+    """A small Qwen2-Audio, trained on the training partition of a corpus and cached.
+
+    Args:
+        corpus: its training rows are learnt, its development rows measured
+        tokens: tokens of its rows, shape (utterances, concepts)
+        options: ``recipe`` and fields of ``Recipe``; ``templates`` and ``label_words`` as a study
+            has them (all templates and the labels themselves by default)
+        device: where answers are computed; training is always on the CPU
+        dtype: precision of answers; training is always float32
+        batch_size: most prompts that run at once
+
+    Raises:
+        InputError: if an option is unknown, a label has no training utterance, a row of the
+            corpus has no tokens, or an utterance is longer than 30 s
+    """
+
+    name = TINY
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        tokens: pd.DataFrame,
+        options: Mapping[str, Any],
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        batch_size: int = 32,
+    ) -> None:
+        rest = dict(options)
+        label_words = rest.pop("label_words", None) or {label: label for label in corpus.labels}
+        self.templates = resolve_templates(rest.pop("templates", list(TEMPLATES)))
+        self.recipe = make_recipe(rest)
+        self.device = resolve_device(device)
+        self.dtype = resolve_dtype(dtype, self.device)
+        self.batch_size = batch_size
+        self._corpus, self._tokens = corpus, tokens
+        self._words = _words_of(corpus, label_words)
+        _check_rows(corpus, tokens)
+
+    def __repr__(self) -> str:
+        return f"TinyModel({self._corpus.name!r}, {self.device}, {self.dtype})"
+
+    @property
+    def identity(self) -> str:
+        """Name, hash of all that determines the weights, and precision."""
+        return f"{self.name}@{self.key}/{self.dtype}"
+
+    @property
+    def sampling_rate(self) -> int:
+        """Samples a second: 16000."""
+        return SAMPLING_RATE
+
+    @cached_property
+    def max_seconds(self) -> float:
+        """The corpus' longest utterance, rounded up to whole seconds, so that none is cut."""
+        longest = max(_seconds(self._corpus, row) for row in self._corpus.table.index)
+        if longest > LONGEST_SECONDS:
+            raise InputError(
+                f"corpus {self._corpus.name!r}: its longest utterance has {longest:.1f} s, but "
+                f"{TINY} takes {LONGEST_SECONDS} s at most; split longer ones into segments"
+            )
+        return float(math.ceil(longest))
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of the recipe, the training data, the prompts and the libraries."""
+        training = self._corpus.rows("train")
+        digests = audio_digests(replace(self._corpus, table=training))
+        material = {
+            "training": _TRAINING,
+            "recipe": asdict(self.recipe),
+            "seconds": self.max_seconds,
+            "audio": [str(digest) for digest in digests],
+            "labels": training["emotion"].tolist(),
+            "tokens": self._tokens.loc[training.index].to_numpy().tolist(),
+            "concepts": [str(concept) for concept in self._tokens.columns],
+            "words": self._words,
+            "templates": [asdict(template) for template in self.templates],
+            "libraries": _versions(),
+        }
+        return hashlib.sha256(json.dumps(material).encode()).hexdigest()[:16]
+
+    @property
+    def folder(self) -> Path:
+        """Where the trained model lies once it is trained."""
+        return cache_folder() / "models" / f"{TINY}-{self.key}"
+
+    def check(self) -> None:
+        """Raise ``InputError`` if the corpus cannot be trained on."""
+        _ = self.max_seconds
+
+    def train(self) -> dict[str, Any]:
+        """Train and store the model unless it is stored already.
+
+        Returns:
+            what ``training.json`` holds: recipe, corpus, losses, UAR of the development
+            speakers by condition, seconds, versions
+        """
+        if not (self.folder / _FINISHED).is_file():
+            self._train_aside()
+        stored: dict[str, Any] = json.loads((self.folder / _FINISHED).read_text(encoding="utf-8"))
+        return stored
+
+    def score(self, audio: np.ndarray, prompts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
+        """See ``AudioChatModel.score``."""
+        return self._chat.score(audio, prompts, labels)
+
+    def generate(
+        self, audio: np.ndarray, prompts: Sequence[str], max_new_tokens: int = 8
+    ) -> list[str]:
+        """See ``AudioChatModel.generate``."""
+        return self._chat.generate(audio, prompts, max_new_tokens)
+
+    @cached_property
+    def _chat(self) -> AudioChatModel:
+        self.train()
+        return self._loaded(self.folder)
+
+    def _loaded(self, folder: Path) -> AudioChatModel:
+        return AudioChatModel(
+            folder, name=TINY, device=self.device, dtype=self.dtype, batch_size=self.batch_size
+        )
+
+    def _train_aside(self) -> None:
+        """Train in a folder beside the final one and rename it: no reader sees half a model."""
+        aside = self.folder.with_name(f".{self.folder.name}.{uuid.uuid4().hex}")
+        aside.mkdir(parents=True)
+        try:
+            record = self._fit(aside)
+            text = json.dumps(record, indent=2) + "\n"
+            (aside / _FINISHED).write_text(text, encoding="utf-8")
+            if self.folder.exists() and not (self.folder / _FINISHED).is_file():
+                shutil.rmtree(self.folder)
+            if not self.folder.exists():
+                aside.rename(self.folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _fit(self, folder: Path) -> dict[str, Any]:
+        start = time.perf_counter()
+        rows = self._corpus.rows("train")
+        tokens = self._tokens.loc[rows.index]
+        words = list(self._words.values())
+        texts = reading_material(self.templates, words, tokens)
+        processor = make_processor(texts, self.recipe, int(self.max_seconds))
+        network = make_network(processor, self.recipe)
+        data = TrainingData(
+            audio=[_samples(self._corpus, row) for row in rows.index],
+            tokens=tokens,
+            answers=[self._words[label] for label in rows["emotion"]],
+            templates=self.templates,
+            words=words,
+        )
+        losses = train_network(network, processor, data, self.recipe)
+        network.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        trained = time.perf_counter() - start
+        return {
+            "corpus": self._corpus.name,
+            "words": self._words,
+            "recipe": asdict(self.recipe),
+            "templates": [template.name for template in self.templates],
+            "training utterances": len(rows),
+            "training speakers": int(rows["speaker"].nunique()),
+            "parameters": sum(weights.numel() for weights in network.parameters()),
+            "losses": losses,
+            "dev uar": self._dev_uar(self._loaded(folder)),
+            "training seconds": round(trained, 1),
+            "threads": torch.get_num_threads(),
+            "libraries": _versions(),
+        }
+
+    def _dev_uar(self, model: AudioChatModel) -> dict[str, float]:
+        rows = self._corpus.rows("dev")
+        if len(rows) < 2:
+            return {}
+        return uar_by_condition(
+            model, self._corpus, rows, self._tokens, self._words, self.templates
+        )
+
+
+def uar_by_condition(
+    model: AudioChatModel,
+    corpus: Corpus,
+    rows: pd.DataFrame,
+    tokens: pd.DataFrame,
+    words: Mapping[str, str],
+    templates: Sequence[Template],
+    conditions: Sequence[str] = DEV_CONDITIONS,
+) -> dict[str, float]:
+    """UAR of some utterances by condition, the mean over the templates.
+
+    Args:
+        model: the model to ask
+        corpus: where the utterances are from
+        rows: which of its rows
+        tokens: their own tokens
+        words: label to the words of the prompt
+        templates: wordings
+        conditions: names of conditions
+
+    Returns:
+        condition to UAR, in [0, 1]
+    """
+    own = tokens.loc[rows.index]
+    levels = next(w for w in WORDS.values() if set(own.to_numpy().ravel()) <= {*w, UNKNOWN})
+    shown = [c.apply(own, levels, seed=0) for c in parse_conditions(conditions)]
+    options, labels = list(words.values()), np.array(list(words), dtype=object)
+    answers = []
+    for number, row in enumerate(rows.index):
+        blocks = [None if table is None else _shown(table.iloc[number]) for table in shown]
+        prompts = [template.render(options, block) for template in templates for block in blocks]
+        scores = model.score(_samples(corpus, row), prompts, options)
+        answers.append(labels[scores.argmax(axis=1)].reshape(len(templates), len(shown)))
+    truth = rows["emotion"].tolist()
+    uar = [
+        [
+            audmetric.unweighted_average_recall(truth, [a[t, c] for a in answers])
+            for t in range(len(templates))
+        ]
+        for c in range(len(shown))
+    ]
+    return {name: round(float(np.mean(u)), 4) for name, u in zip(conditions, uar, strict=True)}
+
+
+def _shown(tokens: pd.Series) -> dict[str, str]:
+    return {str(concept): str(word) for concept, word in tokens.items()}
+
+
+def _words_of(corpus: Corpus, label_words: Mapping[str, str]) -> dict[str, str]:
+    if set(label_words) != set(corpus.labels):
+        raise InputError(
+            f"label_words: found {', '.join(label_words)}, "
+            f"valid are exactly {', '.join(corpus.labels)}"
+        )
+    return {label: label_words[label] for label in corpus.labels}
+
+
+def _check_rows(corpus: Corpus, tokens: pd.DataFrame) -> None:
+    untrained = set(corpus.labels) - set(corpus.rows("train")["emotion"])
+    if untrained:
+        raise InputError(
+            f"corpus {corpus.name!r}: no training utterance of {', '.join(sorted(untrained))}; "
+            f"{TINY} learns from the training partition"
+        )
+    missing = corpus.table.index.difference(tokens.index)
+    if len(missing):
+        raise InputError(
+            f"tokens: none for {len(missing)} utterances of {corpus.name!r}, the first "
+            f"{missing[0][0]}; valid is one row an utterance"
+        )
+
+
+def _versions() -> dict[str, str]:
+    return {"torch": torch.__version__, "transformers": transformers.__version__}
+
+
+def _seconds(corpus: Corpus, row: tuple[str, pd.Timedelta, pd.Timedelta]) -> float:
+    file, start, end = row
+    if pd.isna(end):
+        return float(audiofile.duration(str(corpus.path(file)))) - start.total_seconds()
+    return (end - start).total_seconds()
+
+
+def _samples(corpus: Corpus, row: tuple[str, pd.Timedelta, pd.Timedelta]) -> np.ndarray:
+    file, start, end = row
+    last = None if pd.isna(end) else end.total_seconds()
+    return read_audio(corpus.path(file), start.total_seconds(), last, SAMPLING_RATE)

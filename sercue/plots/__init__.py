@@ -1,0 +1,45 @@
+"""Figures of the reports: one function a figure, from a table to a matplotlib ``Figure``.
+
+Every function takes a table that another part of the package returns, draws it in the style of
+the reports without touching matplotlib's global settings, and returns the figure.
+"""
+
+from sercue.plots.confusions import plot_confusions, plot_predicted_classes
+from sercue.plots.corpora import plot_concepts, plot_corpus, plot_redundancy, plot_variance
+from sercue.plots.results import (
+    plot_contrasts,
+    plot_dose_response,
+    plot_neutral_shift,
+    plot_prompt_sensitivity,
+    plot_uar,
+)
+from sercue.plots.style import condition_palette, label_palette, word_palette
+from sercue.plots.tokens import (
+    plot_balance,
+    plot_information,
+    plot_stability,
+    plot_thresholds,
+    plot_tokens_by_emotion,
+)
+
+__all__ = [
+    "condition_palette",
+    "label_palette",
+    "plot_balance",
+    "plot_concepts",
+    "plot_confusions",
+    "plot_contrasts",
+    "plot_corpus",
+    "plot_dose_response",
+    "plot_information",
+    "plot_neutral_shift",
+    "plot_predicted_classes",
+    "plot_prompt_sensitivity",
+    "plot_redundancy",
+    "plot_stability",
+    "plot_thresholds",
+    "plot_tokens_by_emotion",
+    "plot_uar",
+    "plot_variance",
+    "word_palette",
+]

@@ -1,0 +1,243 @@
+"""Colours and type shared by all figures; nothing here changes matplotlib's global state."""
+
+from __future__ import annotations
+
+import functools
+import re
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sercue.concepts import CONCEPTS, UNKNOWN, WORDS
+
+Parameters = ParamSpec("Parameters")
+
+WIDTH = 8.0  # inches: the text width of a report
+GREY = "#6b6b6b"
+PARTITION_COLOURS = {"train": "#0173b2", "dev": "#56b4e9", "test": "#de8f05"}
+
+# seaborn's "colorblind" palette, by role. Conditions with a strength or a concept in brackets are
+# steps of one ramp, so that a family reads as a family.
+_CONDITION_COLOURS = {
+    "none": "#6b6b6b",
+    "aligned": "#0173b2",
+    "shuffled": "#de8f05",
+    "shuffled_within_class": "#ece133",
+    "shuffled_within_speaker": "#ca9161",
+    "conflicting": "#d55e00",
+    "counter_emotion": "#cc78bc",
+    "constant": "#fbafe4",
+}
+_RAMPS = {
+    "corrupted": ("#9bdcc6", "#013d2d"),
+    "masked": ("#b9def5", "#14506f"),
+    "only": ("#c9b8e8", "#46287a"),
+    "without": ("#d8d3a0", "#57520d"),
+    "flip": ("#f2b3a6", "#7c1d0b"),
+}
+_SPARE = ("#029e73", "#56b4e9", "#949494", "#8c564b", "#bcbd22")
+_BRACKET = re.compile(r"(\w+)\((.+)\)")
+
+
+def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
+    """Draw in the style of the reports, leaving matplotlib's settings as they were."""
+
+    @functools.wraps(draw)
+    def drawn(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
+        settings = sns.plotting_context("notebook", font_scale=0.8) | sns.axes_style("whitegrid")
+        settings |= {"figure.constrained_layout.use": True}
+        with mpl.rc_context(settings):
+            figure = draw(*args, **kwargs)
+            # Ticks are made when first drawn, in the style of that moment: make them now.
+            figure.draw_without_rendering()
+        return figure
+
+    return drawn
+
+
+def condition_palette(conditions: Iterable[str]) -> dict[str, str]:
+    """The colour of each condition: the same one in every figure of every study.
+
+    A condition's colour depends on its name alone, not on which others are shown.
+
+    Args:
+        conditions: names of conditions
+
+    Returns:
+        condition to colour, as ``#rrggbb``
+
+    Examples:
+        >>> condition_palette(["aligned", "corrupted(0)", "corrupted(1)"])
+        {'aligned': '#0173b2', 'corrupted(0)': '#9bdcc6', 'corrupted(1)': '#013d2d'}
+    """
+    return {name: _condition_colour(name) for name in conditions}
+
+
+def label_palette(labels: Sequence[str], neutral_label: str | None = "neutral") -> dict[str, str]:
+    """The colour of each emotion class, in the order of the corpus; neutral is grey.
+
+    Examples:
+        >>> label_palette(["angry", "neutral"])
+        {'angry': '#0173b2', 'neutral': '#b5b5b5'}
+    """
+    emotional = [label for label in labels if label != neutral_label]
+    colours = [colour for colour in sns.color_palette("colorblind").as_hex() if colour != "#949494"]
+    palette = {label: colours[n % len(colours)] for n, label in enumerate(emotional)}
+    return {label: palette.get(label, "#b5b5b5") for label in labels}
+
+
+def word_palette(words: Sequence[str]) -> dict[str, str]:
+    """The colour of each token word: light is low, dark is high, grey is unknown.
+
+    Examples:
+        >>> sorted(word_palette(["low", "high", "unknown"]))
+        ['high', 'low', 'unknown']
+    """
+    scale = [word for word in words if word != UNKNOWN]
+    shades = sns.color_palette("crest", len(scale)).as_hex()
+    return dict(zip(scale, shades, strict=True)) | {UNKNOWN: "#b5b5b5"}
+
+
+def word_levels(words: Iterable[str]) -> dict[str, float]:
+    """Each token word as a level from -1 (lowest) to 1 (highest); ``unknown`` has none.
+
+    Examples:
+        >>> word_levels(["low", "high", "unknown"])
+        {'low': -1.0, 'mid': 0.0, 'high': 1.0}
+    """
+    found = set(words) - {UNKNOWN}
+    scale = WORDS[3] if found <= set(WORDS[3]) else WORDS[5]
+    return {word: 2 * n / (len(scale) - 1) - 1 for n, word in enumerate(scale)}
+
+
+def readable(condition: str) -> str:
+    """A condition's name as a figure shows it.
+
+    Examples:
+        >>> readable("shuffled_within_class")
+        'shuffled within class'
+    """
+    return condition.replace("_", " ")
+
+
+def canvas(
+    rows: int = 1, columns: int = 1, *, width: float = WIDTH, height: float = 3.0, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure and its axes in reading order, sizes in inches."""
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **options)
+    return figure, list(axes.flat)
+
+
+def small_multiples(
+    number: int, panel_height: float = 2.1, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """Panels in rows of three, four as two by two; those too many are removed.
+
+    Args:
+        number: how many panels
+        panel_height: height of one panel, in inches
+        **options: of ``matplotlib.pyplot.subplots``
+    """
+    columns = 2 if number == 4 else min(3, number)
+    rows = -(-number // columns)
+    figure, panels = canvas(rows, columns, height=0.7 + panel_height * rows, **options)
+    for axes in panels[number:]:
+        axes.remove()
+    for position, axes in enumerate(panels[:number]):
+        # The lowest panel of a column need not stand in the last row.
+        if position + columns >= number:
+            axes.tick_params(axis="x", labelbottom=True)
+    return figure, panels[:number]
+
+
+def slanted(axes: Axes) -> None:
+    """Slant the labels of the x axis, their ends under their ticks."""
+    axes.tick_params(axis="x", rotation=45)
+    for label in axes.get_xticklabels():
+        label.set(ha="right", rotation_mode="anchor")
+
+
+def legend_above(figure: Figure, handles: Sequence[Artist], title: str | None = None) -> None:
+    """One legend above all panels, in one line if that fits, else in two columns."""
+    letters = sum(len(str(handle.get_label())) + 8 for handle in handles)
+    figure.legend(
+        handles=list(handles),
+        title=title,
+        loc="outside upper left",
+        ncols=len(handles) if letters < 13 * figure.get_figwidth() else 2,
+        frameon=False,
+    )
+
+
+def horizontal_intervals(
+    axes: Axes, table: pd.DataFrame, value: str, colours: Mapping[str, str], filled: Sequence[bool]
+) -> None:
+    """Points with intervals, one row of ``table`` a line from the top, values in the margin.
+
+    Args:
+        axes: to draw on
+        table: columns ``condition``, ``value``, ``low``, ``high``
+        value: name of the column of the points
+        colours: condition to colour
+        filled: whether to fill each point
+    """
+    for y, (row, fill) in enumerate(zip(table.to_dict("records"), filled, strict=True)):
+        colour = colours[row["condition"]]
+        around = [[max(row[value] - row["low"], 0)], [max(row["high"] - row[value], 0)]]
+        axes.errorbar(
+            row[value],
+            y,
+            xerr=around,
+            fmt="o",
+            color=colour,
+            markerfacecolor=colour if fill else "white",
+            markersize=7,
+            markeredgewidth=1.6,
+            elinewidth=2,
+            zorder=3,
+        )
+        text = f"{_number(row[value])} [{_number(row['low'])}, {_number(row['high'])}]"
+        axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
+    axes.set_ylim(len(table) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+
+
+def _number(value: float) -> str:
+    """Three decimals without the leading zero, as UAR is usually printed, minus sign included.
+
+    Examples:
+        >>> _number(-0.0412), _number(1)
+        ('−.041', '1.000')
+    """
+    text = f"{abs(value):.3f}".removeprefix("0")
+    return f"−{text}" if round(value, 3) < 0 else text
+
+
+def _condition_colour(condition: str) -> str:
+    if condition in _CONDITION_COLOURS:
+        return _CONDITION_COLOURS[condition]
+    match = _BRACKET.fullmatch(condition)
+    if match and match[1] in _RAMPS:
+        light, dark = _RAMPS[match[1]]
+        ramp = sns.blend_palette([light, dark], 101).as_hex()
+        return str(ramp[round(100 * _position(match[2]))])
+    return _SPARE[zlib.crc32(condition.encode()) % len(_SPARE)]
+
+
+def _position(inside: str) -> float:
+    """Where in its ramp a strength between 0 and 1, or one of the six concepts, lies."""
+    names = [concept.name for concept in CONCEPTS]
+    if inside in names:
+        return names.index(inside) / (len(names) - 1)
+    try:
+        return min(max(float(inside), 0.0), 1.0)
+    except ValueError:
+        return 0.5

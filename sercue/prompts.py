@@ -1,0 +1,214 @@
+"""Prompts: templates, the order of the labels, and what an answer names.
+
+A prompt is an instruction with the label options, then the cue block, then the answer cue. The cues
+come last but for the answer cue, so that all conditions of an utterance share the longest prefix.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from sercue.errors import InputError, unknown
+
+# An answer such as "not angry" names a label only to deny it. Such answers are invalid rather
+# than guessed at.
+_NEGATION = re.compile(r"\b(not|no|never|neither|nor|without|cannot)\b|n['’]t\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Template:
+    """The wording of a prompt.
+
+    Attributes:
+        name: how tables and the predictions refer to it
+        instruction: the task; ``{labels}`` stands for the label options
+        cues: the sentence of the cue block; ``{tokens}`` stands for the tokens
+        answer: the answer cue, the end of the prompt
+        item: how one token is written, from ``{concept}`` and ``{word}``
+        separator: what stands between two tokens and between two labels
+    """
+
+    name: str
+    instruction: str
+    cues: str
+    answer: str
+    item: str = "{concept}={word}"
+    separator: str = ", "
+
+    def __post_init__(self) -> None:
+        needed = {
+            "instruction": ["{labels}"],
+            "cues": ["{tokens}"],
+            "item": ["{concept}", "{word}"],
+        }
+        for field, marks in needed.items():
+            absent = [mark for mark in marks if mark not in getattr(self, field)]
+            if absent:
+                raise InputError(
+                    f"template {self.name!r}: {field} must hold {' and '.join(absent)}, "
+                    f"found {getattr(self, field)!r}"
+                )
+
+    def show_tokens(self, tokens: Mapping[str, str]) -> str:
+        """The tokens as the prompt writes them.
+
+        Examples:
+            >>> TEMPLATES["plain"].show_tokens({"energy": "low", "pitch": "mid"})
+            'energy=low, pitch=mid'
+        """
+        # Not str.format: words and concepts are data and may hold braces.
+        return self.separator.join(
+            self.item.replace("{concept}", str(concept)).replace("{word}", str(word))
+            for concept, word in tokens.items()
+        )
+
+    def render(self, labels: Sequence[str], tokens: Mapping[str, str] | None = None) -> str:
+        """The whole text of a user turn, the audio apart.
+
+        Args:
+            labels: the words of the label options, in the order to show
+            tokens: concept name to word; ``None`` leaves the cue block out
+
+        Examples:
+            >>> print(TEMPLATES["plain"].render(["angry", "sad"], {"energy": "low"}))
+            Listen to the recording and name the emotion of the speaker. Options: angry, sad. \
+Acoustic cues: energy=low. Answer with one option. Emotion:
+        """
+        parts = [self.instruction.replace("{labels}", self.separator.join(labels))]
+        if tokens is not None:
+            parts.append(self.cues.replace("{tokens}", self.show_tokens(tokens)))
+        return " ".join([*parts, self.answer])
+
+
+TEMPLATES: dict[str, Template] = {
+    template.name: template
+    for template in (
+        Template(
+            name="plain",
+            instruction="Listen to the recording and name the emotion of the speaker. "
+            "Options: {labels}.",
+            cues="Acoustic cues: {tokens}.",
+            answer="Answer with one option. Emotion:",
+        ),
+        Template(
+            name="question",
+            instruction="How does the person in this recording feel? "
+            "Choose exactly one of these: {labels}.",
+            cues="Measurements of the same recording: {tokens}.",
+            answer="Reply with your choice only. Choice:",
+            item="{concept} is {word}",
+        ),
+        Template(
+            name="annotator",
+            instruction="You annotate speech for a study of emotion. "
+            "Assign the recording to one class out of {labels}.",
+            cues="Compared with other speech, it has {tokens}.",
+            answer="Give the class and nothing else. Class:",
+            item="{word} {concept}",
+        ),
+    )
+}
+
+
+def resolve_templates(chosen: Sequence[str | Mapping[str, str] | Template]) -> list[Template]:
+    """Templates from a study file: names of ours, or mappings with the fields of ``Template``.
+
+    Raises:
+        InputError: if a name or a field is unknown, a field is missing, or a name stands twice
+
+    Examples:
+        >>> [template.name for template in resolve_templates(["plain", "question"])]
+        ['plain', 'question']
+    """
+    templates = [_template(choice) for choice in chosen]
+    names = [template.name for template in templates]
+    if not names:
+        raise InputError(f"templates: found none, valid are {', '.join(TEMPLATES)}")
+    if len(set(names)) < len(names):
+        raise InputError(f"templates: a name stands twice in {', '.join(names)}")
+    return templates
+
+
+def _template(choice: str | Mapping[str, str] | Template) -> Template:
+    if isinstance(choice, Template):
+        return choice
+    if isinstance(choice, str):
+        if choice not in TEMPLATES:
+            raise unknown("template", choice, TEMPLATES)
+        return TEMPLATES[choice]
+    valid = [field.name for field in fields(Template)]
+    for key in choice:
+        if key not in valid:
+            raise unknown("template field", key, valid)
+    absent = [name for name in valid[:4] if name not in choice]
+    if absent:
+        raise InputError(f"templates: {dict(choice)} lacks {', '.join(absent)}")
+    return Template(**choice)
+
+
+def label_orders(labels: int, orders: int) -> list[tuple[int, ...]]:
+    """Counterbalanced orders of the label options: rows of a Williams design.
+
+    Over all rows (as many as labels, twice as many for an odd number) each label stands in each
+    place equally often and follows each other label equally often. The rows are sorted so that
+    the first is the given order and the second its reverse.
+
+    Args:
+        labels: number of labels, at least 2
+        orders: number of rows to take, from 1 to all
+
+    Raises:
+        InputError: if ``orders`` is out of range
+
+    Source: Williams (1949), Experimental designs balanced for the estimation of residual effects
+    of treatments, Australian Journal of Scientific Research A2.
+
+    Examples:
+        >>> label_orders(4, 2)
+        [(0, 1, 2, 3), (3, 2, 1, 0)]
+    """
+    rows = _williams_rows(labels)
+    if not 1 <= orders <= len(rows):
+        raise InputError(
+            f"label_orders: found {orders}, valid are 1 to {len(rows)} for {labels} labels"
+        )
+    return rows[:orders]
+
+
+def _williams_rows(labels: int) -> list[tuple[int, ...]]:
+    zigzag = [(i + 1) // 2 if i % 2 else (labels - i // 2) % labels for i in range(labels)]
+    # Named so that the first row reads 0, 1, 2, ...: the corpus' own order.
+    name = {place: position for position, place in enumerate(zigzag)}
+    rows = [tuple(name[(z + shift) % labels] for z in zigzag) for shift in range(labels)]
+    paired = [row for forward in rows for row in (forward, forward[::-1])]
+    return list(dict.fromkeys(paired))
+
+
+def parse_answer(answer: str, words: Mapping[str, str]) -> str | None:
+    """The label that an answer names, or ``None`` if it names no label, or more than one.
+
+    Whole words are matched without regard to case; where one label's words hold another's
+    ("very sad", "sad") the longer match counts. An answer with a negation is invalid. Nothing
+    is guessed by similarity of spelling.
+
+    Args:
+        answer: what the model wrote
+        words: label to the words that the prompt shows for it
+
+    Examples:
+        >>> words = {"anger": "angry", "sadness": "sad"}
+        >>> parse_answer("The speaker sounds Angry.", words)
+        'anger'
+        >>> parse_answer("angry or sad", words) is None
+        True
+    """
+    if _NEGATION.search(answer):
+        return None
+    rest, named = answer.casefold(), set()
+    for label, word in sorted(words.items(), key=lambda item: -len(item[1])):
+        rest, found = re.subn(rf"(?<!\w){re.escape(word.casefold())}(?!\w)", " | ", rest)
+        if found:
+            named.add(label)
+    return named.pop() if len(named) == 1 else None

@@ -1,0 +1,203 @@
+"""The keys of a study file: their names, types, defaults and valid values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from sercue.errors import InputError, unknown
+from sercue.interventions import parse_conditions
+from sercue.prompts import TEMPLATES, resolve_templates
+
+CORPUS_KEYS = (
+    "corpus", "corpus_root", "corpus_options", "labels", "drop_labels", "fold", "limit", "seed",
+)  # fmt: skip
+BINNING_KEYS = ("bins", "binning", "thresholds", "centre")
+MODEL_KEYS = ("model", "model_revision", "model_options", "device", "dtype")
+PROMPT_KEYS = ("decoding", "max_new_tokens", "templates", "label_orders")
+STUDY_KEYS = (
+    *CORPUS_KEYS, *BINNING_KEYS, *MODEL_KEYS, *PROMPT_KEYS, "partition", "conditions", "replicates",
+)  # fmt: skip
+ANALYSIS_KEYS = (*STUDY_KEYS, "resamples", "confidence")
+
+
+class Settings(BaseModel):
+    """Everything that a study file can say; the defaults are the demo study.
+
+    Attributes:
+        study: name of the study and of its folder below ``reports``
+        out: folder to write to instead of ``reports/<study>``
+        corpus: name of the corpus reader, see ``sercue corpora``
+        corpus_root: folder (or file, for ``table``) of the corpus on this machine
+        corpus_options: further options of that reader
+        labels: the labels in their order, or a mapping from label to the words that prompts show
+        drop_labels: labels whose utterances are left out
+        fold: the fold to evaluate, for a corpus that has folds
+        partition: the partition that is evaluated
+        limit: at most so many utterances of each partition
+        tuning_limit: at most so many utterances on which notebook 03 tries the prompts
+        bins: number of bins of a concept, 3 or 5
+        binning: ``quantile``, ``width`` or ``thresholds``
+        thresholds: concept to bin edges, for ``binning: thresholds``
+        centre: ``speaker`` or ``sex``: whose median is taken off each functional first
+        model: name of the model, see ``sercue models``
+        model_revision: revision of the checkpoint
+        model_options: further options of that model
+        device: ``auto``, ``cpu``, ``cuda``, ``mps`` or one of several such as ``cuda:1``
+        dtype: ``auto``, ``float32``, ``bfloat16`` or ``float16``
+        decoding: ``score`` (likelihood of each label) or ``generate`` (greedy, parsed)
+        max_new_tokens: most tokens of a generated answer
+        templates: names of templates, or mappings with their fields
+        label_orders: number of counterbalanced orders of the label options
+        conditions: what is done to the tokens
+        replicates: repetitions of each random condition
+        seed: seed of everything random
+        batch_size: most prompts in one forward pass
+        resamples: bootstrap resamples of speakers
+        confidence: level of all intervals
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+
+    study: str = "demo"
+    out: str | None = None
+    corpus: str = "demo"
+    corpus_root: str | None = None
+    corpus_options: dict[str, Any] = {}
+    labels: list[str] | dict[str, str] | None = None
+    drop_labels: list[str] = []
+    fold: str | int | None = None
+    partition: Literal["train", "dev", "test"] = "test"
+    limit: int | None = Field(None, ge=1)
+    tuning_limit: int = Field(100, ge=1)
+    bins: Literal[3, 5] = 3
+    binning: Literal["quantile", "width", "thresholds"] = "quantile"
+    thresholds: dict[str, list[float]] | None = None
+    centre: Literal["speaker", "sex"] | None = None
+    model: str = "sercue-tiny"
+    model_revision: str | None = None
+    model_options: dict[str, Any] = {}
+    device: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    decoding: Literal["score", "generate"] = "score"
+    max_new_tokens: int = Field(8, ge=1, le=256)
+    templates: list[str | dict[str, str]] = list(TEMPLATES)
+    label_orders: int = Field(2, ge=1)
+    conditions: list[str] = [
+        "none", "aligned", "shuffled", "conflicting",
+        "corrupted(0.25)", "corrupted(0.5)", "corrupted(0.75)", "corrupted(1)",
+    ]  # fmt: skip
+    replicates: int = Field(2, ge=1)
+    seed: int = Field(0, ge=0)
+    batch_size: int = Field(64, ge=1)
+    resamples: int = Field(10_000, ge=100)
+    confidence: float = Field(0.95, gt=0, lt=1)
+
+    @field_validator("study")
+    @classmethod
+    def _is_a_folder_name(cls, study: str) -> str:
+        if not re.fullmatch(r"\w[\w .+-]*", study):
+            raise ValueError("valid is a folder name of letters, digits, space, '_', '-', '+', '.'")
+        return study
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+            raise ValueError("valid are auto, cpu, mps, cuda, cuda:0, cuda:1, ...")
+        return device
+
+    @field_validator("conditions")
+    @classmethod
+    def _are_conditions(cls, conditions: list[str]) -> list[str]:
+        return [condition.name for condition in parse_conditions(conditions)]
+
+    @field_validator("templates")
+    @classmethod
+    def _are_templates(cls, templates: list[str | dict[str, str]]) -> list[str | dict[str, str]]:
+        resolve_templates(templates)
+        return templates
+
+    def only(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Some of the settings, by name."""
+        return self.model_dump(include=set(keys))
+
+    def fingerprint(self, keys: Iterable[str] = STUDY_KEYS) -> str:
+        """A short hash of the settings that decide a result.
+
+        Examples:
+            >>> Settings(out="a").fingerprint() == Settings(out="b").fingerprint()
+            True
+            >>> Settings(seed=0).fingerprint() == Settings(seed=1).fingerprint()
+            False
+        """
+        text = json.dumps(self.only(keys), sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def settings_from(values: Mapping[str, Any], source: str = "study") -> Settings:
+    """Check the keys and values of a study.
+
+    Args:
+        values: key to value, as a study file or a notebook's parameters give them
+        source: where they come from, for the error message
+
+    Raises:
+        InputError: naming the key, what was found and what is valid
+
+    Examples:
+        >>> settings_from({"sed": 1}, "my.yaml")
+        Traceback (most recent call last):
+        ...
+        sercue.errors.InputError: my.yaml: unknown study key 'sed': did you mean 'seed'? ...
+    """
+    for key in values:
+        if key not in Settings.model_fields:
+            raise InputError(f"{source}: {unknown('study key', key, Settings.model_fields)}")
+    try:
+        return Settings(**values)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+    except ValidationError as error:
+        raise InputError("\n".join(_problems(error, source))) from None
+
+
+def _problems(error: ValidationError, source: str) -> list[str]:
+    told: dict[str, str] = {}
+    for problem in error.errors(include_url=False, include_context=False):
+        key = str(problem["loc"][0])
+        message = problem["msg"].removeprefix("Value error, ")
+        told.setdefault(key, f"{source}: {key}: found {problem['input']!r}; {message}")
+    return list(told.values())
+
+
+def read_study(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read a study file.
+
+    Args:
+        path: a YAML file that maps study keys to values
+        overrides: keys to set over those of the file
+
+    Raises:
+        InputError: if the file is not there or is not such a file, or a key or value is not valid
+    """
+    file = Path(path)
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read as a study file: {error}") from None
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        kind = type(values).__name__
+        raise InputError(f"{path}: found a {kind}, valid is a mapping from study keys to values")
+    return settings_from(
+        {str(key): value for key, value in values.items()} | dict(overrides or {}), str(path)
+    )

@@ -1,0 +1,49 @@
+"""What several test files share: a cache of their own, and one small study that was run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sercue.cli import main
+
+# Six speakers (of twenty-four) and two sentences (of eight), one short training: the whole way
+# of a study in well under a minute. Nothing is to be learnt from its numbers.
+SMALL = {
+    "study": "small",
+    "corpus_options": {"speakers": 6, "sentences": 2},
+    "model_options": {"epochs": 1},
+    "conditions": ["none", "aligned", "shuffled", "conflicting", "corrupted(0.5)"],
+    "templates": ["plain", "question"],
+    "tuning_limit": 8,
+    "resamples": 500,
+}
+
+
+@dataclass(frozen=True)
+class SmallStudy:
+    """A finished small study: its file, its folder, and the command's exit status."""
+
+    file: Path
+    folder: Path
+    status: int
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """A cache that the tests share, and that is not the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SERCUE_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def small_study(cache, tmp_path_factory):
+    """The five notebooks, executed by ``sercue run`` on a small demo corpus."""
+    folder = tmp_path_factory.mktemp("study")
+    file = folder / "small.yaml"
+    file.write_text(yaml.safe_dump(SMALL))
+    status = main(["run", str(file), "--out", str(folder / "out")])
+    return SmallStudy(file, folder / "out", status)

@@ -1,0 +1,149 @@
+"""The registry and the checks that every corpus goes through."""
+
+import audiofile
+import numpy as np
+import pandas as pd
+import pytest
+
+from sercue.corpora import CORPORA, available_corpora, load_corpus
+from sercue.errors import InputError
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Four speakers, three emotions, two utterances each, with named partitions."""
+    homes = {"a": "train", "b": "train", "c": "dev", "d": "test"}
+    listed = [
+        (f"{s}_{e}_{u}.wav", e, s, homes[s])
+        for s in homes
+        for e in ("happy", "neutral", "sad")
+        for u in range(2)
+    ]
+    for file, *_ in listed:
+        audiofile.write(str(tmp_path / file), np.zeros(160, "float32"), 16000)
+    table = pd.DataFrame(listed, columns=["file", "emotion", "speaker", "partition"])
+    table.to_csv(tmp_path / "corpus.csv", index=False)
+    return tmp_path / "corpus.csv"
+
+
+def changed(path, change):
+    table = pd.read_csv(path)
+    change(table).to_csv(path, index=False)
+    return path
+
+
+def test_every_card_is_complete():
+    table = available_corpora()
+    assert table.index.tolist() == list(CORPORA) == ["demo", "emodb", "table"]
+    assert table[["description", "licence", "citation"]].map(len).gt(0).all(axis=None)
+    assert table.loc["demo", "options"] == "speakers, sentences, workers"
+    # What needs a root says what the root must be.
+    assert all(card.layout for card in CORPORA.values() if card.needs_root)
+
+
+def test_labels_set_the_order(path):
+    order = ["sad", "happy", "neutral"]
+    assert load_corpus("table", path).labels == ("happy", "neutral", "sad")
+    assert load_corpus("table", path, labels=order).labels == tuple(order)
+    words = {"sad": "sorrowful", "happy": "glad", "neutral": "calm"}
+    assert load_corpus("table", path, labels=words).labels == tuple(words)
+
+
+def test_dropped_labels_leave(path):
+    corpus = load_corpus("table", path, drop_labels=["neutral"])
+    assert corpus.labels == ("happy", "sad")
+    assert corpus.neutral_label is None
+    assert set(corpus.table["emotion"]) == {"happy", "sad"}
+    assert load_corpus("table", path, labels=["sad", "happy"], drop_labels=["neutral"]).labels == (
+        "sad",
+        "happy",
+    )
+
+
+def test_limit_keeps_classes_and_partitions(path):
+    corpus = load_corpus("table", path, limit=3)
+    assert corpus.table["partition"].value_counts().to_dict() == {"train": 3, "dev": 3, "test": 3}
+    for part in ("train", "dev", "test"):
+        assert set(corpus.rows(part)["emotion"]) == {"happy", "neutral", "sad"}
+    assert set(corpus.rows("train")["speaker"]) == {"a", "b"}
+    assert corpus.labels == ("happy", "neutral", "sad")
+    assert load_corpus("table", path, limit=3).table.equals(corpus.table)
+    assert len(load_corpus("table", path, limit=1000).table) == 24
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"labels": ["happy", "neutral"]},
+         r"'table' also has 'sad' \(8 utterances\); add to labels or to drop_labels"),
+        ({"labels": ["happy", "neutral", "sad", "angry"]}, "labels: unknown label 'angry'"),
+        ({"labels": ["happy", "neutral", "sad"], "drop_labels": ["sad"]}, "it is in drop_labels"),
+        ({"labels": ["happy", "neutral", "sad", "sad"]}, "sad listed more than once"),
+        ({"drop_labels": ["sda"]}, "unknown label in drop_labels 'sda': did you mean 'sad'"),
+        ({"limit": 0}, "limit: found 0, valid are whole numbers of 1 or more"),
+        ({"limit": 1.5}, "limit: found 1.5"),
+        ({"neutral_lable": "x"},
+         "unknown option of corpus 'table' 'neutral_lable': did you mean 'neutral_label'"),
+    ],
+)  # fmt: skip
+def test_parameters_that_do_not_fit_are_named(path, arguments, message):
+    with pytest.raises(InputError, match=message):
+        load_corpus("table", path, **arguments)
+
+
+def test_a_corpus_without_options_says_so(tmp_path):
+    with pytest.raises(InputError, match="unknown option 'fold' of corpus 'emodb': it has no opt"):
+        load_corpus("emodb", tmp_path, fold=1)
+
+
+def test_roots_that_do_not_fit_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"corpus_root: found None; .*'emodb' needs it.*SSTTTEV"):
+        load_corpus("emodb")
+    with pytest.raises(InputError, match=r"corpus_root: nothing found at .*nowhere.*SSTTTEV"):
+        load_corpus("emodb", tmp_path / "nowhere")
+    with pytest.raises(InputError, match="'demo' takes none"):
+        load_corpus("demo", tmp_path)
+
+
+def test_missing_files_are_counted_and_the_first_named(path):
+    for file in sorted(path.parent.glob("a_*.wav")):
+        file.unlink()
+    message = r"6 of 24 files are not there: a_happy_0\.wav, .*, a_sad_0\.wav, \.\.\. \(below"
+    with pytest.raises(InputError, match=message):
+        load_corpus("table", path)
+
+
+def test_utterances_listed_twice_are_named(path):
+    changed(path, lambda table: pd.concat([table, table.iloc[[4]]]))
+    with pytest.raises(InputError, match=r"1 utterances are listed more than once: a_sad_0\.wav"):
+        load_corpus("table", path)
+
+
+def test_one_speaker_is_not_enough(path):
+    changed(path, lambda table: table.assign(speaker="x"))
+    with pytest.raises(InputError, match=r"found 1 speaker \(x\), valid are at least two"):
+        load_corpus("table", path)
+
+
+@pytest.mark.parametrize("empty", ["train", "test"])
+def test_a_partition_that_would_be_empty_is_named(path, empty):
+    changed(path, lambda table: table[table["partition"] != empty])
+    with pytest.raises(InputError, match=f"the {empty} partition would be empty; found .* dev"):
+        load_corpus("table", path)
+
+
+def test_no_development_partition_is_fine(path):
+    changed(path, lambda table: table[table["partition"] != "dev"])
+    assert len(load_corpus("table", path).rows("dev")) == 0
+
+
+def test_a_speaker_in_two_partitions_is_named(path):
+    def move(table):
+        table.loc[table["file"] == "b_sad_1.wav", "partition"] = "test"
+        return table
+
+    changed(path, move)
+    with pytest.raises(
+        InputError, match=r"speaker 'b' is in the partitions train and test; .*1 of 4"
+    ):
+        load_corpus("table", path)

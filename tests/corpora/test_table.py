@@ -1,0 +1,188 @@
+"""The corpus ``table``: what it accepts, and the message for everything that it does not."""
+
+import audformat
+import audiofile
+import numpy as np
+import pandas as pd
+import pytest
+
+from sercue.corpora import load_corpus
+from sercue.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "wav").mkdir()
+    for number in range(6):
+        audiofile.write(str(tmp_path / f"wav/{number}.wav"), np.zeros(16000, "float32"), 16000)
+    return tmp_path
+
+
+def rows(**columns):
+    listed = {
+        "file": [f"wav/{number}.wav" for number in range(6)],
+        "emotion": ["happy", "neutral"] * 3,
+        "speaker": ["03", "03", "08", "08", "10", "10"],
+    }
+    return pd.DataFrame(listed | columns)
+
+
+def written(folder, table, name="corpus.csv"):
+    path = folder / name
+    if name.endswith("csv"):
+        table.to_csv(path, index=False)
+    else:
+        table.to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["corpus.csv", "corpus.parquet"])
+def test_table_is_read_as_it_was_written(folder, name):
+    partition = ["train"] * 2 + ["dev"] * 2 + ["test"] * 2
+    listed = rows(partition=partition, session=["01"] * 6, fold=["1"] * 6, remark=["x"] * 6)
+    corpus = load_corpus("table", written(folder, listed, name))
+    assert corpus.table["speaker"].tolist() == ["03", "03", "08", "08", "10", "10"]
+    assert corpus.table["session"].tolist() == ["01"] * 6
+    assert corpus.table["partition"].tolist() == partition
+    assert list(corpus.table) == ["emotion", "speaker", "partition", "session", "fold"]
+    assert corpus.labels == ("happy", "neutral")
+    assert corpus.neutral_label == "neutral"
+    assert audformat.index_type(corpus.table.index) == "segmented"
+    assert corpus.table.index.get_level_values("end").isna().all()
+
+
+def test_parquet_in_audformat_layout_is_read_too(folder):
+    listed = rows().set_index("file")
+    path = folder / "corpus.parquet"
+    listed.to_parquet(path)
+    assert len(load_corpus("table", path).table) == 6
+
+
+def test_whole_numbers_of_a_parquet_become_names(folder):
+    listed = rows(speaker=[3, 3, 8, 8, 10, 10])
+    corpus = load_corpus("table", written(folder, listed, "corpus.parquet"))
+    assert corpus.table["speaker"].tolist() == ["3", "3", "8", "8", "10", "10"]
+
+
+def test_a_label_called_na_is_a_label(folder):
+    # pandas reads the text NA as missing unless told otherwise.
+    corpus = load_corpus("table", written(folder, rows(emotion=["NA", "neutral"] * 3)))
+    assert corpus.labels == ("NA", "neutral")
+
+
+def test_seconds_and_durations_name_the_same_segment(folder):
+    one = rows(file=["wav/0.wav"] * 6, start=["0.1"] * 6, end=[f"0.{n}" for n in range(3, 9)])
+    other = one.assign(start=["0 days 00:00:00.1"] * 6, end=[f"{n}00ms" for n in range(3, 9)])
+    first = load_corpus("table", written(folder, one)).table
+    second = load_corpus("table", written(folder, other, "other.csv")).table
+    assert first.equals(second)
+    assert first.index[0] == ("wav/0.wav", pd.Timedelta("100ms"), pd.Timedelta("300ms"))
+
+
+def test_an_empty_end_is_the_end_of_the_file(folder):
+    listed = rows(start=["", "0.5", "", "", "", ""], end=["", "", "0.5", "", "", ""])
+    index = load_corpus("table", written(folder, listed)).table.index
+    expected = audformat.segmented_index(
+        [f"wav/{number}.wav" for number in range(6)],
+        ["0s", "500ms", "0s", "0s", "0s", "0s"],
+        [pd.NaT, pd.NaT, "500ms", pd.NaT, pd.NaT, pd.NaT],
+    )
+    pd.testing.assert_index_equal(index, expected)
+
+
+def test_absolute_files_are_found_wherever_the_table_lies(folder, tmp_path_factory):
+    files = [str(folder / "wav" / f"{number}.wav") for number in range(6)]
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    corpus = load_corpus("table", written(elsewhere, rows(file=files)))
+    assert corpus.root == folder / "wav"
+    assert corpus.table.index[0][0] == "0.wav"
+
+
+def test_same_corpus_through_another_reader_is_the_same(folder):
+    # What emodb reads must come back through a table, named partition or not.
+    tree = folder / "emodb" / "wav"
+    tree.mkdir(parents=True)
+    for name in ("03a01Wa", "03a01Nb", "08a01Wa", "08a01Nb", "10a01Wa", "16a01Nb", "11a01Wa"):
+        audiofile.write(str(tree / f"{name}.wav"), np.zeros(160, "float32"), 16000)
+    for seed in (0, 1, 2):
+        original = load_corpus("emodb", tree.parent, seed=seed)
+        listed = original.table.reset_index()[["file", "emotion", "speaker", "sex", "partition"]]
+        named = written(tree.parent, listed.iloc[::-1], "named.csv")
+        unnamed = written(tree.parent, listed.drop(columns="partition").iloc[::-1], "un.csv")
+        for path in (named, unnamed):
+            other = load_corpus("table", path, seed=seed).table.sort_index()
+            expected = original.table[other.columns.tolist()].sort_index()
+            pd.testing.assert_frame_equal(other, expected, check_dtype=False)
+
+
+def test_neutral_label_may_be_named(folder):
+    path = written(folder, rows(emotion=["anger", "calm"] * 3))
+    assert load_corpus("table", path).neutral_label is None
+    assert load_corpus("table", path, neutral_label="calm").neutral_label == "calm"
+    with pytest.raises(InputError, match="unknown neutral_label 'clam': did you mean 'calm'"):
+        load_corpus("table", path, neutral_label="clam")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"emotion": ["happy", "", "happy", "happy", None, "sad"]},
+         r"nothing in column 'emotion' of rows 2, 5 \(2 in all\)"),
+        ({"speaker": ["a", "b", "c", "", "e", "f"]}, "nothing in column 'speaker' of row 4"),
+        ({"partition": ["train"] * 5 + ["tset"]},
+         "row 6: unknown partition 'tset': did you mean 'test'"),
+        ({"partition": ["train"] * 4 + ["", "test"]}, "nothing in column 'partition' of row 5"),
+        ({"start": [0, 0, 0, 2, 0, 0], "end": [1, 1, 1, 1.5, 1, 1]},
+         "row 4: a segment must start .* found start 2 s, end 1.5 s"),
+        ({"start": [0, -1, 0, 0, 0, 0], "end": [1] * 6}, "row 2: a segment must start at 0"),
+        ({"start": [0] * 6, "end": [1, 1, "soon", 1, 1, 1]},
+         "column 'end', row 3: found 'soon', valid are seconds"),
+        ({"sex": ["f", "m"] + ["f"] * 4}, "sex: speaker '03' has more than one"),
+    ],
+)  # fmt: skip
+def test_bad_cells_are_named_with_their_rows(folder, columns, message):
+    with pytest.raises(InputError, match=message):
+        load_corpus("table", written(folder, rows(**columns)))
+
+
+def test_a_missing_column_names_the_nearest(folder):
+    path = written(folder, rows().rename(columns={"emotion": "emotions"}))
+    with pytest.raises(InputError, match=r"no column 'emotion'; is it 'emotions'.*Expected is"):
+        load_corpus("table", path)
+
+
+def test_semicolons_are_recognised(folder):
+    path = folder / "corpus.csv"
+    rows().to_csv(path, sep=";", index=False)
+    with pytest.raises(InputError, match="columns must be separated by commas"):
+        load_corpus("table", path)
+
+
+def test_decimal_speakers_are_refused(folder):
+    # A column with a gap turns 3 into 3.0 in many programs; that is nobody's name.
+    path = written(folder, rows(speaker=[3.0, 3.0, 8.0, 8.0, 10.0, 10.0]), "corpus.parquet")
+    with pytest.raises(InputError, match=r"'speaker' of .* holds decimal numbers"):
+        load_corpus("table", path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("corpus.csv", b"", "is empty"),
+        ("corpus.csv", b"file,emotion,speaker\n", "has no rows"),
+        ("corpus.csv", b"file,emotion,speaker\na,b,c,d,e\nf\n,,,,,,\n", "cannot be read|nothing"),
+        ("corpus.csv", "file,emotion,speaker\na,böse,c\n".encode("latin-1"), "cannot be read"),
+        ("corpus.parquet", b"not parquet", "cannot be read"),
+        ("corpus.xlsx", b"x", "found 'corpus.xlsx', valid are .csv and .parquet"),
+    ],
+)
+def test_unreadable_tables_are_named(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        load_corpus("table", path)
+
+
+def test_a_folder_is_no_table(tmp_path):
+    with pytest.raises(InputError, match="is a folder; expected is a CSV"):
+        load_corpus("table", tmp_path)

@@ -1,0 +1,73 @@
+"""The command line: what is valid, what is told, and the exit status."""
+
+import subprocess
+import sys
+
+import pytest
+
+from sercue.cli import main
+
+
+@pytest.fixture
+def study(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("study: mine\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "modle=x"], "unknown study key 'modle': did you mean 'model'?"),
+        (["--set", "seed"], "--set: found 'seed', valid is KEY=VALUE"),
+        (["--set", "labels=[a"], "--set labels: '[a' is not valid YAML"),
+        (["--set", "corpus=emobd"], "unknown corpus 'emobd': did you mean 'emodb'?"),
+        (["--set", "corpus=emodb"], "corpus_root"),
+        (["--set", "corpus=emodb", "corpus_root=nowhere"], "nothing found at 'nowhere'"),
+        (["--set", "conditions=[algned]"], "did you mean 'aligned'?"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_bad_input_is_told_before_anything_runs(command, arguments, message, study, capsys, cache):
+    assert main([command, study, *arguments]) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("sercue: error: ")
+    assert message in told.err
+    assert told.out == ""
+
+
+def test_an_unknown_model_is_told_by_its_nearest(study, capsys, small_study):
+    small = str(small_study.file)
+    assert main(["check", small, "--set", "model=qwen2-audoi"]) == 2
+    assert "unknown model 'qwen2-audoi': did you mean 'qwen2-audio'?" in capsys.readouterr().err
+
+
+def test_a_notebook_that_is_not_there_is_told(study, capsys):
+    assert main(["run", study, "--only", "07"]) == 2
+    assert "unknown notebook '07'" in capsys.readouterr().err
+
+
+def test_check_counts_the_prompts(small_study, capsys):
+    """48 utterances of 6 speakers, 2 of them test: 16 x (1 + 1 + 3 x 2) x 2 x 2, by hand."""
+    assert main(["check", str(small_study.file)]) == 0
+    told = capsys.readouterr().out
+    assert "48 utterances" in told
+    assert "16 utterances of 'test' x 8 conditions and replicates x 2 templates x 2" in told
+    assert "= 512 prompts" in told
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [("corpora", ["demo", "emodb", "table"]), ("models", ["sercue-tiny", "qwen2-audio"])],
+)
+def test_what_is_there_is_listed(command, names, capsys):
+    assert main([command]) == 0
+    told = capsys.readouterr().out
+    assert all(name in told for name in names)
+
+
+def test_the_command_is_installed_and_help_is_quick_to_read():
+    done = subprocess.run(
+        [sys.executable, "-m", "sercue.cli", "--help"], capture_output=True, text=True, check=True
+    )
+    assert all(word in done.stdout for word in ("run", "check", "corpora", "models"))

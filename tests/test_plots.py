@@ -1,0 +1,443 @@
+"""Figures: what is drawn is what the table says, in fixed colours, with nothing cut off.
+
+Expected positions come from the tables (pandas), never from the drawing functions.
+"""
+
+import audformat
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from sercue import plots
+from sercue.concepts import Concept, fit_bins
+from sercue.corpora.corpus import Corpus
+from sercue.errors import InputError
+from sercue.exploration import (
+    redundancy,
+    threshold_stability,
+    token_balance,
+    token_information,
+    variance_explained,
+)
+from sercue.measures import confusion_matrices, example_predictions, measures, uar_by
+from sercue.significance import bootstrap_uar, compare
+
+LABELS = ("angry", "happy", "neutral", "sad")
+NAMES = ("energy", "pitch", "dynamics", "brightness", "formants", "voice quality")
+ACCURACY = {
+    "none": 0.5,
+    "aligned": 0.75,
+    "shuffled_within_class": 0.6,
+    "conflicting": 0.3,
+    "corrupted(0.25)": 0.65,
+    "corrupted(1)": 0.4,
+}
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    """Figures are kept by pyplot until closed."""
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    rng = np.random.default_rng(0)
+    speaker = np.repeat(np.arange(6), 20)
+    index = audformat.segmented_index([f"{n}.wav" for n in range(120)])
+    table = pd.DataFrame(
+        {
+            "emotion": rng.choice(LABELS, 120),
+            "speaker": [f"s{s}" for s in speaker],
+            "partition": np.repeat(["train", "train", "train", "dev", "test", "test"], 20),
+        },
+        index=index,
+    )
+    return Corpus("simulated", ".", table, LABELS, "neutral", "none")
+
+
+@pytest.fixture(scope="module")
+def features(corpus):
+    rng = np.random.default_rng(1)
+    emotion = corpus.table["emotion"].map({label: n for n, label in enumerate(LABELS)}).to_numpy()
+    values = rng.normal(size=(120, 6)) + emotion[:, None] * np.linspace(0, 1, 6)
+    return pd.DataFrame(values, index=corpus.table.index, columns=[f"f{n}" for n in range(6)])
+
+
+@pytest.fixture(scope="module")
+def concepts():
+    return [Concept(name, {f"f{n}": 1}) for n, name in enumerate(NAMES)]
+
+
+@pytest.fixture(scope="module")
+def binning(features, corpus, concepts):
+    return fit_bins(features, corpus, concepts=concepts)
+
+
+@pytest.fixture(scope="module")
+def tokens(binning, features):
+    words = binning.transform(features)
+    words.iloc[::11, 1] = "unknown"
+    return words
+
+
+@pytest.fixture(scope="module")
+def predictions():
+    cells = [
+        example_predictions(ACCURACY, speakers=6, utterances=20, labels=LABELS, seed=n).assign(
+            template=template, label_order=order
+        )
+        for n, (template, order) in enumerate(
+            [("plain", 0), ("plain", 1), ("long", 0), ("long", 1)]
+        )
+    ]
+    table = pd.concat(cells, ignore_index=True)
+    table.loc[::25, "prediction"] = None
+    return table
+
+
+@pytest.fixture(scope="module")
+def intervals(predictions):
+    return bootstrap_uar(predictions, LABELS, resamples=300)
+
+
+@pytest.fixture(scope="module")
+def contrasts(predictions):
+    return compare(predictions, LABELS, resamples=300)
+
+
+@pytest.fixture(scope="module")
+def every_figure(corpus, features, concepts, binning, tokens, predictions, intervals, contrasts):
+    """One function that draws each figure, by name."""
+    scores = binning.scores(features)
+    counts = confusion_matrices(predictions, LABELS, normalize=False)
+    variance = variance_explained(scores, corpus)
+    stability = threshold_stability(features, corpus, concepts=concepts)
+    by = uar_by(predictions, LABELS, ["condition", "template", "label_order"])
+    return {
+        "plot_corpus": lambda: plots.plot_corpus(corpus),
+        "plot_concepts": lambda: plots.plot_concepts(scores, corpus),
+        "plot_variance": lambda: plots.plot_variance(
+            variance, variance_explained(features, corpus)
+        ),
+        "plot_redundancy": lambda: plots.plot_redundancy(redundancy(scores)),
+        "plot_thresholds": lambda: plots.plot_thresholds(scores, binning, corpus),
+        "plot_balance": lambda: plots.plot_balance(token_balance(tokens, corpus)),
+        "plot_tokens_by_emotion": lambda: plots.plot_tokens_by_emotion(tokens, corpus),
+        "plot_information": lambda: plots.plot_information(token_information(tokens, corpus)),
+        "plot_stability": lambda: plots.plot_stability(stability),
+        "plot_uar": lambda: plots.plot_uar(intervals, {"chance": 0.25, "a long name" * 3: 0.5}),
+        "plot_contrasts": lambda: plots.plot_contrasts(contrasts),
+        "plot_dose_response": lambda: plots.plot_dose_response(intervals),
+        "plot_neutral_shift": lambda: plots.plot_neutral_shift(
+            measures(predictions, LABELS, "neutral")
+        ),
+        "plot_prompt_sensitivity": lambda: plots.plot_prompt_sensitivity(by),
+        "plot_confusions": lambda: plots.plot_confusions(counts),
+        "plot_predicted_classes": lambda: plots.plot_predicted_classes(counts),
+    }
+
+
+def drawn_intervals(axes):
+    """Point, ends and colours of every horizontal error bar, in drawing order."""
+    found = []
+    for point, _, (bar,) in (container.lines for container in axes.containers):
+        ((low, y), (high, _)) = bar.get_segments()[0]
+        colours = to_hex(point.get_color()), to_hex(point.get_markerfacecolor())
+        found.append((y, point.get_xdata()[0], low, high, *colours))
+    return pd.DataFrame(found, columns=["y", "value", "low", "high", "colour", "face"])
+
+
+def tick_texts(axis):
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
+def test_no_figure_is_forgotten(every_figure):
+    """Each public plotting function takes part in the tests that run over all of them."""
+    assert set(every_figure) == {name for name in plots.__all__ if name.startswith("plot_")}
+
+
+def test_settings_stay_as_they_were(every_figure):
+    """A notebook's own style must survive a call, and ours must not depend on it."""
+    before = dict(mpl.rcParams)
+    for draw in every_figure.values():
+        assert isinstance(draw(), Figure)
+    assert dict(mpl.rcParams) == before
+
+
+def test_no_text_is_cut_off(every_figure):
+    """All visible text lies within the figure, and all figures fit a report's column."""
+    for name, draw in every_figure.items():
+        figure = draw()
+        renderer = figure.canvas.get_renderer()
+        page = figure.bbox
+        assert figure.get_figwidth() <= 8, name
+        texts = set(figure.findobj(mpl.text.Text)) - set(undrawn_labels(figure))
+        for text in texts:
+            if not (text.get_visible() and text.get_text()):
+                continue
+            box = text.get_window_extent(renderer)
+            inside = box.x0 >= page.x0 - 2 and box.x1 <= page.x1 + 2
+            inside &= box.y0 >= page.y0 - 2 and box.y1 <= page.y1 + 2
+            assert inside, f"{name}: {text.get_text()!r} at {box.extents} of {page.extents}"
+
+
+def undrawn_labels(figure):
+    """Tick labels beyond the limits of their axis exist but are not drawn."""
+    for axes in figure.axes:
+        for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            for tick in axis.get_major_ticks():
+                if not min(limits) <= tick.get_loc() <= max(limits):
+                    yield from (tick.label1, tick.label2)
+
+
+def test_colours_are_fixed_and_distinct():
+    """A condition keeps its colour whatever stands beside it; those of one study all differ."""
+    names = ["none", "aligned", "shuffled", "shuffled_within_class", "shuffled_within_speaker"]
+    names += ["conflicting", "counter_emotion", "constant"]
+    names += [f"corrupted({p})" for p in (0.25, 0.5, 0.75, 1)] + [f"masked({p})" for p in (0.5, 1)]
+    names += [f"{family}({name})" for family in ("only", "without", "flip") for name in NAMES]
+    palette = plots.condition_palette(names)
+    assert len(set(palette.values())) == len(names)
+    for name in names:
+        assert plots.condition_palette([name, "something else"])[name] == palette[name]
+
+
+def test_uar_draws_the_table(intervals):
+    """Points, interval ends, order, colours, marks and reference lines of the main figure."""
+    axes = plots.plot_uar(intervals, {"chance": 0.25, "SVM": 0.8}).axes[0]
+    drawn = drawn_intervals(axes)
+    assert drawn["y"].tolist() == list(range(len(intervals)))
+    for column, expected in (("value", "uar"), ("low", "low"), ("high", "high")):
+        np.testing.assert_allclose(drawn[column], intervals[expected])
+    palette = plots.condition_palette(intervals["condition"])
+    assert drawn["colour"].tolist() == [palette[name] for name in intervals["condition"]]
+    assert tick_texts(axes.yaxis) == [
+        "none (UAR−)",
+        "aligned (UAR+)",
+        "shuffled within class",
+        "conflicting",
+        "corrupted(0.25)",
+        "corrupted(1)",
+    ]
+    # first row on top
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]
+    lines = {line.get_label(): line.get_xdata()[0] for line in axes.lines}
+    assert lines["chance .250"] == 0.25
+    assert lines["SVM .800"] == 0.8
+    first = intervals.iloc[0]
+    numbers = [f"{first[name]:.3f}".lstrip("0") for name in ("uar", "low", "high")]
+    assert axes.texts[0].get_text() == "{} [{}, {}]".format(*numbers)
+
+
+def test_contrasts_draw_the_table(contrasts):
+    """Differences with their intervals; filled where Holm's p-value is below the level."""
+    axes = plots.plot_contrasts(contrasts).axes[0]
+    drawn = drawn_intervals(axes)
+    for column, expected in (("value", "difference"), ("low", "low"), ("high", "high")):
+        np.testing.assert_allclose(drawn[column], contrasts[expected], atol=1e-12)
+    significant = (contrasts["holm_p"] < 0.05).tolist()
+    assert 0 < sum(significant) < len(significant)
+    assert (drawn["face"] == drawn["colour"]).tolist() == significant
+    assert tick_texts(axes.yaxis)[:2] == ["aligned − none", "shuffled within class − aligned"]
+
+
+def test_dose_response_starts_at_aligned(intervals):
+    """Aligned is p = 0; the other points stand at the p of their names, with their intervals."""
+    axes = plots.plot_dose_response(intervals).axes[0]
+    table = intervals.set_index("condition")
+    line = next(line for line in axes.lines if line.get_label() == "corrupted")
+    names = ["aligned", "corrupted(0.25)", "corrupted(1)"]
+    np.testing.assert_allclose(line.get_xdata(), [0, 0.25, 1])
+    np.testing.assert_allclose(line.get_ydata(), table.loc[names, "uar"])
+    for name, container in zip(names, axes.containers, strict=True):
+        ((_, low), (_, high)) = container.lines[2][0].get_segments()[0]
+        assert (low, high) == pytest.approx(tuple(table.loc[name, ["low", "high"]]))
+    with pytest.raises(InputError, match="no condition corrupted"):
+        plots.plot_dose_response(intervals.head(2))
+
+
+def test_neutral_shift_draws_percentage_points(predictions):
+    """The table holds shares, the figure percentage points; aligned itself is left out."""
+    table = measures(predictions, LABELS, "neutral")
+    axes = plots.plot_neutral_shift(table).axes[0]
+    points = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
+    others = table[table["condition"] != "aligned"]
+    np.testing.assert_allclose(points, 100 * others["neutral_shift"])
+    assert "aligned" not in tick_texts(axes.yaxis)
+    with pytest.raises(InputError, match="neutral_shift"):
+        plots.plot_neutral_shift(measures(predictions, LABELS))
+
+
+def test_prompt_sensitivity_draws_each_cell(predictions):
+    """One point a template and label order, at its UAR, on the line of its template."""
+    table = uar_by(predictions, LABELS, ["condition", "template", "label_order"])
+    figure = plots.plot_prompt_sensitivity(table)
+    assert [axes.get_title() for axes in figure.axes][:2] == ["none", "aligned"]
+    second = figure.axes[1]
+    for order, line in enumerate(second.lines):
+        chosen = (table["condition"] == "aligned") & (table["label_order"] == order)
+        part = table[chosen]
+        np.testing.assert_allclose(line.get_xdata(), part["uar"])
+        np.testing.assert_array_equal(np.round(line.get_ydata()), [0, 1])
+    assert tick_texts(figure.axes[0].yaxis) == ["plain", "long"]
+
+
+def test_confusions_show_per_cent_of_the_true_class(predictions):
+    """Cells are pandas' row-normalised crosstab, from counts as from shares."""
+    rows = predictions[predictions["condition"] == "aligned"].fillna({"prediction": "invalid"})
+    share = pd.crosstab(rows["truth"], rows["prediction"], normalize="index")
+    expected = share.loc[list(LABELS), [*LABELS, "invalid"]].to_numpy()
+    for normalize in (True, False):
+        confusions = confusion_matrices(predictions, LABELS, normalize=normalize)
+        axes = plots.plot_confusions(confusions, ["aligned"]).axes[0]
+        cells = axes.collections[0].get_array().reshape(expected.shape)
+        np.testing.assert_allclose(np.asarray(cells), expected)
+        written = [text.get_text() for text in axes.texts]
+        assert written == [f"{100 * value:.0f}" for value in expected.ravel()]
+    with pytest.raises(InputError, match="did you mean 'aligned'"):
+        plots.plot_confusions(confusions, ["alinged"])
+
+
+def test_confusions_hide_an_empty_invalid_column():
+    """Under scoring no answer is invalid, and an empty column would only take room."""
+    confusions = confusion_matrices(example_predictions(labels=LABELS), LABELS)
+    axes = plots.plot_confusions(confusions).axes[0]
+    assert axes.collections[0].get_array().size == 16
+
+
+def test_predicted_classes_stand_beside_the_truth(predictions):
+    """Bar lengths are pandas' shares of answers, invalid ones included, truth on top."""
+    counts = confusion_matrices(predictions, LABELS, normalize=False)
+    axes = plots.plot_predicted_classes(counts, "neutral").axes[0]
+    rows = predictions.fillna({"prediction": "invalid"})
+    expected = pd.crosstab(rows["condition"], rows["prediction"], normalize="index")
+    truth = rows.loc[rows["condition"] == "none", "truth"].value_counts(normalize=True)
+    for label, bars in zip([*LABELS, "invalid"], axes.containers, strict=True):
+        widths = [bar.get_width() for bar in bars]
+        assert widths[0] == pytest.approx(truth.get(label, 0))
+        np.testing.assert_allclose(widths[1:], expected.loc[list(ACCURACY), label])
+    assert tick_texts(axes.yaxis)[:2] == ["truth", "none"]
+    with pytest.raises(InputError, match="found shares"):
+        plots.plot_predicted_classes(confusion_matrices(predictions, LABELS))
+
+
+def test_corpus_counts(corpus):
+    """The numbers in the cells are pandas' counts of that partition."""
+    axes = plots.plot_corpus(corpus).axes[2]
+    rows = corpus.rows("test")
+    expected = pd.crosstab(rows["emotion"], rows["speaker"]).loc[list(LABELS)]
+    assert [text.get_text() for text in axes.texts] == expected.to_numpy().ravel().astype(
+        str
+    ).tolist()
+    assert axes.get_title() == "test: 40 utterances"
+
+
+def test_corpus_of_many_speakers_has_no_numbers(corpus):
+    """Fifty speakers leave no room for a number in each cell."""
+    speakers = [f"s{n % 50}" for n in range(120)]
+    many = corpus.with_table(corpus.table.assign(speaker=speakers))
+    assert not any(axes.texts for axes in plots.plot_corpus(many).axes)
+
+
+def test_concept_boxes_are_quartiles(binning, features, corpus):
+    """The median drawn for the first emotion of each partition is pandas'."""
+    scores = binning.scores(features)
+    axes = plots.plot_concepts(scores, corpus).axes[1]
+    assert axes.get_title() == "pitch"
+    rows = scores["pitch"].to_frame().join(corpus.table)
+    expected = [
+        rows.query("partition == @partition and emotion == @label")["pitch"].median()
+        for partition in ("train", "test")
+        for label in LABELS
+    ]
+    flat = [line.get_ydata() for line in axes.lines if len(line.get_ydata()) == 2]
+    level = {round(float(y[0]), 9) for y in flat if y[0] == y[1]}
+    assert {round(value, 9) for value in expected} <= level
+
+
+def test_variance_points(binning, features, corpus):
+    """Speaker across, emotion up: swapped axes would reverse the finding."""
+    concepts = variance_explained(binning.scores(features), corpus)
+    functionals = variance_explained(features, corpus)
+    axes = plots.plot_variance(concepts, functionals).axes[0]
+    cloud, labelled = axes.collections[:2]
+    np.testing.assert_allclose(cloud.get_offsets(), functionals[["speaker", "emotion"]])
+    np.testing.assert_allclose(labelled.get_offsets(), concepts[["speaker", "emotion"]])
+    named = {text.get_text(): text.xy for text in axes.texts}
+    assert named["pitch"] == tuple(concepts.loc["pitch", ["speaker", "emotion"]])
+
+
+def test_redundancy_shows_each_pair_once(binning, features):
+    """Fifteen pairs of six concepts, none twice, none with itself."""
+    correlation = redundancy(binning.scores(features))
+    axes = plots.plot_redundancy(correlation).axes[0]
+    lower = correlation.to_numpy()[np.tril_indices(6, -1)]
+    assert [float(text.get_text().replace("−", "-")) for text in axes.texts] == pytest.approx(
+        lower, abs=0.0051
+    )
+
+
+def test_thresholds_stand_at_the_edges(binning, features, corpus):
+    """Vertical lines are the binning's edges, in the panel of their concept."""
+    figure = plots.plot_thresholds(binning.scores(features), binning, corpus)
+    for axes, (concept, edges) in zip(figure.axes, binning.thresholds.items(), strict=True):
+        assert axes.get_title() == concept
+        assert [line.get_xdata()[0] for line in axes.lines] == list(edges)
+
+
+def test_balance_bars_are_shares(tokens, corpus):
+    """Bar lengths are the table's, stacked to 1."""
+    balance = token_balance(tokens, corpus)
+    axes = plots.plot_balance(balance).axes[0]
+    train = balance[balance["partition"] == "train"].set_index(["word", "concept"])["share"]
+    for bars in axes.containers:
+        expected = train[bars.get_label()].loc[list(NAMES)]
+        np.testing.assert_allclose([bar.get_width() for bar in bars], expected)
+    ends = [bar.get_x() + bar.get_width() for bar in axes.containers[-1]]
+    np.testing.assert_allclose(ends, 1)
+
+
+def test_emotion_profile_is_high_minus_low(tokens, corpus):
+    """With three words a cell is P(high) - P(low) among the known tokens of that emotion."""
+    axes = plots.plot_tokens_by_emotion(tokens, corpus, "train").axes[0]
+    cells = np.asarray(axes.collections[0].get_array()).reshape(6, 4)
+    rows = tokens.loc[corpus.rows("train").index]
+    emotion = corpus.rows("train")["emotion"]
+    for line, concept in enumerate(NAMES):
+        for column, label in enumerate(LABELS):
+            shown = rows.loc[emotion == label, concept]
+            shown = shown[shown != "unknown"]
+            expected = (shown == "high").mean() - (shown == "low").mean()
+            assert cells[line, column] == pytest.approx(expected)
+
+
+def test_information_bars(tokens, corpus):
+    """One bar a concept in each partition's colour, its length the corrected information."""
+    information = token_information(tokens, corpus)
+    axes = plots.plot_information(information).axes[0]
+    for bars in axes.containers:
+        part = information[information["partition"] == bars.get_label()].set_index("concept")
+        expected = part.loc[list(NAMES), "information"]
+        np.testing.assert_allclose([bar.get_width() for bar in bars], expected)
+    assert tick_texts(axes.yaxis) == list(NAMES)
+
+
+def test_stability_points(features, corpus, concepts):
+    """Dots are the refits, each on the line of its concept; changes are in per cent."""
+    table = threshold_stability(features, corpus, concepts=concepts)
+    left, right = plots.plot_stability(table).axes
+    refits = table[table["left_out"] != "nobody"]
+    np.testing.assert_allclose(left.collections[0].get_offsets()[:, 0], refits["threshold_1"])
+    dots = right.collections[0].get_offsets()
+    np.testing.assert_allclose(dots[:, 0], 100 * refits["changed"])
+    lines = refits["concept"].map(NAMES.index)
+    np.testing.assert_array_equal(np.round(dots[:, 1]), lines)

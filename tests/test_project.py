@@ -1,0 +1,133 @@
+"""The project's own promises: one list of packages, a fast import, notebooks fit for git."""
+
+import ast
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import sercue
+from sercue.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+STUDIES = sorted((ROOT / "notebooks" / "studies").glob("*.yaml"))
+
+
+def test_environment_names_the_interpreter_and_the_project_and_nothing_else():
+    """A second list of packages would drift away from the first."""
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert set(environment) == {"name", "channels", "dependencies"}
+    assert environment["name"] == PROJECT["name"]
+    assert environment["channels"] == ["conda-forge"]
+    interpreter, pip, section = environment["dependencies"]
+    assert interpreter == f"python{PROJECT['requires-python']}"
+    assert pip == "pip"
+    assert section == {"pip": ["-c constraints.txt", "-e ."]}
+
+
+def test_constraints_bound_every_dependency_and_nothing_else():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    bounds = dict(re.match(r"([\w-]+)(.*)", x).groups() for x in lines if x and x[0] != "#")
+    extras = [name for group in PROJECT["optional-dependencies"].values() for name in group]
+    assert sorted(bounds) == sorted([*PROJECT["dependencies"], *extras])
+    assert bounds["torch"].startswith("==")
+    assert all("<=" in bound or "==" in bound for bound in bounds.values())
+
+
+def test_dependencies_are_names_without_versions():
+    """Versions stand in constraints.txt, once."""
+    assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in PROJECT["dependencies"])
+
+
+def test_the_packages_that_users_expect_are_there():
+    expected = {"jupyterlab", "papermill", "opensmile", "transformers", "torch", "seaborn",
+                "pandas", "statsmodels"}  # fmt: skip
+    assert expected <= set(PROJECT["dependencies"])
+
+
+def test_import_is_lazy():
+    """`import sercue` must not pull in what takes seconds."""
+    code = (
+        "import sys, sercue; dir(sercue);"
+        "print([m for m in ('torch', 'transformers', 'seaborn', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there_and_documented():
+    for name in sercue.__all__:
+        value = getattr(sercue, name)
+        if callable(value):
+            assert value.__doc__, name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = sercue.nothing
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestEveryNotebook:
+    def test_is_stored_without_outputs(self, path):
+        for cell in code_cells(path):
+            assert cell["outputs"] == []
+            assert cell["execution_count"] is None
+
+    def test_has_one_parameters_cell_whose_defaults_are_those_of_settings(self, path):
+        values = declared(path)
+        defaults = Settings().model_dump()
+        assert values == {key: defaults[key] for key in values}
+
+    def test_is_thin(self, path):
+        """Calls and prose: functions and loops belong into the package."""
+        sources = ["".join(cell["source"]) for cell in code_cells(path)]
+        for node in ast.walk(ast.parse("\n".join(sources))):
+            assert not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.For | ast.While)
+        lengths = [len([x for x in source.splitlines() if x.strip()]) for source in sources]
+        assert statistics.median(lengths) <= 5
+
+    def test_opens_with_a_question_and_closes_with_a_computed_summary(self, path):
+        cells = json.loads(path.read_text())["cells"]
+        assert cells[0]["source"][0].startswith("# ")
+        assert "?" in "".join(cells[0]["source"])
+        assert "".join(cells[-2]["source"]).strip() == "## Summary"
+        assert "sercue.bullets(" in "".join(cells[-1]["source"])
+        assert not re.search(r"\d\.\d", "".join(cells[-1]["source"]))
+
+    def test_runs_on_any_python_kernel(self, path):
+        assert json.loads(path.read_text())["metadata"]["kernelspec"]["name"] == "python3"
+
+
+def test_the_notebooks_declare_every_key_and_no_other():
+    """A study key that no notebook reads would be accepted and do nothing."""
+    keys = {key for path in NOTEBOOKS for key in declared(path)}
+    assert keys == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_study_file_is_valid(path):
+    from sercue.settings import read_study
+
+    assert read_study(path).study == path.stem
+
+
+def test_readme_lists_every_key():
+    text = (ROOT / "README.md").read_text()
+    assert all(re.search(rf"\b{key}\b", text) for key in Settings.model_fields)
+
+
+def code_cells(path):
+    return [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+
+
+def declared(path):
+    (cell,) = (c for c in code_cells(path) if "parameters" in c["metadata"].get("tags", []))
+    values = {}
+    exec("".join(cell["source"]), {}, values)
+    return values

@@ -1,0 +1,143 @@
+"""Prompts: what is shown, in which order, and what an answer names."""
+
+import itertools
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sercue.errors import InputError
+from sercue.prompts import TEMPLATES, Template, label_orders, parse_answer, resolve_templates
+
+TOKENS = {"energy": "low", "voice quality": "high"}
+LABELS = ["angry", "happy", "neutral", "sad"]
+WORDS = {"anger": "angry", "joy": "happy", "neutral": "neutral", "sadness": "sad"}
+
+
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
+class TestEveryTemplate:
+    def test_tokens_stand_last_but_for_the_answer_cue(self, template):
+        """All conditions of an utterance must share the longest possible prefix."""
+        text = template.render(LABELS, TOKENS)
+        shown = template.show_tokens(TOKENS)
+        assert text.index(shown) > max(text.index(label) for label in LABELS)
+        assert text.endswith(f"{template.cues.replace('{tokens}', shown)} {template.answer}")
+
+    def test_without_tokens_only_the_cue_block_is_missing(self, template):
+        """`none` must differ from the other conditions by the block and by nothing else."""
+        with_block = template.render(LABELS, TOKENS)
+        block = template.cues.replace("{tokens}", template.show_tokens(TOKENS)) + " "
+        assert with_block.replace(block, "") == template.render(LABELS, None)
+
+    def test_shows_every_label_once_and_every_token(self, template):
+        text = template.render(LABELS, TOKENS)
+        assert [text.count(label) for label in LABELS] == [1, 1, 1, 1]
+        for concept, word in TOKENS.items():
+            assert concept in text
+            assert word in text
+
+    def test_the_wording_names_no_emotion(self, template):
+        """A template that names an emotion outside the options would leak the answer."""
+        text = template.render([], {}).lower()
+        named = ("anger", "angry", "happ", "joy", "sad", "fear", "afraid", "bored", "disgust",
+                 "neutral", "calm", "excite")  # fmt: skip
+        assert [word for word in named if word in text] == []
+
+
+def test_templates_differ_in_every_part():
+    """Paraphrases that share their text would understate the sensitivity to wording."""
+    for first, second in itertools.combinations(TEMPLATES.values(), 2):
+        assert first.instruction != second.instruction
+        assert first.cues != second.cues
+        assert first.answer != second.answer
+
+
+def test_braces_in_data_are_shown_as_they_are():
+    """Label words and tokens are data: they must never be taken for format marks."""
+    text = TEMPLATES["plain"].render(["{tokens}", "{0}"], {"{labels}": "{word}"})
+    assert "{0}" in text
+    assert "{labels}=" in text
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (["plane"], "unknown template 'plane': did you mean 'plain'"),
+        ([], "templates: found none"),
+        (["plain", "plain"], "stands twice"),
+        ([{"name": "mine"}], "lacks instruction, cues, answer"),
+        ([{"nmae": "mine"}], "unknown template field 'nmae': did you mean 'name'"),
+        (
+            [{"name": "m", "instruction": "hm", "cues": "{tokens}", "answer": ""}],
+            "instruction must hold {labels}",
+        ),
+    ],
+)
+def test_a_bad_template_is_named(chosen, message):
+    with pytest.raises(InputError) as error:
+        resolve_templates(chosen)
+    assert message in str(error.value)
+
+
+def test_a_wording_of_ones_own():
+    mine = {"name": "kurz", "instruction": "{labels}?", "cues": "[{tokens}]", "answer": "->"}
+    template = resolve_templates([mine])[0]
+    assert template == Template(**mine)
+    assert template.render(["a", "b"], {"pitch": "low"}) == "a, b? [pitch=low] ->"
+
+
+@given(st.integers(2, 9))
+def test_all_label_orders_are_balanced_for_place_and_for_carry_over(labels):
+    """Williams (1949): each label in each place, and after each other label, equally often."""
+    number = labels if labels % 2 == 0 else 2 * labels
+    orders = label_orders(labels, number)
+    places = Counter((place, label) for order in orders for place, label in enumerate(order))
+    follows = Counter(pair for order in orders for pair in itertools.pairwise(order))
+    assert len(set(orders)) == number
+    assert set(places.values()) == {number // labels}
+    assert set(follows) == set(itertools.permutations(range(labels), 2))
+    assert len(set(follows.values())) == 1
+    assert orders[:2] == [tuple(range(labels)), tuple(range(labels))[::-1]]
+
+
+@pytest.mark.parametrize("orders", [0, 5])
+def test_an_impossible_number_of_label_orders_is_refused(orders):
+    with pytest.raises(InputError, match="valid are 1 to 4 for 4 labels"):
+        label_orders(4, orders)
+
+
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [
+        ("angry", "anger"),
+        ("Angry.", "anger"),
+        (" HAPPY\n", "joy"),
+        ("The speaker sounds sad to me", "sadness"),
+        ("sad, sad, sad", "sadness"),
+        ("**neutral**", "neutral"),
+        ("angry or sad", None),
+        ("angrily", None),
+        ("unhappy", None),
+        ("anger", None),  # the prompt offered "angry"
+        ("not angry", None),
+        ("The speaker isn't happy", None),
+        ("angri", None),
+        ("", None),
+    ],
+)
+def test_what_an_answer_names(answer, label):
+    """Worked by hand from the rule: whole words, one label, no denial, no guessing."""
+    assert parse_answer(answer, WORDS) == label
+
+
+def test_the_longer_label_wins_over_a_label_inside_it():
+    words = {"a": "sad", "b": "very sad"}
+    assert parse_answer("very sad", words) == "b"
+    assert parse_answer("sad", words) == "a"
+    assert parse_answer("very sad and sad", words) is None
+
+
+@given(st.text())
+def test_any_text_names_a_label_or_none(text):
+    assert parse_answer(text, WORDS) in {*WORDS, None}

@@ -1,0 +1,192 @@
+"""The reports of a study: everything that is promised is written, and nothing asks the network."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import nbformat
+import pandas as pd
+import pytest
+
+from sercue.cli import main
+from sercue.measures import uar
+from sercue.reports import choose_notebooks, notebook_files
+
+NAMES = [path.stem for path in notebook_files()]
+ARTIFACTS = ["utterances.parquet", "features.parquet", "binning.json", "tokens.parquet",
+             "measures.parquet", "tests.parquet", "provenance.json"]  # fmt: skip
+
+
+class References(HTMLParser):
+    """Collects what a page refers to, the alternative texts of its images, and its ids."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.sources, self.links, self.alts, self.ids = [], [], [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        if tag == "img":
+            self.alts.append(attributes.get("alt"))
+        if "id" in attributes:
+            self.ids.add(attributes["id"])
+        self.sources += [attributes[name] for name in ("src",) if name in attributes]
+        if tag == "link":
+            self.sources.append(attributes["href"])
+        elif "href" in attributes:
+            self.links.append(attributes["href"])
+
+
+@pytest.fixture(scope="module")
+def pages(small_study):
+    files = [
+        *(small_study.folder / f"{name}.html" for name in NAMES),
+        small_study.folder / "index.html",
+    ]
+    return {file.name: file.read_text(encoding="utf-8") for file in files}
+
+
+def test_the_study_ran_through(small_study):
+    assert small_study.status == 0
+    assert len(NAMES) == 5
+
+
+def test_everything_promised_is_written(small_study):
+    folder = small_study.folder
+    for name in NAMES:
+        assert (folder / f"{name}.html").is_file()
+        assert (folder / f"{name}.ipynb").is_file()
+    assert [name for name in ARTIFACTS if not (folder / "artifacts" / name).is_file()] == []
+    assert list((folder / "artifacts" / "predictions").glob("*.parquet"))
+    tables = {path.stem for path in (folder / "tables").glob("*.csv")}
+    assert tables == {path.stem for path in (folder / "tables").glob("*.tex")}
+    assert {"uar", "contrasts", "recall", "balance"} <= tables
+    assert {"uar", "confusions", "contrasts"} <= {
+        p.stem for p in (folder / "figures").glob("*.svg")
+    }
+
+
+def test_executed_notebooks_hold_no_error(small_study):
+    for name in NAMES:
+        notebook = nbformat.read(small_study.folder / f"{name}.ipynb", as_version=4)
+        outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
+        assert outputs
+        assert [o for o in outputs if o.output_type == "error"] == []
+
+
+def test_pages_ask_for_nothing_from_anywhere(pages):
+    """A report must look the same at a collaborator's desk, offline."""
+    for text in pages.values():
+        assert all(source.startswith("data:") for source in References(text).sources)
+        assert "@import" not in text
+        assert not re.search(r"url\((?!['\"]?data:)", text)
+
+
+def test_links_between_pages_resolve(pages):
+    for text in pages.values():
+        found = References(text)
+        for link in found.links:
+            assert link in pages or link.removeprefix("#") in found.ids, link
+
+
+def test_every_figure_says_in_words_what_it_shows(pages):
+    for name, text in pages.items():
+        alts = References(text).alts
+        assert all(alts), name
+    assert sum(len(References(text).alts) for text in pages.values()) > 12
+
+
+def test_the_first_screen_says_that_it_is_a_fixture(pages):
+    for text in pages.values():
+        body = text.split("<body>")[1]
+        assert "A fixture, not evidence" in body[:2500]
+
+
+def test_progress_bars_are_not_part_of_a_report(pages):
+    for text in pages.values():
+        assert "%|" not in text
+
+
+def test_the_index_gives_what_it_takes_to_repeat_the_run(pages, small_study):
+    text = pages["index.html"]
+    assert "sercue run small.yaml" in text
+    for part in ("git commit", "torch", "transformers", "opensmile", "tuning_limit"):
+        assert part in text
+    assert str(small_study.folder.parent) not in text, "no folder of this machine"
+
+
+def test_the_headline_number_is_that_of_the_predictions(pages, small_study):
+    """Recomputed from the stored rows, from nothing else."""
+    predictions = pd.concat(
+        map(pd.read_parquet, (small_study.folder / "artifacts" / "predictions").glob("*.parquet"))
+    )
+    labels = sorted(predictions["truth"].unique())
+    for condition in ("none", "aligned"):
+        rows = predictions[predictions["condition"] == condition]
+        value = uar(rows["truth"], rows["prediction"], labels)
+        assert f"{value:.3f} [" in pages["index.html"]
+
+
+def test_provenance_names_no_folder_and_all_parameters(small_study):
+    text = (small_study.folder / "artifacts" / "provenance.json").read_text()
+    held = json.loads(text)
+    assert held["parameters"]["corpus_options"] == {"speakers": 6, "sentences": 2}
+    assert held["corpus"]["utterances"] == 48
+    assert held["model"]["name"] == "sercue-tiny"
+    assert set(held["seconds"]) == set(NAMES)
+    assert str(small_study.folder.parent) not in text
+
+
+def test_a_second_run_asks_nothing_again(small_study, monkeypatch):
+    """Parts keep their names and bytes; notebook 04 finds every answer in them."""
+    before = contents(small_study.folder / "artifacts" / "predictions")
+    assert (
+        main(["run", str(small_study.file), "--out", str(small_study.folder), "--only", "04"]) == 0
+    )
+    assert contents(small_study.folder / "artifacts" / "predictions") == before
+
+
+def test_05_is_rendered_again_without_model_or_audio(small_study, tmp_path, monkeypatch):
+    """Only the run's own files: an empty cache holds no speech, no features and no model."""
+    monkeypatch.setenv("SERCUE_CACHE", str(tmp_path / "empty"))
+    parameters = {"out": str(small_study.folder)} | __import__("conftest").SMALL
+    from sercue.run import open_run
+
+    run = open_run(parameters, reuse=True)
+    assert len(run.tests) == 7
+    assert not (tmp_path / "empty").exists()
+    stored = pd.read_parquet(small_study.folder / "artifacts" / "tests.parquet")
+    pd.testing.assert_frame_equal(run.tests, stored, check_dtype=False)
+
+
+def test_a_failing_notebook_is_saved_and_shown_and_stops_those_that_need_it(
+    small_study, tmp_path, capsys
+):
+    """By thresholds that no notebook can use: 02 fails, 03 to 05 have nothing to stand on."""
+    out = tmp_path / "out"
+    assignments = ["binning=thresholds", "thresholds={energy: [0, 1]}"]
+    status = main(["run", str(small_study.file), "--out", str(out), "--set", *assignments])
+    assert status == 1
+    told = capsys.readouterr().out
+    assert "02_binning_design" in told
+    assert "failed: InputError: thresholds: none for concept 'pitch'" in told
+    assert "not run: it needs notebook 02" in told
+    report = (out / "02_binning_design.html").read_text()
+    assert "This notebook stopped with an error." in report
+    assert "thresholds: none for concept" in report
+    assert "error" in References(report).ids
+    assert (out / "02_binning_design.ipynb").is_file()
+    assert not (out / "04_perturbation_study.html").exists()
+    index = (out / "index.html").read_text()
+    assert "stopped with an error" in index
+    assert "04_perturbation_study.html" not in References(index).links
+
+
+def test_only_chosen_notebooks_run():
+    assert [path.stem[:2] for path in choose_notebooks(["5", "04"])] == ["04", "05"]
+    assert len(choose_notebooks(None)) == 5
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("*.parquet")}

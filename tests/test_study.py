@@ -1,0 +1,213 @@
+"""The study: one row a planned prediction, answered once, stored, resumed."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from sercue.corpora.corpus import Corpus, example_corpus
+from sercue.errors import InputError
+from sercue.parts import part_files
+from sercue.study import KEY, ROW, plan_study, run_study
+
+CONDITIONS = ["none", "aligned", "shuffled", "conflicting", "corrupted(0.5)"]
+
+
+class RecordingModel:
+    """Answers from a hash of what it hears and reads, and keeps a record of both.
+
+    What is under test here is which prompts are asked and what becomes of the answers; the real
+    model has tests of its own, and the notebooks run the two together.
+    """
+
+    name = "recording"
+    identity = "recording@1/float32"
+    sampling_rate = 16000
+    max_seconds = 30.0
+
+    def __init__(self, fails_after=None):
+        self.asked = []
+        self.heard = []
+        self.fails_after = fails_after
+
+    def _ask(self, audio, prompts):
+        if self.fails_after is not None and len(self.asked) >= self.fails_after:
+            raise RuntimeError("the machine went away")
+        self.asked += prompts
+        self.heard += [hashlib.sha256(audio.tobytes()).hexdigest()] * len(prompts)
+
+    def score(self, audio, prompts, labels):
+        self._ask(audio, prompts)
+        return np.array([[-1.0 - self._number(p, word) for word in labels] for p in prompts])
+
+    def generate(self, audio, prompts, max_new_tokens=8):
+        self._ask(audio, prompts)
+        return ["angry" if self._number(p, "") < 0.5 else "well, angry or sad" for p in prompts]
+
+    @staticmethod
+    def _number(prompt, word):
+        return int(hashlib.sha256(f"{prompt}|{word}".encode()).hexdigest()[:8], 16) / 2**32
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    made = example_corpus(speakers=3, utterances=4, labels=3)
+    generator = np.random.default_rng(0)
+    for file in made.table.index.get_level_values("file"):
+        soundfile.write(tmp_path / file, generator.normal(0, 0.1, 1600), 16000)
+    return Corpus("made", tmp_path, made.table, made.labels, "neutral", "none", True, True)
+
+
+@pytest.fixture
+def tokens(corpus):
+    words = np.random.default_rng(1).choice(["low", "mid", "high"], (len(corpus.table), 2))
+    return pd.DataFrame(words, corpus.table.index, ["energy", "pitch"])
+
+
+def run(corpus, tokens, model, **options):
+    options = {"conditions": CONDITIONS, "replicates": 2, "orders": 2, "progress": False} | options
+    return run_study(corpus, tokens, model, **options)
+
+
+def test_one_row_for_each_planned_prediction(corpus, tokens):
+    """4 test utterances x (1 + 1 + 3 x 2 replicates) x 3 templates x 2 orders, counted by hand."""
+    table = run(corpus, tokens, RecordingModel())
+    assert len(table) == 4 * 8 * 3 * 2
+    assert not table.duplicated(ROW).any()
+    assert set(table["speaker"]) == {"s2"}
+    assert table["valid"].all()
+    np.testing.assert_allclose(table.filter(like="p_").sum(axis=1), 1)
+
+
+def test_the_prediction_is_the_likeliest_label(corpus, tokens):
+    table = run(corpus, tokens, RecordingModel())
+    best = table.filter(like="p_").idxmax(axis=1).str.removeprefix("p_")
+    assert (best == table["prediction"]).all()
+
+
+def test_the_audio_is_the_same_bytes_under_every_condition(corpus, tokens):
+    """What the model hears of an utterance is one signal, and its file one content."""
+    model = RecordingModel()
+    table = run(corpus, tokens, model)
+    assert len(set(model.heard)) == 4
+    assert (table.groupby("utterance")["audio"].nunique() == 1).all()
+    file = corpus.path(table["utterance"].iloc[0])
+    assert hashlib.sha256(file.read_bytes()).hexdigest().startswith(table["audio"].iloc[0])
+
+
+def test_only_the_token_block_differs_between_conditions(corpus, tokens):
+    plan = plan_study(corpus, tokens, conditions=CONDITIONS, orders=2, replicates=2)
+    for _, same in plan.groupby(["utterance", "template", "label_order"]):
+        without = [
+            text.replace(shown, "")
+            for text, shown in zip(same["text"], same["tokens"], strict=True)
+        ]
+        with_block = np.array(without)[(same["condition"] != "none").to_numpy()]
+        assert len(set(with_block)) == 1
+
+
+def test_equal_prompts_of_an_utterance_are_asked_once(corpus, tokens):
+    model = RecordingModel()
+    tokens[:] = "low"  # a derangement of equal rows shows every utterance its own tokens
+    table = run(corpus, tokens, model, conditions=["none", "aligned", "shuffled"], replicates=5)
+    assert len(table) == 4 * 7 * 6
+    assert len(model.asked) == len(set(model.asked)) * 4 == 4 * 2 * 6
+
+
+def test_a_second_run_asks_nothing_and_says_the_same(corpus, tokens, tmp_path):
+    store = tmp_path / "predictions"
+    first = run(corpus, tokens, RecordingModel(), store=store)
+    model = RecordingModel()
+    second = run(corpus, tokens, model, store=store)
+    assert model.asked == []
+    pd.testing.assert_frame_equal(first, second)
+    stored = pd.concat(map(pd.read_parquet, part_files(store)))
+    assert len(stored) == len(first)
+    assert set(stored.columns) >= {*ROW, "speaker", "truth", "prediction", "valid", "tokens"}
+
+
+def test_what_was_answered_before_a_crash_is_kept(corpus, tokens, tmp_path, monkeypatch):
+    monkeypatch.setattr("sercue.study._UTTERANCES_A_PART", 1)
+    store = tmp_path / "predictions"
+    whole = RecordingModel()
+    expected = run(corpus, tokens, whole)
+    an_utterance = len(whole.asked) // 4
+    crashing = RecordingModel(fails_after=2 * an_utterance)
+    with pytest.raises(RuntimeError, match="went away"):
+        run(corpus, tokens, crashing, store=store)
+    resumed = RecordingModel()
+    table = run(corpus, tokens, resumed, store=store)
+    assert 0 < len(resumed.asked) < len(whole.asked)
+    pd.testing.assert_frame_equal(table, expected)
+
+
+def test_a_changed_file_is_asked_again_and_a_renamed_one_is_not(corpus, tokens, tmp_path):
+    store = tmp_path / "predictions"
+    before = run(corpus, tokens, RecordingModel(), store=store)
+    changed, renamed = "s2_0.wav", "s2_1.wav"
+    soundfile.write(corpus.root / changed, np.full(1600, 0.2), 16000)
+    (corpus.root / renamed).rename(corpus.root / "new name.wav")
+    table = corpus.table.rename(index={renamed: "new name.wav"}, level="file")
+    model = RecordingModel()
+    after = run(
+        Corpus("made", corpus.root, table, corpus.labels, "neutral", "none"),
+        tokens.set_axis(table.index),
+        model,
+        store=store,
+        conditions=["none", "aligned"],
+    )
+    assert len(model.asked) == 2 * 6
+    assert len(set(model.heard)) == 1
+    assert "new name.wav" in set(after["utterance"])
+    stored = pd.concat(map(pd.read_parquet, part_files(store)))
+    assert len(stored) == len(after), "the store holds this study's rows and no others"
+    assert len(before) > len(after)
+
+
+def test_going_back_to_an_earlier_setting_finds_its_answers(corpus, tokens, tmp_path):
+    store = tmp_path / "predictions"
+    first = run(corpus, tokens, RecordingModel(), store=store)
+    run(corpus, tokens, RecordingModel(), store=store, templates=["plain"])
+    model = RecordingModel()
+    back = run(corpus, tokens, model, store=store)
+    assert model.asked == []
+    pd.testing.assert_frame_equal(back, first)
+
+
+def test_generated_answers_are_parsed_and_never_dropped(corpus, tokens):
+    table = run(corpus, tokens, RecordingModel(), decoding="generate")
+    invalid = table["answer"] == "well, angry or sad"
+    assert 0 < invalid.mean() < 1
+    assert (table["valid"] == ~invalid).all()
+    assert table.loc[invalid, "prediction"].isna().all()
+    assert (table.loc[~invalid, "prediction"] == "angry").all()
+    assert table.filter(like="p_").isna().all().all()
+
+
+def test_predictions_name_labels_and_prompts_show_their_words(corpus, tokens):
+    words = {"angry": "rot", "neutral": "grau", "sad": "blau"}
+    model = RecordingModel()
+    table = run(corpus, tokens, model, label_words=words)
+    assert set(table["prediction"]) <= set(words)
+    assert all("rot" in prompt and "angry" not in prompt for prompt in model.asked)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"decoding": "beam"}, "unknown decoding 'beam'"),
+        ({"conditions": ["aligend"]}, "did you mean 'aligned'"),
+        ({"partition": "validation"}, "no utterance in 'validation'; found train, dev, test"),
+        ({"orders": 7}, "label_orders: found 7, valid are 1 to 6 for 3 labels"),
+    ],
+)
+def test_a_bad_argument_is_named(corpus, tokens, options, message):
+    with pytest.raises(InputError) as error:
+        run(corpus, tokens, RecordingModel(), **options)
+    assert message in str(error.value)
+
+
+def test_the_key_of_an_answer_is_its_content():
+    assert KEY == ["audio", "prompt", "model", "decoding"]
