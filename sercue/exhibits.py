@@ -54,10 +54,15 @@ class TableExhibit:
 
     def _repr_html_(self) -> str:
         body = self.shown.to_html(border=0, escape=True, na_rep="–")
+        kind = "table prose" if self._holds_prose() else "table"
         return (
-            f'<figure class="table"><figcaption>{html.escape(self.caption)}</figcaption>'
+            f'<figure class="{kind}"><figcaption>{html.escape(self.caption)}</figcaption>'
             f'<div class="scroll">{body}</div></figure>'
         )
+
+    def _holds_prose(self) -> bool:
+        """Whether a cell is so long that it has to wrap."""
+        return bool((self.shown.astype(str).map(len) > 40).to_numpy().any())
 
 
 def figure_exhibit(drawing: Figure | Artist, caption: str, path: Path) -> FigureExhibit:

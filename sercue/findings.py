@@ -7,6 +7,9 @@ import pandas as pd
 from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.exhibits import with_interval
 
+#: Below so many speakers a percentile bootstrap over speakers covers less than it says.
+FEW_SPEAKERS = 20
+
 
 def corpus_findings(corpus: Corpus, variance: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
     """What notebook 01 found.
@@ -111,6 +114,12 @@ def study_findings(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> 
         sentences[0] += " " + _gain(gain)
     sentences += _losses(tests)
     sentences += _collapse(table)
+    speakers = int(tests["speakers"].min()) if len(tests) else 0
+    if 0 < speakers < FEW_SPEAKERS:
+        sentences.append(
+            f"The intervals rest on {speakers} speakers; with fewer than about {FEW_SPEAKERS} they "
+            "are somewhat too narrow."
+        )
     return sentences
 
 
@@ -143,7 +152,8 @@ def _contrast(tests: pd.DataFrame, condition: str, reference: str) -> pd.Series 
 
 
 def _difference(row: pd.Series) -> str:
-    return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+    text = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+    return text.replace("-", "−")
 
 
 def _gain(row: pd.Series) -> str:

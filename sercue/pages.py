@@ -111,7 +111,7 @@ def write_index(
             ("corpus", _corpus_line(known.get("corpus"))),
             ("model", known.get("model", {}).get("identity", "not asked yet")),
             ("seconds", ", ".join(f"{k}: {v:g}" for k, v in known.get("seconds", {}).items())),
-            ("hardware", ", ".join(str(value) for value in known["hardware"].values())),
+            ("hardware", "{cores} cores, {machine}, {system}".format(**known["hardware"])),
         ],
         parameters=[(key, json.dumps(value)) for key, value in known["parameters"].items()],
         versions=list(known["versions"].items()),

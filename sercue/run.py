@@ -158,6 +158,11 @@ class Run:
             options=self._model_options(),
         )
 
+    def describe_model(self) -> pd.DataFrame:
+        """What is known of the model under study, for the report."""
+        facts = pd.Series(self.model.facts(), name="value")
+        return facts.rename_axis("fact").to_frame()
+
     def _model_options(self) -> dict[str, Any]:
         s = self.settings
         if s.model != TINY:

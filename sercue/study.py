@@ -259,7 +259,9 @@ def _batches(missing: pd.DataFrame, *, progress: bool) -> Iterator[pd.DataFrame]
     """The rows to ask, a few utterances at a time."""
     utterances = missing["row"].unique()
     number = len(utterances)
-    with progress_bar(total=number, unit="utt", desc="study", disable=not progress) as bar:
+    with progress_bar(
+        total=number, unit="utt", desc="study", disable=not (progress and number)
+    ) as bar:
         for first in range(0, number, _UTTERANCES_A_PART):
             batch = utterances[first : first + _UTTERANCES_A_PART]
             yield missing[missing["row"].isin(batch)]

@@ -78,6 +78,19 @@ class AudioChatModel:
         """See ``Checkpoint.check``: raise ``InputError`` if the model cannot be had."""
         self.checkpoint.check()
 
+    def facts(self) -> dict[str, str]:
+        """What a report says of the model: version, place, precision, size, limits."""
+        return {
+            "name": self.name,
+            "identity": self.identity,
+            "class": type(self._model).__name__,
+            "parameters": f"{sum(p.numel() for p in self._model.parameters()):,}",
+            "device": self.device,
+            "precision": self.dtype,
+            "sampling rate": f"{self.sampling_rate} Hz",
+            "longest recording": f"{self.max_seconds:g} s",
+        }
+
     def score(self, audio: np.ndarray, prompts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
         """Log-likelihood of each label's words as the whole beginning of the answer.
 

@@ -52,6 +52,9 @@ class AudioLanguageModel(Protocol):
     def check(self) -> None:
         """Raise ``InputError`` if the model cannot be had; cheap beside loading it."""
 
+    def facts(self) -> dict[str, str]:
+        """What a report says of the model, name to value; may take as long as loading it."""
+
     def score(self, audio: np.ndarray, prompts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
         """Log-likelihood of each label's words as the answer, array (prompts, labels), nats."""
 

@@ -143,6 +143,25 @@ class TinyModel:
         """Raise ``InputError`` if the corpus cannot be trained on."""
         _ = self.max_seconds
 
+    def facts(self) -> dict[str, str]:
+        """What a report says of the model, its training among it."""
+        told = self.train()
+        recipe, uar = told["recipe"], told["dev uar"]
+        shares = {
+            "prompts without tokens": recipe["share_none"],
+            "with own tokens": recipe["share_aligned"],
+            "probability that a token of the rest is replaced": recipe["noise"],
+            "recordings blanked where there are tokens": recipe["blank_audio"],
+        }
+        return self._chat.facts() | {
+            "identity": self.identity,
+            "trained on": f"{told['training utterances']} utterances "
+            f"of {told['training speakers']} speakers, {recipe['epochs']} times each",
+            "recipe": "; ".join(f"{what} {share:g}" for what, share in shares.items()),
+            "training time": f"{told['training seconds']:g} s on {told['threads']} threads",
+            "UAR on development speakers": ", ".join(f"{c} {v:.3f}" for c, v in uar.items()),
+        }
+
     def train(self) -> dict[str, Any]:
         """Train and store the model unless it is stored already.
 
