@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from sercue.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,15 +111,24 @@ def _check(options: argparse.Namespace, given: Sequence[str]) -> int:
 def _corpora(options: argparse.Namespace, given: Sequence[str]) -> int:
     from sercue.corpora import available_corpora
 
-    print(available_corpora().to_string(index=False))
+    _print_cards(available_corpora())
     return 0
 
 
 def _models(options: argparse.Namespace, given: Sequence[str]) -> int:
     from sercue.models import available_models
 
-    print(available_models().to_string(index=False))
+    _print_cards(available_models().set_index("name"))
     return 0
+
+
+def _print_cards(table: pd.DataFrame) -> None:
+    """One block an entry: a table this wide fits no terminal."""
+    for name, card in table.iterrows():
+        print(name)
+        for column, value in card.items():
+            first = f"  {column:<14}"
+            print(textwrap.fill(str(value), 100, initial_indent=first, subsequent_indent=" " * 16))
 
 
 def _print_rows(rows: Sequence[tuple[str, str]]) -> None:

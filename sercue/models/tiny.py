@@ -83,7 +83,7 @@ class TinyModel:
         rest = dict(options)
         label_words = rest.pop("label_words", None) or {label: label for label in corpus.labels}
         self.templates = resolve_templates(rest.pop("templates", list(TEMPLATES)))
-        self.recipe = make_recipe(rest)
+        self.recipe = make_recipe(rest).for_utterances(len(corpus.rows("train")))
         self.device = resolve_device(device)
         self.dtype = resolve_dtype(dtype, self.device)
         self.batch_size = batch_size

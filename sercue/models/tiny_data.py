@@ -16,7 +16,6 @@ from sercue.prompts import Template
 
 _SHARES = ("share_none", "share_aligned", "noise", "blank_audio")
 _SIZES = (
-    "epochs",
     "batch_size",
     "width",
     "heads",
@@ -26,6 +25,8 @@ _SIZES = (
     "hop",
     "vocabulary",
 )
+# Some 45 s of training on two cores; a short corpus is heard more often than a long one.
+_PROMPTS = 4200
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Recipe:
     """How ``sercue-tiny`` is built and trained: together with the data it determines the weights.
 
     Attributes:
-        epochs: passes over the training utterances, one prompt an utterance and pass
+        epochs: passes over the training utterances, one prompt an utterance and pass; ``None``
+            makes about 4200 prompts of any corpus, so that training takes about as long
         batch_size: utterances a step
         learning_rate: highest rate of the one-cycle schedule
         weight_decay: decoupled weight decay of AdamW
@@ -57,7 +59,7 @@ class Recipe:
         seed: seed of the weights, the order of the utterances and the prompts drawn
     """
 
-    epochs: int = 11
+    epochs: int | None = None
     batch_size: int = 8
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
@@ -82,7 +84,7 @@ class Recipe:
         for name in (*_SHARES, "mel_mask"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name}: found {getattr(self, name)}, valid is 0 to 1")
-        for name in _SIZES:
+        for name in _SIZES if self.epochs is None else ("epochs", *_SIZES):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: found {getattr(self, name)}, valid is 1 or more")
         if self.share_none + self.share_aligned > 1:
@@ -90,6 +92,17 @@ class Recipe:
                 f"share_none + share_aligned: found {self.share_none + self.share_aligned:g}, "
                 "valid is 1 at most"
             )
+
+    def for_utterances(self, number: int) -> Recipe:
+        """The recipe with its epochs set, for so many training utterances.
+
+        Examples:
+            >>> [Recipe().for_utterances(number).epochs for number in (384, 10_000)]
+            [11, 1]
+        """
+        if self.epochs is not None:
+            return self
+        return dataclasses.replace(self, epochs=max(1, round(_PROMPTS / number)))
 
 
 RECIPES: dict[str, Recipe] = {

@@ -188,7 +188,8 @@ def train_network(
         mean loss of each epoch, in nats a token
     """
     generator = np.random.default_rng(recipe.seed)
-    steps = recipe.epochs * math.ceil(len(data.audio) / recipe.batch_size)
+    epochs = recipe.for_utterances(len(data.audio)).epochs or 1
+    steps = epochs * math.ceil(len(data.audio) / recipe.batch_size)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
@@ -199,7 +200,7 @@ def train_network(
     network.train()
     with progress_bar(total=steps, desc="training sercue-tiny", unit="step") as bar:
         mels, frames = spectrograms(processor, data.audio)
-        for _ in range(recipe.epochs):
+        for _ in range(epochs):
             epoch = []
             for batch in _epoch_batches(processor, data, mels, frames, recipe, generator):
                 loss = _loss(network, batch)
