@@ -138,8 +138,8 @@ def describe_conditions(texts: Sequence[str | Condition]) -> pd.DataFrame:
     """One line a condition, for the report.
 
     Examples:
-        >>> describe_conditions(["none"]).iloc[0].tolist()
-        ['no token block: audio alone', False]
+        >>> describe_conditions(["none"]).loc["none", "what is shown"]
+        'no token block: audio alone'
     """
     conditions = parse_conditions(texts)
     return pd.DataFrame(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -23,8 +24,9 @@ SMALL = {
 
 @dataclass(frozen=True)
 class SmallStudy:
-    """A finished small study: its file, its folder, and the command's exit status."""
+    """A finished small study: its settings and file, its folder, the command's exit status."""
 
+    settings: dict[str, Any]
     file: Path
     folder: Path
     status: int
@@ -46,4 +48,4 @@ def small_study(cache, tmp_path_factory):
     file = folder / "small.yaml"
     file.write_text(yaml.safe_dump(SMALL))
     status = main(["run", str(file), "--out", str(folder / "out")])
-    return SmallStudy(file, folder / "out", status)
+    return SmallStudy(SMALL, file, folder / "out", status)

@@ -150,7 +150,7 @@ def test_a_second_run_asks_nothing_again(small_study, monkeypatch):
 def test_05_is_rendered_again_without_model_or_audio(small_study, tmp_path, monkeypatch):
     """Only the run's own files: an empty cache holds no speech, no features and no model."""
     monkeypatch.setenv("SERCUE_CACHE", str(tmp_path / "empty"))
-    parameters = {"out": str(small_study.folder)} | __import__("conftest").SMALL
+    parameters = small_study.settings | {"out": str(small_study.folder)}
     from sercue.run import open_run
 
     run = open_run(parameters, reuse=True)

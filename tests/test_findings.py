@@ -1,0 +1,77 @@
+"""Sentences from numbers never say more than the numbers do."""
+
+import pandas as pd
+import pytest
+
+from sercue.findings import direction, study_findings
+
+MEASURES = pd.DataFrame(
+    {
+        "condition": ["none", "aligned", "shuffled", "majority class"],
+        "uar": [0.5, 0.6, 0.4, 0.25],
+        "uar_low": [0.4, 0.5, 0.3, 0.25],
+        "uar_high": [0.6, 0.7, 0.5, 0.25],
+        "entropy": [0.9, 0.95, 0.8, 0.0],
+        "commonest": ["sad", "sad", "neutral", "sad"],
+        "commonest_share": [0.4, 0.3, 0.55, 1.0],
+        "baseline": [False, False, False, True],
+    }
+)
+
+
+def contrasts(gain=(0.1, 0.02, 0.2), speakers=30):
+    rows = [
+        ("aligned", "none", *gain, speakers),
+        ("shuffled", "aligned", -0.2, -0.3, -0.1, speakers),
+        ("shuffled", "none", -0.1, -0.25, 0.05, speakers),
+    ]
+    columns = ["condition", "reference", "difference", "low", "high", "speakers"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        ((0.1, 0.02, 0.2), "the model makes use of the cues"),
+        ((-0.1, -0.2, -0.02), "the cues in the prompt harm the model"),
+        ((0.1, -0.02, 0.2), "no evidence of a difference, nor evidence that there is none"),
+        ((0.1, 0.0, 0.2), "no evidence of a difference, nor evidence that there is none"),
+    ],
+)
+def test_the_verdict_follows_the_interval_and_not_the_estimate(gain, said):
+    text = " ".join(study_findings(MEASURES, contrasts(gain), 4))
+    assert said in text
+    verdicts = ("makes use", "harm the model", "no evidence of a difference")
+    assert sum(verdict in text for verdict in verdicts) == 1
+
+
+def test_the_numbers_are_those_of_the_tables():
+    text = " ".join(study_findings(MEASURES, contrasts(), 4))
+    assert "0.500 [0.400, 0.600] with the audio alone" in text
+    assert "0.600 [0.500, 0.700] with aligned tokens (chance 0.250)" in text
+    assert "+0.100 [+0.020, +0.200]" in text
+    assert "below zero for 1 of 1 perturbed conditions: shuffled −0.200 [−0.300, −0.100]" in text
+    assert "below zero for 0 of 1 perturbed conditions: shuffled −0.100 [−0.250, +0.050]" in text
+
+
+def test_a_baseline_is_not_taken_for_a_collapse():
+    """The majority classifier answers one class by construction; it is no condition."""
+    text = study_findings(MEASURES, contrasts(), 4)[-1]
+    assert "most gathered under shuffled, where neutral is 55% of them" in text
+
+
+@pytest.mark.parametrize(("speakers", "warned"), [(8, True), (19, True), (20, False)])
+def test_few_speakers_are_said_to_be_few(speakers, warned):
+    text = " ".join(study_findings(MEASURES, contrasts(speakers=speakers), 4))
+    assert ("somewhat too narrow" in text) == warned
+
+
+def test_a_study_without_none_or_aligned_says_what_it_can():
+    only = MEASURES[MEASURES["condition"] == "shuffled"]
+    assert study_findings(only, contrasts().iloc[:0], 4)[-1].startswith("The answers are most")
+
+
+def test_direction_of_an_interval():
+    assert [direction(*i) for i in ((0.1, 0.2), (-0.1, 0.1), (-0.2, -0.1), (0.0, 0.1))] == [
+        1, 0, -1, 0,
+    ]  # fmt: skip

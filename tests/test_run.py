@@ -1,0 +1,129 @@
+"""A run: its stages, its files, and what it says of itself."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sercue.artifacts import Artifacts
+from sercue.corpora.corpus import example_corpus
+from sercue.errors import InputError
+from sercue.examples import prompt_examples, wording_examples
+from sercue.provenance import read, record, shareable
+from sercue.run import fixture_notice, open_run, run_folder
+from sercue.settings import Settings
+from sercue.study import plan_study
+
+
+@pytest.fixture
+def finished(small_study):
+    parameters = small_study.settings | {"out": str(small_study.folder)}
+    return open_run(parameters | {"not_a_key": 1, "pd": pd}, reuse=True)
+
+
+def test_stored_rows_come_back_in_the_order_of_the_plan(finished):
+    """The primary cell of McNemar's test and every resample depend on it."""
+    plan = finished.plan()
+    rows = ["utterance", "condition", "replicate", "template", "label_order"]
+    pd.testing.assert_frame_equal(finished.predictions[rows], plan[rows], check_dtype=False)
+
+
+def test_the_stored_corpus_is_the_corpus(finished, small_study):
+    fresh = open_run(small_study.settings | {"out": str(small_study.folder)}).corpus
+    pd.testing.assert_frame_equal(
+        finished.corpus.table, fresh.table, check_dtype=False, check_index_type=False
+    )
+    assert finished.corpus.labels == fresh.labels
+    assert finished.corpus.synthetic
+
+
+def test_artifacts_of_other_settings_are_not_taken(small_study, tmp_path):
+    """Or notebook 05 would report on a study that nobody asked for."""
+    artifacts = Artifacts(small_study.folder / "artifacts")
+    assert artifacts.load("features.parquet", "other settings") is None
+    assert artifacts.load_predictions("other settings") is None
+    assert artifacts.load_corpus("other settings") is None
+    assert Artifacts(tmp_path).load_predictions("any") is None
+
+
+def test_measures_hold_conditions_and_baselines(finished, small_study):
+    table = finished.measures
+    assert table["condition"].tolist()[:5] == small_study.settings["conditions"]
+    assert table["baseline"].sum() == 3
+    assert ((table["uar_low"] <= table["uar"]) & (table["uar"] <= table["uar_high"])).all()
+    assert finished.references["chance"] == 0.25
+    assert len(finished.references) == 3
+
+
+def test_a_bad_parameter_of_a_notebook_is_named():
+    with pytest.raises(InputError, match="notebook parameters: bins: found 4"):
+        open_run({"bins": 4})
+
+
+def test_a_study_without_doses_or_neutral_says_so(finished, monkeypatch):
+    object.__setattr__(finished.corpus, "neutral_label", None)
+    assert (
+        finished.neutral_shift() == "Corpus 'demo' names no neutral class, so no shift is reported."
+    )
+    monkeypatch.setattr(finished, "settings", Settings(conditions=["none", "aligned"]))
+    assert "No condition of this study has a dose" in finished.dose_response()
+
+
+def test_where_a_run_writes(tmp_path):
+    assert run_folder(Settings(out=str(tmp_path))) == tmp_path
+    assert run_folder(Settings(study="mine")).parts[-2:] == ("reports", "mine")
+
+
+@pytest.mark.parametrize(
+    ("corpus", "model", "reasons"),
+    [
+        ("demo", "sercue-tiny", ["speech is synthetic", "model is a tiny one"]),
+        ("demo", "qwen2-audio", ["speech is synthetic"]),
+        ("emodb", "sercue-tiny", ["model is a tiny one"]),
+        ("emodb", "hf:me/mine", []),
+    ],
+)
+def test_a_fixture_says_why_it_is_one(corpus, model, reasons):
+    notice = fixture_notice(Settings(corpus=corpus, model=model))
+    assert (notice is None) == (not reasons)
+    assert all(reason in notice for reason in reasons)
+
+
+def test_provenance_is_merged_and_names_no_folder(tmp_path):
+    path = tmp_path / "deep" / "provenance.json"
+    record(path, seconds={"01": 1.0}, model="a")
+    record(path, seconds={"02": 2.0}, model="b")
+    assert read(path) == {"seconds": {"01": 1.0, "02": 2.0}, "model": "b"}
+    told = shareable(Settings(corpus_root="/home/someone/corpora/emodb", out="/srv/x"))
+    assert (told["corpus_root"], told["out"]) == ("emodb", "x")
+
+
+def example_plan(labels=("<b>", "sad")):
+    corpus = example_corpus(speakers=2, utterances=2)
+    tokens = pd.DataFrame(
+        {"energy": ["low", "high"] * 2, "pitch": ["low", "mid"] * 2}, corpus.table.index
+    )
+    words = dict(zip(corpus.labels, labels, strict=True))
+    return plan_study(
+        corpus, tokens, conditions=["none", "aligned", "conflicting"], label_words=words, orders=2
+    )
+
+
+def test_examples_mark_what_a_condition_changed():
+    """By hand: the first utterance is low, low; mirrored, both are high."""
+    shown = prompt_examples(example_plan(), ["plain"]).data
+    none, aligned, conflicting = shown.split('<div class="prompt">')[1:]
+    assert "<mark>" not in none + aligned
+    assert "energy=low, pitch=low" in aligned
+    assert "<mark>energy=high</mark>, <mark>pitch=high</mark>" in conflicting
+
+
+def test_examples_show_markup_in_labels_as_text():
+    shown = prompt_examples(example_plan(), ["plain"]).data + wording_examples(example_plan()).data
+    assert "<b>, sad" not in shown
+    assert "&lt;b&gt;, sad" in shown
+    assert shown.count("label order 1") == 3
+
+
+def test_the_plan_is_a_function_of_the_seed():
+    assert example_plan().equals(example_plan())
+    assert np.array_equal(example_plan()["prompt"], example_plan()["prompt"])
