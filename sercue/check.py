@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sercue.corpora import load_corpus
 from sercue.corpora.corpus import Corpus
+from sercue.errors import InputError
 from sercue.interventions import parse_conditions
 from sercue.models import TINY, load_model
 from sercue.prompts import label_orders, resolve_templates
@@ -23,6 +24,7 @@ def check_study(settings: Settings) -> list[tuple[str, str]]:
         InputError: naming what is wrong, what was found and what is valid
     """
     corpus = study_corpus(settings)
+    _check_evaluated(settings, corpus)
     return [
         ("study", f"{settings.study}: all keys and values are valid"),
         ("corpus", repr(corpus)),
@@ -44,6 +46,18 @@ def study_corpus(settings: Settings) -> Corpus:
         **settings.corpus_options,
         **fold,
     )
+
+
+def _check_evaluated(settings: Settings, corpus: Corpus) -> None:
+    """Intervals resample speakers and a shuffle swaps utterances: one of either is too few."""
+    rows = corpus.rows(settings.partition)
+    speakers = rows["speaker"].nunique()
+    if speakers < 2:
+        raise InputError(
+            f"partition: {settings.partition!r} of corpus {corpus.name!r} has {len(rows)} "
+            f"utterances of {speakers} speakers; valid is a partition with two speakers or more, "
+            "since intervals are taken over speakers"
+        )
 
 
 def _prompts(settings: Settings, corpus: Corpus) -> str:

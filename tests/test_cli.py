@@ -47,6 +47,13 @@ def test_a_notebook_that_is_not_there_is_told(study, capsys):
     assert "unknown notebook '07'" in capsys.readouterr().err
 
 
+def test_a_partition_with_one_speaker_is_told_before_the_study(small_study, capsys):
+    """Six speakers give two for development; with three there is one, and no interval over it."""
+    three = ["partition=dev", "corpus_options={speakers: 3, sentences: 1}"]
+    assert main(["check", str(small_study.file), "--set", *three]) == 2
+    assert "'dev' of corpus 'demo' has 4 utterances of 1 speakers" in capsys.readouterr().err
+
+
 def test_check_counts_the_prompts(small_study, capsys):
     """48 utterances of 6 speakers, 2 of them test: 16 x (1 + 1 + 3 x 2) x 2 x 2, by hand."""
     assert main(["check", str(small_study.file)]) == 0
