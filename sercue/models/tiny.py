@@ -199,7 +199,9 @@ class TinyModel:
         aside = self.folder.with_name(f".{self.folder.name}.{uuid.uuid4().hex}")
         aside.mkdir(parents=True)
         try:
-            record = self._fit(aside)
+            # Whatever draws random numbers on the way, the caller's own stay as they were.
+            with torch.random.fork_rng(devices=[]):
+                record = self._fit(aside)
             text = json.dumps(record, indent=2) + "\n"
             (aside / _FINISHED).write_text(text, encoding="utf-8")
             if self.folder.exists() and not (self.folder / _FINISHED).is_file():
