@@ -62,7 +62,7 @@ class TableExhibit:
 
     def _holds_prose(self) -> bool:
         """Whether a cell is so long that it has to wrap."""
-        return bool((self.shown.astype(str).map(len) > 40).to_numpy().any())
+        return any(len(str(cell)) > 40 for cell in self.shown.to_numpy().ravel())
 
 
 def figure_exhibit(drawing: Figure | Artist, caption: str, path: Path) -> FigureExhibit:
