@@ -69,6 +69,29 @@ def read_audio(
     return audresample.resample(mono, rate, sampling_rate)[0]
 
 
+def read_utterance(
+    corpus: Corpus,
+    key: tuple[str, pd.Timedelta, pd.Timedelta],
+    sampling_rate: int = SAMPLING_RATE,
+) -> np.ndarray:
+    """The samples of one utterance of a corpus.
+
+    Args:
+        corpus: where the utterance is from
+        key: its row of the index: file, start, end; an end of NaT is that of the file
+        sampling_rate: of the result, in Hz
+
+    Returns:
+        samples, float32, shape (samples,)
+
+    Raises:
+        InputError: as ``read_audio``
+    """
+    file, start, end = key
+    last = None if pd.isna(end) else end.total_seconds()
+    return read_audio(corpus.path(file), start.total_seconds(), last, sampling_rate)
+
+
 def audio_digests(corpus: Corpus) -> pd.Series:
     """What identifies the audio of each utterance: a hash of the file's bytes and the segment.
 

@@ -12,7 +12,7 @@ import numpy as np
 import opensmile
 import pandas as pd
 
-from sercue.audio import SAMPLING_RATE, audio_digests, read_audio
+from sercue.audio import SAMPLING_RATE, audio_digests, read_utterance
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
 from sercue.parts import append_part, read_parts
@@ -101,11 +101,8 @@ def _extract(
     """The functionals of a batch, indexed by digest, and the reason for each that failed."""
 
     def one(key: tuple[str, pd.Timedelta, pd.Timedelta]) -> np.ndarray | str:
-        file, start, end = key
-        stop = None if pd.isna(end) else end.total_seconds()
         try:
-            samples = read_audio(corpus.path(file), start.total_seconds(), stop)
-            return smile(samples, SAMPLING_RATE).ravel()
+            return smile(read_utterance(corpus, key), SAMPLING_RATE).ravel()
         except (InputError, RuntimeError) as error:
             return str(error)
 

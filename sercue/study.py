@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp, softmax
 
-from sercue.audio import audio_digests, read_audio
+from sercue.audio import audio_digests, read_utterance
 from sercue.concepts import WORDS
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError, unknown
@@ -210,13 +210,7 @@ def _ask(
     max_new_tokens: int,
 ) -> pd.DataFrame:
     """Answers to all prompts of one utterance, each different prompt once."""
-    file, start, end = corpus.table.index[rows["row"].iloc[0]]
-    audio = read_audio(
-        corpus.path(file),
-        start.total_seconds(),
-        None if pd.isna(end) else end.total_seconds(),
-        model.sampling_rate,
-    )
+    audio = read_utterance(corpus, corpus.table.index[rows["row"].iloc[0]], model.sampling_rate)
     answers = []
     # One call a wording: its prompts share the audio, the instruction and the label options.
     for _, group in rows.drop_duplicates("prompt").groupby(["template", "label_order"], sort=False):

@@ -25,7 +25,7 @@ import pandas as pd
 import torch
 import transformers
 
-from sercue.audio import audio_digests, read_audio
+from sercue.audio import audio_digests, read_utterance
 from sercue.concepts import UNKNOWN, WORDS
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
@@ -220,7 +220,7 @@ class TinyModel:
         processor = make_processor(texts, self.recipe, int(self.max_seconds))
         network = make_network(processor, self.recipe)
         data = TrainingData(
-            audio=[_samples(self._corpus, row) for row in rows.index],
+            audio=[read_utterance(self._corpus, row, SAMPLING_RATE) for row in rows.index],
             tokens=tokens,
             answers=[self._words[label] for label in rows["emotion"]],
             templates=self.templates,
@@ -285,7 +285,7 @@ def uar_by_condition(
     for number, row in enumerate(rows.index):
         blocks = [None if table is None else _shown(table.iloc[number]) for table in shown]
         prompts = [template.render(options, block) for template in templates for block in blocks]
-        scores = model.score(_samples(corpus, row), prompts, options)
+        scores = model.score(read_utterance(corpus, row, SAMPLING_RATE), prompts, options)
         answers.append(labels[scores.argmax(axis=1)].reshape(len(templates), len(shown)))
     truth = rows["emotion"].tolist()
     uar = [
@@ -335,9 +335,3 @@ def _seconds(corpus: Corpus, row: tuple[str, pd.Timedelta, pd.Timedelta]) -> flo
     if pd.isna(end):
         return float(audiofile.duration(str(corpus.path(file)))) - start.total_seconds()
     return (end - start).total_seconds()
-
-
-def _samples(corpus: Corpus, row: tuple[str, pd.Timedelta, pd.Timedelta]) -> np.ndarray:
-    file, start, end = row
-    last = None if pd.isna(end) else end.total_seconds()
-    return read_audio(corpus.path(file), start.total_seconds(), last, SAMPLING_RATE)
