@@ -16,6 +16,23 @@ _STAMP = "sercue"
 _CARD = ("name", "labels", "neutral_label", "licence", "may_share_audio", "synthetic")
 
 
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A study that was run: what its analysis reads, without audio or model.
+
+    Attributes:
+        corpus: its table and labels; its audio may not be at hand
+        digests: content identity of each utterance's audio
+        features: functionals, one row an utterance
+        predictions: all predictions, in no particular order
+    """
+
+    corpus: Corpus
+    digests: pd.Series
+    features: pd.DataFrame
+    predictions: pd.DataFrame
+
+
 @dataclass(frozen=True)
 class Artifacts:
     """A folder of stamped tables and of ``provenance.json``.
@@ -73,6 +90,15 @@ class Artifacts:
             return None
         table = read_parts(self.folder / "predictions")
         return table if len(table) == finished["rows"] else None
+
+    def load_finished(self, corpus_settings: str, study_settings: str) -> Finished | None:
+        """All that the analysis of a study reads, or ``None`` if a piece of it is missing."""
+        stored = self.load_corpus(corpus_settings)
+        features = self.load("features.parquet", corpus_settings)
+        predictions = self.load_predictions(study_settings)
+        if stored is None or features is None or predictions is None:
+            return None
+        return Finished(*stored, features, predictions)
 
     def provenance(self) -> dict[str, Any]:
         """What ``provenance.json`` holds."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sercue import provenance
-from sercue.artifacts import Artifacts
+from sercue.artifacts import Artifacts, Finished
 from sercue.audio import audio_digests
 from sercue.baselines import MAJORITY, baselines, chance
 from sercue.check import study_corpus
@@ -59,7 +59,7 @@ def open_run(parameters: Mapping[str, Any], *, reuse: bool = False) -> Run:
     Args:
         parameters: study keys and values; a notebook hands over its ``globals()``, of which only
             the study keys are read
-        reuse: take what an earlier notebook left in ``artifacts`` with the same settings, so that
+        reuse: take a finished study that lies in ``artifacts`` with the same settings, so that
             neither audio nor model is needed
 
     Raises:
@@ -89,13 +89,13 @@ class Run:
     @cached_property
     def corpus(self) -> Corpus:
         """The corpus, with its labels, partitions and licence."""
-        return study_corpus(self.settings) if self._stored is None else self._stored[0]
+        return study_corpus(self.settings) if self._left is None else self._left.corpus
 
     @cached_property
     def digests(self) -> pd.Series:
         """What identifies the audio of each utterance: a hash of its content."""
-        if self._stored is not None:
-            return self._stored[1]
+        if self._left is not None:
+            return self._left.digests
         digests = audio_digests(self.corpus)
         self.artifacts.save_corpus(self.corpus, digests, self._stamp(CORPUS_KEYS))
         self.artifacts.record(corpus=_fingerprint(self.corpus, digests))
@@ -104,13 +104,11 @@ class Run:
     @cached_property
     def features(self) -> pd.DataFrame:
         """EGeMAPS functionals, one row an utterance."""
-        stamp = self._stamp(CORPUS_KEYS)
-        stored = self.artifacts.load("features.parquet", stamp) if self.reuse else None
-        if stored is not None:
-            return stored
+        if self._left is not None:
+            return self._left.features
         _ = self.digests
         features = extract_features(self.corpus)
-        self.artifacts.save("features.parquet", features, stamp)
+        self.artifacts.save("features.parquet", features, self._stamp(CORPUS_KEYS))
         return features
 
     @cached_property
@@ -181,9 +179,8 @@ class Run:
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """The study itself, one row a prediction; stored answers are not asked again."""
-        stored = self.artifacts.load_predictions(self._stamp(STUDY_KEYS)) if self.reuse else None
-        if stored is not None:
-            return self._in_plan_order(stored)
+        if self._left is not None:
+            return self._in_plan_order(self._left.predictions)
         predictions = self.ask("predictions")
         self.artifacts.record(
             model={"name": self.model.name, "identity": self.model.identity},
@@ -358,8 +355,11 @@ class Run:
         return f"<p>{line}</p>{notice}"
 
     @cached_property
-    def _stored(self) -> tuple[Corpus, pd.Series] | None:
-        return self.artifacts.load_corpus(self._stamp(CORPUS_KEYS)) if self.reuse else None
+    def _left(self) -> Finished | None:
+        """What an earlier notebook left, if it is to be taken and nothing of it is missing."""
+        if not self.reuse:
+            return None
+        return self.artifacts.load_finished(self._stamp(CORPUS_KEYS), self._stamp(STUDY_KEYS))
 
     def _stamp(self, keys: tuple[str, ...]) -> str:
         return self.settings.fingerprint(keys)

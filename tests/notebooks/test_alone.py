@@ -4,6 +4,7 @@ import nbformat
 import papermill
 import pytest
 
+from sercue.cli import main
 from sercue.reports import notebook_files
 
 
@@ -22,3 +23,11 @@ def test_a_notebook_runs_alone(notebook, small_study, tmp_path):
     summary = cells[-1].outputs[-1].data["text/html"]
     assert summary.count("<li>") >= 3
     assert (tmp_path / "out" / "artifacts" / "provenance.json").is_file()
+
+
+def test_05_computes_what_a_run_of_01_alone_did_not_leave(small_study, tmp_path):
+    """The corpus lies in the artifacts and the predictions do not: half a study is none."""
+    command = ["run", str(small_study.file), "--out", str(tmp_path / "out"), "--only"]
+    assert main([*command, "01"]) == 0
+    assert main([*command, "05"]) == 0
+    assert (tmp_path / "out" / "tables" / "contrasts.csv").is_file()
