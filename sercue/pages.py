@@ -18,9 +18,10 @@ import nbformat
 import pandas as pd
 from nbconvert import HTMLExporter
 
+from sercue.artifacts import Artifacts
 from sercue.findings import study_findings
 from sercue.run import fixture_notice
-from sercue.settings import Settings
+from sercue.settings import ANALYSIS_KEYS, Settings
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _BAR = re.compile(r"\d+%\|")
@@ -85,18 +86,21 @@ def write_index(
         settings: the study
         outcomes: notebook name to its state and error; others are shown by what lies there
     """
-    known = json.loads((folder / "artifacts" / "provenance.json").read_text(encoding="utf-8"))
+    artifacts = Artifacts(folder / "artifacts")
+    known = artifacts.provenance()
     git = known["git"]
     clean = {True: "", False: " (with uncommitted changes)", None: ""}[git["clean"]]
-    measures = _read_if_there(folder / "artifacts" / "measures.parquet")
-    tests = _read_if_there(folder / "artifacts" / "tests.parquet")
+    # By their stamps: after a failure, the numbers of other settings may still lie there.
+    stamp = settings.fingerprint(ANALYSIS_KEYS)
+    measures = artifacts.load("measures.parquet", stamp)
+    tests = artifacts.load("tests.parquet", stamp)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True)
     text = environment.get_template("study_index.html.j2").render(
         study=settings.study,
         style=_style(),
         notice=fixture_notice(settings),
         headline=_headline(measures, tests),
-        figure=_figure(folder / "figures" / "uar.svg"),
+        figure=None if measures is None else _figure(folder / "figures" / "uar.svg"),
         table=None if measures is None else _uar_html(measures),
         level=f"{settings.confidence:.0%}",
         reports=[_report(name, folder, outcomes) for name in _names(folder, outcomes)],
@@ -187,10 +191,6 @@ def _figure(path: Path) -> str | None:
     if not path.is_file():
         return None
     return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
-
-
-def _read_if_there(path: Path) -> pd.DataFrame | None:
-    return pd.read_parquet(path) if path.is_file() else None
 
 
 def _uar_html(table: pd.DataFrame) -> str:

@@ -17,6 +17,7 @@ from tqdm.std import tqdm
 from traitlets.config import Config
 
 from sercue import provenance
+from sercue.artifacts import Artifacts
 from sercue.errors import InputError, unknown
 from sercue.pages import Page, write_index, write_page
 from sercue.paths import project_folder
@@ -98,8 +99,7 @@ def run_notebooks(
             if outcome.state != "not run":
                 write_page(Page.of(notebook, folder), pages, settings)
     times = {o.notebook.stem: round(o.seconds, 1) for o in outcomes if o.state != "not run"}
-    provenance.record(
-        folder / "artifacts" / "provenance.json",
+    Artifacts(folder / "artifacts").record(
         parameters=provenance.shareable(settings),
         seconds=times,
         command=command,

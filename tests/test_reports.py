@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import nbformat
@@ -181,6 +182,18 @@ def test_a_failing_notebook_is_saved_and_shown_and_stops_those_that_need_it(
     index = (out / "index.html").read_text()
     assert "stopped with an error" in index
     assert "04_perturbation_study.html" not in References(index).links
+
+
+def test_the_index_never_shows_the_numbers_of_other_settings(small_study, tmp_path):
+    """A run that fails leaves the tables of the run before it; they answer another question."""
+    out = tmp_path / "out"
+    shutil.copytree(small_study.folder, out)
+    changed = ["binning=thresholds", "thresholds={energy: [0, 1]}"]
+    assert main(["run", str(small_study.file), "--out", str(out), "--set", *changed]) == 1
+    index = (out / "index.html").read_text()
+    assert "has not been evaluated yet" in index
+    assert "UAR is" not in index
+    assert References(index).alts == []
 
 
 def test_only_chosen_notebooks_run():
