@@ -79,8 +79,7 @@ def _model(settings: Settings) -> str:
     if settings.model == TINY:
         from sercue.models.tiny_data import make_recipe
 
-        prompts = ("label_words", "templates")
-        make_recipe({k: v for k, v in settings.model_options.items() if k not in prompts})
+        make_recipe(settings.model_options)
         return f"{TINY}: trained on the training partition at first use, a minute or two"
     model = load_model(
         settings.model,

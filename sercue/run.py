@@ -103,7 +103,7 @@ class Run:
 
     @cached_property
     def features(self) -> pd.DataFrame:
-        """EGeMAPS functionals, one row an utterance."""
+        """Functionals of eGeMAPS, one row an utterance."""
         if self._left is not None:
             return self._left.features
         _ = self.digests
@@ -263,14 +263,7 @@ class Run:
         return table
 
     def _intervals(self, predictions: pd.DataFrame) -> pd.DataFrame:
-        s = self.settings
-        table = bootstrap_uar(
-            predictions,
-            self.corpus.labels,
-            resamples=s.resamples,
-            confidence=s.confidence,
-            seed=s.seed,
-        )
+        table = bootstrap_uar(predictions, self.corpus.labels, **self._resampling)
         return table[["condition", "low", "high"]].rename(
             columns={"low": "uar_low", "high": "uar_high"}
         )
@@ -292,14 +285,7 @@ class Run:
     @cached_property
     def tests(self) -> pd.DataFrame:
         """The planned contrasts between conditions, with intervals and corrected p-values."""
-        s = self.settings
-        table = compare(
-            self.predictions,
-            self.corpus.labels,
-            resamples=s.resamples,
-            confidence=s.confidence,
-            seed=s.seed,
-        )
+        table = compare(self.predictions, self.corpus.labels, **self._resampling)
         self.artifacts.save("tests.parquet", table, self._stamp(ANALYSIS_KEYS))
         return table
 
@@ -360,6 +346,10 @@ class Run:
         if not self.reuse:
             return None
         return self.artifacts.load_finished(self._stamp(CORPUS_KEYS), self._stamp(STUDY_KEYS))
+
+    @property
+    def _resampling(self) -> dict[str, Any]:
+        return self.settings.only(("resamples", "confidence", "seed"))
 
     def _stamp(self, keys: tuple[str, ...]) -> str:
         return self.settings.fingerprint(keys)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -154,20 +155,20 @@ def plan_study(
     listed = [[options[i] for i in order] for order in label_orders(len(options), orders)]
     own = tokens.loc[corpus.table.index[rows]]
     who = _who(corpus, rows)
+    wordings = list(product(resolve_templates(templates), enumerate(listed)))
     blocks = []
     for condition in parse_conditions(conditions):
         for replicate in condition.replicates(replicates):
             changed = condition.apply(own, words, seed=seed, replicate=replicate)
             shown = _rows_of(changed, len(rows))
-            for template in resolve_templates(templates):
-                for number, labels in enumerate(listed):
-                    block = who.assign(
-                        condition=condition.name,
-                        replicate=replicate,
-                        template=template.name,
-                        label_order=number,
-                    )
-                    blocks.append(block.assign(**_written(template, labels, shown)))
+            for template, (number, labels) in wordings:
+                block = who.assign(
+                    condition=condition.name,
+                    replicate=replicate,
+                    template=template.name,
+                    label_order=number,
+                )
+                blocks.append(block.assign(**_written(template, labels, shown)))
     return pd.concat(blocks).sort_values("row", kind="stable", ignore_index=True)
 
 

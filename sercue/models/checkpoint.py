@@ -150,12 +150,9 @@ class Checkpoint:
     def load(self, device: str, dtype: str) -> transformers.PreTrainedModel:
         """The model with its weights, ready to answer."""
         self.check()
-        # Some versions of transformers draw random weights before they read the stored ones; a
-        # caller's own random numbers must not hang on that.
-        with torch.random.fork_rng(devices=[]):
-            model = self._architecture.from_pretrained(
-                self._source, dtype=DTYPES[dtype], use_safetensors=True, **self._pretrained()
-            )
+        model = self._architecture.from_pretrained(
+            self._source, dtype=DTYPES[dtype], use_safetensors=True, **self._pretrained()
+        )
         return model.to(device).eval()
 
 

@@ -80,10 +80,10 @@ class TinyModel:
         dtype: str = "auto",
         batch_size: int = 32,
     ) -> None:
-        rest = dict(options)
-        label_words = rest.pop("label_words", None) or {label: label for label in corpus.labels}
-        self.templates = resolve_templates(rest.pop("templates", list(TEMPLATES)))
-        self.recipe = make_recipe(rest).for_utterances(len(corpus.rows("train")))
+        label_words = options.get("label_words") or {label: label for label in corpus.labels}
+        self.templates = resolve_templates(options.get("templates", list(TEMPLATES)))
+        recipe = make_recipe(options)
+        self.recipe = replace(recipe, epochs=recipe.epochs_for(len(corpus.rows("train"))))
         self.device = resolve_device(device)
         self.dtype = resolve_dtype(dtype, self.device)
         self.batch_size = batch_size

@@ -27,6 +27,7 @@ _SIZES = (
 )
 # Some 45 s of training on two cores; a short corpus is heard more often than a long one.
 _PROMPTS = 4200
+_PROMPT_OPTIONS = ("label_words", "templates")
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,14 @@ class Recipe:
                 "valid is 1 at most"
             )
 
-    def for_utterances(self, number: int) -> Recipe:
-        """The recipe with its epochs set, for so many training utterances.
+    def epochs_for(self, number: int) -> int:
+        """The epochs that so many training utterances get.
 
         Examples:
-            >>> [Recipe().for_utterances(number).epochs for number in (384, 10_000)]
+            >>> [Recipe().epochs_for(number) for number in (384, 10_000)]
             [11, 1]
         """
-        if self.epochs is not None:
-            return self
-        return dataclasses.replace(self, epochs=max(1, round(_PROMPTS / number)))
+        return max(1, round(_PROMPTS / number)) if self.epochs is None else self.epochs
 
 
 RECIPES: dict[str, Recipe] = {
@@ -119,6 +118,8 @@ RECIPES: dict[str, Recipe] = {
 def make_recipe(options: Mapping[str, Any]) -> Recipe:
     """The recipe that options name: ``recipe`` chooses one of ours, other keys change its fields.
 
+    ``label_words`` and ``templates`` are options of the model, not of its recipe, and left aside.
+
     Raises:
         InputError: if a recipe or a field is unknown, or a value out of range
 
@@ -126,7 +127,7 @@ def make_recipe(options: Mapping[str, Any]) -> Recipe:
         >>> make_recipe({"recipe": "grounded", "epochs": 2}).epochs
         2
     """
-    changes = dict(options)
+    changes = {key: value for key, value in options.items() if key not in _PROMPT_OPTIONS}
     name = changes.pop("recipe", "grounded")
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)

@@ -188,7 +188,7 @@ def train_network(
         mean loss of each epoch, in nats a token
     """
     generator = np.random.default_rng(recipe.seed)
-    epochs = recipe.for_utterances(len(data.audio)).epochs or 1
+    epochs = recipe.epochs_for(len(data.audio))
     steps = epochs * math.ceil(len(data.audio) / recipe.batch_size)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
