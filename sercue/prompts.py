@@ -25,7 +25,8 @@ class Template:
         name: how tables and the predictions refer to it
         instruction: the task; ``{labels}`` stands for the label options
         cues: the sentence of the cue block; ``{tokens}`` stands for the tokens
-        answer: the answer cue, the end of the prompt
+        answer: the answer cue, the end of the prompt; every condition of an utterance pays for it
+            anew, so how to answer belongs into the instruction
         item: how one token is written, from ``{concept}`` and ``{word}``
         separator: what stands between two tokens and between two labels
     """
@@ -73,8 +74,8 @@ class Template:
 
         Examples:
             >>> print(TEMPLATES["plain"].render(["angry", "sad"], {"energy": "low"}))
-            Listen to the recording and name the emotion of the speaker. Options: angry, sad. \
-Acoustic cues: energy=low. Answer with one option. Emotion:
+            Listen to the recording and name the emotion of the speaker. Answer with one of these \
+options: angry, sad. Acoustic cues: energy=low. Emotion:
         """
         parts = [self.instruction.replace("{labels}", self.separator.join(labels))]
         if tokens is not None:
@@ -88,24 +89,24 @@ TEMPLATES: dict[str, Template] = {
         Template(
             name="plain",
             instruction="Listen to the recording and name the emotion of the speaker. "
-            "Options: {labels}.",
+            "Answer with one of these options: {labels}.",
             cues="Acoustic cues: {tokens}.",
-            answer="Answer with one option. Emotion:",
+            answer="Emotion:",
         ),
         Template(
             name="question",
             instruction="How does the person in this recording feel? "
-            "Choose exactly one of these: {labels}.",
+            "Reply with exactly one of these and nothing else: {labels}.",
             cues="Measurements of the same recording: {tokens}.",
-            answer="Reply with your choice only. Choice:",
+            answer="Choice:",
             item="{concept} is {word}",
         ),
         Template(
             name="annotator",
             instruction="You annotate speech for a study of emotion. "
-            "Assign the recording to one class out of {labels}.",
+            "Assign the recording to one class and give nothing but its name. Classes: {labels}.",
             cues="Compared with other speech, it has {tokens}.",
-            answer="Give the class and nothing else. Class:",
+            answer="Class:",
             item="{word} {concept}",
         ),
     )
