@@ -92,6 +92,60 @@ def read_utterance(
     return read_audio(corpus.path(file), start.total_seconds(), last, sampling_rate)
 
 
+def utterance_seconds(corpus: Corpus, key: tuple[str, pd.Timedelta, pd.Timedelta]) -> float:
+    """How long one utterance of a corpus is, in seconds, without reading its samples.
+
+    Args:
+        corpus: where the utterance is from
+        key: its row of the index: file, start, end; an end of NaT is that of the file
+
+    Raises:
+        InputError: naming the file, if it is not there or cannot be read
+    """
+    file, start, end = key
+    if not pd.isna(end):
+        return (end - start).total_seconds()
+    path = corpus.path(file)
+    if not path.is_file():
+        raise InputError(f"{path}: no such audio file")
+    try:
+        return float(audiofile.duration(str(path))) - start.total_seconds()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as audio ({error})") from error
+
+
+def usable_samples(
+    audio: np.ndarray, sampling_rate: int, max_seconds: float, model: str
+) -> np.ndarray:
+    """The recording, if a model can be asked about the whole of it.
+
+    Args:
+        audio: samples (samples,)
+        sampling_rate: in Hz
+        max_seconds: longest recording that the model takes whole, in seconds
+        model: how the error calls it
+
+    Returns:
+        float32, (samples,)
+
+    Raises:
+        InputError: if it is empty, not finite, not mono, or too long
+    """
+    samples = np.asarray(audio, dtype=np.float32)
+    if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
+        raise InputError(
+            f"audio: found shape {samples.shape}, valid are finite samples of one channel"
+        )
+    seconds = samples.size / sampling_rate
+    if seconds > max_seconds:
+        raise InputError(
+            f"audio: found {seconds:.2f} s, but {model} takes {max_seconds:g} s at most; nothing "
+            "is cut, so split longer recordings into segments, or set model_options: "
+            "{long_audio: windows}"
+        )
+    return samples
+
+
 def audio_digests(corpus: Corpus) -> pd.Series:
     """What identifies the audio of each utterance: a hash of the file's bytes and the segment.
 

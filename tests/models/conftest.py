@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from checkpoints import ARCHITECTURES, write_checkpoint
+from checkpoints import ARCHITECTURES, ORIGINAL, write_checkpoint
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -13,15 +13,35 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """The folder of each tiny checkpoint by the name of its architecture, written once."""
+    folders = {}
+
+    def write(architecture):
+        if architecture not in folders:
+            folder = tmp_path_factory.mktemp(architecture)
+            folders[architecture] = write_checkpoint(architecture, folder)
+        return folders[architecture]
+
+    return write
+
+
 @pytest.fixture(scope="session", params=ARCHITECTURES)
-def checkpoint(request, tmp_path_factory):
+def checkpoint(request, written):
     """The folder of a tiny random checkpoint of each architecture."""
-    return write_checkpoint(request.param, tmp_path_factory.mktemp(request.param))
+    return written(request.param)
+
+
+@pytest.fixture(scope="session", params=ORIGINAL)
+def original_checkpoint(request, written):
+    """The folder of a tiny random checkpoint of each architecture of the study."""
+    return written(request.param)
 
 
 @pytest.fixture(scope="session")
-def qwen_checkpoint(tmp_path_factory):
-    return write_checkpoint("qwen2-audio", tmp_path_factory.mktemp("qwen"))
+def qwen_checkpoint(written):
+    return written("qwen2-audio")
 
 
 @pytest.fixture(scope="session")

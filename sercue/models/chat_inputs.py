@@ -1,0 +1,212 @@
+"""What a model takes for recordings and prompts: features of the audio, token ids of the chats."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+
+from sercue.audio import usable_samples
+from sercue.errors import InputError
+from sercue.models.chats import make_chat
+from sercue.models.processor import audio_part
+
+_WHISPER_SECONDS = 30
+_AUDIO_OPTIONS = ("padding", "truncation", "max_length")
+# One entry a token of text. Told by name, since a mask over frames may chance to be as long.
+_TOKEN_TYPES = ("token_type_ids", "mm_token_type_ids")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a model takes for some utterances and the prompts asked of each.
+
+    Attributes:
+        inputs: features of all utterances as the processor batches them, on the cpu, floats as
+            float32; an utterance may fill several rows
+        per_token: other inputs with one entry a token, such as ``token_type_ids``: for each
+            utterance those of its first prompt, unpadded. A text behind the audio has zeros.
+        ids: for each utterance the token ids of each whole prompt, audio places included, unpadded
+    """
+
+    inputs: dict[str, torch.Tensor]
+    per_token: dict[str, list[list[int]]]
+    ids: list[list[list[int]]]
+
+
+class ChatInputs:
+    """Any processor of transformers for audio and text with a chat template, or of Mistral.
+
+    The chat is one user turn with the audio first and the text second. All of it goes through
+    ``apply_chat_template``: of the two ways in it alone is the same for every processor, and it
+    knows whether the template has written the token that begins a text.
+
+    Args:
+        processor: the processor
+        name: how errors call the model
+
+    Raises:
+        InputError: if the processor has no chat template
+    """
+
+    def __init__(self, processor: Any, name: str) -> None:
+        self._processor = processor
+        self._name = name
+        self._chat = make_chat(processor, name)
+        # Only to fill up batches; what is filled is masked, whichever token stands there.
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer of the processor."""
+        return self._processor.tokenizer
+
+    @property
+    def sampling_rate(self) -> int:
+        """Samples a second that ``encode`` expects."""
+        return int(self._extractor.sampling_rate)
+
+    @property
+    def max_seconds(self) -> float:
+        """The longest recording that the processor takes without cutting it, in seconds.
+
+        Infinite for a processor that cuts nothing; then the length of the model's context and
+        what it was trained on are the bounds.
+        """
+        # Audio Flamingo 3 and its like take several windows of their feature extractor.
+        windows = getattr(self._processor, "max_audio_len", None)
+        options = self._audio_options
+        if windows or not options.get("truncation"):
+            return float(windows or math.inf)
+        if options.get("max_length"):
+            return options["max_length"] / self.sampling_rate
+        return float(getattr(self._extractor, "chunk_length", math.inf))
+
+    def encode(self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]]) -> Encoded:
+        """What the model takes. The processor prepares each recording once, not once a prompt.
+
+        Args:
+            audios: for each utterance a float array (samples,) at ``sampling_rate``, in [-1, 1]
+            prompts: for each utterance the texts of the user turn
+
+        Raises:
+            InputError: if an utterance has no prompt, if an audio is empty, too long, not finite
+                or not mono, or if the chat template does not put the audio before the text
+        """
+        if not audios or len(audios) != len(prompts) or not all(prompts):
+            found = [len(texts) for texts in prompts]
+            raise InputError(
+                f"prompts: found {found or 'none'} for {len(audios)} recordings, valid are one or "
+                "more texts for each of one or more recordings"
+            )
+        samples = [
+            usable_samples(audio, self.sampling_rate, self.max_seconds, self._name)
+            for audio in audios
+        ]
+        given = self._processed(samples, [texts[0] for texts in prompts])
+        held = given.pop("attention_mask").bool()
+        first = _unpadded(given.pop("input_ids"), held)
+        names = sorted({*_TOKEN_TYPES, *self.tokenizer.model_input_names} & given.keys())
+        return Encoded(
+            per_token={name: _unpadded(given.pop(name), held) for name in names},
+            inputs={
+                name: value.float() if value.is_floating_point() else value
+                for name, value in given.items()
+            },
+            ids=[self._chat.ids(texts, ids) for texts, ids in zip(prompts, first, strict=True)],
+        )
+
+    def answer_tokens(self, prompt: str, label: str) -> list[int]:
+        """Ids that the words of a label add when they are written right behind a prompt's chat.
+
+        Many tokenizers begin a word in the middle of a line otherwise than at its beginning, so
+        the label is not tokenised alone, unless its first letters would merge with the chat.
+
+        Args:
+            prompt: the text of the user turn
+            label: the words, at least one letter
+        """
+        return self._chat.answer_tokens(prompt, label)
+
+    @property
+    def _extractor(self) -> Any:
+        return audio_part(self._processor)
+
+    @property
+    def _audio_options(self) -> dict[str, Any]:
+        """What the feature extractor is told unless a call says otherwise."""
+        given = inspect.signature(type(self._extractor).__call__).parameters
+        options = {name: given[name].default for name in _AUDIO_OPTIONS if name in given}
+        # Two places where processors set them: the second one is the older.
+        options |= getattr(self._processor, "audio_kwargs", {})
+        typed = getattr(self._processor, "valid_processor_kwargs", None)
+        return options | getattr(typed, "_defaults", {}).get("audio_kwargs", {})
+
+    def _processed(
+        self, samples: Sequence[np.ndarray], texts: Sequence[str]
+    ) -> dict[str, torch.Tensor]:
+        turns = [self._chat.turn(text, audio) for text, audio in zip(texts, samples, strict=True)]
+        longest = max(map(len, samples))
+        # Whisper's extractor counts the frames of a recording otherwise when it pads it to a
+        # longer one. An utterance must not hang on those beside it, so each is prepared alone.
+        if self._is_whisper and self._audio_options.get("padding") is True:
+            return _together([self._run([turn], longest) for turn in turns])
+        return self._run(turns, longest)
+
+    def _run(self, turns: Sequence[dict[str, Any]], longest: int) -> dict[str, torch.Tensor]:
+        given = self._processor.apply_chat_template(
+            [[turn] for turn in turns],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            # Padding is asked of the text alone: as a general option it would also reach the
+            # audio, which many models want at a fixed length.
+            processor_kwargs={
+                "text_kwargs": {"padding": True},
+                "audio_kwargs": {"sampling_rate": self.sampling_rate, **self._window(longest)},
+            },
+        )
+        return {name: torch.as_tensor(value) for name, value in given.items()}
+
+    def _window(self, longest: int) -> dict[str, int]:
+        """Samples to pad to, where the processor would pad to minutes.
+
+        Encoders that want one length want Whisper's 30 s. An extractor set to more (300 s for
+        Qwen2.5-Omni) serves an encoder that takes windows of what the mask holds, so padding is
+        work for nothing: 0.2 s an utterance. The second behind the longest recording is as silent
+        as the minutes would be, and no frame reaches further.
+        """
+        if not self._is_whisper or self._extractor.chunk_length <= _WHISPER_SECONDS:
+            return {}
+        return {"max_length": min(longest + self.sampling_rate, self._extractor.n_samples)}
+
+    @property
+    def _is_whisper(self) -> bool:
+        return isinstance(self._extractor, transformers.WhisperFeatureExtractor)
+
+
+def _together(parts: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Inputs of several calls as those of one, padded on the right with zeros: masked places."""
+    return {name: _stacked([part[name] for part in parts]) for name in parts[0]}
+
+
+def _stacked(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    shape = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
+    whole = tensors[0].new_zeros((sum(map(len, tensors)), *shape))
+    start = 0
+    for tensor in tensors:
+        rows = slice(start, start := start + len(tensor))
+        whole[(rows, *(slice(size) for size in tensor.shape[1:]))] = tensor
+    return whole
+
+
+def _unpadded(rows: torch.Tensor, held: torch.Tensor) -> list[list[int]]:
+    return [row[mask].tolist() for row, mask in zip(rows, held, strict=True)]

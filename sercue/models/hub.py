@@ -1,0 +1,106 @@
+"""Files of hub repositories, and what to do where one cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import huggingface_hub
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from transformers.utils import cached_file
+
+from sercue.errors import InputError
+
+# What the libraries raise where a repository, a file or the hub itself is out of reach.
+HUB_ERRORS = (OSError, ValueError, HTTPError)
+_LONGEST_QUOTE = 300
+
+
+def hub_file(repository: str, name: str, revision: str | None) -> str | None:
+    """The path of a file of a repository in the local cache, fetched if need be.
+
+    Args:
+        repository: such as ``organisation/model``
+        name: of the file
+        revision: branch, tag or commit
+
+    Returns:
+        ``None`` if the repository has no ``config.json`` and that is the file
+
+    Raises:
+        OSError: and the others of ``HUB_ERRORS``
+    """
+    return cached_file(repository, name, revision=revision)
+
+
+def hub_holds(repository: str, names: Sequence[str], revision: str | None) -> bool:
+    """Whether the cache or else the hub has one of some files; fetches none: weights are large.
+
+    Raises:
+        OSError: and the others of ``HUB_ERRORS``, if neither can tell
+    """
+    where = {"repo_id": repository, "revision": revision}
+    if any(
+        isinstance(huggingface_hub.try_to_load_from_cache(filename=name, **where), str)
+        for name in names
+    ):
+        return True
+    return any(huggingface_hub.HfApi().file_exists(filename=name, **where) for name in names)
+
+
+def hub_error(
+    error: Exception, model: str, repository: str, revision: str | None = None
+) -> InputError:
+    """What to do about a repository that cannot be read, told from the cause of the error.
+
+    Args:
+        error: what transformers or huggingface_hub raised
+        model: how errors call the model
+        repository: which one was asked
+        revision: branch, tag or commit that was asked of it
+
+    Examples:
+        >>> str(hub_error(OSError("no network"), "mine", "organisation/model"))
+        "model 'mine': 'organisation/model' is no folder with a model, not in the local cache, \
+and the hub did not give it (no network); name a folder that save_pretrained wrote, or download \
+the repository first: hf download organisation/model"
+    """
+    kinds = {type(cause) for cause in _causes(error)}
+    at, of = (f" at revision {revision!r}", f" --revision {revision}") if revision else ("", "")
+    if any(issubclass(kind, GatedRepoError) for kind in kinds):
+        text = (
+            f"{repository!r} is gated, and this machine has no access to it; accept its terms on "
+            f"https://huggingface.co/{repository}, and log in here with that account: hf auth login"
+        )
+    elif any(issubclass(kind, RevisionNotFoundError) for kind in kinds):
+        text = (
+            f"{repository!r} has no revision {revision!r}; valid are its branches, tags and commits"
+        )
+    elif any(issubclass(kind, RepositoryNotFoundError) for kind in kinds):
+        text = (
+            f"the hub has no repository {repository!r}, or none that this machine may read; if it "
+            "is private, log in: hf auth login"
+        )
+    else:
+        text = (
+            f"{repository!r}{at} is no folder with a model, not in the local cache, and the hub "
+            f"did not give it ({first_line(error)}); name a folder that save_pretrained wrote, or "
+            f"download the repository first: hf download {repository}{of}"
+        )
+    return InputError(f"model {model!r}: {text}")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it was raised from: transformers wraps the hub's in ``OSError``."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def first_line(error: BaseException) -> str:
+    """The beginning of an error's message; those of the libraries run to thousands of letters."""
+    return str(error).strip().split("\n")[0][:_LONGEST_QUOTE]
