@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
     from sercue.models import AudioLanguageModel
 
+# ``batch_size`` after the answers: what was left of it where memory ran out.
+_MODEL_FACTS = ("name", "identity", "device", "dtype", "batch_size")
 FIXTURE = (
     "A fixture, not evidence: {why}. These numbers show that the instrument works; "
     "they say nothing about people or about any published model."
@@ -183,7 +185,7 @@ class Run:
             return self._in_plan_order(self._left.predictions)
         predictions = self.ask("predictions")
         self.artifacts.record(
-            model={"name": self.model.name, "identity": self.model.identity},
+            model={name: getattr(self.model, name) for name in _MODEL_FACTS},
             predictions={"rows": len(predictions), "settings": self._stamp(STUDY_KEYS)},
         )
         return predictions

@@ -59,7 +59,7 @@ class Settings(BaseModel):
         conditions: what is done to the tokens
         replicates: repetitions of each random condition
         seed: seed of everything random
-        batch_size: most prompts in one forward pass
+        batch_size: most recordings in one forward pass; halved when memory runs out
         resamples: bootstrap resamples of speakers
         confidence: level of all intervals
     """
@@ -96,7 +96,7 @@ class Settings(BaseModel):
     ]  # fmt: skip
     replicates: int = Field(2, ge=1)
     seed: int = Field(0, ge=0)
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(8, ge=1)
     resamples: int = Field(10_000, ge=100)
     confidence: float = Field(0.95, gt=0, lt=1)
 

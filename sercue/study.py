@@ -28,7 +28,8 @@ KEY = ["audio", "prompt", "model", "decoding"]
 #: What names a row of the predictions.
 ROW = ["utterance", "condition", "replicate", "template", "label_order", "decoding"]
 
-_UTTERANCES_A_PART = 16
+# The model sorts what it gets by length, so it gets more than it runs at once.
+_BATCHES_A_PART = 2
 _FIRST = [
     "utterance", "speaker", "truth", "condition", "replicate", "template", "label_order",
     "decoding", "prediction", "valid", "answer",
@@ -110,8 +111,8 @@ def run_study(
     )
     answers = [_stored_answers(store, words_of, decoding)]
     missing = _without_answer(plan, answers[0])
-    for batch in _batches(missing, progress=progress):
-        answers.append(pd.concat([ask(rows) for _, rows in batch.groupby("row", sort=False)]))
+    for batch in _batches(missing, _BATCHES_A_PART * model.batch_size, progress=progress):
+        answers.append(ask(batch))
         if store is not None:
             append_part(store, _predictions(batch, answers[-1], words_of, decoding))
     predictions = _predictions(plan, pd.concat(answers), words_of, decoding)
@@ -210,20 +211,24 @@ def _ask(
     decoding: str,
     max_new_tokens: int,
 ) -> pd.DataFrame:
-    """Answers to all prompts of one utterance, each different prompt once."""
-    audio = read_utterance(corpus, corpus.table.index[rows["row"].iloc[0]], model.sampling_rate)
-    answers = []
-    # One call a wording: its prompts share the audio, the instruction and the label options.
-    for _, group in rows.drop_duplicates("prompt").groupby(["template", "label_order"], sort=False):
-        texts, answer = group["text"].tolist(), group[KEY].copy()
-        if decoding == "score":
-            likelihood = model.score(audio, texts, list(label_words.values()))
-            answer[_columns(label_words)] = softmax(likelihood, axis=1)
-            answer["label_mass"] = np.exp(logsumexp(likelihood, axis=1))
-        else:
-            answer["answer"] = model.generate(audio, texts, max_new_tokens)
-        answers.append(answer)
-    return pd.concat(answers)
+    """Answers to all prompts of some utterances, each different prompt of an utterance once."""
+    asked = rows.drop_duplicates(["row", "prompt"])
+    utterances = [utterance for _, utterance in asked.groupby("row", sort=False)]
+    index = corpus.table.index
+    audios = [
+        read_utterance(corpus, index[u["row"].iloc[0]], model.sampling_rate) for u in utterances
+    ]
+    texts = [utterance["text"].tolist() for utterance in utterances]
+    answer = pd.concat(utterances)[KEY]
+    if decoding == "score":
+        scores = model.score(audios, texts, list(label_words.values()))
+        likelihood = np.concatenate(scores)
+        answer[_columns(label_words)] = softmax(likelihood, axis=1)
+        answer["label_mass"] = np.exp(logsumexp(likelihood, axis=1))
+    else:
+        answers = model.generate(audios, texts, max_new_tokens)
+        answer["answer"] = [text for given in answers for text in given]
+    return answer
 
 
 def _columns(label_words: Mapping[str, str]) -> list[str]:
@@ -250,15 +255,15 @@ def _without_answer(plan: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
     return plan[~pd.MultiIndex.from_frame(plan[KEY]).isin(known)]
 
 
-def _batches(missing: pd.DataFrame, *, progress: bool) -> Iterator[pd.DataFrame]:
+def _batches(missing: pd.DataFrame, size: int, *, progress: bool) -> Iterator[pd.DataFrame]:
     """The rows to ask, a few utterances at a time."""
     utterances = missing["row"].unique()
     number = len(utterances)
     with progress_bar(
         total=number, unit="utt", desc="study", disable=not (progress and number)
     ) as bar:
-        for first in range(0, number, _UTTERANCES_A_PART):
-            batch = utterances[first : first + _UTTERANCES_A_PART]
+        for first in range(0, number, size):
+            batch = utterances[first : first + size]
             yield missing[missing["row"].isin(batch)]
             bar.update(len(batch))
 

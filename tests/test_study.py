@@ -26,6 +26,7 @@ class RecordingModel:
     identity = "recording@1/float32"
     sampling_rate = 16000
     max_seconds = 30.0
+    batch_size = 2
 
     def __init__(self, fails_after=None):
         self.asked = []
@@ -38,11 +39,17 @@ class RecordingModel:
         self.asked += prompts
         self.heard += [hashlib.sha256(audio.tobytes()).hexdigest()] * len(prompts)
 
-    def score(self, audio, prompts, labels):
+    def score(self, audios, prompts, labels):
+        return [self._likelihood(a, p, labels) for a, p in zip(audios, prompts, strict=True)]
+
+    def _likelihood(self, audio, prompts, labels):
         self._ask(audio, prompts)
         return np.array([[-1.0 - self._number(p, word) for word in labels] for p in prompts])
 
-    def generate(self, audio, prompts, max_new_tokens=8):
+    def generate(self, audios, prompts, max_new_tokens=8):
+        return [self._answers(a, p) for a, p in zip(audios, prompts, strict=True)]
+
+    def _answers(self, audio, prompts):
         self._ask(audio, prompts)
         return ["angry" if self._number(p, "") < 0.5 else "well, angry or sad" for p in prompts]
 
@@ -129,7 +136,7 @@ def test_a_second_run_asks_nothing_and_says_the_same(corpus, tokens, tmp_path):
 
 
 def test_what_was_answered_before_a_crash_is_kept(corpus, tokens, tmp_path, monkeypatch):
-    monkeypatch.setattr("sercue.study._UTTERANCES_A_PART", 1)
+    monkeypatch.setattr("sercue.study._BATCHES_A_PART", 1)
     store = tmp_path / "predictions"
     whole = RecordingModel()
     expected = run(corpus, tokens, whole)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import transformers
 
 from sercue.errors import InputError
-from sercue.models.checkpoint import DTYPES, Checkpoint
-from sercue.models.scoring import greedy_answers, score_answers
+from sercue.models.chat_inputs import ChatInputs
+from sercue.models.checkpoint import DTYPES, Checkpoint, check_loading
+from sercue.models.prefix import attention_of
+from sercue.models.scoring import Scoring
 
 
 class AudioChatModel:
@@ -30,10 +31,16 @@ class AudioChatModel:
         device: ``"cuda"``, ``"mps"``, ``"cpu"``, or ``"auto"`` for the first of these at hand
         dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``: bfloat16 on cuda,
             float32 elsewhere
-        batch_size: most prompts that run at once
+        batch_size: most recordings that run at once; halved when the device is out of memory
+        attention: implementation, such as ``"sdpa"``, ``"eager"`` or ``"flash_attention_2"``; what
+            transformers chooses by default
+        device_map: ``"auto"`` spreads the layers over all devices, the CPU's memory included;
+            see ``checkpoint.DEVICE_MAPS`` for others
+        tree_tokens: most tokens that run behind a recording at once; by default what suits the
+            width of the network
 
     Raises:
-        InputError: if ``device``, ``dtype`` or ``batch_size`` is not valid here
+        InputError: if an argument is not valid here
     """
 
     def __init__(
@@ -44,15 +51,21 @@ class AudioChatModel:
         revision: str | None = None,
         device: str = "auto",
         dtype: str = "auto",
-        batch_size: int = 32,
+        batch_size: int = 8,
+        attention: str | None = None,
+        device_map: str | None = None,
+        tree_tokens: int | None = None,
     ) -> None:
         self.name = name or str(source)
         self.device = resolve_device(device)
         self.dtype = resolve_dtype(dtype, self.device)
-        if batch_size < 1:
-            raise InputError(f"batch_size: found {batch_size}, valid is 1 or more")
-        self.batch_size = batch_size
+        for parameter, value in (("batch_size", batch_size), ("tree_tokens", tree_tokens)):
+            if value is not None and value < 1:
+                raise InputError(f"{parameter}: found {value}, valid is 1 or more")
+        check_loading(attention, device_map)
         self.checkpoint = Checkpoint(source, self.name, revision)
+        self._batch_size, self._tree_tokens = batch_size, tree_tokens
+        self._attention, self._device_map = attention, device_map
 
     def __repr__(self) -> str:
         return f"AudioChatModel({self.name!r}, {self.device}, {self.dtype})"
@@ -65,183 +78,122 @@ class AudioChatModel:
     @property
     def sampling_rate(self) -> int:
         """Samples a second that ``score`` and ``generate`` expect."""
-        return int(self._processor.feature_extractor.sampling_rate)
+        return self._inputs.sampling_rate
 
     @property
     def max_seconds(self) -> float:
         """The longest recording that the model takes without cutting it, in seconds."""
-        # Audio Flamingo 3 takes several windows of its feature extractor.
-        windows = getattr(self._processor, "max_audio_len", None)
-        return float(windows or self._processor.feature_extractor.chunk_length)
+        return self._inputs.max_seconds
+
+    @property
+    def batch_size(self) -> int:
+        """Recordings that run at once: what was asked for, or what the memory has left of it."""
+        loaded = "_scoring" in self.__dict__
+        return self._scoring.at_once if loaded else self._batch_size
 
     def check(self) -> None:
         """See ``Checkpoint.check``: raise ``InputError`` if the model cannot be had."""
         self.checkpoint.check()
 
     def facts(self) -> dict[str, str]:
-        """What a report says of the model: version, place, precision, size, limits."""
+        """What a report says of the model: version, place, precision, size, limits, method."""
+        model, scoring = self._model, self._scoring
         return {
             "name": self.name,
             "identity": self.identity,
-            "class": type(self._model).__name__,
-            "parameters": f"{sum(p.numel() for p in self._model.parameters()):,}",
-            "device": self.device,
+            "class": type(model).__name__,
+            "parameters": f"{sum(p.numel() for p in model.parameters()):,}",
+            "device": "spread by device_map" if self._device_map else self.device,
             "precision": self.dtype,
+            "attention": attention_of(model),
             "sampling rate": f"{self.sampling_rate} Hz",
             "longest recording": f"{self.max_seconds:g} s",
+            "prompts of a recording": f"{scoring.method} behind one pass of the audio; on a probe "
+            f"{scoring.difference:.1g} nats from separate passes",
+            "at once": f"{scoring.at_once} recordings, {scoring.tree_tokens} tokens behind each",
         }
 
-    def score(self, audio: np.ndarray, prompts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
+    def score(
+        self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]], labels: Sequence[str]
+    ) -> list[np.ndarray]:
         """Log-likelihood of each label's words as the whole beginning of the answer.
 
         Args:
-            audio: float array (samples,) at ``sampling_rate``, in [-1, 1]
-            prompts: texts of the user turn
+            audios: recordings, float arrays (samples,) at ``sampling_rate``, in [-1, 1]
+            prompts: for each recording the texts of the user turn
             labels: the words of each label, of any number of tokens
 
         Returns:
-            array (prompts, labels): natural logarithms, summed over the tokens of the words
+            for each recording an array (its prompts, labels): natural logarithms, summed over the
+            tokens of the words
 
         Raises:
-            InputError: if there is no prompt or no label, or the audio cannot be used
+            InputError: if there is no prompt or no label, or an audio cannot be used
 
         Source: the score of a label is the conditional likelihood of Holtzman et al. (2021),
         Surface form competition, arXiv 2104.08315, without their correction.
         """
         if not labels or not all(labels):
             raise InputError(f"labels: found {list(labels)}, valid are one or more words")
-        inputs, ids = self.encode(audio, prompts)
-        answers = [self._tokens(label) for label in labels]
-        return score_answers(self._model, inputs, ids, answers, self.batch_size)
+        _check_asked(audios, prompts)
+        return self._scoring.score(audios, prompts, labels)
 
     def generate(
-        self, audio: np.ndarray, prompts: Sequence[str], max_new_tokens: int = 8
-    ) -> list[str]:
+        self,
+        audios: Sequence[np.ndarray],
+        prompts: Sequence[Sequence[str]],
+        max_new_tokens: int = 8,
+    ) -> list[list[str]]:
         """What the model answers when the likeliest token is taken each time.
 
         Settings for sampling and for repetition that a repository ships are not applied.
 
         Args:
-            audio: float array (samples,) at ``sampling_rate``, in [-1, 1]
-            prompts: texts of the user turn
+            audios: recordings, float arrays (samples,) at ``sampling_rate``, in [-1, 1]
+            prompts: for each recording the texts of the user turn
             max_new_tokens: most tokens of an answer
 
         Returns:
-            one answer a prompt, without special tokens
+            for each recording one answer a prompt, without special tokens
         """
         if max_new_tokens < 1:
             raise InputError(f"max_new_tokens: found {max_new_tokens}, valid is 1 or more")
-        inputs, ids = self.encode(audio, prompts)
-        answers = greedy_answers(
-            self._model, inputs, ids, self._end_tokens, max_new_tokens, self.batch_size
-        )
-        return [self._tokenizer.decode(answer, skip_special_tokens=True) for answer in answers]
+        _check_asked(audios, prompts)
+        decode = self._inputs.tokenizer.decode
+        return [
+            [decode(answer, skip_special_tokens=True) for answer in answers]
+            for answers in self._scoring.generate(audios, prompts, max_new_tokens)
+        ]
 
-    def encode(
-        self, audio: np.ndarray, prompts: Sequence[str]
-    ) -> tuple[dict[str, torch.Tensor], list[list[int]]]:
-        """What the model takes: the audio as the processor prepares it, and every prompt's ids.
-
-        The processor runs once. What it did to the audio's place in the first prompt is spliced
-        into the others, since the audio is the same.
-
-        Returns:
-            the processor's output for the first prompt, on the device; token ids of each prompt
-
-        Raises:
-            InputError: if there is no prompt, if the audio is empty, too long, not finite or not
-                mono, or if the chat template does not put the audio before the text
-        """
-        samples = self._usable(audio)
-        if not prompts:
-            raise InputError("prompts: found none, valid are one or more texts")
-        texts = [self._chat(prompt) for prompt in prompts]
-        special = not self._starts_with_bos(texts[0])
-        first = self._processor(
-            text=[texts[0]],
-            audio=[samples],
-            sampling_rate=self.sampling_rate,
-            add_special_tokens=special,
-            return_tensors="pt",
-        )
-        plain = [self._tokens(text, special) for text in texts]
-        place, inserted = inserted_tokens(plain[0], first["input_ids"][0].tolist())
-        if not inserted or any(ids[:place] != plain[0][:place] for ids in plain):
-            raise InputError(
-                f"model {self.name!r}: its chat template does not put the audio before the text, "
-                "or its processor found no audio to put there"
-            )
-        inputs = first.to(self.device, DTYPES[self.dtype])
-        return dict(inputs), [ids[:place] + inserted + ids[place:] for ids in plain]
-
-    def _usable(self, audio: np.ndarray) -> np.ndarray:
-        samples = np.asarray(audio, dtype=np.float32)
-        if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
-            raise InputError(
-                f"audio: found shape {samples.shape}, valid are finite samples of one channel"
-            )
-        seconds = samples.size / self.sampling_rate
-        if seconds > self.max_seconds:
-            raise InputError(
-                f"audio: found {seconds:.2f} s, but {self.name} takes {self.max_seconds:g} s at "
-                "most; nothing is cut, so split longer recordings into segments"
-            )
-        return samples
-
-    def _chat(self, prompt: str) -> str:
-        content = [{"type": "audio"}, {"type": "text", "text": prompt}]
-        return self._processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-        )
-
-    def _starts_with_bos(self, text: str) -> bool:
-        start = self._tokenizer.bos_token
-        return start is not None and text.startswith(start)
-
-    def _tokens(self, text: str, special: bool = False) -> list[int]:
-        return self._tokenizer(text, add_special_tokens=special)["input_ids"]
-
-    @property
-    def _processor(self) -> Any:
-        return self.checkpoint.processor
-
-    @property
-    def _tokenizer(self) -> Any:
-        return self._processor.tokenizer
+    @cached_property
+    def _inputs(self) -> ChatInputs:
+        return ChatInputs(self.checkpoint.processor, self.name)
 
     @cached_property
     def _model(self) -> transformers.PreTrainedModel:
-        return self.checkpoint.load(self.device, self.dtype)
+        return self.checkpoint.load(
+            self.device, self.dtype, attention=self._attention, device_map=self._device_map
+        )
 
-    @property
-    def _end_tokens(self) -> list[int]:
-        stops = self._model.generation_config.eos_token_id
-        if stops is None:
-            stops = self._tokenizer.eos_token_id
-        return list(stops) if isinstance(stops, list | tuple) else [stops]
+    @cached_property
+    def _scoring(self) -> Scoring:
+        return Scoring(
+            self._model,
+            self._inputs,
+            name=self.name,
+            batch_size=self._batch_size,
+            tree_tokens=self._tree_tokens,
+        )
 
 
-def inserted_tokens(plain: Sequence[int], expanded: Sequence[int]) -> tuple[int, list[int]]:
-    """What was inserted into a sequence of tokens, and where.
-
-    Args:
-        plain: ids with one placeholder for the audio
-        expanded: the same ids with the placeholder repeated
-
-    Returns:
-        the place behind which tokens were inserted, and these tokens; none if ``expanded`` is
-        anything but ``plain`` with one stretch inserted
-
-    Examples:
-        >>> inserted_tokens([1, 7, 2, 3], [1, 7, 7, 7, 2, 3])
-        (2, [7, 7])
-    """
-    more = len(expanded) - len(plain)
-    pairs = enumerate(zip(plain, expanded, strict=False))
-    place = next((i for i, (a, b) in pairs if a != b), len(plain))
-    inserted = list(expanded[place : place + more]) if more > 0 else []
-    whole = [*plain[:place], *inserted, *plain[place:]] == list(expanded)
-    return place, inserted if whole else []
+def _check_asked(audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]]) -> None:
+    if len(audios) != len(prompts):
+        raise InputError(
+            f"prompts: found those of {len(prompts)} recordings for {len(audios)} audios; "
+            "valid is one list of prompts a recording"
+        )
+    if not all(len(asked) for asked in prompts):
+        raise InputError("prompts: found none for a recording, valid are one or more texts")
 
 
 def resolve_device(device: str) -> str:

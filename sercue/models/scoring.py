@@ -1,267 +1,235 @@
-"""Exact scores and greedy answers for many prompts of one recording, with the audio run once.
-
-The prompts of an utterance begin alike: system turn, audio, instruction. That longest common prefix
-runs through the model once; its key-value cache is repeated, and only what differs runs in a batch.
-"""
+"""Asking a loaded model: which implementation, how many recordings at once, and a check of both."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import DynamicCache, PreTrainedModel
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+from transformers import PreTrainedModel
 
-Ids = Sequence[int]
+from sercue.errors import InputError
+from sercue.models import packed, probe, suffixes
+from sercue.models.chat_inputs import ChatInputs
+from sercue.models.prefix import Batch, attention_of
 
-
-def common_prefix(ids: Sequence[Ids]) -> int:
-    """Number of leading tokens that all prompts share, leaving each at least one of its own.
-
-    Examples:
-        >>> common_prefix([[5, 6, 7, 8], [5, 6, 9]])
-        2
-        >>> common_prefix([[5, 6, 7]])
-        2
-    """
-    same = [len(set(tokens)) == 1 for tokens in zip(*ids, strict=False)]
-    return min([*(place for place, equal in enumerate(same) if not equal), len(same) - 1])
+TREE, SUFFIXES = "token tree", "batched suffixes"
+# What a tree wastes is attention between its branches: it grows with the tree, the rest of the
+# arithmetic with the width of the network, and at these sizes it stays a small part.
+_LEAST_TREE, _LARGEST_TREE = 256, 4096
+_LEAST_TREE_IN_NEED = 64
 
 
-@dataclass
-class _Rows:
-    """Texts that have run through the model, one a row: their cache, and what it holds.
+class Scoring:
+    """Answers of a model to many prompts of many recordings, each recording run once.
+
+    The token tree is used where the model's attention takes its mask and where scores of a probe
+    equal those of separate passes; otherwise batched suffixes are. Recordings run together unless
+    the model's own arithmetic lets one depend on another.
+
+    Args:
+        model: with its weights, on its device
+        inputs: what makes its inputs
+        name: how errors call the model
+        batch_size: recordings that run at once; halved whenever the device runs out of memory
+        tree_tokens: most tokens of a tree behind a prefix; by default what suits the network
 
     Attributes:
-        cache: keys and values, rows padded on the right
-        mask: (rows, cached places), 1 where a place holds a token of the row
-        lengths: (rows,), tokens of each row so far: the position of its next token
-        log_probs: (rows, vocabulary), log-probabilities of the token after each row's last, nats
+        method: ``"token tree"`` or ``"batched suffixes"``
+        together: whether several recordings may run at once
+        batch_size: what is left of it
+        tree_tokens: what is left of it
+        difference: largest difference of the probe's scores from separate passes, nats
+
+    Raises:
+        InputError: if layers of the model keep a state that prompts cannot share, or if the scores
+            of the probe differ from separate passes
     """
 
-    cache: DynamicCache
-    mask: torch.Tensor
-    lengths: torch.Tensor
-    log_probs: torch.Tensor
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        inputs: ChatInputs,
+        *,
+        name: str,
+        batch_size: int,
+        tree_tokens: int | None = None,
+    ) -> None:
+        probe.check_layers(model.config, name)
+        width = model.config.get_text_config().hidden_size
+        self.batch_size = batch_size
+        self.tree_tokens = tree_tokens or min(max(width, _LEAST_TREE), _LARGEST_TREE)
+        self._model, self._inputs, self._name = model, inputs, name
+        self._choose()
 
-    def select(self, rows: Sequence[int]) -> _Rows:
-        """A copy that holds the given rows, any of them several times."""
-        index = torch.tensor(rows, device=self.mask.device)
-        cache = DynamicCache()
-        for layer, (keys, values) in enumerate(_layers(self.cache)):
-            chosen = index.to(keys.device)
-            cache.update(keys[chosen], values[chosen], layer)
-        return _Rows(cache, self.mask[index], self.lengths[index], self.log_probs[index])
+    def score(
+        self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]], labels: Sequence[str]
+    ) -> list[np.ndarray]:
+        """Log-likelihood of each label's words; see ``AudioChatModel.score``."""
+        answers = [[self._inputs.answer_tokens(asked[0], w) for w in labels] for asked in prompts]
 
+        def run(batch: Batch, chunk: Sequence[int]) -> list[np.ndarray]:
+            given = [answers[i] for i in chunk]
+            if self.method == TREE:
+                return packed.score_answers(self._model, batch, given, self.tree_tokens)
+            return suffixes.score_answers(self._model, batch, given, self._rows(batch))
 
-def _layers(cache: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    return [(layer.keys, layer.values) for layer in cache.layers]
+        return self._in_batches(run, audios, prompts)
 
+    def generate(
+        self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]], max_new_tokens: int
+    ) -> list[list[list[int]]]:
+        """Token ids of the greedy answers; see ``AudioChatModel.generate``."""
+        ends = self._end_tokens
 
-@torch.inference_mode()
-def score_answers(
-    model: PreTrainedModel,
-    inputs: Mapping[str, torch.Tensor],
-    prompts: Sequence[Ids],
-    answers: Sequence[Ids],
-    batch_size: int,
-) -> np.ndarray:
-    r"""Log-likelihood of every answer after every prompt.
+        def run(batch: Batch, chunk: Sequence[int]) -> list[list[list[int]]]:
+            model, most = self._model, max_new_tokens
+            if self.method == TREE:
+                return packed.greedy_answers(model, batch, ends, most, self.tree_tokens)
+            return suffixes.greedy_answers(model, batch, ends, most, self._rows(batch))
 
-    .. math:: \log p(\text{answer} \mid \text{audio, prompt})
-        = \sum_t \log p(a_t \mid \text{audio, prompt}, a_1 \ldots a_{t-1})
+        return self._in_batches(run, audios, prompts)
 
-    Args:
-        model: any audio chat model of transformers that keeps its past in a ``DynamicCache``
-        inputs: what the processor returned for the audio and the first prompt
-        prompts: token ids of each whole prompt, audio places included
-        answers: token ids of each answer, at least one each
-        batch_size: most rows that run at once
+    def _in_batches(
+        self,
+        run: Callable[[Batch, Sequence[int]], list[Any]],
+        audios: Sequence[np.ndarray],
+        prompts: Sequence[Sequence[str]],
+    ) -> list[Any]:
+        """Run recordings a few at a time, fewer once the device is out of memory."""
+        answers: list[Any] = [None] * len(audios)
+        # Recordings of similar length pad each other least. The longest come first, so that what
+        # runs out of memory does so at once.
+        left = sorted(range(len(audios)), key=lambda i: -len(audios[i]))
+        with _Ahead(lambda chunk: self._encode(audios, prompts, chunk), self._waits) as ahead:
+            while left:
+                chunk, rest = left[: self.at_once], left[self.at_once :]
+                batch = ahead.take(chunk, rest[: self.at_once])
+                done = self._unless_out_of_memory(run, batch, chunk)
+                if done is None:
+                    self._shrink()
+                    continue
+                for number, answer in zip(chunk, done, strict=True):
+                    answers[number] = answer
+                left = rest
+        return answers
 
-    Returns:
-        array (prompts, answers) of natural logarithms
-    """
-    scores = np.empty((len(prompts), len(answers)))
-    for chunk, rows in _prompt_rows(model, inputs, prompts, batch_size):
-        for row, prompt in enumerate(chunk):
-            first = rows.log_probs[row, [answer[0] for answer in answers]]
-            scores[prompt] = first.double().cpu().numpy()
-        pairs = [
-            (row, number)
-            for row in range(len(chunk))
-            for number, answer in enumerate(answers)
-            if len(answer) > 1
-        ]
-        for start in range(0, len(pairs), batch_size):
-            part = pairs[start : start + batch_size]
-            rest = _continuations(model, rows, part, answers)
-            for (row, number), value in zip(part, rest, strict=True):
-                scores[chunk[row], number] += value
-    return scores
+    def _encode(
+        self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]], chunk: Sequence[int]
+    ) -> Batch:
+        encoded = self._inputs.encode([audios[i] for i in chunk], [prompts[i] for i in chunk])
+        inputs = {name: self._placed(value) for name, value in encoded.inputs.items()}
+        return Batch(inputs, encoded.per_token, encoded.ids)
 
+    def _placed(self, value: torch.Tensor) -> torch.Tensor:
+        dtype = self._model.dtype if value.is_floating_point() else None
+        return value.to(self._device, dtype)
 
-@torch.inference_mode()
-def greedy_answers(
-    model: PreTrainedModel,
-    inputs: Mapping[str, torch.Tensor],
-    prompts: Sequence[Ids],
-    end_tokens: Sequence[int],
-    max_new_tokens: int,
-    batch_size: int,
-) -> list[list[int]]:
-    """The likeliest token, one after another, until an end token or ``max_new_tokens``.
+    @staticmethod
+    def _unless_out_of_memory(
+        run: Callable[[Batch, Sequence[int]], list[Any]], batch: Batch, chunk: Sequence[int]
+    ) -> list[Any] | None:
+        try:
+            return run(batch, chunk)
+        except (RuntimeError, MemoryError) as error:
+            if not (isinstance(error, MemoryError) or should_reduce_batch_size(error)):
+                raise
+        # Outside of the handler, so that the error no longer holds what filled the memory.
+        clear_device_cache(garbage_collection=True)
+        return None
 
-    Args:
-        model: see ``score_answers``
-        inputs: see ``score_answers``
-        prompts: see ``score_answers``
-        end_tokens: ids that end an answer; they are not part of what is returned
-        max_new_tokens: most tokens of an answer
-        batch_size: most rows that run at once
+    def _shrink(self) -> None:
+        if self.batch_size > 1:
+            self.batch_size //= 2
+        elif self.tree_tokens > _LEAST_TREE_IN_NEED:
+            self.tree_tokens = max(self.tree_tokens // 2, _LEAST_TREE_IN_NEED)
+        else:
+            raise InputError(
+                f"model {self._name!r}: {self._device} ran out of memory with one recording and "
+                f"{self.tree_tokens} tokens of its prompts at once; set dtype to bfloat16, "
+                "device_map to auto in model_options, or take a smaller model"
+            )
 
-    Returns:
-        token ids of each prompt's answer
-    """
-    answers: list[list[int]] = [[] for _ in prompts]
-    for chunk, first in _prompt_rows(model, inputs, prompts, batch_size):
-        rows, running = first, list(chunk)
-        for step in range(max_new_tokens):
-            said = rows.log_probs.argmax(-1).tolist()
-            going = [row for row, token in enumerate(said) if token not in end_tokens]
-            for row in going:
-                answers[running[row]].append(said[row])
-            if not going or step == max_new_tokens - 1:
-                break
-            running = [running[row] for row in going]
-            kept = rows if len(going) == len(said) else rows.select(going)
-            rows = _extend(model, kept, [[said[row]] for row in going])
-    return answers
+    @property
+    def at_once(self) -> int:
+        """Recordings that run at once."""
+        return self.batch_size if self.together else 1
 
+    @property
+    def _device(self) -> torch.device:
+        return self._model.get_input_embeddings().weight.device
 
-def _prompt_rows(
-    model: PreTrainedModel,
-    inputs: Mapping[str, torch.Tensor],
-    prompts: Sequence[Ids],
-    batch_size: int,
-) -> Iterator[tuple[list[int], _Rows]]:
-    """Run the shared prefix once, then the rest of the prompts, ``batch_size`` at a time.
+    @property
+    def _waits(self) -> bool:
+        """Whether the cores wait while the model runs, so that they can prepare what is next."""
+        return self._device.type != "cpu"
 
-    Yields:
-        which prompts, and their rows
-    """
-    length = common_prefix(prompts)
-    prefix = _run_prefix(model, inputs, length)
-    # Neighbours of similar length pad each other least.
-    order = sorted(range(len(prompts)), key=lambda prompt: len(prompts[prompt]))
-    for start in range(0, len(order), batch_size):
-        chunk = order[start : start + batch_size]
-        rows = prefix.select([0] * len(chunk))
-        yield chunk, _extend(model, rows, [prompts[prompt][length:] for prompt in chunk])
+    @property
+    def _end_tokens(self) -> list[int]:
+        stops = self._model.generation_config.eos_token_id
+        if stops is None:
+            stops = self._inputs.tokenizer.eos_token_id
+        return list(stops) if isinstance(stops, list | tuple) else [stops]
 
+    def _rows(self, batch: Batch) -> int:
+        """Rows of suffixes that hold as many tokens as a tree may."""
+        longest = max(len(prompt) for prompts in batch.ids for prompt in prompts)
+        return max(1, self.tree_tokens // longest)
 
-def _run_prefix(model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], length: int) -> _Rows:
-    kept = dict(inputs)
-    kept["input_ids"] = inputs["input_ids"][:, :length]
-    kept["attention_mask"] = inputs["attention_mask"][:, :length]
-    device = kept["input_ids"].device
-    last = torch.tensor([length - 1], device=device)
-    with _logits_only_at(model, torch.tensor([0], device=device), last):
-        output = model(**kept, past_key_values=DynamicCache(), use_cache=True)
-    log_probs = output.logits.float().log_softmax(-1)
-    return _Rows(output.past_key_values, kept["attention_mask"], last + 1, log_probs)
-
-
-def _extend(model: PreTrainedModel, rows: _Rows, added: Sequence[Ids]) -> _Rows:
-    """Run more tokens behind each row. The cache of ``rows`` is used up."""
-    logits, extended = _run(model, rows, added, last_only=True)
-    extended.log_probs = logits.float().log_softmax(-1)
-    return extended
-
-
-def _continuations(
-    model: PreTrainedModel,
-    rows: _Rows,
-    pairs: Sequence[tuple[int, int]],
-    answers: Sequence[Ids],
-) -> list[float]:
-    """Log-likelihood of the second and later tokens of answers, given (row, answer) pairs."""
-    selected = rows.select([row for row, _ in pairs])
-    said = [answers[number] for _, number in pairs]
-    logits, _ = _run(model, selected, [answer[:-1] for answer in said], last_only=False)
-    log_probs = logits.float().log_softmax(-1)
-    targets = torch.tensor([token for answer in said for token in answer[1:]])
-    picked = log_probs[torch.arange(len(targets)), targets.to(log_probs.device)].double().cpu()
-    parts = torch.split(picked, [len(answer) - 1 for answer in said])
-    return [float(part.sum()) for part in parts]
-
-
-def _run(
-    model: PreTrainedModel, rows: _Rows, added: Sequence[Ids], *, last_only: bool
-) -> tuple[torch.Tensor, _Rows]:
-    """Run added tokens, padded on the right.
-
-    Returns:
-        logits at the last added token of each row, or at all of them, row after row; and the
-        extended rows, their ``log_probs`` still the old ones
-    """
-    device = rows.mask.device
-    counts = torch.tensor([len(tokens) for tokens in added], device=device)
-    width = int(counts.max())
-    ids = torch.zeros((len(added), width), dtype=torch.long, device=device)
-    for row, tokens in enumerate(added):
-        ids[row, : len(tokens)] = torch.tensor(tokens, device=device)
-    step = torch.arange(width, device=device)
-    held = step[None] < counts[:, None]
-    mask = torch.cat([rows.mask, held.to(rows.mask.dtype)], dim=1)
-    row_index, places = held.nonzero(as_tuple=True)
-    if last_only:
-        row_index, places = torch.arange(len(added), device=device), counts - 1
-    with _logits_only_at(model, row_index, places):
-        output = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions(model, rows.lengths[:, None] + step),
-            past_key_values=rows.cache,
-            use_cache=True,
+    def _choose(self) -> None:
+        """Take the first way whose scores of the probe equal those of separate passes."""
+        takes_tree = attention_of(self._model) in packed.IMPLEMENTATIONS
+        audios = probe.recordings(self._inputs.sampling_rate)
+        asked = [probe.PROMPTS] * len(audios)
+        expected = probe.separate_scores(
+            self._model,
+            lambda audio, prompt: self._encode([audio], [[prompt]], [0]),
+            self._inputs.answer_tokens,
+            audios,
         )
-    extended = _Rows(output.past_key_values, mask, rows.lengths + counts, rows.log_probs)
-    return output.logits, extended
+        found = {}
+        for self.method in (TREE, SUFFIXES) if takes_tree else (SUFFIXES,):
+            for self.together in (True, False):
+                scores = np.array(self.score(audios, asked, probe.LABELS))
+                self.difference = float(np.abs(scores - expected).max())
+                if probe.is_exact(self.difference, self._model.dtype):
+                    return
+            found[self.method] = self.difference
+        told = ", ".join(f"{method} {value:.2g}" for method, value in found.items())
+        raise InputError(
+            f"model {self._name!r}: behind a shared prefix its scores differ from those of "
+            f"separate passes by so many nats: {told}; its {type(self._model).__name__} cannot be "
+            "asked exactly"
+        )
 
 
-def positions(model: PreTrainedModel, places: torch.Tensor) -> torch.Tensor:
-    """Position ids as the model wants them: (rows, tokens), or thrice that.
-
-    Models with multimodal rotary positions number time, height and width apart; in text behind
-    audio the three are equal.
+class _Ahead:
+    """Prepares the next batch while the model is busy with one.
 
     Args:
-        model: its configuration tells which kind it is
-        places: (rows, tokens), the place of each token among its row's tokens
-    """
-    text = model.config.get_text_config()
-    multimodal = "mrope_section" in (getattr(text, "rope_parameters", None) or {})
-    return places[None].expand(3, -1, -1) if multimodal else places
-
-
-@contextmanager
-def _logits_only_at(
-    model: PreTrainedModel, rows: torch.Tensor, places: torch.Tensor
-) -> Iterator[None]:
-    """Let the output layer see only the given places: logits come as (places, vocabulary).
-
-    With a vocabulary of 150 thousand words, logits at every place would cost more memory than
-    the rest of a small batch. Not every architecture has ``logits_to_keep``, and none keeps
-    different places in different rows.
+        prepare: makes the batch of some recordings
+        ahead: whether to do so; on a CPU both would compete for the cores
     """
 
-    def pick(module: torch.nn.Module, given: tuple[Any, ...]) -> tuple[torch.Tensor]:
-        return (given[0][rows, places],)
+    def __init__(self, prepare: Callable[[Sequence[int]], Batch], ahead: bool) -> None:
+        self._prepare = prepare
+        self._pool = ThreadPoolExecutor(1) if ahead else None
+        self._next: tuple[list[int], Future[Batch]] | None = None
 
-    handle = model.get_output_embeddings().register_forward_pre_hook(pick)
-    try:
-        yield
-    finally:
-        handle.remove()
+    def __enter__(self) -> _Ahead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def take(self, chunk: list[int], following: list[int]) -> Batch:
+        """The batch of ``chunk``; that of ``following`` is begun."""
+        held = self._next
+        batch = held[1].result() if held and held[0] == chunk else self._prepare(chunk)
+        if self._pool and following:
+            self._next = (following, self._pool.submit(self._prepare, following))
+        return batch

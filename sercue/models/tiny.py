@@ -18,14 +18,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import audiofile
 import audmetric
 import numpy as np
 import pandas as pd
 import torch
 import transformers
 
-from sercue.audio import audio_digests, read_utterance
+from sercue.audio import audio_digests, read_utterance, utterance_seconds
 from sercue.concepts import UNKNOWN, WORDS
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
@@ -61,7 +60,7 @@ class TinyModel:
             has them (all templates and the labels themselves by default)
         device: where answers are computed; training is always on the CPU
         dtype: precision of answers; training is always float32
-        batch_size: most prompts that run at once
+        batch_size: most recordings that run at once
 
     Raises:
         InputError: if an option is unknown, a label has no training utterance, a row of the
@@ -78,7 +77,7 @@ class TinyModel:
         *,
         device: str = "auto",
         dtype: str = "auto",
-        batch_size: int = 32,
+        batch_size: int = 8,
     ) -> None:
         label_words = options.get("label_words") or {label: label for label in corpus.labels}
         self.templates = resolve_templates(options.get("templates", list(TEMPLATES)))
@@ -86,7 +85,7 @@ class TinyModel:
         self.recipe = replace(recipe, epochs=recipe.epochs_for(len(corpus.rows("train"))))
         self.device = resolve_device(device)
         self.dtype = resolve_dtype(dtype, self.device)
-        self.batch_size = batch_size
+        self._batch_size = batch_size
         self._corpus, self._tokens = corpus, tokens
         self._words = _words_of(corpus, label_words)
         _check_rows(corpus, tokens)
@@ -104,10 +103,15 @@ class TinyModel:
         """Samples a second: 16000."""
         return SAMPLING_RATE
 
+    @property
+    def batch_size(self) -> int:
+        """Recordings that run at once; see ``AudioChatModel.batch_size``."""
+        return self._chat.batch_size if "_chat" in self.__dict__ else self._batch_size
+
     @cached_property
     def max_seconds(self) -> float:
         """The corpus' longest utterance, rounded up to whole seconds, so that none is cut."""
-        longest = max(_seconds(self._corpus, row) for row in self._corpus.table.index)
+        longest = max(utterance_seconds(self._corpus, row) for row in self._corpus.table.index)
         if longest > LONGEST_SECONDS:
             raise InputError(
                 f"corpus {self._corpus.name!r}: its longest utterance has {longest:.1f} s, but "
@@ -174,15 +178,20 @@ class TinyModel:
         stored: dict[str, Any] = json.loads((self.folder / _FINISHED).read_text(encoding="utf-8"))
         return stored
 
-    def score(self, audio: np.ndarray, prompts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
+    def score(
+        self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]], labels: Sequence[str]
+    ) -> list[np.ndarray]:
         """See ``AudioChatModel.score``."""
-        return self._chat.score(audio, prompts, labels)
+        return self._chat.score(audios, prompts, labels)
 
     def generate(
-        self, audio: np.ndarray, prompts: Sequence[str], max_new_tokens: int = 8
-    ) -> list[str]:
+        self,
+        audios: Sequence[np.ndarray],
+        prompts: Sequence[Sequence[str]],
+        max_new_tokens: int = 8,
+    ) -> list[list[str]]:
         """See ``AudioChatModel.generate``."""
-        return self._chat.generate(audio, prompts, max_new_tokens)
+        return self._chat.generate(audios, prompts, max_new_tokens)
 
     @cached_property
     def _chat(self) -> AudioChatModel:
@@ -191,7 +200,7 @@ class TinyModel:
 
     def _loaded(self, folder: Path) -> AudioChatModel:
         return AudioChatModel(
-            folder, name=TINY, device=self.device, dtype=self.dtype, batch_size=self.batch_size
+            folder, name=TINY, device=self.device, dtype=self.dtype, batch_size=self._batch_size
         )
 
     def _train_aside(self) -> None:
@@ -281,12 +290,19 @@ def uar_by_condition(
     levels = next(w for w in WORDS.values() if set(own.to_numpy().ravel()) <= {*w, UNKNOWN})
     shown = [c.apply(own, levels, seed=0) for c in parse_conditions(conditions)]
     options, labels = list(words.values()), np.array(list(words), dtype=object)
-    answers = []
-    for number, row in enumerate(rows.index):
-        blocks = [None if table is None else _shown(table.iloc[number]) for table in shown]
-        prompts = [template.render(options, block) for template in templates for block in blocks]
-        scores = model.score(read_utterance(corpus, row, SAMPLING_RATE), prompts, options)
-        answers.append(labels[scores.argmax(axis=1)].reshape(len(templates), len(shown)))
+    prompts = [
+        [
+            template.render(options, None if table is None else _shown(table.iloc[number]))
+            for template in templates
+            for table in shown
+        ]
+        for number in range(len(rows))
+    ]
+    audios = [read_utterance(corpus, row, SAMPLING_RATE) for row in rows.index]
+    answers = [
+        labels[scores.argmax(axis=1)].reshape(len(templates), len(shown))
+        for scores in model.score(audios, prompts, options)
+    ]
     truth = rows["emotion"].tolist()
     uar = [
         [
@@ -328,10 +344,3 @@ def _check_rows(corpus: Corpus, tokens: pd.DataFrame) -> None:
 
 def _versions() -> dict[str, str]:
     return {"torch": torch.__version__, "transformers": transformers.__version__}
-
-
-def _seconds(corpus: Corpus, row: tuple[str, pd.Timedelta, pd.Timedelta]) -> float:
-    file, start, end = row
-    if pd.isna(end):
-        return float(audiofile.duration(str(corpus.path(file)))) - start.total_seconds()
-    return (end - start).total_seconds()

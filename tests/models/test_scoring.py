@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from checkpoint_parts import turn
 
+from sercue.errors import InputError
+from sercue.models import packed, scoring, suffixes
 from sercue.models.chat import AudioChatModel
-from sercue.models.scoring import common_prefix
 
 PROMPTS = [
     "Listen to the recording. Cues: energy=low. Emotion:",
@@ -15,7 +15,9 @@ PROMPTS = [
     "Listen to the recording. Emotion:",
     "Listen to the recording. Cues: energy=low. Emotion:",
 ]
+OTHERS = ["What is heard? Options: neutral, angry. Cues: pitch=high. Answer:", *PROMPTS[:2]]
 LABELS = ["angry", "neutral", "surprised", "very sad"]
+METHODS = [scoring.TREE, scoring.SUFFIXES]
 
 
 @pytest.fixture(scope="module")
@@ -23,80 +25,146 @@ def model(checkpoint):
     return AudioChatModel(checkpoint, dtype="float32", device="cpu")
 
 
-def processed(model, audio, text):
-    chat = model._processor.apply_chat_template(
-        [{"role": "user", "content": [{"type": "audio"}, {"type": "text", "text": text}]}],
+@pytest.fixture(params=METHODS)
+def method(request, model, monkeypatch):
+    """Both implementations, whichever the model would choose."""
+    monkeypatch.setattr(model._scoring, "method", request.param)
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def shorter(audio):
+    return (audio[::-1] * 2)[:9_000].copy()
+
+
+def processed(model, audio, text, label=""):
+    """The processor's own inputs for a prompt, a label written behind it."""
+    processor = model.checkpoint.processor
+    inputs = processor.apply_chat_template(
+        [turn(processor, text, audio)],
         add_generation_prompt=True,
-        tokenize=False,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
     )
-    return chat, model._processor(
-        text=[chat], audio=[audio], sampling_rate=16_000, return_tensors="pt"
-    )
+    inputs = dict(inputs)
+    added = processor.tokenizer(label, add_special_tokens=False)["input_ids"] if label else []
+    for name in ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"):
+        if name in inputs:
+            fill = {"input_ids": added, "attention_mask": [1] * len(added)}
+            more = torch.tensor([fill.get(name, [0] * len(added))], dtype=torch.long)
+            inputs[name] = torch.cat([inputs[name], more], dim=1)
+    return inputs, len(added)
 
 
-def separate_score(model, audio, prompt, label):
+def separate_score(model, audio, prompt, label, dtype=torch.float32):
     """One full forward pass over prompt and label as one text: no cache, no batch, no splice."""
-    chat, asked = processed(model, audio, prompt)
-    whole = model._processor(
-        text=[chat + label], audio=[audio], sampling_rate=16_000, return_tensors="pt"
-    )
+    inputs, added = processed(model, audio, prompt, label)
+    inputs = {k: v.to(dtype) if v.is_floating_point() else v for k, v in inputs.items()}
     with torch.no_grad():
-        log_probs = model._model(**whole).logits[0].log_softmax(-1)
-    ids = whole["input_ids"][0]
-    places = range(asked["input_ids"].shape[1], len(ids))
-    return sum(float(log_probs[place - 1, ids[place]]) for place in places)
+        log_probs = model._model(**inputs).logits[0].float().log_softmax(-1)
+    ids = inputs["input_ids"][0]
+    return sum(float(log_probs[p - 1, ids[p]]) for p in range(len(ids) - added, len(ids)))
 
 
-def greedy_ids(model, audio, prompt):
+def separate_scores(model, audio, prompts, dtype=torch.float32):
+    return np.array([[separate_score(model, audio, p, w, dtype) for w in LABELS] for p in prompts])
+
+
+def greedy_ids(model, audio, prompt, most=9):
     """What ``generate`` of transformers adds to one prompt."""
-    _, inputs = processed(model, audio, prompt)
+    inputs, _ = processed(model, audio, prompt)
     with torch.no_grad():
-        ids = model._model.generate(**inputs, max_new_tokens=9, do_sample=False)
+        ids = model._model.generate(**inputs, max_new_tokens=most, do_sample=False)
     return ids[0, inputs["input_ids"].shape[1] :].tolist()
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 64])
-def test_scores_equal_separate_forward_passes(model, audio, batch_size):
-    """Exactness, for labels of one token and of many, whatever the batch."""
-    lengths = [len(model._tokens(label)) for label in LABELS]
+def decoded(model, ids):
+    return model.checkpoint.processor.tokenizer.decode(ids, skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("tree_tokens", [8, 60, 4096])
+def test_scores_equal_separate_forward_passes(model, audio, method, tree_tokens, monkeypatch):
+    """Exactness, for labels of one token and of many, in one tree or in many."""
+    tokens = model.checkpoint.processor.tokenizer
+    lengths = [len(tokens(label, add_special_tokens=False)["input_ids"]) for label in LABELS]
     assert min(lengths) == 1
     assert max(lengths) > 3, "the test needs a label of several tokens"
-    model.batch_size = batch_size
-    expected = [[separate_score(model, audio, p, label) for label in LABELS] for p in PROMPTS]
-    np.testing.assert_allclose(model.score(audio, PROMPTS, LABELS), expected, rtol=1e-5, atol=1e-5)
+    monkeypatch.setattr(model._scoring, "tree_tokens", tree_tokens)
+    expected = separate_scores(model, audio, PROMPTS)
+    found = model.score([audio], [PROMPTS], LABELS)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_a_single_prompt_scores_the_same_as_among_others(model, audio):
-    """The prefix of one prompt is all of it but its last token: the edge of the arithmetic."""
-    alone = model.score(audio, PROMPTS[1:2], LABELS)
-    np.testing.assert_allclose(alone, model.score(audio, PROMPTS, LABELS)[1:2], atol=2e-5)
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_several_recordings_score_as_each_alone(
+    model, audio, shorter, method, batch_size, monkeypatch
+):
+    """Recordings of unlike lengths with unlike prompts run in one pass, padded to the longest."""
+    monkeypatch.setattr(model._scoring, "batch_size", batch_size)
+    recordings, asked = [shorter, audio, audio], [OTHERS, PROMPTS, PROMPTS[1:2]]
+    found = model.score(recordings, asked, LABELS)
+    for scores, recording, prompts in zip(found, recordings, asked, strict=True):
+        expected = separate_scores(model, recording, prompts)
+        np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_identical_prompts_score_identically(model, audio):
-    """Repeated cache rows must not leak into each other."""
-    scores = model.score(audio, [PROMPTS[0]] * 3, LABELS)
+def test_eager_attention_takes_the_tree(checkpoint, audio):
+    """It wants another mask: one that is added to the scores."""
+    model = AudioChatModel(checkpoint, dtype="float32", device="cpu", attention="eager")
+    found = model.score([audio], [PROMPTS], LABELS)[0]
+    assert model._scoring.method == scoring.TREE
+    expected = separate_scores(model, audio, PROMPTS)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_bfloat16_keeps_the_choice(checkpoint, audio, shorter):
+    """Rounding may swap labels that tie within a hundredth, and no others."""
+    model = AudioChatModel(checkpoint, dtype="bfloat16", device="cpu")
+    found = np.concatenate(model.score([audio, shorter], [PROMPTS, OTHERS], LABELS))
+    expected = np.concatenate(
+        [
+            separate_scores(model, audio, PROMPTS, torch.bfloat16),
+            separate_scores(model, shorter, OTHERS, torch.bfloat16),
+        ]
+    )
+    chosen = expected[np.arange(len(found)), found.argmax(axis=1)]
+    assert (expected.max(axis=1) - chosen <= 1e-2).all()
+
+
+def test_identical_prompts_score_identically(model, audio, method):
+    """Prompts that share a leaf, or a repeated row, must not leak into each other."""
+    scores = model.score([audio], [[PROMPTS[0]] * 3], LABELS)[0]
     np.testing.assert_allclose(scores, np.repeat(scores[:1], 3, axis=0), atol=1e-6)
 
 
-def test_scores_hang_on_the_audio(model, audio):
+def test_scores_hang_on_the_audio(model, audio, method):
     """A prefix that dropped the audio would pass every test that compares prompts alone."""
-    other = model.score(audio[::-1].copy() * 3, PROMPTS, LABELS)
-    assert np.abs(model.score(audio, PROMPTS, LABELS) - other).max() > 1e-3
+    own, other = model.score([audio, audio[::-1].copy() * 3], [PROMPTS, PROMPTS], LABELS)
+    assert np.abs(own - other).max() > 1e-3
 
 
-@pytest.mark.parametrize("batch_size", [2, 64])
-def test_greedy_answers_equal_separate_generate_calls(model, audio, batch_size):
+@pytest.mark.parametrize("tree_tokens", [60, 4096])
+def test_greedy_answers_equal_separate_generate_calls(
+    model, audio, shorter, method, tree_tokens, monkeypatch
+):
     """Token for token what ``generate`` of transformers says of each prompt alone."""
-    model.batch_size = batch_size
+    monkeypatch.setattr(model._scoring, "tree_tokens", tree_tokens)
+    recordings, asked = [shorter, audio], [OTHERS, PROMPTS]
     expected = [
-        model._tokenizer.decode(greedy_ids(model, audio, prompt), skip_special_tokens=True)
-        for prompt in PROMPTS
+        [decoded(model, greedy_ids(model, recording, prompt)) for prompt in prompts]
+        for recording, prompts in zip(recordings, asked, strict=True)
     ]
-    assert model.generate(audio, PROMPTS, max_new_tokens=9) == expected
+    assert model.generate(recordings, asked, max_new_tokens=9) == expected
 
 
-def test_greedy_answers_stop_at_the_end_of_the_turn(model, audio, monkeypatch):
-    """A row that ends early must leave, and the others go on as if it had never been there."""
+@pytest.mark.parametrize("method", METHODS)
+def test_greedy_answers_stop_at_the_end_of_the_turn(
+    original_checkpoint, audio, method, monkeypatch
+):
+    """A prompt that ends early must leave, and the others go on as if it had never been there."""
+    model = AudioChatModel(original_checkpoint, dtype="float32", device="cpu")
+    model._scoring.method = method
     stop = greedy_ids(model, audio, PROMPTS[0])[2]
     monkeypatch.setattr(model._model.generation_config, "eos_token_id", [2, stop])
     expected = [
@@ -104,29 +172,125 @@ def test_greedy_answers_stop_at_the_end_of_the_turn(model, audio, monkeypatch):
         for prompt in PROMPTS
     ]
     assert len(set(map(len, expected))) > 1, "the test needs answers of different lengths"
-    answers = model.generate(audio, PROMPTS, max_new_tokens=9)
-    decode = model._tokenizer.decode
-    assert answers == [decode(ids, skip_special_tokens=True) for ids in expected]
+    answers = model.generate([audio], [PROMPTS], max_new_tokens=9)[0]
+    assert answers == [decoded(model, ids) for ids in expected]
 
 
-def test_the_audio_runs_once_for_all_prompts(model, audio, monkeypatch):
-    """The reason for the shared prefix: one pass of the audio encoder, however many prompts."""
-    base = model._model.model
-    tower = getattr(base, "audio_tower", None) or model._model.audio_tower
-    calls = []
-    handle = tower.register_forward_hook(lambda *_: calls.append(1))
-    model.score(audio, PROMPTS, LABELS)
-    model.generate(audio, PROMPTS, max_new_tokens=3)
+def passes(module, run):
+    """Number of tokens in each pass of a module."""
+    seen = []
+    handle = module.register_forward_hook(
+        lambda _, given, kwargs, out: seen.append(out), with_kwargs=True
+    )
+    run()
     handle.remove()
-    assert len(calls) == 2
+    return len(seen)
 
 
-@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=1, max_size=4))
-def test_common_prefix_is_the_longest_that_leaves_each_a_token(prompts):
-    """Longest, shared, and never a whole prompt: each needs a last token to be read off."""
-    length = common_prefix(prompts)
-    shared = [p[:length] for p in prompts]
-    assert all(part == shared[0] for part in shared)
-    assert all(length < len(p) for p in prompts)
-    longer = [p[: length + 1] for p in prompts]
-    assert any(length + 1 >= len(p) for p in prompts) or any(p != longer[0] for p in longer)
+def test_the_audio_runs_once_for_all_prompts_of_all_wordings(model, audio, monkeypatch):
+    """The reason for the shared prefix: one pass of the audio, and one of all that is behind it."""
+    monkeypatch.setattr(model._scoring, "tree_tokens", 4096)
+    first = ("layers.0", "encoders.0")
+    layers = [module for name, module in model._model.named_modules() if name.endswith(first)]
+    asked = [*PROMPTS, *OTHERS]
+    # The first layer of the audio encoder once, that of the language model for prefix and tree.
+    counts = sorted(
+        passes(layer, lambda: model.score([audio], [asked], LABELS)) for layer in layers
+    )
+    assert [count for count in counts if count] == [1, 2]
+
+
+def test_attention_without_such_masks_falls_back(checkpoint, audio, monkeypatch):
+    """Flash attention and its like know no mask of four dimensions; suffixes need none."""
+    monkeypatch.setattr(packed, "IMPLEMENTATIONS", ())
+    model = AudioChatModel(checkpoint, dtype="float32", device="cpu")
+    found = model.score([audio], [PROMPTS], LABELS)[0]
+    assert model._scoring.method == scoring.SUFFIXES
+    expected = separate_scores(model, audio, PROMPTS)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_method_that_is_not_exact_on_this_model_is_not_used(qwen_checkpoint, audio, monkeypatch):
+    """What every model was never tested with must be found out on the model at hand."""
+    right = packed.score_answers
+    monkeypatch.setattr(packed, "score_answers", lambda *given: [s + 0.01 for s in right(*given)])
+    model = AudioChatModel(qwen_checkpoint, dtype="float32", device="cpu")
+    assert model._scoring.method == scoring.SUFFIXES
+    assert "batched suffixes" in model.facts()["prompts of a recording"]
+    wrong = suffixes.score_answers
+    monkeypatch.setattr(suffixes, "score_answers", lambda *given: [s + 1 for s in wrong(*given)])
+    with pytest.raises(InputError, match=r"differ from those of separate.*token tree 0\.01"):
+        AudioChatModel(qwen_checkpoint, dtype="float32", device="cpu").facts()
+
+
+@pytest.mark.parametrize("checkpoint", ["phi-4-multimodal"], indirect=True)
+def test_a_model_whose_recordings_hang_on_each_other_is_asked_one_by_one(checkpoint, audio):
+    """Phi-4's audio encoder lets padding in: a score would depend on who else was in the batch."""
+    model = AudioChatModel(checkpoint, dtype="float32", device="cpu", batch_size=4)
+    assert "1 recordings" in model.facts()["at once"]
+    assert model._scoring.method == scoring.TREE
+
+
+class Memory:
+    """A device that holds so many tokens: beyond them it raises what torch raises there."""
+
+    def __init__(self, model, most):
+        self.most, self.refused = most, 0
+        self.handle = model.get_input_embeddings().register_forward_pre_hook(self)
+
+    def __call__(self, module, given):
+        if given[0].numel() > self.most:
+            self.refused += 1
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on(qwen_checkpoint, audio):
+    """A run of days must not end because its longest recordings come last."""
+    model = AudioChatModel(qwen_checkpoint, dtype="float32", device="cpu", batch_size=8)
+    recordings = [audio * (1 + i) for i in range(6)]
+    expected = model.score(recordings, [PROMPTS] * 6, LABELS)
+    memory = Memory(model._model, 400)
+    found = model.score(recordings, [PROMPTS] * 6, LABELS)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert memory.refused
+    assert model.batch_size < 8
+    assert f"{model.batch_size} recordings" in model.facts()["at once"]
+    before = memory.refused
+    model.generate(recordings, [PROMPTS] * 6, 2)
+    assert memory.refused == before, "the size that was found is kept"
+
+
+def test_out_of_memory_with_one_recording_splits_its_tree(qwen_checkpoint, audio):
+    """Then fewer prompts run at once, and when even few are too many, the error says so."""
+    model = AudioChatModel(qwen_checkpoint, dtype="float32", device="cpu", batch_size=1)
+    asked = [f"{prompt} {number}" for prompt in PROMPTS for number in range(8)]
+    expected = model.score([audio], [asked], LABELS)[0]
+    size = model._scoring.tree_tokens
+    memory = Memory(model._model, 170)
+    np.testing.assert_allclose(model.score([audio], [asked], LABELS)[0], expected, atol=1e-5)
+    assert model._scoring.tree_tokens < size
+    memory.most = 10
+    with pytest.raises(InputError, match="ran out of memory with one recording"):
+        model.score([audio], [asked], LABELS)
+
+
+def test_other_errors_are_not_taken_for_want_of_memory(qwen_checkpoint, audio):
+    """A bug must not be hidden behind ever smaller batches."""
+    model = AudioChatModel(qwen_checkpoint, dtype="float32", device="cpu")
+    _ = model.facts()
+
+    def fail(*_):
+        raise RuntimeError("shapes do not match")
+
+    model._model.get_input_embeddings().register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        model.score([audio], [PROMPTS], LABELS)
+    assert model.batch_size == 8
+
+
+def test_layers_with_another_state_are_refused_by_name(qwen_checkpoint):
+    """A recurrent state cannot be shared as keys and values can; the answers would be wrong."""
+    model = AudioChatModel(qwen_checkpoint, dtype="float32", device="cpu")
+    model._model.config.get_text_config().layer_types = ["linear_attention", "full_attention"]
+    with pytest.raises(InputError, match="layers of linear_attention"):
+        model.facts()

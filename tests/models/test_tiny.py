@@ -96,10 +96,10 @@ def test_it_answers_through_the_path_of_the_large_models(corpus, recipe, audio_o
     model = _model(corpus, recipe=recipe)
     assert isinstance(model, AudioLanguageModel)
     prompt = TEMPLATES["plain"].render(LABELS, {"energy": "low"})
-    scores = model.score(audio_of(corpus), [prompt, prompt + "!"], LABELS)
+    scores = model.score([audio_of(corpus)], [[prompt, prompt + "!"]], LABELS)[0]
     assert scores.shape == (2, 3)
     assert (scores < 0).all()
-    assert len(model.generate(audio_of(corpus), [prompt], 2)) == 1
+    assert len(model.generate([audio_of(corpus)], [[prompt]], 2)[0]) == 1
 
 
 @pytest.fixture

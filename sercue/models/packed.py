@@ -1,0 +1,281 @@
+"""Scores and greedy answers for all prompts of some recordings, packed as one token tree each.
+
+Behind the shared prefix all that differs runs in one pass: each token attends to the prefix and to
+its own way through the tree, at the position that it has in its own text. The cache is never
+repeated, and within a recording nothing is padded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+import numpy as np
+import torch
+from transformers import DynamicCache, PreTrainedModel
+
+from sercue.models.prefix import (
+    Batch,
+    Prefix,
+    attention_of,
+    only_at,
+    padded,
+    positions,
+    run_prefix,
+    sliding_window,
+)
+from sercue.models.tree import Ids, TokenTree, within_budget
+
+#: Attention implementations that take any mask.
+IMPLEMENTATIONS = ("sdpa", "eager")
+# Logits of so many places are turned to float32 at a time.
+_PLACES = 256
+
+
+@dataclass
+class _Trees:
+    """Trees that have run through the model, one a recording.
+
+    Attributes:
+        cache: keys and values of prefix and trees
+        seen: bool array (recordings, nodes, places of the cache), what each node attends to
+        at: (recordings, places of the cache), position of what each place holds in its text
+        logits: (wanted nodes, vocabulary), once they have run
+    """
+
+    cache: DynamicCache
+    seen: torch.Tensor
+    at: torch.Tensor
+    logits: torch.Tensor = field(init=False)
+
+
+@torch.inference_mode()
+def score_answers(
+    model: PreTrainedModel, batch: Batch, answers: Sequence[Sequence[Ids]], tree_tokens: int
+) -> list[np.ndarray]:
+    r"""Log-likelihood of every answer after every prompt.
+
+    .. math:: \log p(\text{answer} \mid \text{audio, prompt})
+        = \sum_t \log p(a_t \mid \text{audio, prompt}, a_1 \ldots a_{t-1})
+
+    Args:
+        model: any audio chat model of transformers that keeps its past in a ``DynamicCache`` and
+            takes attention masks of four dimensions
+        batch: recordings and prompts
+        answers: token ids of each answer, at least one each: ``[recording][answer][token]``
+        tree_tokens: most tokens of a tree; a larger one is split
+
+    Returns:
+        array (prompts, answers) of natural logarithms for each recording
+    """
+    prefix = run_prefix(model, batch)
+    scores = [np.zeros((len(p), len(a))) for p, a in zip(batch.ids, answers, strict=True)]
+    extra = [sum(len(answer) - 1 for answer in given) for given in answers]
+    for groups in _groups(batch, prefix, extra, tree_tokens):
+        trees = [TokenTree() for _ in groups]
+        reads = [
+            (recording, *read)
+            for recording, (tree, texts) in enumerate(zip(trees, groups, strict=True))
+            for read in _plant(tree, texts, answers[recording])
+        ]
+        logits = _run(model, prefix, trees, [read[:2] for read in reads]).logits
+        values = _log_likelihoods(logits, [token for _, _, token, *_ in reads])
+        for (recording, _, _, prompt, answer), value in zip(reads, values, strict=True):
+            scores[recording][prompt, answer] += value
+    return scores
+
+
+def _groups(
+    batch: Batch, prefix: Prefix, extra: Sequence[int], tree_tokens: int
+) -> Iterator[tuple[dict[int, Ids], ...]]:
+    """Prompts whose trees run together: for each recording some of its suffixes, by number."""
+    split = []
+    for suffixes, more in zip(batch.suffixes(prefix.lengths), extra, strict=True):
+        groups = within_budget(suffixes, more, tree_tokens)
+        split.append([{number: suffixes[number] for number in group} for group in groups])
+    yield from zip_longest(*split, fillvalue={})
+
+
+def _plant(
+    tree: TokenTree, texts: dict[int, Ids], answers: Sequence[Ids]
+) -> Iterator[tuple[int, int, int, int]]:
+    """Add prompts and the answers behind them to a tree.
+
+    Yields:
+        what is to be read off: node, token to follow it, prompt, answer
+    """
+    for prompt, text in texts.items():
+        end = tree.add(text)[-1]
+        for number, answer in enumerate(answers):
+            nodes = [end, *tree.add(answer[:-1], below=end)]
+            for node, token in zip(nodes, answer, strict=True):
+                yield node, token, prompt, number
+
+
+def _run(
+    model: PreTrainedModel,
+    prefix: Prefix,
+    trees: Sequence[TokenTree],
+    wanted: Sequence[tuple[int, int]],
+) -> _Trees:
+    """Run a tree behind each prefix.
+
+    Args:
+        model: see ``score_answers``
+        prefix: of each recording
+        trees: one a recording; shorter ones are padded, an empty one is padding alone
+        wanted: recording and node of each row of the logits that come back
+    """
+    device = prefix.device
+    width = max(map(len, trees))
+    own = np.tile(np.eye(width, dtype=bool), (len(trees), 1, 1))
+    for recording, tree in enumerate(trees):
+        own[recording, : len(tree), : len(tree)] = tree.visible()
+    before = prefix.held()[:, None].expand(-1, width, -1)
+    seen = torch.cat([before, torch.from_numpy(own).to(device)], dim=2)
+    starts = torch.tensor(prefix.lengths, device=device)[:, None]
+    own_at = starts + padded([t.depths + [0] * (width - len(t)) for t in trees], device)
+    prefix_at = torch.arange(prefix.places, device=device).expand(len(trees), -1)
+    ids = padded([tree.tokens + [0] * (width - len(tree)) for tree in trees], device)
+    at = torch.cat([prefix_at, own_at], dim=1)
+    return _forward(model, ids, _Trees(prefix.cache(), seen, at), wanted)
+
+
+def _forward(
+    model: PreTrainedModel, ids: torch.Tensor, trees: _Trees, wanted: Sequence[tuple[int, int]]
+) -> _Trees:
+    """Run the nodes that ``trees`` tells of, the last places of it. Its cache grows by them."""
+    rows, nodes = torch.tensor(wanted, device=ids.device).T
+    with only_at(model, rows, nodes):
+        trees.logits = model(
+            input_ids=ids,
+            attention_mask=_masks(model, trees),
+            position_ids=positions(model, trees.at[:, -ids.shape[1] :]),
+            past_key_values=trees.cache,
+            use_cache=True,
+        ).logits
+    return trees
+
+
+def _masks(model: PreTrainedModel, trees: _Trees) -> torch.Tensor | dict[str, torch.Tensor]:
+    """The mask as the model takes it, or one for each kind of its layers."""
+    full = _mask(model, trees.seen)
+    window = sliding_window(model.config)
+    if window is None:
+        return full
+    own = trees.at[:, -trees.seen.shape[1] :]
+    near = own[:, :, None] - trees.at[:, None] < window
+    return {"full_attention": full, "sliding_attention": _mask(model, trees.seen & near)}
+
+
+def _mask(model: PreTrainedModel, seen: torch.Tensor) -> torch.Tensor:
+    """(rows, 1, tokens, places), as the attention takes it."""
+    mask = seen[:, None]
+    if attention_of(model) != "eager":
+        return mask
+    # It adds the mask to the scores.
+    added = torch.zeros(mask.shape, dtype=model.dtype, device=mask.device)
+    return added.masked_fill_(~mask, torch.finfo(model.dtype).min)
+
+
+def _log_likelihoods(logits: torch.Tensor, tokens: Sequence[int]) -> list[float]:
+    """Log-probability of one token for each row of logits."""
+    targets = torch.tensor(tokens, device=logits.device)[:, None]
+    values = []
+    for start in range(0, len(tokens), _PLACES):
+        part = logits[start : start + _PLACES].float()
+        chosen = part.gather(1, targets[start : start + _PLACES])[:, 0]
+        values.append((chosen - part.logsumexp(1)).double().cpu())
+    return torch.cat(values).tolist()
+
+
+@torch.inference_mode()
+def greedy_answers(
+    model: PreTrainedModel,
+    batch: Batch,
+    end_tokens: Sequence[int],
+    max_new_tokens: int,
+    tree_tokens: int,
+) -> list[list[list[int]]]:
+    """The likeliest token, one after another, until an end token or ``max_new_tokens``.
+
+    Every prompt is a leaf of its recording's tree and grows by one token a step, all in one pass.
+
+    Args:
+        model: see ``score_answers``
+        batch: recordings and prompts
+        end_tokens: ids that end an answer; they are not part of what is returned
+        max_new_tokens: most tokens of an answer
+        tree_tokens: see ``score_answers``
+
+    Returns:
+        token ids of each prompt's answer, for each recording
+    """
+    prefix = run_prefix(model, batch)
+    answers: list[list[list[int]]] = [[[] for _ in prompts] for prompts in batch.ids]
+    for groups in _groups(batch, prefix, [0] * len(batch.ids), tree_tokens):
+        trees = [TokenTree() for _ in groups]
+        leaves = [
+            (recording, tree.add(text)[-1], prompt)
+            for recording, (tree, texts) in enumerate(zip(trees, groups, strict=True))
+            for prompt, text in texts.items()
+        ]
+        run = _run(model, prefix, trees, [leaf[:2] for leaf in leaves])
+        for (recording, _, prompt), answer in zip(
+            leaves, _grow(model, run, leaves, end_tokens, max_new_tokens), strict=True
+        ):
+            answers[recording][prompt] = answer
+    return answers
+
+
+def _grow(
+    model: PreTrainedModel,
+    run: _Trees,
+    leaves: Sequence[tuple[int, int, int]],
+    end_tokens: Sequence[int],
+    max_new_tokens: int,
+) -> list[list[int]]:
+    """Let every leaf grow by its likeliest tokens. The cache of ``run`` is used up."""
+    answers: list[list[int]] = [[] for _ in leaves]
+    growing = list(range(len(leaves)))
+    places = [leaf[:2] for leaf in leaves]
+    for step in range(max_new_tokens):
+        said = run.logits.argmax(-1).tolist()
+        kept = [row for row, token in enumerate(said) if token not in end_tokens]
+        for row in kept:
+            answers[growing[row]].append(said[row])
+        if not kept or step == max_new_tokens - 1:
+            break
+        growing = [growing[row] for row in kept]
+        run, places = _grown(model, run, [places[row] for row in kept], [said[r] for r in kept])
+    return answers
+
+
+def _grown(
+    model: PreTrainedModel,
+    run: _Trees,
+    places: Sequence[tuple[int, int]],
+    tokens: Sequence[int],
+) -> tuple[_Trees, list[tuple[int, int]]]:
+    """Run one token behind each given (recording, node).
+
+    Returns:
+        the trees with these tokens alone for nodes, and the (recording, node) of each
+    """
+    recordings, device = len(run.seen), run.seen.device
+    of: list[list[int]] = [[] for _ in range(recordings)]
+    for i, (recording, _) in enumerate(places):
+        of[recording].append(i)
+    width = max(map(len, of))
+    # A recording with fewer tokens repeats its first node: padding that nobody reads.
+    nodes = padded([[places[i][1] for i in row] + [0] * (width - len(row)) for row in of], device)
+    ids = padded([[tokens[i] for i in row] + [0] * (width - len(row)) for row in of], device)
+    number = torch.arange(recordings, device=device)[:, None]
+    own = torch.eye(width, dtype=torch.bool, device=device).expand(recordings, -1, -1)
+    seen = torch.cat([run.seen[number, nodes], own], dim=2)
+    behind = run.at[:, -run.seen.shape[1] :][number, nodes] + 1
+    at = torch.cat([run.at, behind], dim=1)
+    where = {i: (recording, node) for recording, row in enumerate(of) for node, i in enumerate(row)}
+    wanted = [where[i] for i in range(len(places))]
+    return _forward(model, ids, _Trees(run.cache, seen, at), wanted), wanted
