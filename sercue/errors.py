@@ -1,4 +1,4 @@
-"""The one error that input can cause: what was given, what is wrong with it, what is valid."""
+"""What can go wrong: input that cannot be used, and a server that does not answer."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ class InputError(ValueError):
 
     The message names the parameter or the file, what was found, and what is valid, so that the
     reader can mend it without opening the source.
+    """
+
+
+class ServerError(RuntimeError):
+    """A server that stopped answering, or answers what cannot be read, in spite of retries.
+
+    The message names the server, what it said last, and how often it was asked. Nothing is wrong
+    with the input: once the server is back, the same call goes on.
     """
 
 
