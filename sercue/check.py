@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
+from sercue.audio import utterance_seconds
 from sercue.corpora import load_corpus
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
 from sercue.interventions import parse_conditions
-from sercue.models import TINY, load_model
+from sercue.models import CARDS, TINY, check_available, load_model
 from sercue.prompts import label_orders, resolve_templates
 from sercue.settings import Settings
 
 
 def check_study(settings: Settings) -> list[tuple[str, str]]:
     """Check the corpus, the prompts and the model of a study.
+
+    Of the model: whether it can be had, whether its download has a place on the disk, whether it
+    fits the memory of the device, whether it takes recordings as long as these; and of one on a
+    server, whether it answers. No weights are fetched or loaded.
 
     Args:
         settings: the study; its keys and values are valid already
@@ -29,7 +36,7 @@ def check_study(settings: Settings) -> list[tuple[str, str]]:
         ("study", f"{settings.study}: all keys and values are valid"),
         ("corpus", repr(corpus)),
         ("prompts", _prompts(settings, corpus)),
-        ("model", _model(settings)),
+        ("model", _model(settings, corpus)),
     ]
 
 
@@ -75,18 +82,43 @@ def _prompts(settings: Settings, corpus: Corpus) -> str:
     )
 
 
-def _model(settings: Settings) -> str:
+def _model(settings: Settings, corpus: Corpus) -> str:
     if settings.model == TINY:
         from sercue.models.tiny_data import make_recipe
 
         make_recipe(settings.model_options)
+        longest = next(card.longest for card in CARDS if card.name == TINY)
+        _check_lengths(TINY, longest, corpus.table, corpus)
         return f"{TINY}: trained on the training partition at first use, a minute or two"
     model = load_model(
         settings.model,
         revision=settings.model_revision,
         device=settings.device,
         dtype=settings.dtype,
+        batch_size=settings.batch_size,
         options=settings.model_options,
     )
-    model.check()
-    return f"{model.identity} on {model.device}"
+    found = check_available(
+        settings.model,
+        model,
+        revision=settings.model_revision,
+        spread=settings.model_options.get("device_map") is not None,
+    )
+    _check_lengths(settings.model, model.max_seconds, corpus.rows(settings.partition), corpus)
+    return found
+
+
+def _check_lengths(model: str, limit: float, rows: pd.DataFrame, corpus: Corpus) -> None:
+    """A recording that the model must not cut would end the study hours later."""
+    if limit == float("inf"):
+        return
+    seconds = [utterance_seconds(corpus, key) for key in rows.index]
+    longest = max(seconds)
+    if longest > limit:
+        file = rows.index[seconds.index(longest)][0]
+        windows = "" if model == TINY else ", or set model_options: {long_audio: windows}"
+        raise InputError(
+            f"corpus {corpus.name!r}: {sum(s > limit for s in seconds)} utterances are longer than "
+            f"the {limit:g} s that {model} takes, the longest {file} with {longest:.1f} s; split "
+            f"them into segments{windows}"
+        )

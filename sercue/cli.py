@@ -116,9 +116,13 @@ def _corpora(options: argparse.Namespace, given: Sequence[str]) -> int:
 
 
 def _models(options: argparse.Namespace, given: Sequence[str]) -> int:
-    from sercue.models import available_models
+    from sercue.models import available_models, fits_this_device
 
-    _print_cards(available_models().set_index("name"))
+    table = fits_this_device(available_models()).set_index("name").replace("", "-")
+    table["parameters"] = table["parameters"].map("{:,}".format)
+    _print_cards(table.rename(columns={"seconds": "longest (s)"}))
+    print("hf:<repository or folder>: any other audio chat model of transformers")
+    print("endpoint:<served name>: a model on a server with OpenAI's chat completions")
     return 0
 
 

@@ -1,5 +1,6 @@
 """The command line: what is valid, what is told, and the exit status."""
 
+import re
 import subprocess
 import sys
 
@@ -71,6 +72,16 @@ def test_what_is_there_is_listed(command, names, capsys):
     assert main([command]) == 0
     told = capsys.readouterr().out
     assert all(name in told for name in names)
+
+
+def test_the_models_are_listed_for_a_terminal(capsys):
+    """One reads there what to choose: names that stand for many, what fits here, in 100 columns."""
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert [line.split(":")[0] for line in lines[-2:]] == ["hf", "endpoint"]
+    labels = [line.split()[0] for line in lines if re.match(r"  \S", line)]
+    assert labels.count("fits") == labels.count("cached") == labels.count("licence") == 5
 
 
 def test_the_command_is_installed_and_help_is_quick_to_read():

@@ -1,21 +1,34 @@
-"""The models that a study can name, and the interface that all of them have."""
+"""The interface that all models have, and the way from a study's name to a model."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Protocol, get_args, get_type_hints, runtime_checkable
 
 import numpy as np
-import pandas as pd
 
-from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, unknown
+from sercue.models.availability import cached_snapshot
+from sercue.models.cards import (
+    BYTES,
+    CARDS,
+    ENDPOINT_PREFIX,
+    TINY,
+    ModelCard,
+    checkpoint_source,
+)
+from sercue.models.windows import Windowed
 
-HUB_PREFIX = "hf:"
-TINY = "sercue-tiny"
-_BYTES = {"float32": 4, "bfloat16": 2}
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sercue.corpora.corpus import Corpus
+
+LONG_AUDIO = ("refuse", "windows")
+# Keys of a study, not options of one kind of model.
+_OF_THE_STUDY = {"name", "revision", "device", "dtype", "batch_size"}
 
 
 @runtime_checkable
@@ -49,82 +62,68 @@ class AudioLanguageModel(Protocol):
     def dtype(self) -> str:
         """Precision of the weights."""
 
+    @property
+    def batch_size(self) -> int:
+        """Utterances that a call of ``score`` or ``generate`` runs at once; it may take more."""
+
     def check(self) -> None:
         """Raise ``InputError`` if the model cannot be had; cheap beside loading it."""
 
     def facts(self) -> dict[str, str]:
         """What a report says of the model, name to value; may take as long as loading it."""
 
-    def score(self, audio: np.ndarray, prompts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
-        """Log-likelihood of each label's words as the answer, array (prompts, labels), nats."""
+    def score(
+        self,
+        audios: Sequence[np.ndarray],
+        prompts: Sequence[Sequence[str]],
+        labels: Sequence[str],
+    ) -> list[np.ndarray]:
+        """Log-likelihood of each label's words as the answer.
+
+        Args:
+            audios: float32 arrays (samples,), one an utterance, at ``sampling_rate``
+            prompts: the texts asked of each utterance
+            labels: the words of each label
+
+        Returns:
+            one array (prompts of that utterance, labels) an utterance, in nats
+        """
 
     def generate(
-        self, audio: np.ndarray, prompts: Sequence[str], max_new_tokens: int = 8
-    ) -> list[str]:
-        """The greedy answer to each prompt."""
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What is known of a model before it is fetched.
-
-    Attributes:
-        name: as studies name it
-        repository: hub repository, empty for the model that is trained here
-        licence: terms of the weights
-        parameters: number of parameters
-        description: one line
-    """
-
-    name: str
-    repository: str
-    licence: str
-    parameters: int
-    description: str
-
-    def gigabytes(self, dtype: str) -> float:
-        """Memory of the weights alone, in GB of 1e9 bytes; a run needs some fifth more."""
-        return self.parameters * _BYTES[dtype] / 1e9
-
-
-CARDS: tuple[ModelCard, ...] = (
-    ModelCard(
-        TINY,
-        "",
-        "MIT",
-        1_160_000,
-        "Qwen2-Audio in small, trained here on the corpus' training partition",
-    ),
-    ModelCard(
-        "qwen2-audio",
-        "Qwen/Qwen2-Audio-7B-Instruct",
-        "Apache-2.0",
-        8_397_000_000,
-        "Qwen2-Audio 7B Instruct; recordings up to 30 s",
-    ),
-)
+        self,
+        audios: Sequence[np.ndarray],
+        prompts: Sequence[Sequence[str]],
+        max_new_tokens: int = 8,
+    ) -> list[list[str]]:
+        """The greedy answer to each prompt of each utterance; arguments as of ``score``."""
 
 
 def available_models() -> pd.DataFrame:
-    """The models that ``load_model`` knows by name; any other of the hub goes as ``hf:...``.
+    """The models that ``load_model`` knows by name; it also takes ``hf:...`` and ``endpoint:...``.
 
     Returns:
-        DataFrame with one row a model: ``name``, ``repository``, ``licence``, ``parameters``,
-        approximate memory of the weights as ``GB float32`` and ``GB bfloat16``, ``cached``
-        (whether the hub's local cache holds it), ``description``
+        DataFrame with one row a model: ``name``, ``repository``, ``class`` (of transformers),
+        ``licence``, ``parameters``, memory of the weights as ``GB float32``, ``GB bfloat16`` and
+        ``GB float16``, ``seconds`` (longest recording), ``revision`` (what loads by default),
+        ``cached`` (the commit whose weights the local cache holds whole, or ""), ``description``
 
     Examples:
         >>> available_models()["name"].tolist()
-        ['sercue-tiny', 'qwen2-audio']
+        ['sercue-tiny', 'qwen2-audio', 'qwen2.5-omni', 'qwen2.5-omni-3b', 'audio-flamingo-3']
     """
+    import pandas as pd
+
     rows = [
         {
             "name": card.name,
             "repository": card.repository,
+            "class": card.architecture,
             "licence": card.licence,
             "parameters": card.parameters,
-            **{f"GB {dtype}": round(card.gigabytes(dtype), 3) for dtype in _BYTES},
-            "cached": _in_hub_cache(card.repository) if card.repository else False,
+            **{f"GB {dtype}": round(card.gigabytes(dtype), 3) for dtype in BYTES},
+            "seconds": card.longest,
+            "revision": card.revision,
+            "cached": _cached_commit(card),
             "description": card.description,
         }
         for card in CARDS
@@ -132,11 +131,9 @@ def available_models() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _in_hub_cache(repository: str) -> bool:
-    from huggingface_hub import try_to_load_from_cache
-
-    weights = ("model.safetensors", "model.safetensors.index.json")
-    return any(isinstance(try_to_load_from_cache(repository, name), str) for name in weights)
+def _cached_commit(card: ModelCard) -> str:
+    snapshot = cached_snapshot(card.repository, card.revision) if card.repository else None
+    return snapshot.name if snapshot else ""
 
 
 def load_model(
@@ -145,7 +142,7 @@ def load_model(
     revision: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
-    batch_size: int = 32,
+    batch_size: int = 8,
     corpus: Corpus | None = None,
     tokens: pd.DataFrame | None = None,
     options: Mapping[str, Any] | None = None,
@@ -153,58 +150,142 @@ def load_model(
     """The model that a study names. Nothing is fetched, trained or loaded before its first use.
 
     Args:
-        name: ``"sercue-tiny"``, ``"qwen2-audio"``, or ``"hf:"`` with a hub repository or a folder
-        revision: branch, tag or commit of the repository
+        name: a name of ``available_models()``; ``"hf:"`` with a hub repository or a folder; or
+            ``"endpoint:"`` with the name under which a server serves a model
+        revision: branch, tag or commit of the repository; by default that of the model's card,
+            or the main branch where there is no card. The commit that loads is part of the
+            model's ``identity``.
         device: ``"auto"`` takes the first of cuda, mps, cpu that is there
         dtype: ``"auto"`` takes bfloat16 on cuda and float32 elsewhere
-        batch_size: most prompts that run at once
+        batch_size: utterances that run at once
         corpus: what ``sercue-tiny`` trains on
         tokens: what its prompts show, one row an utterance of the corpus
-        options: for ``sercue-tiny``: ``recipe``, fields of ``Recipe``, ``templates``,
-            ``label_words``
+        options: for ``sercue-tiny`` ``recipe``, fields of ``Recipe``, ``templates`` and
+            ``label_words``; for checkpoints the further arguments of ``AudioChatModel``, for
+            endpoints those of ``EndpointModel``; and for both ``long_audio``: ``"refuse"``
+            (recordings that are too long are an error) or ``"windows"`` (see ``Windowed``)
 
     Raises:
-        InputError: if the name, an option, the device or the dtype is not valid, or if
-            ``sercue-tiny`` lacks its corpus or tokens
+        InputError: if the name, an option or its type, the device or the dtype is not valid, or
+            if ``sercue-tiny`` lacks its corpus or tokens
 
     Examples:
         >>> load_model("qwen2-audo")
         Traceback (most recent call last):
             ...
         sercue.errors.InputError: unknown model 'qwen2-audo': did you mean 'qwen2-audio'? \
-Valid are: sercue-tiny, qwen2-audio, hf:<repository or folder>
+Valid are: sercue-tiny, qwen2-audio, qwen2.5-omni, qwen2.5-omni-3b, audio-flamingo-3, \
+hf:<repository or folder>, endpoint:<served name>
     """
     given = dict(options or {})
     if name == TINY:
-        from sercue.models.tiny import TinyModel
+        return _tiny(corpus, tokens, revision, given, device, dtype, batch_size)
+    serves = name.startswith(ENDPOINT_PREFIX) and len(name) > len(ENDPOINT_PREFIX)
+    if not serves:
+        checkpoint_source(name)
+    windows = _long_audio(given.pop("long_audio", "refuse")) == "windows"
+    make = _endpoint if serves else _checkpoint
+    model = make(name, revision, given, device, dtype, batch_size)
+    return Windowed(model) if windows else model
 
-        if corpus is None or tokens is None:
-            missing = "corpus" if corpus is None else "tokens"
-            raise InputError(f"{missing}: {TINY} is trained on it, found None")
-        if revision is not None:
-            raise InputError(f"revision: {TINY} is trained here and has none, found {revision!r}")
-        return TinyModel(corpus, tokens, given, device=device, dtype=dtype, batch_size=batch_size)
-    source = _source(name)
-    if given:
-        raise unknown(f"option of {name}", next(iter(given)), ["(it takes none)"])
+
+def _tiny(
+    corpus: Corpus | None,
+    tokens: pd.DataFrame | None,
+    revision: str | None,
+    options: dict[str, Any],
+    device: str,
+    dtype: str,
+    batch_size: int,
+) -> AudioLanguageModel:
+    from sercue.models.tiny import TinyModel
+
+    if corpus is None or tokens is None:
+        missing = "corpus" if corpus is None else "tokens"
+        raise InputError(f"{missing}: {TINY} is trained on it, found None")
+    if revision is not None:
+        raise InputError(f"revision: {TINY} is trained here and has none, found {revision!r}")
+    return TinyModel(corpus, tokens, options, device=device, dtype=dtype, batch_size=batch_size)
+
+
+def _checkpoint(
+    name: str,
+    revision: str | None,
+    options: dict[str, Any],
+    device: str,
+    dtype: str,
+    batch_size: int,
+) -> AudioLanguageModel:
     from sercue.models.chat import AudioChatModel
 
+    _check_options(name, AudioChatModel, options)
+    source, card = checkpoint_source(name)
     return AudioChatModel(
         source,
         name=name,
-        revision=revision,
+        revision=revision or (card.revision if card else None),
         device=device,
         dtype=dtype,
         batch_size=batch_size,
+        **options,
     )
 
 
-def _source(name: str) -> str | Path:
-    if name.startswith(HUB_PREFIX) and len(name) > len(HUB_PREFIX):
-        return name.removeprefix(HUB_PREFIX)
-    for card in CARDS:
-        if card.name == name and card.repository:
-            return card.repository
-    raise unknown(
-        "model", name, [*(card.name for card in CARDS), f"{HUB_PREFIX}<repository or folder>"]
-    )
+def _endpoint(
+    name: str,
+    revision: str | None,
+    options: dict[str, Any],
+    device: str,
+    dtype: str,
+    batch_size: int,
+) -> AudioLanguageModel:
+    from sercue.models.endpoint import EndpointModel
+
+    for key, value in (("device", device), ("dtype", dtype)):
+        if value != "auto":
+            raise InputError(
+                f"{key}: found {value!r}, but {name!r} runs on its server, which sets it; "
+                "valid is auto"
+            )
+    _check_options(name, EndpointModel, options)
+    served = name.removeprefix(ENDPOINT_PREFIX)
+    return EndpointModel(served, revision=revision, batch_size=batch_size, **options)
+
+
+def _long_audio(choice: Any) -> str:
+    if choice not in LONG_AUDIO:
+        raise unknown("model option long_audio", choice, LONG_AUDIO)
+    return str(choice)
+
+
+def _check_options(name: str, kind: type, options: Mapping[str, Any]) -> None:
+    """The options of a kind of model are its keyword arguments; values are as annotated there."""
+    parameters = inspect.signature(kind).parameters.values()
+    own = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    hints = get_type_hints(kind.__init__)  # type: ignore[misc]
+    valid = {option: hints[option] for option in own if option not in _OF_THE_STUDY}
+    for option, value in options.items():
+        if option not in valid:
+            raise unknown(f"option of {name}", option, [*valid, "long_audio"])
+        if not _is_a(value, valid[option]):
+            raise InputError(
+                f"model_options: {option} of {name}: found {value!r}, "
+                f"valid is {_told(valid[option])}"
+            )
+
+
+def _kinds(hint: Any) -> tuple[type, ...]:
+    return get_args(hint) or (hint,)
+
+
+def _is_a(value: Any, hint: Any) -> bool:
+    """Whether a value is of an annotated type; a whole number is a float too, a truth is none."""
+    kinds = _kinds(hint)
+    if isinstance(value, bool):
+        return bool in kinds
+    return isinstance(value, kinds) or (isinstance(value, int) and float in kinds)
+
+
+def _told(hint: Any) -> str:
+    names = {str: "text", int: "a whole number", float: "a number", NoneType: "null"}
+    return " or ".join(names.get(kind, kind.__name__) for kind in _kinds(hint))

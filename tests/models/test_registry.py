@@ -1,26 +1,133 @@
 """Names of models: a wrong one must be found before anything is fetched or trained."""
 
+import math
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import torch
+import transformers
 
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
 from sercue.models import CARDS, AudioLanguageModel, available_models, load_model
 
+# The sizes in the config.json of each repository; what is not named is the default of transformers.
+QWEN_7B = {
+    "hidden_size": 3584,
+    "intermediate_size": 18944,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 28,
+    "num_key_value_heads": 4,
+    "tie_word_embeddings": False,
+}
+QWEN_3B = {
+    "hidden_size": 2048,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 2,
+    "tie_word_embeddings": False,
+}
+
+
+def _omni(text, vocabulary):
+    width = text["hidden_size"]
+    return transformers.Qwen2_5OmniThinkerConfig(
+        text_config={**text, "vocab_size": vocabulary},
+        audio_config={"output_dim": width},
+        vision_config={"hidden_size": 1280, "out_hidden_size": width},
+    )
+
+
+PUBLISHED = {
+    "qwen2-audio": transformers.Qwen2AudioConfig(
+        text_config={"model_type": "qwen2", "intermediate_size": 11008, "vocab_size": 156032},
+        tie_word_embeddings=False,
+    ),
+    "qwen2.5-omni": _omni(QWEN_7B, 152064),
+    "qwen2.5-omni-3b": _omni(QWEN_3B, 151936),
+    "audio-flamingo-3": transformers.AudioFlamingo3Config(
+        text_config={"model_type": "qwen2", "vocab_size": 151672, **QWEN_7B},
+        tie_word_embeddings=False,
+    ),
+}
+
+
+@pytest.mark.parametrize("card", CARDS[1:], ids=lambda card: card.name)
+def test_parameters_are_those_of_the_published_sizes(card):
+    """Whether a model fits is told from them; the meta device builds the network without memory."""
+    with torch.device("meta"):
+        network = getattr(transformers, card.architecture)(PUBLISHED[card.name])
+    assert sum(p.numel() for p in network.parameters()) == card.parameters
+
+
+def test_cards_are_complete():
+    """The table is what a user chooses from; memory is the parameters times the bytes of each."""
+    table = available_models().set_index("name")
+    assert list(table.index) == [card.name for card in CARDS]
+    assert (table[["licence", "class", "description"]] != "").all(axis=None)
+    large = table.loc["qwen2-audio"]
+    assert large["GB float32"] == pytest.approx(2 * large["GB bfloat16"], rel=0.01)
+    assert large["GB float16"] == large["GB bfloat16"]
+    # The checkpoint on the hub is 16.79 GB in bfloat16.
+    assert large["GB bfloat16"] == pytest.approx(16.79, rel=0.002)
+    assert table["seconds"].tolist() == [30.0, 30.0, 300.0, 300.0, 600.0]
+
+
+def test_every_repository_is_pinned_to_a_commit():
+    """A branch would let two runs of one study hear two models."""
+    pinned = [card.revision for card in CARDS if card.repository]
+    assert len(pinned) == len(set(pinned)) == 4
+    assert all(re.fullmatch("[0-9a-f]{40}", revision) for revision in pinned)
+
+
+def test_the_revision_of_a_study_goes_before_that_of_the_card(monkeypatch):
+    """What is asked of the hub is told by the error where it cannot be asked."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    card = CARDS[1]
+    for given, asked in ((None, card.revision), ("mine", "mine")):
+        with pytest.raises(InputError, match=asked):
+            load_model(card.name, revision=given, device="cpu").check()
+
 
 def test_a_folder_loads_by_its_path(qwen_checkpoint, audio):
     """``hf:`` takes a folder as well as a repository: how downloaded weights are used offline."""
-    model = load_model(f"hf:{qwen_checkpoint}", device="cpu", batch_size=2)
+    options = {"attention": "eager", "tree_tokens": 64}
+    model = load_model(f"hf:{qwen_checkpoint}", device="cpu", batch_size=2, options=options)
     assert isinstance(model, AudioLanguageModel)
-    scores = model.score(audio, ["Emotion:"], ["angry", "neutral"])
-    assert np.isfinite(scores).all()
+    assert (model.batch_size, model.max_seconds) == (2, 2.0)
+    scores = model.score([audio], [["Emotion:"]], ["angry", "neutral"])
+    assert np.isfinite(scores[0]).all()
+
+
+def test_an_endpoint_goes_by_the_name_it_serves():
+    """Its options come from the study as those of a checkpoint do."""
+    options = {"base_url": "http://127.0.0.1:9/v1", "max_seconds": 60, "concurrency": 2}
+    model = load_model("endpoint:some/model", revision="r1", batch_size=3, options=options)
+    assert isinstance(model, AudioLanguageModel)
+    assert (model.max_seconds, model.batch_size) == (60.0, 3)
+    assert "some/model" in model.identity
+    assert "r1" in model.identity
+
+
+def test_long_audio_is_refused_unless_the_study_wants_windows(qwen_checkpoint):
+    """Hearing windows is another way to hear: it must be asked for, and be told apart."""
+    checkpoint = (f"hf:{qwen_checkpoint}", {}, 2.0)
+    endpoint = ("endpoint:x", {"base_url": "http://127.0.0.1:9/v1"}, 30.0)
+    for name, options, longest in (checkpoint, endpoint):
+        plain = load_model(name, options=options)
+        refusing = load_model(name, options={**options, "long_audio": "refuse"})
+        windowed = load_model(name, options={**options, "long_audio": "windows"})
+        assert plain.max_seconds == refusing.max_seconds == longest
+        assert plain.identity == refusing.identity != windowed.identity
+        assert windowed.max_seconds == math.inf
 
 
 def test_the_protocol_refuses_what_cannot_score():
-    """An endpoint implements it later: the check must be one that can fail."""
+    """The check must be one that can fail."""
     assert not isinstance(object(), AudioLanguageModel)
 
 
@@ -29,10 +136,23 @@ def test_the_protocol_refuses_what_cannot_score():
     [
         ("sercue-tony", {}, "did you mean 'sercue-tiny'"),
         ("hf:", {}, "unknown model 'hf:'"),
+        ("endpoint:", {}, "unknown model 'endpoint:'"),
         ("sercue-tiny", {}, "^corpus: "),
         ("sercue-tiny", {"corpus": example_corpus()}, "^tokens: "),
         ("qwen2-audio", {"options": {"recipe": "grounded"}}, "option of qwen2-audio 'recipe'"),
+        ("qwen2-audio", {"options": {"atention": "sdpa"}}, "did you mean 'attention'"),
+        ("qwen2-audio", {"options": {"name": "x"}}, "Valid are: attention, .*long_audio"),
+        ("qwen2-audio", {"options": {"concurrency": 2}}, "option of qwen2-audio 'concurrency'"),
+        ("qwen2-audio", {"options": {"tree_tokens": "many"}}, "tree_tokens.*'many', valid is a wh"),
+        ("qwen2-audio", {"options": {"tree_tokens": True}}, "found True, valid is a whole number"),
+        ("qwen2-audio", {"options": {"attention": 2}}, "attention.*found 2, valid is text or null"),
+        ("qwen2-audio", {"options": {"long_audio": "window"}}, "did you mean 'windows'"),
         ("qwen2-audio", {"device": "tpu"}, "device: found 'tpu'"),
+        ("endpoint:x", {"device": "cpu"}, "device: found 'cpu', but 'endpoint:x' runs on its"),
+        ("endpoint:x", {"dtype": "float16"}, "dtype: found 'float16'.*valid is auto"),
+        ("endpoint:x", {"options": {"atention": "sdpa"}}, "Valid are: base_url, .*long_audio"),
+        ("endpoint:x", {"options": {"timeout": "long"}}, "timeout.*found 'long', valid is a num"),
+        ("endpoint:x", {"options": {"base_url": 8000}}, "base_url.*found 8000, valid is text"),
     ],
 )
 def test_wrong_requests_are_named(name, given, message):
@@ -41,21 +161,33 @@ def test_wrong_requests_are_named(name, given, message):
         load_model(name, **given)
 
 
-def test_cards_are_complete():
-    """The table is what a user chooses from; memory is the parameters times the bytes of each."""
-    table = available_models().set_index("name")
-    assert list(table.index) == [card.name for card in CARDS]
-    assert (table["licence"] != "").all()
-    large = table.loc["qwen2-audio"]
-    assert large["GB float32"] == pytest.approx(2 * large["GB bfloat16"], rel=0.01)
-    # The checkpoint on the hub is 16.79 GB in bfloat16.
-    assert large["GB bfloat16"] == pytest.approx(16.79, rel=0.02)
-
-
 def test_naming_models_imports_neither_torch_nor_transformers():
-    """``sercue models`` and every import of the package must stay quick."""
+    """``import sercue`` and looking up what there is must stay quick."""
     code = (
         "import sys, sercue.models as m; m.available_models(); "
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_computes_needs_torch_transformers_and_numpy_alone():
+    """A machine with an accelerator may have no more: neither pandas nor any reader of audio."""
+    code = (
+        "import sys; absent = 'pandas', 'audformat', 'audiofile', 'pyarrow'; "
+        # None makes an import fail as if the package were not installed.
+        "sys.modules.update(dict.fromkeys(absent)); "
+        "import sercue.models; assert 'numpy' not in sys.modules; "
+        "import sercue.models.tree, sercue.models.prefix, sercue.models.packed"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_package_names_what_it_has():
+    """Names are looked up at first use; one that is not there must be an error like any other."""
+    import sercue.models
+
+    assert set(dir(sercue.models)) == set(sercue.models.__all__)
+    assert all(hasattr(sercue.models, name) for name in sercue.models.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'load_modle'"):
+        _ = sercue.models.load_modle

@@ -1,0 +1,202 @@
+"""Whether a model can be had: in the local cache, from the hub, on this disk."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sercue.errors import InputError
+from sercue.models.cards import ENDPOINT_PREFIX, ModelCard, checkpoint_source
+from sercue.models.memory import check_fits, size_text
+
+if TYPE_CHECKING:
+    from sercue.models.registry import AudioLanguageModel
+
+_WHOLE = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+# Of a model that also speaks, the part that listens and answers in text: it alone loads.
+_LISTENER = "thinker."
+# A hub that does not answer must not hold up a check that can do without it.
+_HUB_SECONDS = 10.0
+
+
+def check_available(
+    name: str,
+    model: AudioLanguageModel,
+    *,
+    revision: str | None = None,
+    spread: bool = False,
+) -> str:
+    """Find out before a study whether its model can be had and fits, at the cost of no weights.
+
+    Args:
+        name: as the study names the model; not that of ``sercue-tiny``
+        model: as ``load_model`` returns it
+        revision: that of the study, if it names one
+        spread: whether the model is spread over all devices (``device_map: auto``)
+
+    Returns:
+        what was found, one line
+
+    Raises:
+        InputError: if it cannot be had (offline, gated, no such repository, no server), lacks a
+            part, or needs more disk or memory than there is; the message names the model, the
+            sizes and what can be done
+    """
+    if name.startswith(ENDPOINT_PREFIX):
+        model.check()
+        return f"{model.identity} on its server"
+    source, card = checkpoint_source(name)
+    revision = revision or (card.revision if card else None)
+    folder = weights_folder(source, revision)
+    parameters, download = _sizes(name, source, revision, card, folder)
+    if parameters:
+        check_fits(name, parameters, model.device, model.dtype, spread=spread)
+    if folder is None and download:
+        check_disk(name, download)
+    try:
+        model.check()
+    except InputError as error:
+        if folder is not None or not download:
+            raise
+        raise InputError(f"{error}; its weights are a download of {size_text(download)}") from error
+    place = "its weights are here" if folder else "its weights are fetched at first use"
+    size = f", {size_text(download)}" if download else ""
+    return f"{model.identity} on {model.device}; {place}{size}"
+
+
+def check_disk(name: str, download: int) -> None:
+    """Refuse a download that the disk of the hub's cache has no place for.
+
+    Args:
+        name: how the error calls the model
+        download: size of the weights, in bytes
+
+    Raises:
+        InputError: naming the model, both sizes and the folder
+    """
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE)
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    if download > free:
+        raise InputError(
+            f"model {name!r}: its weights are a download of {size_text(download)}, but the disk of "
+            f"{folder} has {size_text(free)} left; make place there, or let the environment "
+            "variable HF_HOME name a folder on another disk"
+        )
+
+
+def cached_snapshot(repository: str, revision: str | None = None) -> Path | None:
+    """The folder of the hub's local cache that holds a repository's weights whole, if any.
+
+    Its name is the commit.
+
+    Args:
+        repository: hub repository
+        revision: branch, tag or commit; the main branch by default
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(repository, "config.json", revision=revision)
+    if not isinstance(config, str):
+        return None
+    return Path(config).parent if _is_whole(Path(config).parent) else None
+
+
+def weights_folder(source: str, revision: str | None = None) -> Path | None:
+    """Where a checkpoint's weights lie on this machine, ``None`` if they do not.
+
+    Args:
+        source: a folder, or a hub repository
+        revision: branch, tag or commit of the repository
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    named_as_folder = source.startswith(("/", ".", "~"))
+    return None if named_as_folder else cached_snapshot(source, revision)
+
+
+def _is_whole(folder: Path) -> bool:
+    if (folder / _WHOLE).is_file():
+        return True
+    if not (folder / _INDEX).is_file():
+        return False
+    shards = set(json.loads((folder / _INDEX).read_text())["weight_map"].values())
+    return all((folder / shard).is_file() for shard in shards)
+
+
+def _sizes(
+    name: str, source: str, revision: str | None, card: ModelCard | None, folder: Path | None
+) -> tuple[int | None, int | None]:
+    """Number of parameters and bytes to download; ``None`` where nobody can tell."""
+    if folder is not None:
+        return (card.parameters if card else stored_parameters(name, folder)), None
+    parameters, download = hub_sizes(source, revision)
+    if card is not None:
+        return card.parameters, download or card.download
+    return parameters, download
+
+
+def stored_parameters(name: str, folder: Path) -> int | None:
+    """Number of parameters that load from a folder, read off the headers of its safetensors.
+
+    Args:
+        name: how errors call the model
+        folder: with ``model.safetensors``, or an index and its shards
+
+    Returns:
+        the number; ``None`` if there are no safetensors
+
+    Raises:
+        InputError: if a header cannot be read, or a shard of the index is missing
+    """
+    from huggingface_hub import get_local_safetensors_metadata
+    from huggingface_hub.errors import NotASafetensorsRepoError, SafetensorsParsingError
+
+    try:
+        files = get_local_safetensors_metadata(folder).files_metadata.values()
+    except NotASafetensorsRepoError:
+        return None
+    except (SafetensorsParsingError, OSError, ValueError) as error:
+        raise InputError(
+            f"model {name!r}: its safetensors in {folder} are damaged or not whole ({error}); "
+            "download or copy them again"
+        ) from error
+    counts = {key: tensor.parameter_count for file in files for key, tensor in file.tensors.items()}
+    heard = {key: count for key, count in counts.items() if key.startswith(_LISTENER)}
+    return sum((heard or counts).values())
+
+
+def hub_sizes(repository: str, revision: str | None = None) -> tuple[int | None, int | None]:
+    """What the hub says of a repository's weights, without fetching them.
+
+    Args:
+        repository: hub repository
+        revision: branch, tag or commit; the main branch by default
+
+    Returns:
+        number of parameters, and bytes of its safetensors; ``None`` where the hub does not say,
+        or cannot be asked
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HTTPError
+
+    try:
+        info = HfApi().model_info(
+            repository, revision=revision, files_metadata=True, timeout=_HUB_SECONDS
+        )
+    except (OSError, ValueError, HTTPError):
+        # Why it cannot be had is for the model's own check to say.
+        return None, None
+    sizes = [file.size or 0 for file in info.siblings or [] if _of_weights(file.rfilename)]
+    return (info.safetensors.total if info.safetensors else None), sum(sizes) or None
+
+
+def _of_weights(file: str) -> bool:
+    """Whether a file of a repository is among the weights; those of adapters lie in subfolders."""
+    return file.endswith(".safetensors") and "/" not in file

@@ -1,0 +1,132 @@
+"""What is known of the models that a study can name, before anything is fetched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sercue.errors import unknown
+
+TINY = "sercue-tiny"
+HUB_PREFIX = "hf:"
+ENDPOINT_PREFIX = "endpoint:"
+#: What a name may be besides that of a card.
+OPEN_NAMES = (f"{HUB_PREFIX}<repository or folder>", f"{ENDPOINT_PREFIX}<served name>")
+#: Bytes of a parameter.
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is known of a model before it is fetched.
+
+    Attributes:
+        name: as studies name it
+        repository: hub repository, empty for the model that is trained here
+        architecture: class of transformers that it loads as
+        licence: terms of the weights
+        parameters: number of parameters that load: of Qwen2.5-Omni the thinker alone, with its
+            audio encoder and the vision tower that its class holds
+        longest: longest recording that it takes, in seconds
+        download: about how many bytes the repository's weights are; the hub's own figure counts
+            where it can be asked
+        revision: commit that loads if a study names no revision, so that a study means the same
+            weights next year; what did load is part of a model's identity and of the provenance
+        description: one line
+    """
+
+    name: str
+    repository: str
+    architecture: str
+    licence: str
+    parameters: int
+    longest: float
+    download: int
+    revision: str
+    description: str
+
+    def gigabytes(self, dtype: str) -> float:
+        """Memory of the weights alone, in GB of 1e9 bytes; a run needs some fifth more."""
+        return self.parameters * BYTES[dtype] / 1e9
+
+
+CARDS: tuple[ModelCard, ...] = (
+    ModelCard(
+        TINY,
+        "",
+        "Qwen2AudioForConditionalGeneration",
+        "MIT",
+        1_160_000,
+        30.0,
+        0,
+        "",
+        "Qwen2-Audio in small, trained here on the corpus' training partition",
+    ),
+    ModelCard(
+        "qwen2-audio",
+        "Qwen/Qwen2-Audio-7B-Instruct",
+        "Qwen2AudioForConditionalGeneration",
+        "Apache-2.0",
+        8_397_094_912,
+        30.0,
+        16_800_000_000,
+        "0a095220c30b7b31434169c3086508ef3ea5bf0a",
+        "Qwen2-Audio 7B Instruct",
+    ),
+    ModelCard(
+        "qwen2.5-omni",
+        "Qwen/Qwen2.5-Omni-7B",
+        "Qwen2_5OmniThinkerForConditionalGeneration",
+        "Apache-2.0",
+        8_931_813_888,
+        300.0,
+        22_400_000_000,
+        "ae9e1690543ffd5c0221dc27f79834d0294cba00",
+        "Qwen2.5-Omni 7B, the thinker alone: it answers in text, its speech decoder is not loaded",
+    ),
+    ModelCard(
+        "qwen2.5-omni-3b",
+        "Qwen/Qwen2.5-Omni-3B",
+        "Qwen2_5OmniThinkerForConditionalGeneration",
+        "Qwen Research License: non-commercial research only",
+        4_703_464_448,
+        300.0,
+        12_000_000_000,
+        "f75b40e3da2003cdd6e1829b1f420ca70797c34e",
+        "Qwen2.5-Omni 3B, the thinker alone: it answers in text, its speech decoder is not loaded",
+    ),
+    ModelCard(
+        "audio-flamingo-3",
+        "nvidia/audio-flamingo-3-hf",
+        "AudioFlamingo3ForConditionalGeneration",
+        "NVIDIA OneWay Noncommercial License: non-commercial research only",
+        8_267_215_360,
+        600.0,
+        16_500_000_000,
+        "7d4bae64ee29878af6504ae6f6bb3e40492838ad",
+        "Audio Flamingo 3 of 7B, for recordings of minutes",
+    ),
+)
+
+
+def checkpoint_source(name: str) -> tuple[str, ModelCard | None]:
+    """Where the checkpoint of a model comes from.
+
+    Args:
+        name: the name of a card with a repository, or ``"hf:"`` with a repository or a folder
+
+    Returns:
+        the folder or repository, and the card where there is one
+
+    Raises:
+        InputError: if there is no such name
+
+    Examples:
+        >>> checkpoint_source("hf:organisation/model")
+        ('organisation/model', None)
+    """
+    if name.startswith(HUB_PREFIX) and len(name) > len(HUB_PREFIX):
+        return name.removeprefix(HUB_PREFIX), None
+    for card in CARDS:
+        if card.name == name and card.repository:
+            return card.repository, card
+    raise unknown("model", name, [*(card.name for card in CARDS), *OPEN_NAMES])

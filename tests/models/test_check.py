@@ -1,0 +1,75 @@
+"""The model of a study, checked with the study before any hour of compute."""
+
+import audiofile
+import numpy as np
+import pandas as pd
+import pytest
+from machines import simulate
+
+from sercue.check import check_study
+from sercue.errors import InputError
+from sercue.settings import Settings
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    simulate(monkeypatch, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def study(tmp_path, qwen_checkpoint):
+    """A study of twelve recordings of four speakers, one of 5 s: the checkpoint takes 2 s."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for number in range(12):
+        file, seconds = f"{number}.wav", 5.0 if number == 11 else 0.5
+        noise = generator.normal(0, 0.05, int(seconds * 16_000)).astype(np.float32)
+        audiofile.write(str(tmp_path / file), noise, 16_000)
+        partition = "train" if number < 6 else "dev" if number < 8 else "test"
+        emotion = ("angry", "neutral")[number % 2]
+        rows.append((file, emotion, f"s{number // 2}", partition))
+    table = pd.DataFrame(rows, columns=["file", "emotion", "speaker", "partition"])
+    table.to_csv(tmp_path / "corpus.csv", index=False)
+
+    def settings(**changes):
+        keys = {
+            "corpus": "table",
+            "corpus_root": str(tmp_path / "corpus.csv"),
+            "model": f"hf:{qwen_checkpoint}",
+            "device": "cpu",
+            "dtype": "float32",
+        }
+        return Settings(**{**keys, **changes})
+
+    return settings
+
+
+def test_recordings_that_are_too_long_are_told_before_the_study(study):
+    """After hours of answers the study would end at the first one that cannot be heard whole."""
+    with pytest.raises(InputError) as caught:
+        check_study(study())
+    told = str(caught.value)
+    assert "1 utterances are longer than the 2 s" in told
+    assert "the longest 11.wav with 5.0 s" in told
+    assert "model_options: {long_audio: windows}" in told
+
+
+def test_windows_make_long_recordings_valid(study):
+    """It is the way out that the error names."""
+    rows = dict(check_study(study(model_options={"long_audio": "windows"})))
+    assert "+windows on cpu" in rows["model"]
+
+
+def test_check_refuses_a_model_that_does_not_fit(study, machine):
+    """The command ends before the study, with the name, the size and the remedy."""
+    with pytest.raises(InputError, match=r"'qwen2-audio'.*40\.3 GB.*dtype bfloat16"):
+        check_study(study(model="qwen2-audio"))
+
+
+def test_check_asks_the_server_of_an_endpoint(study):
+    """Port 9 takes no requests: a server that is down must be found before the study."""
+    options = {"base_url": "http://127.0.0.1:9/v1", "retries": 0, "timeout": 1.0}
+    keys = {"model": "endpoint:x", "device": "auto", "dtype": "auto"}
+    with pytest.raises(InputError, match=r"127\.0\.0\.1:9"):
+        check_study(study(**keys, model_options=options))
