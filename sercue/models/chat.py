@@ -110,7 +110,8 @@ class AudioChatModel:
             "longest recording": f"{self.max_seconds:g} s",
             "prompts of a recording": f"{scoring.method} behind one pass of the audio; on a probe "
             f"{scoring.difference:.1g} nats from separate passes",
-            "at once": f"{scoring.at_once} recordings, {scoring.tree_tokens} tokens behind each",
+            "recordings at once": str(scoring.at_once),
+            "tokens behind a recording at once": f"{scoring.tree_tokens} at most",
         }
 
     def score(

@@ -227,7 +227,7 @@ def test_a_method_that_is_not_exact_on_this_model_is_not_used(qwen_checkpoint, a
 def test_a_model_whose_recordings_hang_on_each_other_is_asked_one_by_one(checkpoint, audio):
     """Phi-4's audio encoder lets padding in: a score would depend on who else was in the batch."""
     model = AudioChatModel(checkpoint, dtype="float32", device="cpu", batch_size=4)
-    assert "1 recordings" in model.facts()["at once"]
+    assert model.facts()["recordings at once"] == "1"
     assert model._scoring.method == scoring.TREE
 
 
@@ -244,8 +244,10 @@ class Memory:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
-def test_out_of_memory_halves_the_batch_and_goes_on(qwen_checkpoint, audio):
-    """A run of days must not end because its longest recordings come last."""
+@pytest.mark.parametrize("ahead", [False, True])
+def test_out_of_memory_halves_the_batch_and_goes_on(qwen_checkpoint, audio, ahead, monkeypatch):
+    """A run of days must not end for want of memory, also where the next batch is prepared."""
+    monkeypatch.setattr(scoring.Scoring, "_waits", ahead)
     model = AudioChatModel(qwen_checkpoint, dtype="float32", device="cpu", batch_size=8)
     recordings = [audio * (1 + i) for i in range(6)]
     expected = model.score(recordings, [PROMPTS] * 6, LABELS)
@@ -254,7 +256,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(qwen_checkpoint, audio):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert memory.refused
     assert model.batch_size < 8
-    assert f"{model.batch_size} recordings" in model.facts()["at once"]
+    assert model.facts()["recordings at once"] == str(model.batch_size)
     before = memory.refused
     model.generate(recordings, [PROMPTS] * 6, 2)
     assert memory.refused == before, "the size that was found is kept"
