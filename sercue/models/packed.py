@@ -79,8 +79,11 @@ def score_answers(
             for recording, (tree, texts) in enumerate(zip(trees, groups, strict=True))
             for read in _plant(tree, texts, answers[recording])
         ]
-        logits = _run(model, prefix, trees, [read[:2] for read in reads]).logits
-        values = _log_likelihoods(logits, [token for _, _, token, *_ in reads])
+        # Labels are read off one node, the end of their prompt; its logits are computed once.
+        row_of = {place: row for row, place in enumerate(dict.fromkeys(read[:2] for read in reads))}
+        logits = _run(model, prefix, trees, list(row_of)).logits
+        rows = [row_of[read[:2]] for read in reads]
+        values = _log_likelihoods(logits, rows, [token for _, _, token, *_ in reads])
         for (recording, _, _, prompt, answer), value in zip(reads, values, strict=True):
             scores[recording][prompt, answer] += value
     return scores
@@ -179,15 +182,14 @@ def _mask(model: PreTrainedModel, seen: torch.Tensor) -> torch.Tensor:
     return added.masked_fill_(~mask, torch.finfo(model.dtype).min)
 
 
-def _log_likelihoods(logits: torch.Tensor, tokens: Sequence[int]) -> list[float]:
-    """Log-probability of one token for each row of logits."""
-    targets = torch.tensor(tokens, device=logits.device)[:, None]
-    values = []
-    for start in range(0, len(tokens), _PLACES):
-        part = logits[start : start + _PLACES].float()
-        chosen = part.gather(1, targets[start : start + _PLACES])[:, 0]
-        values.append((chosen - part.logsumexp(1)).double().cpu())
-    return torch.cat(values).tolist()
+def _log_likelihoods(
+    logits: torch.Tensor, rows: Sequence[int], tokens: Sequence[int]
+) -> list[float]:
+    """Log-probability of each token by the row of logits that goes with it."""
+    totals = torch.cat([part.float().logsumexp(1) for part in logits.split(_PLACES)])
+    row = torch.tensor(rows, device=logits.device)
+    chosen = logits[row, torch.tensor(tokens, device=logits.device)].float()
+    return (chosen - totals[row]).tolist()
 
 
 @torch.inference_mode()

@@ -67,7 +67,8 @@ def _separate_score(model: PreTrainedModel, batch: Batch, answer: Sequence[int])
     output = model(**batch.inputs, **more, input_ids=ids, attention_mask=torch.ones_like(ids))
     log_probs = output.logits[0, len(prompt) - 1 : -1].float().log_softmax(-1)
     places = torch.arange(len(answer), device=log_probs.device)
-    return float(log_probs[places, torch.tensor(answer, device=log_probs.device)].double().sum())
+    chosen = log_probs[places, torch.tensor(answer, device=log_probs.device)]
+    return float(chosen.cpu().double().sum())
 
 
 def is_exact(difference: float, dtype: torch.dtype) -> bool:

@@ -89,7 +89,7 @@ def _score_one(
     for chunk, rows in _prompt_rows(model, prefix, recording, texts, most):
         for row, prompt in enumerate(chunk):
             first = rows.log_probs[row, [answer[0] for answer in answers]]
-            scores[prompt] = first.double().cpu().numpy()
+            scores[prompt] = first.cpu().double().numpy()
         pairs = [
             (row, number)
             for row in range(len(chunk))
@@ -204,7 +204,7 @@ def _continuations(
     logits, _ = _run(model, selected, [answer[:-1] for answer in said], last_only=False)
     log_probs = logits.float().log_softmax(-1)
     targets = torch.tensor([token for answer in said for token in answer[1:]])
-    picked = log_probs[torch.arange(len(targets)), targets.to(log_probs.device)].double().cpu()
+    picked = log_probs[torch.arange(len(targets)), targets.to(log_probs.device)].cpu().double()
     parts = torch.split(picked, [len(answer) - 1 for answer in said])
     return [float(part.sum()) for part in parts]
 
