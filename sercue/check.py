@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pandas as pd
 
 from sercue.audio import utterance_seconds
 from sercue.corpora import load_corpus
 from sercue.corpora.corpus import Corpus
-from sercue.errors import InputError
+from sercue.errors import InputError, ServerError
 from sercue.interventions import parse_conditions
-from sercue.models import CARDS, TINY, check_available, load_model
+from sercue.models import CARDS, TINY, AudioLanguageModel, check_available, load_model
+from sercue.models.cards import ENDPOINT_PREFIX
 from sercue.prompts import label_orders, resolve_templates
 from sercue.settings import Settings
 
@@ -104,8 +108,19 @@ def _model(settings: Settings, corpus: Corpus) -> str:
         revision=settings.model_revision,
         spread=settings.model_options.get("device_map") is not None,
     )
+    if settings.model.startswith(ENDPOINT_PREFIX) and settings.decoding == "score":
+        _check_scores(model, corpus)
     _check_lengths(settings.model, model.max_seconds, corpus.rows(settings.partition), corpus)
     return found
+
+
+def _check_scores(model: AudioLanguageModel, corpus: Corpus) -> None:
+    """Many servers can only generate; ask about a second of silence whether this one scores."""
+    silence = np.zeros(math.ceil(model.sampling_rate * min(1.0, model.max_seconds)), np.float32)
+    try:
+        model.score([silence], [["?"]], [corpus.labels[0]])
+    except ServerError as error:
+        raise InputError(str(error)) from None
 
 
 def _check_lengths(model: str, limit: float, rows: pd.DataFrame, corpus: Corpus) -> None:

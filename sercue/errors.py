@@ -14,6 +14,10 @@ class InputError(ValueError):
     """
 
 
+class DecodingError(InputError):
+    """A decoding that this model cannot do, while it can do another."""
+
+
 class ServerError(RuntimeError):
     """A server that stopped answering, or answers what cannot be read, in spite of retries.
 

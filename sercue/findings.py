@@ -68,31 +68,39 @@ def binning_findings(
     ]
 
 
-def prompting_findings(
-    sensitivity: pd.DataFrame, scored: pd.DataFrame, generated: pd.DataFrame
-) -> list[str]:
+def prompting_findings(sensitivity: pd.DataFrame, tried: pd.DataFrame) -> list[str]:
     """What notebook 03 found.
 
     Args:
         sensitivity: UAR by condition, template and label order, as ``uar_by`` returns it
-        scored: predictions by likelihood
-        generated: predictions of the same prompts by greedy decoding
+        tried: predictions of the same prompts by each decoding that the model can do
     """
     groups = sensitivity.groupby("condition")["uar"]
     lowest, highest = groups.min(), groups.max()
     wide = str((highest - lowest).idxmax())
-    cell = ["utterance", "condition", "replicate", "template", "label_order"]
-    both = scored.merge(generated, on=cell, suffixes=("_score", "_generate"), validate="1:1")
-    same = (both["prediction_score"] == both["prediction_generate"]).mean()
-    return [
+    scored, generated = (tried[tried["decoding"] == name] for name in ("score", "generate"))
+    sentences = [
         f"Between wordings and label orders, UAR goes from {lowest[wide]:.3f} to "
         f"{highest[wide]:.3f} under {wide}, where it varies most.",
         f"{1 - generated['valid'].mean():.1%} of the {len(generated)} generated answers are "
         "invalid: they name no label, or more than one. They count as wrong.",
-        f"Greedy decoding and label likelihood agree in {same:.1%} of the same prompts.",
+    ]
+    if scored.empty:
+        return [*sentences, "The model's server tells no likelihoods of labels."]
+    return [
+        *sentences,
+        f"Greedy decoding and label likelihood agree in {_agreement(scored, generated):.1%} of the "
+        "same prompts.",
         f"The label words together take {scored['label_mass'].mean():.1%} of the probability of "
         "the answer on average; the rest goes to other words.",
     ]
+
+
+def _agreement(scored: pd.DataFrame, generated: pd.DataFrame) -> float:
+    """Share of the prompts with the same prediction by both decodings."""
+    cell = ["utterance", "condition", "replicate", "template", "label_order"]
+    both = scored.merge(generated, on=cell, suffixes=("_score", "_generate"), validate="1:1")
+    return float((both["prediction_score"] == both["prediction_generate"]).mean())
 
 
 def study_findings(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> list[str]:

@@ -22,6 +22,7 @@ from sercue.check import study_corpus
 from sercue.concepts import Binning, fit_bins
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.partitions import stratified_sample
+from sercue.errors import DecodingError
 from sercue.exhibits import FigureExhibit, TableExhibit, figure_exhibit, table_exhibit
 from sercue.features import extract_features
 from sercue.findings import study_findings
@@ -229,12 +230,19 @@ class Run:
 
     @cached_property
     def prompting(self) -> pd.DataFrame:
-        """The prompts with no and with aligned tokens, tried out in both decodings.
+        """The prompts with no and with aligned tokens, tried out in each decoding.
 
         On development speakers (training speakers where there are none), never on the evaluated.
+        A decoding that the model cannot do is left out, unless it is that of the study.
         """
         trial = {"conditions": ["none", "aligned"]} | self._tuning()
-        tables = [self.ask(f"prompting_{d}", decoding=d, **trial) for d in DECODINGS]
+        tables = []
+        for decoding in DECODINGS:
+            try:
+                tables.append(self.ask(f"prompting_{decoding}", decoding=decoding, **trial))
+            except DecodingError:
+                if decoding == self.settings.decoding:
+                    raise
         return pd.concat(tables, ignore_index=True)
 
     def _tuning(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from sercue.findings import direction, study_findings
+from sercue.findings import direction, prompting_findings, study_findings
 
 MEASURES = pd.DataFrame(
     {
@@ -75,3 +75,41 @@ def test_direction_of_an_interval():
     assert [direction(*i) for i in ((0.1, 0.2), (-0.1, 0.1), (-0.2, -0.1), (0.0, 0.1))] == [
         1, 0, -1, 0,
     ]  # fmt: skip
+
+
+def tried(decodings):
+    """Four prompts: two answers alike by both decodings, one unlike, one invalid."""
+    predictions = {"score": ["sad"] * 4, "generate": ["sad", "sad", "angry", None]}
+    columns = {"utterance": list("abcd"), "condition": "none", "replicate": 0, "template": "plain"}
+    tables = [
+        pd.DataFrame(columns).assign(
+            label_order=0,
+            decoding=decoding,
+            prediction=predictions[decoding],
+            valid=[prediction is not None for prediction in predictions[decoding]],
+            label_mass=0.25,
+        )
+        for decoding in decodings
+    ]
+    return pd.concat(tables)
+
+
+SENSITIVITY = pd.DataFrame(
+    {"condition": ["none", "none", "aligned", "aligned"], "uar": [0.4, 0.5, 0.3, 0.6]}
+)
+
+
+def test_prompting_findings_are_counted_by_hand():
+    """Two of four agree, one of four is invalid, a quarter of the probability is on labels."""
+    wide, invalid, same, mass = prompting_findings(SENSITIVITY, tried(["score", "generate"]))
+    assert "from 0.300 to 0.600 under aligned" in wide
+    assert invalid.startswith("25.0% of the 4 generated")
+    assert "50.0%" in same
+    assert "25.0% of the probability" in mass
+
+
+def test_without_likelihoods_nothing_is_said_of_them():
+    """A server may only write answers: then neither agreement nor mass is known."""
+    *_, last = sentences = prompting_findings(SENSITIVITY, tried(["generate"]))
+    assert len(sentences) == 3
+    assert last == "The model's server tells no likelihoods of labels."

@@ -6,10 +6,10 @@ import pytest
 
 from sercue.artifacts import Artifacts
 from sercue.corpora.corpus import example_corpus
-from sercue.errors import InputError
+from sercue.errors import DecodingError, InputError
 from sercue.examples import prompt_examples, wording_examples
 from sercue.provenance import read, record, shareable
-from sercue.run import fixture_notice, open_run, run_folder
+from sercue.run import Run, fixture_notice, open_run, run_folder
 from sercue.settings import Settings
 from sercue.study import plan_study
 
@@ -52,6 +52,21 @@ def test_measures_hold_conditions_and_baselines(finished, small_study):
     assert ((table["uar_low"] <= table["uar"]) & (table["uar"] <= table["uar_high"])).all()
     assert finished.references["chance"] == 0.25
     assert len(finished.references) == 3
+
+
+def test_prompts_are_tried_in_the_decodings_that_the_model_can_do(finished, monkeypatch):
+    """A server that only writes answers must not end notebook 03, unless the study is to score."""
+
+    def ask(self, store, decoding, **_):
+        if decoding == "score":
+            raise DecodingError("no likelihoods")
+        return pd.DataFrame({"decoding": [decoding]})
+
+    monkeypatch.setattr(Run, "ask", ask)
+    with pytest.raises(DecodingError):
+        _ = finished.prompting
+    finished.settings = finished.settings.model_copy(update={"decoding": "generate"})
+    assert finished.prompting["decoding"].tolist() == ["generate"]
 
 
 def test_a_bad_parameter_of_a_notebook_is_named():

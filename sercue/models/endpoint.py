@@ -155,8 +155,8 @@ class EndpointModel:
             tokens of the words
 
         Raises:
-            InputError: if there is no prompt or no label, if the audio cannot be used, or if the
-                server does not tell log-probabilities of a prompt
+            InputError: if there is no prompt or no label, or if the audio cannot be used
+            DecodingError: if the server does not tell log-probabilities of a prompt
             ServerError: if the server stops answering
         """
         if not labels or not all(labels):

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sercue.errors import InputError
+from sercue.errors import DecodingError
 
 _WAY_OUT = (
     "valid are decoding: generate, which needs no log-probabilities, or a server that gives those "
@@ -58,14 +58,14 @@ class LabelTokens:
             whole: reply to the same prompt with the label as its answer
 
         Raises:
-            InputError: if a reply has no log-probabilities, or the label's tokens do not follow
+            DecodingError: if a reply has no log-probabilities, or the label's tokens do not follow
                 the prompt's as they are
         """
         before, after = prompt_tokens(context), prompt_tokens(whole)
         added = after[len(before) :]
         follows = _ids(after[: len(before)]) == _ids(before)
         if not follows or not added or _spelling(added) not in (None, _letters(label)):
-            raise InputError(
+            raise DecodingError(
                 f"decoding: found score, but the server's chat template does not put the answer "
                 f"{label!r} alone and right behind the prompt; {_WAY_OUT}"
             )
@@ -78,7 +78,7 @@ class LabelTokens:
             replies: label to the reply to one prompt with that label as its answer
 
         Raises:
-            InputError: if the replies are not about one prompt followed by each label's tokens
+            DecodingError: if the replies are not about one prompt followed by each label's tokens
         """
         values, contexts = [], []
         for label, reply in replies.items():
@@ -86,7 +86,7 @@ class LabelTokens:
             begins = len(tokens) - len(self._ids[label])
             contexts.append(_ids(tokens[:begins]))
             if _ids(tokens[begins:]) != self._ids[label] or contexts[0] != contexts[-1]:
-                raise InputError(
+                raise DecodingError(
                     f"decoding: found score, but the server's tokens of the answer {label!r} "
                     f"differ from prompt to prompt; {_WAY_OUT}"
                 )
@@ -98,7 +98,7 @@ def prompt_tokens(reply: Any) -> list[PromptToken]:
     """The prompt's tokens with their log-probabilities, as vLLM tells them.
 
     Raises:
-        InputError: if the reply has none, or they are not one token a place with a logarithm of
+        DecodingError: if the reply has none, or they are not one token a place with a logarithm of
             a probability
     """
     places = getattr(reply, "prompt_logprobs", None)
@@ -107,9 +107,9 @@ def prompt_tokens(reply: Any) -> list[PromptToken]:
     return [PromptToken("", None, 0.0), *(_token(place) for place in places[1:])]
 
 
-def no_scores(reason: str) -> InputError:
+def no_scores(reason: str) -> DecodingError:
     """The error for a server that cannot score, to be raised by the caller."""
-    return InputError(
+    return DecodingError(
         f"decoding: found score, but the server gives no log-probabilities of a prompt "
         f"({reason}); {_WAY_OUT}"
     )

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from machines import simulate
+from serving import Loopback, completion
 
 from sercue.check import check_study
 from sercue.errors import InputError
@@ -73,3 +74,13 @@ def test_check_asks_the_server_of_an_endpoint(study):
     keys = {"model": "endpoint:x", "device": "auto", "dtype": "auto"}
     with pytest.raises(InputError, match=r"127\.0\.0\.1:9"):
         check_study(study(**keys, model_options=options))
+
+
+def test_check_asks_whether_a_server_scores(study):
+    """Most servers only write answers; a study by likelihood must learn so before its features."""
+    with Loopback(lambda seen: completion("angry")) as server:
+        keys = {"model": "endpoint:m", "device": "auto", "dtype": "auto"}
+        keys["model_options"] = {"base_url": server.url, "retries": 0, "long_audio": "windows"}
+        assert "endpoint:m@" in dict(check_study(study(**keys, decoding="generate")))["model"]
+        with pytest.raises(InputError, match=r"no log-probabilities of a prompt.*decoding: gener"):
+            check_study(study(**keys, decoding="score"))
