@@ -147,9 +147,11 @@ def _shareable_command(given: Sequence[str]) -> str:
 
 
 def _shortened(word: str) -> str:
+    from sercue.models.cards import public_name
+
     key, equals, value = word.rpartition("=")
     path = Path(value)
-    return f"{key}{equals}{path.name}" if path.is_absolute() else word
+    return f"{key}{equals}{path.name if path.is_absolute() else public_name(value)}"
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from sercue.models.cards import public_name
 from sercue.paths import project_folder
 from sercue.settings import Settings
 
@@ -67,6 +68,7 @@ def shareable(settings: Settings) -> dict[str, Any]:
     for key in ("corpus_root", "out"):
         if values[key] is not None:
             values[key] = Path(values[key]).name
+    values["model"] = public_name(values["model"])
     return values
 
 

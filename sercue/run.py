@@ -28,6 +28,7 @@ from sercue.features import extract_features
 from sercue.findings import study_findings
 from sercue.measures import measures
 from sercue.models import TINY, load_model
+from sercue.models.cards import public_name
 from sercue.paths import project_folder
 from sercue.plots import plot_dose_response, plot_neutral_shift
 from sercue.prompts import resolve_templates
@@ -338,14 +339,15 @@ class Run:
         return fixture_notice(self.settings)
 
     def __repr__(self) -> str:
-        s = self.settings
-        return f"Run(study {s.study!r}: corpus {s.corpus!r}, model {s.model!r}, in {self.folder})"
+        s, model = self.settings, public_name(self.settings.model)
+        return f"Run(study {s.study!r}: corpus {s.corpus!r}, model {model!r}, in {self.folder})"
 
     def _repr_html_(self) -> str:
         s = self.settings
         line = (
             f"Study <b>{html.escape(s.study)}</b>: corpus <b>{html.escape(s.corpus)}</b>, "
-            f"model <b>{html.escape(s.model)}</b>, decoding {s.decoding}, seed {s.seed}."
+            f"model <b>{html.escape(public_name(s.model))}</b>, decoding {s.decoding}, "
+            f"seed {s.seed}."
         )
         notice = f'<p class="notice">{html.escape(self.fixture)}</p>' if self.fixture else ""
         return f"<p>{line}</p>{notice}"

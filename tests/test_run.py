@@ -108,8 +108,9 @@ def test_provenance_is_merged_and_names_no_folder(tmp_path):
     record(path, seconds={"01": 1.0}, model="a")
     record(path, seconds={"02": 2.0}, model="b")
     assert read(path) == {"seconds": {"01": 1.0, "02": 2.0}, "model": "b"}
-    told = shareable(Settings(corpus_root="/home/someone/corpora/emodb", out="/srv/x"))
-    assert (told["corpus_root"], told["out"]) == ("emodb", "x")
+    here = {"corpus_root": "/home/someone/corpora/emodb", "out": "/srv/x", "model": "hf:~/mine"}
+    told = shareable(Settings(**here))
+    assert (told["corpus_root"], told["out"], told["model"]) == ("emodb", "x", "hf:mine")
 
 
 def example_plan(labels=("<b>", "sad")):

@@ -10,7 +10,7 @@ import numpy as np
 
 from sercue.audio import usable_samples
 from sercue.errors import InputError, ServerError
-from sercue.models.cards import ENDPOINT_PREFIX
+from sercue.models.cards import ENDPOINT_PREFIX, public_name
 from sercue.models.endpoint_chat import (
     NO_PENALTY,
     greedy_request,
@@ -76,7 +76,7 @@ class EndpointModel:
         revision: str | None = None,
     ) -> None:
         self.served = text("served", served)
-        self.name = ENDPOINT_PREFIX + self.served
+        self.name = public_name(ENDPOINT_PREFIX + self.served)
         self.batch_size = count("batch_size", batch_size, 1)
         self.sampling_rate = count("sampling_rate", sampling_rate, 1)
         self.max_seconds = seconds("max_seconds", max_seconds)

@@ -18,6 +18,7 @@ from sercue.models.cards import (
     TINY,
     ModelCard,
     checkpoint_source,
+    public_name,
 )
 from sercue.models.windows import Windowed
 
@@ -222,7 +223,7 @@ def _checkpoint(
     source, card = checkpoint_source(name)
     return AudioChatModel(
         source,
-        name=name,
+        name=public_name(name),
         revision=revision or (card.revision if card else None),
         device=device,
         dtype=dtype,

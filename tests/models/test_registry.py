@@ -191,3 +191,12 @@ def test_the_package_names_what_it_has():
     assert all(hasattr(sercue.models, name) for name in sercue.models.__all__)
     with pytest.raises(AttributeError, match="no attribute 'load_modle'"):
         _ = sercue.models.load_modle
+
+
+def test_a_folder_is_called_by_its_last_part(qwen_checkpoint):
+    """Names go into reports that are sent on; the content tells two folders of one name apart."""
+    model = load_model(f"hf:{qwen_checkpoint}", device="cpu")
+    assert model.name == f"hf:{qwen_checkpoint.name}"
+    assert str(qwen_checkpoint.parent) not in model.identity
+    served = load_model("endpoint:/srv/model", options={"base_url": "http://127.0.0.1:9/v1"})
+    assert served.name == "endpoint:model"
