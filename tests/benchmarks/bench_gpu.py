@@ -72,7 +72,8 @@ class Size:
 
 
 SEVEN = Size(4096, 32, 32, 32, 11008, 156_032)
-QWEN_2_5 = Size(3584, 28, 28, 4, 18_944, 152_064)
+FLAMINGO = Size(3584, 28, 28, 4, 18_944, 151_672)
+OMNI = Size(3584, 28, 28, 4, 18_944, 152_064)
 SMALL = Size(64, 2, 4, 2, 128, 1000)
 
 
@@ -134,8 +135,8 @@ def qwen2_5_omni_thinker(size: Size, encoder: dict[str, int]) -> transformers.Pr
 
 MODELS: dict[str, tuple[Callable[[Size, dict[str, int]], transformers.PreTrainedModel], Size]] = {
     "Qwen2-Audio": (qwen2_audio, SEVEN),
-    "Audio Flamingo 3": (audio_flamingo_3, QWEN_2_5),
-    "Qwen2.5-Omni thinker": (qwen2_5_omni_thinker, QWEN_2_5),
+    "Audio Flamingo 3": (audio_flamingo_3, FLAMINGO),
+    "Qwen2.5-Omni thinker": (qwen2_5_omni_thinker, OMNI),
 }
 
 

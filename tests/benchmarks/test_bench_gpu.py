@@ -1,0 +1,30 @@
+"""The GPU script must work before a GPU is at hand, and measure the sizes that it names."""
+
+import math
+
+import pytest
+import torch
+from bench_gpu import MODELS, measure
+
+from sercue.models.cards import CARDS
+
+PARAMETERS = {card.name: card.parameters for card in CARDS}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_it_runs_in_small_on_the_cpu(name):
+    """Borrowed hours on a GPU must not be spent on finding mistakes in the script."""
+    rates = measure(name, "cpu", utterances=2, conditions=3, runs=1, small=True)
+    assert len(rates) == 4
+    assert all(math.isfinite(rate) and rate > 0 for rate in rates.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "card"), [("Qwen2-Audio", "qwen2-audio"), ("Audio Flamingo 3", "audio-flamingo-3")]
+)
+def test_the_sizes_are_the_published_ones(name, card):
+    """Counted without memory; of Omni the script leaves the vision tower out, so not of that."""
+    make, size = MODELS[name]
+    with torch.device("meta"):
+        model = make(size, {})
+    assert sum(weights.numel() for weights in model.parameters()) == PARAMETERS[card]
