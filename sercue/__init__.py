@@ -15,7 +15,7 @@ _HOMES = {
     "sercue.concepts": ["CONCEPTS", "Binning", "Concept", "fit_bins", "measurable"],
     "sercue.corpora": ["available_corpora", "load_corpus"],
     "sercue.corpora.corpus": ["Corpus"],
-    "sercue.errors": ["InputError"],
+    "sercue.errors": ["DecodingError", "InputError", "ServerError"],
     "sercue.examples": ["prompt_examples", "wording_examples"],
     "sercue.exhibits": ["bullets"],
     "sercue.exploration": [

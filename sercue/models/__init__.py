@@ -1,7 +1,7 @@
 """Audio language models: the ones a study can name, and the interface they share.
 
 Each public name is imported from its module at first use: the modules that compute (``tree``,
-``packed``, ``scoring``) need numpy and torch alone, and can be imported where no more is installed.
+``prefix``, ``packed``) need numpy and torch alone, and can be imported where no more is installed.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def test_a_damaged_header_is_told_before_the_study(copy):
 def test_a_checkpoint_that_is_here_and_fits_is_told_so(qwen_checkpoint, machine):
     """What ``sercue check`` prints: the version, the place, that nothing is fetched."""
     found = check(f"hf:{qwen_checkpoint}")
-    assert found.startswith(f"hf:{qwen_checkpoint}@")
+    assert found.startswith(f"hf:{qwen_checkpoint.name}@")
     assert found.endswith("on cpu; its weights are here")
 
 
