@@ -114,38 +114,6 @@ def utterance_seconds(corpus: Corpus, key: tuple[str, pd.Timedelta, pd.Timedelta
         raise InputError(f"{path}: cannot be read as audio ({error})") from error
 
 
-def usable_samples(
-    audio: np.ndarray, sampling_rate: int, max_seconds: float, model: str
-) -> np.ndarray:
-    """The recording, if a model can be asked about the whole of it.
-
-    Args:
-        audio: samples (samples,)
-        sampling_rate: in Hz
-        max_seconds: longest recording that the model takes whole, in seconds
-        model: how the error calls it
-
-    Returns:
-        float32, (samples,)
-
-    Raises:
-        InputError: if it is empty, not finite, not mono, or too long
-    """
-    samples = np.asarray(audio, dtype=np.float32)
-    if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
-        raise InputError(
-            f"audio: found shape {samples.shape}, valid are finite samples of one channel"
-        )
-    seconds = samples.size / sampling_rate
-    if seconds > max_seconds:
-        raise InputError(
-            f"audio: found {seconds:.2f} s, but {model} takes {max_seconds:g} s at most; nothing "
-            "is cut, so split longer recordings into segments, or set model_options: "
-            "{long_audio: windows}"
-        )
-    return samples
-
-
 def audio_digests(corpus: Corpus) -> pd.Series:
     """What identifies the audio of each utterance: a hash of the file's bytes and the segment.
 

@@ -11,6 +11,7 @@ import torch
 import transformers
 
 from sercue.errors import InputError
+from sercue.models.asked import check_labels, check_prompts
 from sercue.models.chat_inputs import ChatInputs
 from sercue.models.checkpoint import DTYPES, Checkpoint, check_loading
 from sercue.models.prefix import attention_of
@@ -134,9 +135,8 @@ class AudioChatModel:
         Source: the score of a label is the conditional likelihood of Holtzman et al. (2021),
         Surface form competition, arXiv 2104.08315, without their correction.
         """
-        if not labels or not all(labels):
-            raise InputError(f"labels: found {list(labels)}, valid are one or more words")
-        _check_asked(audios, prompts)
+        check_labels(labels)
+        check_prompts(audios, prompts)
         return self._scoring.score(audios, prompts, labels)
 
     def generate(
@@ -159,7 +159,7 @@ class AudioChatModel:
         """
         if max_new_tokens < 1:
             raise InputError(f"max_new_tokens: found {max_new_tokens}, valid is 1 or more")
-        _check_asked(audios, prompts)
+        check_prompts(audios, prompts)
         decode = self._inputs.tokenizer.decode
         return [
             [decode(answer, skip_special_tokens=True) for answer in answers]
@@ -185,16 +185,6 @@ class AudioChatModel:
             batch_size=self._batch_size,
             tree_tokens=self._tree_tokens,
         )
-
-
-def _check_asked(audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]]) -> None:
-    if len(audios) != len(prompts):
-        raise InputError(
-            f"prompts: found those of {len(prompts)} recordings for {len(audios)} audios; "
-            "valid is one list of prompts a recording"
-        )
-    if not all(len(asked) for asked in prompts):
-        raise InputError("prompts: found none for a recording, valid are one or more texts")
 
 
 def resolve_device(device: str) -> str:

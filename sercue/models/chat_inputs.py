@@ -12,8 +12,7 @@ import numpy as np
 import torch
 import transformers
 
-from sercue.audio import usable_samples
-from sercue.errors import InputError
+from sercue.models.asked import check_prompts, usable_samples
 from sercue.models.chats import make_chat
 from sercue.models.processor import audio_part
 
@@ -100,12 +99,7 @@ class ChatInputs:
             InputError: if an utterance has no prompt, if an audio is empty, too long, not finite
                 or not mono, or if the chat template does not put the audio before the text
         """
-        if not audios or len(audios) != len(prompts) or not all(prompts):
-            found = [len(texts) for texts in prompts]
-            raise InputError(
-                f"prompts: found {found or 'none'} for {len(audios)} recordings, valid are one or "
-                "more texts for each of one or more recordings"
-            )
+        check_prompts(audios, prompts)
         samples = [
             usable_samples(audio, self.sampling_rate, self.max_seconds, self._name)
             for audio in audios

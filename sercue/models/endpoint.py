@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sercue.audio import usable_samples
 from sercue.errors import InputError, ServerError
+from sercue.models.asked import check_labels, check_prompts, usable_samples
 from sercue.models.cards import ENDPOINT_PREFIX, public_name
 from sercue.models.endpoint_chat import (
     NO_PENALTY,
@@ -159,8 +159,7 @@ class EndpointModel:
             DecodingError: if the server does not tell log-probabilities of a prompt
             ServerError: if the server stops answering
         """
-        if not labels or not all(labels):
-            raise InputError(f"labels: found {list(labels)}, valid are one or more words")
+        check_labels(labels)
         scores = []
         for waves, texts in self._batches(audios, prompts):
             self._learn(waves[0], texts[0][0], labels)
@@ -244,11 +243,7 @@ class EndpointModel:
         self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]]
     ) -> Iterator[tuple[list[str], Sequence[Sequence[str]]]]:
         """The recordings as requests carry them, encoded once each, and their prompts."""
-        if len(audios) != len(prompts) or not all(prompts):
-            found = [len(own) for own in prompts]
-            raise InputError(
-                f"prompts: found {found} of {len(audios)} recordings, valid are one or more each"
-            )
+        check_prompts(audios, prompts)
         rate, longest = self.sampling_rate, self.max_seconds
         samples = [usable_samples(audio, rate, longest, self.name) for audio in audios]
         for first in range(0, len(samples), self.batch_size):

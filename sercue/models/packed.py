@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
+from sercue.models.greedy import greedy_tokens
 from sercue.models.prefix import (
     Batch,
     Prefix,
@@ -223,34 +224,18 @@ def greedy_answers(
             for recording, (tree, texts) in enumerate(zip(trees, groups, strict=True))
             for prompt, text in texts.items()
         ]
-        run = _run(model, prefix, trees, [leaf[:2] for leaf in leaves])
-        for (recording, _, prompt), answer in zip(
-            leaves, _grow(model, run, leaves, end_tokens, max_new_tokens), strict=True
-        ):
+        places = [leaf[:2] for leaf in leaves]
+        grown = greedy_tokens(
+            (_run(model, prefix, trees, places), places),
+            lambda state: state[0].logits.argmax(-1).tolist(),
+            lambda state, kept, tokens: _grown(
+                model, state[0], [state[1][row] for row in kept], tokens
+            ),
+            end_tokens,
+            max_new_tokens,
+        )
+        for (recording, _, prompt), answer in zip(leaves, grown, strict=True):
             answers[recording][prompt] = answer
-    return answers
-
-
-def _grow(
-    model: PreTrainedModel,
-    run: _Trees,
-    leaves: Sequence[tuple[int, int, int]],
-    end_tokens: Sequence[int],
-    max_new_tokens: int,
-) -> list[list[int]]:
-    """Let every leaf grow by its likeliest tokens. The cache of ``run`` is used up."""
-    answers: list[list[int]] = [[] for _ in leaves]
-    growing = list(range(len(leaves)))
-    places = [leaf[:2] for leaf in leaves]
-    for step in range(max_new_tokens):
-        said = run.logits.argmax(-1).tolist()
-        kept = [row for row, token in enumerate(said) if token not in end_tokens]
-        for row in kept:
-            answers[growing[row]].append(said[row])
-        if not kept or step == max_new_tokens - 1:
-            break
-        growing = [growing[row] for row in kept]
-        run, places = _grown(model, run, [places[row] for row in kept], [said[r] for r in kept])
     return answers
 
 

@@ -1,20 +1,22 @@
 """Scores and greedy answers with a batch of suffixes, one row a prompt, behind the shared prefix.
 
 The second implementation: it needs no mask of four dimensions, so that any attention will do, and
-it shares nothing with ``packed`` but the prefix, so that each checks the other. It repeats the
-cache and pads, and is slower.
+it shares nothing with ``packed`` but the prefix and the loop of greedy decoding, so that each
+checks the other. It repeats the cache and pads, and is slower.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
+from sercue.models.greedy import greedy_tokens
 from sercue.models.prefix import (
     Batch,
     Prefix,
@@ -129,29 +131,16 @@ def greedy_answers(
     for recording, texts in enumerate(batch.suffixes(prefix.lengths)):
         said: list[list[int]] = [[] for _ in texts]
         for chunk, first in _prompt_rows(model, prefix, recording, texts, rows):
-            grown = _grow(model, first, end_tokens, max_new_tokens)
+            grown = greedy_tokens(
+                first,
+                lambda rows: rows.log_probs.argmax(-1).tolist(),
+                partial(_extend_some, model),
+                end_tokens,
+                max_new_tokens,
+            )
             for prompt, answer in zip(chunk, grown, strict=True):
                 said[prompt] = answer
         answers.append(said)
-    return answers
-
-
-def _grow(
-    model: PreTrainedModel, rows: _Rows, end_tokens: Sequence[int], max_new_tokens: int
-) -> list[list[int]]:
-    """Let every row grow by its likeliest tokens."""
-    answers: list[list[int]] = [[] for _ in rows.lengths]
-    growing = list(range(len(answers)))
-    for step in range(max_new_tokens):
-        said = rows.log_probs.argmax(-1).tolist()
-        going = [row for row, token in enumerate(said) if token not in end_tokens]
-        for row in going:
-            answers[growing[row]].append(said[row])
-        if not going or step == max_new_tokens - 1:
-            break
-        growing = [growing[row] for row in going]
-        kept = rows if len(going) == len(said) else rows.select(going)
-        rows = _extend(model, kept, [[said[row]] for row in going])
     return answers
 
 
@@ -190,6 +179,14 @@ def _extend(model: PreTrainedModel, rows: _Rows, added: Sequence[Ids]) -> _Rows:
     logits, extended = _run(model, rows, added, last_only=True)
     extended.log_probs = logits.float().log_softmax(-1)
     return extended
+
+
+def _extend_some(
+    model: PreTrainedModel, rows: _Rows, kept: Sequence[int], tokens: Sequence[int]
+) -> _Rows:
+    """Run one more token behind some of the rows; the others leave."""
+    staying = rows if len(kept) == len(rows.lengths) else rows.select(kept)
+    return _extend(model, staying, [[token] for token in tokens])
 
 
 def _continuations(
