@@ -7,23 +7,29 @@ The public names of the package. Each is imported from its module at first use, 
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import Any
 
 _HOMES = {
     "sercue.baselines": ["baselines", "chance"],
+    "sercue.binning": ["Binning", "FoldBinning", "fit_bins"],
     "sercue.check": ["check_study"],
-    "sercue.concepts": ["CONCEPTS", "Binning", "Concept", "fit_bins", "measurable"],
+    "sercue.concepts": ["CONCEPTS", "Concept", "measurable"],
     "sercue.corpora": ["available_corpora", "load_corpus"],
     "sercue.corpora.corpus": ["Corpus"],
+    "sercue.corpus_check": ["check_corpus"],
+    "sercue.corpus_counts": ["corpus_counts", "denominators"],
     "sercue.errors": ["DecodingError", "InputError", "ServerError"],
-    "sercue.examples": ["prompt_examples", "wording_examples"],
-    "sercue.exhibits": ["bullets"],
+    "sercue.examples": ["prompt_examples", "wording_examples", "written_answers"],
+    "sercue.exhibits": ["bullets", "rounded"],
     "sercue.exploration": [
         "redundancy", "threshold_stability", "token_balance", "token_information",
         "variance_explained",
     ],
     "sercue.features": ["extract_features"],
     "sercue.findings": ["binning_findings", "corpus_findings", "prompting_findings"],
+    "sercue.inspection": ["inspect_audio"],
     "sercue.interventions": ["Condition", "describe_conditions", "parse_condition"],
     "sercue.measures": ["confusion_matrices", "measures", "measures_by", "uar", "uar_by"],
     "sercue.models": ["available_models", "load_model"],
@@ -42,6 +48,17 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME_OF)
+
+
+class _Package(ModuleType):
+    # A module and a function in it may have one name (``measures``). Whoever imports the module
+    # binds it here; the public name is the function, whatever was imported before.
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (isinstance(value, ModuleType) and name in _HOME_OF):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

@@ -73,15 +73,19 @@ class Artifacts:
         """Write the corpus table with the content identity of each utterance's audio."""
         card = {name: getattr(corpus, name) for name in _CARD}
         self.save("utterances.parquet", corpus.table.assign(audio=digests), settings, corpus=card)
+        self.save("left_out.parquet", corpus.left_out, settings)
 
     def load_corpus(self, settings: str) -> tuple[Corpus, pd.Series] | None:
         """The corpus without its audio, and the content identities, if they are there."""
-        table = self.load("utterances.parquet", settings)
-        if table is None:
+        table, left_out = (
+            self.load(name, settings) for name in ("utterances.parquet", "left_out.parquet")
+        )
+        if table is None or left_out is None:
             return None
         card = self.stamp(table)["corpus"]
         card["labels"] = tuple(card["labels"])
-        return Corpus(root=Path(), table=table.drop(columns="audio"), **card), table["audio"]
+        rows = table.drop(columns="audio")
+        return Corpus(root=Path(), table=rows, left_out=left_out, **card), table["audio"]
 
     def load_predictions(self, settings: str) -> pd.DataFrame | None:
         """The finished predictions, in no particular order, if they are there and complete."""

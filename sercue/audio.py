@@ -27,23 +27,23 @@ def read_audio(
     start: float = 0.0,
     end: float | None = None,
     sampling_rate: int = SAMPLING_RATE,
+    channel: int | None = None,
 ) -> np.ndarray:
     """Read a recording, or a segment of it, as mono at the given sampling rate.
-
-    Channels are averaged.
 
     Args:
         path: the audio file
         start: where to begin, in seconds
         end: where to stop, in seconds; ``None`` reads to the end of the file
         sampling_rate: of the result, in Hz
+        channel: the one to read, counted from 0; ``None`` averages all
 
     Returns:
         samples, float32, shape (samples,)
 
     Raises:
-        InputError: naming the file, if it is not there, cannot be read, holds no sample in that
-            segment, or holds samples that are not finite
+        InputError: naming the file, if it is not there, cannot be read, lacks that channel, holds
+            no sample in that segment, or holds samples that are not finite
     """
     path = Path(path)
     if not path.is_file():
@@ -57,7 +57,8 @@ def read_audio(
             duration=None if end is None else end - start,
             always_2d=True,
         )
-    except (OSError, RuntimeError, ValueError) as error:
+    # A damaged header may announce more samples than there is memory for.
+    except (OSError, RuntimeError, ValueError, MemoryError) as error:
         raise InputError(f"{path}: cannot be read as audio ({error})") from error
     if signal.shape[1] == 0:
         stop = "the end" if end is None else f"{end:g} s"
@@ -65,7 +66,14 @@ def read_audio(
         raise InputError(f"{path}: holds no samples{segment}")
     if not np.isfinite(signal).all():
         raise InputError(f"{path}: holds samples that are not finite")
-    mono = signal.mean(axis=0, keepdims=True, dtype=np.float32)
+    if channel is None:
+        mono = signal.mean(axis=0, keepdims=True, dtype=np.float32)
+    elif channel < len(signal):
+        mono = signal[channel : channel + 1]
+    else:
+        raise InputError(
+            f"{path}: channel: found {channel}, valid are 0 to {len(signal) - 1} of this file"
+        )
     return audresample.resample(mono, rate, sampling_rate)[0]
 
 
@@ -89,7 +97,7 @@ def read_utterance(
     """
     file, start, end = key
     last = None if pd.isna(end) else end.total_seconds()
-    return read_audio(corpus.path(file), start.total_seconds(), last, sampling_rate)
+    return read_audio(corpus.path(file), start.total_seconds(), last, sampling_rate, corpus.channel)
 
 
 def utterance_seconds(corpus: Corpus, key: tuple[str, pd.Timedelta, pd.Timedelta]) -> float:
@@ -115,7 +123,7 @@ def utterance_seconds(corpus: Corpus, key: tuple[str, pd.Timedelta, pd.Timedelta
 
 
 def audio_digests(corpus: Corpus) -> pd.Series:
-    """What identifies the audio of each utterance: a hash of the file's bytes and the segment.
+    """What identifies the audio of each utterance: a hash of the file's bytes, segment and channel.
 
     A renamed or copied recording keeps its digest; a changed one gets another.
 
@@ -132,13 +140,20 @@ def audio_digests(corpus: Corpus) -> pd.Series:
     files = index.get_level_values("file")
     unique = files.unique()
     with ThreadPoolExecutor(joblib.cpu_count()) as pool:
-        hashes = pool.map(_file_digest, [corpus.path(file) for file in unique])
+        hashes = pool.map(file_digest, [corpus.path(file) for file in unique])
         digest_of = dict(zip(unique, hashes, strict=True))
-    digests = [_segment_digest(digest_of[file], start, end) for file, start, end in index]
+    digests = [
+        utterance_digest(digest_of[file], start, end, corpus.channel) for file, start, end in index
+    ]
     return pd.Series(digests, index=index, name="audio", dtype=object)
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """The first 32 hexadecimal digits of the SHA-256 of a file's bytes.
+
+    Raises:
+        InputError: if the file cannot be read
+    """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]
@@ -146,10 +161,20 @@ def _file_digest(path: Path) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _segment_digest(file_digest: str, start: pd.Timedelta, end: pd.Timedelta) -> str:
-    """The digest of a segment; a whole file has that of the file."""
+def utterance_digest(
+    content: str, start: pd.Timedelta, end: pd.Timedelta, channel: int | None = None
+) -> str:
+    """The digest of an utterance; a whole file with all its channels has that of the file.
+
+    Args:
+        content: that of the file's bytes
+        start: where the utterance begins
+        end: where it ends; NaT is the end of the file
+        channel: the one that is heard, counted from 0; ``None`` for all
+    """
     first = start.as_unit("ns").value
     last = None if pd.isna(end) else end.as_unit("ns").value
-    if first == 0 and last is None:
-        return file_digest
-    return hashlib.sha256(f"{file_digest} {first} {last}".encode()).hexdigest()[:32]
+    if first == 0 and last is None and channel is None:
+        return content
+    heard = "" if channel is None else f" channel {channel}"
+    return hashlib.sha256(f"{content} {first} {last}{heard}".encode()).hexdigest()[:32]

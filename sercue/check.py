@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from sercue.audio import utterance_seconds
-from sercue.corpora import load_corpus
 from sercue.corpora.corpus import Corpus
+from sercue.corpus_check import check_corpus
 from sercue.errors import InputError, ServerError
+from sercue.inspection import inspect_audio
 from sercue.interventions import parse_conditions
 from sercue.models import CARDS, TINY, AudioLanguageModel, check_available, load_model
 from sercue.models.cards import ENDPOINT_PREFIX
 from sercue.prompts import label_orders, resolve_templates
 from sercue.settings import Settings
+from sercue.study_corpus import listed_corpus, usable_corpus
 
 
-def check_study(settings: Settings) -> list[tuple[str, str]]:
-    """Check the corpus, the prompts and the model of a study.
+@dataclass(frozen=True, eq=False)
+class StudyCheck:
+    """What there is to say of a study before it runs.
+
+    Attributes:
+        corpus: findings about the corpus, as ``check_corpus`` returns them
+        rows: what else was checked and what was found, to print
+        problem: why the study cannot run, if it cannot
+    """
+
+    corpus: pd.DataFrame
+    rows: list[tuple[str, str]]
+    problem: InputError | None = None
+
+
+def check_study(settings: Settings) -> StudyCheck:
+    """Check the corpus, every recording of it, the prompts and the model of a study.
 
     Of the model: whether it can be had, whether its download has a place on the disk, whether it
     fits the memory of the device, whether it takes recordings as long as these; and of one on a
@@ -29,34 +46,29 @@ def check_study(settings: Settings) -> list[tuple[str, str]]:
         settings: the study; its keys and values are valid already
 
     Returns:
-        what was checked and what was found, to print
+        what was found. Recordings that cannot be used are all in its table; if the study stops
+        at them, its ``problem`` says so, and the model has not been looked at.
 
     Raises:
-        InputError: naming what is wrong, what was found and what is valid
+        InputError: naming what else is wrong, what was found and what is valid
     """
-    corpus = study_corpus(settings)
+    listed = listed_corpus(settings, own_names=True)
+    facts = inspect_audio(listed)
+    findings = check_corpus(listed, facts)
+    rows = [("study", f"{settings.study}: all keys and values are valid")]
+    try:
+        corpus = usable_corpus(listed, facts, settings.bad_audio)
+    except InputError as problem:
+        return StudyCheck(findings, [*rows, ("corpus", repr(listed))], problem)
     _check_evaluated(settings, corpus)
-    return [
-        ("study", f"{settings.study}: all keys and values are valid"),
+    minutes = facts.loc[corpus.table.index, "seconds"].sum() / 60
+    rows += [
         ("corpus", repr(corpus)),
+        ("audio", f"{len(corpus.table)} of {len(facts)} recordings are used, {minutes:.1f} min"),
         ("prompts", _prompts(settings, corpus)),
-        ("model", _model(settings, corpus)),
+        ("model", _model(settings, corpus, facts["seconds"])),
     ]
-
-
-def study_corpus(settings: Settings) -> Corpus:
-    """The corpus that the settings name."""
-    fold = {} if settings.fold is None else {"fold": settings.fold}
-    return load_corpus(
-        settings.corpus,
-        settings.corpus_root,
-        labels=settings.labels,
-        drop_labels=settings.drop_labels,
-        limit=settings.limit,
-        seed=settings.seed,
-        **settings.corpus_options,
-        **fold,
-    )
+    return StudyCheck(findings, rows)
 
 
 def _check_evaluated(settings: Settings, corpus: Corpus) -> None:
@@ -86,13 +98,16 @@ def _prompts(settings: Settings, corpus: Corpus) -> str:
     )
 
 
-def _model(settings: Settings, corpus: Corpus) -> str:
+def _model(settings: Settings, corpus: Corpus, seconds: pd.Series) -> str:
     if settings.model == TINY:
         from sercue.models.tiny_data import make_recipe
 
         make_recipe(settings.model_options)
         longest = next(card.longest for card in CARDS if card.name == TINY)
-        _check_lengths(TINY, longest, corpus.table, corpus)
+        _check_lengths(TINY, longest, seconds.loc[corpus.table.index], corpus)
+        if corpus.folds:
+            times = f"{len(corpus.folds)} times, on all folds but one"
+            return f"{TINY}: trained {times}, at first use, a minute or two each"
         return f"{TINY}: trained on the training partition at first use, a minute or two"
     model = load_model(
         settings.model,
@@ -110,7 +125,8 @@ def _model(settings: Settings, corpus: Corpus) -> str:
     )
     if settings.model.startswith(ENDPOINT_PREFIX) and settings.decoding == "score":
         _check_scores(model, corpus)
-    _check_lengths(settings.model, model.max_seconds, corpus.rows(settings.partition), corpus)
+    evaluated = corpus.rows(settings.partition).index
+    _check_lengths(settings.model, model.max_seconds, seconds.loc[evaluated], corpus)
     return found
 
 
@@ -123,17 +139,14 @@ def _check_scores(model: AudioLanguageModel, corpus: Corpus) -> None:
         raise InputError(str(error)) from None
 
 
-def _check_lengths(model: str, limit: float, rows: pd.DataFrame, corpus: Corpus) -> None:
+def _check_lengths(model: str, limit: float, seconds: pd.Series, corpus: Corpus) -> None:
     """A recording that the model must not cut would end the study hours later."""
-    if limit == float("inf"):
-        return
-    seconds = [utterance_seconds(corpus, key) for key in rows.index]
-    longest = max(seconds)
+    longest = seconds.max()
     if longest > limit:
-        file = rows.index[seconds.index(longest)][0]
+        file = seconds.index[int(seconds.argmax())][0]
         windows = "" if model == TINY else ", or set model_options: {long_audio: windows}"
         raise InputError(
-            f"corpus {corpus.name!r}: {sum(s > limit for s in seconds)} utterances are longer than "
-            f"the {limit:g} s that {model} takes, the longest {file} with {longest:.1f} s; split "
-            f"them into segments{windows}"
+            f"corpus {corpus.name!r}: {(seconds > limit).sum()} utterances are longer than "
+            f"the {limit:g} s that {model} takes, the longest {file} with "
+            f"{longest:.1f} s; split them into segments{windows}"
         )

@@ -17,6 +17,8 @@ from sercue.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sercue.check import StudyCheck
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -89,7 +91,7 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     from sercue.run import run_folder
 
     choose_notebooks(options.only)
-    _print_rows(check_study(settings))
+    _print_check(check_study(settings))
     outcomes = run_notebooks(settings, only=options.only, command=_shareable_command(given))
     _print_rows([(o.notebook.stem, _told(o.state, o.seconds, o.error)) for o in outcomes])
     print(f"report: {run_folder(settings) / 'index.html'}")
@@ -104,7 +106,7 @@ def _check(options: argparse.Namespace, given: Sequence[str]) -> int:
     settings = _settings(options)
     from sercue.check import check_study
 
-    _print_rows(check_study(settings))
+    _print_check(check_study(settings))
     return 0
 
 
@@ -139,6 +141,19 @@ def _print_rows(rows: Sequence[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, text in rows:
         print(f"{name:<{width}}  {text}", flush=True)
+
+
+def _print_check(check: StudyCheck) -> None:
+    """What was found of the corpus and the study; then what stops it, if anything does."""
+    findings = check.corpus[check.corpus["verdict"] != "ok"]
+    for finding in findings.to_dict("records"):
+        text = "{verdict}: {check}: {found}".format_map(finding)
+        text += f"; expected: {finding['expected']}" if finding["expected"] else ""
+        text += f" ({finding['examples']})" if finding["examples"] else ""
+        print(textwrap.fill(text, 100, subsequent_indent="    "))
+    _print_rows(check.rows)
+    if check.problem is not None:
+        raise check.problem
 
 
 def _shareable_command(given: Sequence[str]) -> str:

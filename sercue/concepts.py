@@ -1,27 +1,18 @@
-"""Six interpretable acoustic concepts: from eGeMAPS functionals to the words of a prompt.
+"""Six interpretable acoustic concepts, and what of the eGeMAPS functionals is a measurement.
 
-A concept is a signed set of functionals. Its score is the mean of their robust z-scores; its token
-is the bin of that score, in words. Medians, scales and thresholds come from training rows alone.
+A concept is a signed set of functionals; ``binning`` makes words of it.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from itertools import pairwise
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from sercue.corpora.corpus import Corpus
-from sercue.errors import InputError, unknown
-
 UNKNOWN = "unknown"
 WORDS = {3: ("low", "mid", "high"), 5: ("very low", "low", "mid", "high", "very high")}
-METHODS = ("quantile", "width", "thresholds")
-CENTRES = ("speaker", "sex")
 
 # openSMILE writes zero, not "missing", for a functional of voiced frames where there is no voiced
 # frame. A median F0 of 0 semitones is 27.5 Hz, below any voice, so it marks such an utterance.
@@ -87,139 +78,6 @@ CONCEPTS: tuple[Concept, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Binning:
-    """Fitted thresholds: turns functionals into concept scores and scores into words.
-
-    Attributes:
-        concepts: the concepts, in the order in which a prompt shows them
-        medians: functional name to its median over the training rows
-        scales: functional name to its interquartile range over the training rows, divided by
-            1.349 so that it estimates a standard deviation; NaN if the range is zero
-        thresholds: concept name to its ascending inner bin edges, in units of the score
-        words: one word a bin, from low to high
-        centre: ``None``, ``"speaker"`` or ``"sex"``: whose median was taken off each functional
-    """
-
-    concepts: tuple[Concept, ...]
-    medians: dict[str, float]
-    scales: dict[str, float]
-    thresholds: dict[str, tuple[float, ...]]
-    words: tuple[str, ...]
-    centre: str | None = None
-
-    def scores(self, features: pd.DataFrame, corpus: Corpus | None = None) -> pd.DataFrame:
-        """Concept scores: the mean of the signed robust z-scores, one column a concept.
-
-        Args:
-            features: functionals, one row an utterance, as ``extract_features`` returns them
-            corpus: needed only if ``centre`` is set: names the speaker or sex of each row
-
-        Returns:
-            DataFrame of shape (utterances, concepts); NaN where one functional of the concept
-            could not be measured
-
-        Raises:
-            InputError: if ``centre`` is set and ``corpus`` is missing
-        """
-        measured = _centred(measurable(features), corpus, self.centre)
-        return _scores(measured, self.concepts, self.medians, self.scales)
-
-    def transform(self, features: pd.DataFrame, corpus: Corpus | None = None) -> pd.DataFrame:
-        """Tokens: the word of the bin that each concept score falls into.
-
-        A score equal to a threshold falls into the upper bin. A score that could not be measured
-        becomes ``"unknown"``.
-
-        Args:
-            features: functionals, one row an utterance
-            corpus: needed only if ``centre`` is set
-
-        Returns:
-            DataFrame of shape (utterances, concepts) holding words
-        """
-        scores = self.scores(features, corpus)
-        return scores.apply(lambda score: self._words(score, self.thresholds[str(score.name)]))
-
-    def _words(self, score: pd.Series, edges: tuple[float, ...]) -> pd.Series:
-        level = np.searchsorted(edges, score.to_numpy(), side="right")
-        words = np.array(self.words, dtype=object)[np.minimum(level, len(self.words) - 1)]
-        return pd.Series(np.where(score.isna(), UNKNOWN, words), index=score.index)
-
-    def save(self, path: str | Path) -> None:
-        """Write the binning as JSON."""
-        Path(path).write_text(
-            json.dumps(asdict(self), indent=2, allow_nan=True) + "\n", encoding="utf-8"
-        )
-
-    @classmethod
-    def load(cls, path: str | Path) -> Binning:
-        """Read a binning that ``save`` wrote."""
-        stored = json.loads(Path(path).read_text(encoding="utf-8"))
-        stored["concepts"] = tuple(Concept(**concept) for concept in stored["concepts"])
-        stored["thresholds"] = {name: tuple(t) for name, t in stored["thresholds"].items()}
-        stored["words"] = tuple(stored["words"])
-        return cls(**stored)
-
-
-def fit_bins(
-    features: pd.DataFrame,
-    corpus: Corpus,
-    *,
-    bins: int = 3,
-    method: str = "quantile",
-    thresholds: Mapping[str, Sequence[float]] | None = None,
-    centre: str | None = None,
-    concepts: Sequence[Concept] = CONCEPTS,
-) -> Binning:
-    r"""Fit medians, scales and thresholds on the training partition.
-
-    The score of a concept with functionals :math:`x_j` and signs :math:`s_j` is
-
-    .. math:: \frac{1}{J} \sum_j s_j \frac{x_j - \text{median}_j}{\text{IQR}_j / 1.349}
-
-    Args:
-        features: functionals, one row an utterance, indexed as ``corpus.table``
-        corpus: names the training rows, and the speakers or sexes to centre by
-        bins: 3 (low, mid, high) or 5 (very low ... very high)
-        method: ``"quantile"`` (equally filled bins on the training rows), ``"width"`` (equally
-            wide bins between the 1st and 99th percentile) or ``"thresholds"``
-        thresholds: concept name to ``bins - 1`` ascending edges, for ``method="thresholds"``
-        centre: ``"speaker"`` or ``"sex"`` takes each group's own median off every functional
-            first. It uses no label, but it does use all recordings of a test speaker at once.
-        concepts: the concepts to bin
-
-    Raises:
-        InputError: if a parameter is not valid, if a functional is missing, or if there is no
-            training row in which a concept could be measured
-
-    Examples:
-        >>> from sercue.corpora.corpus import example_corpus
-        >>> corpus = example_corpus(speakers=3, utterances=3)
-        >>> features = pd.DataFrame({"loudness": range(9)}, index=corpus.table.index)
-        >>> loud = Concept("energy", {"loudness": 1})
-        >>> fit_bins(features, corpus, concepts=[loud]).transform(features)["energy"].tolist()
-        ['low', 'mid', 'high', 'high', 'high', 'high', 'high', 'high', 'high']
-    """
-    _check_choices(bins, method, centre)
-    missing = sorted({f for c in concepts for f in c.functionals} - set(features.columns))
-    if missing:
-        raise InputError(f"features: no column {', '.join(missing)}; found {len(features.columns)}")
-    training = corpus.table.index[corpus.table["partition"] == "train"]
-    measured = _centred(measurable(features), corpus, centre).loc[training]
-    used = list(dict.fromkeys(f for c in concepts for f in c.functionals))
-    iqr = measured.quantile(0.75) - measured.quantile(0.25)
-    scale = (iqr / 1.349).where(iqr > 0)
-    medians = {f: float(measured[f].median()) for f in used}
-    scales = {f: float(scale[f]) for f in used}
-    scores = _scores(measured, concepts, medians, scales)
-    edges = {
-        concept.name: _edges(scores[concept.name], concept.name, bins, method, thresholds)
-        for concept in concepts
-    }
-    return Binning(tuple(concepts), medians, scales, edges, WORDS[bins], centre)
-
-
 def measurable(features: pd.DataFrame) -> pd.DataFrame:
     """The functionals with NaN wherever openSMILE had nothing to measure.
 
@@ -235,75 +93,3 @@ def measurable(features: pd.DataFrame) -> pd.DataFrame:
 
 def _needs_voice(functional: str) -> bool:
     return functional.startswith(_VOICED_ONLY) or "V_sma3nz" in functional
-
-
-def _centred(values: pd.DataFrame, corpus: Corpus | None, centre: str | None) -> pd.DataFrame:
-    if centre is None:
-        return values
-    if corpus is None:
-        raise InputError(f"corpus: needed to centre by {centre!r}, found None")
-    if centre not in corpus.table:
-        raise InputError(f"centre: corpus {corpus.name!r} does not know the {centre} of a speaker")
-    groups = corpus.table.loc[values.index, centre]
-    return values - values.groupby(groups.to_numpy()).transform("median")
-
-
-def _scores(
-    measured: pd.DataFrame,
-    concepts: Sequence[Concept],
-    medians: Mapping[str, float],
-    scales: Mapping[str, float],
-) -> pd.DataFrame:
-    z = (measured[list(medians)] - pd.Series(medians)) / pd.Series(scales)
-    columns = {
-        concept.name: (z[list(concept.functionals)] * pd.Series(concept.functionals)).mean(
-            axis=1, skipna=False
-        )
-        for concept in concepts
-    }
-    return pd.DataFrame(columns, index=measured.index)
-
-
-def _edges(
-    score: pd.Series,
-    concept: str,
-    bins: int,
-    method: str,
-    thresholds: Mapping[str, Sequence[float]] | None,
-) -> tuple[float, ...]:
-    known = score.dropna().to_numpy()
-    if method == "thresholds":
-        return _given_edges(concept, bins, thresholds or {})
-    if not len(known):
-        raise InputError(
-            f"concept {concept!r}: no training row in which it could be measured, "
-            "or its functionals do not vary there"
-        )
-    if method == "quantile":
-        edges = np.quantile(known, np.arange(1, bins) / bins)
-    else:
-        lowest, highest = np.quantile(known, [0.01, 0.99])
-        edges = np.linspace(lowest, highest, bins + 1)[1:-1]
-    return tuple(float(edge) for edge in edges)
-
-
-def _given_edges(
-    concept: str, bins: int, thresholds: Mapping[str, Sequence[float]]
-) -> tuple[float, ...]:
-    if concept not in thresholds:
-        raise InputError(f"thresholds: none for concept {concept!r}; found {sorted(thresholds)}")
-    edges = tuple(float(edge) for edge in thresholds[concept])
-    if len(edges) != bins - 1 or any(a >= b for a, b in pairwise(edges)):
-        raise InputError(
-            f"thresholds[{concept!r}]: found {list(edges)}, valid are {bins - 1} ascending numbers"
-        )
-    return edges
-
-
-def _check_choices(bins: int, method: str, centre: str | None) -> None:
-    if bins not in WORDS:
-        raise InputError(f"bins: found {bins!r}, valid are {', '.join(map(str, WORDS))}")
-    if method not in METHODS:
-        raise unknown("binning method", method, METHODS)
-    if centre is not None and centre not in CENTRES:
-        raise unknown("centre", centre, CENTRES)

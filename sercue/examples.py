@@ -11,6 +11,8 @@ from IPython.display import HTML
 
 from sercue.prompts import Template, resolve_templates
 
+WITHHELD = "other words (not shown)"
+
 
 def prompt_examples(
     plan: pd.DataFrame, templates: Sequence[str | Mapping[str, str] | Template]
@@ -54,6 +56,40 @@ def wording_examples(plan: pd.DataFrame) -> HTML:
             for _, row in first.iterrows()
         )
     )
+
+
+def written_answers(
+    generated: pd.DataFrame, label_words: Mapping[str, str], may_share: bool, most: int = 10
+) -> pd.DataFrame:
+    """The commonest generated answers, as they were written.
+
+    A model may well write down what it hears. Of a corpus that may not be passed on, only answers
+    that consist of words of the labels are shown, so that no transcript of a recording gets out.
+
+    Args:
+        generated: predictions with a column ``answer``
+        label_words: label to the words that prompts show
+        may_share: whether recordings, and what is said in them, may be shown
+        most: number of answers to show
+
+    Returns:
+        DataFrame, ``times`` by answer, the commonest first
+
+    Examples:
+        >>> generated = pd.DataFrame({"answer": ["Sad.", "Sad.", "She says: my cat has died"]})
+        >>> written_answers(generated, {"sadness": "sad"}, may_share=False)["times"].to_dict()
+        {'Sad.': 2, 'other words (not shown)': 1}
+    """
+    answers = generated["answer"].astype(str)
+    if not may_share:
+        allowed = {word for text in label_words.values() for word in _words(text)}
+        harmless = answers.map(lambda answer: _words(answer) <= allowed)
+        answers = answers.where(harmless, WITHHELD)
+    return answers.value_counts().head(most).rename("times").rename_axis("answer").to_frame()
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.casefold()))
 
 
 def _block(title: str, text: str) -> str:

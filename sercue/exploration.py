@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import pandas as pd
 from scipy import stats
 from sklearn.metrics import mutual_info_score
 
-from sercue.concepts import UNKNOWN, WORDS, fit_bins
+from sercue.binning import fit_bins
+from sercue.concepts import UNKNOWN, WORDS
 from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.errors import InputError
 
@@ -141,15 +143,18 @@ def ordered_words(tokens: pd.DataFrame) -> list[str]:
 def threshold_stability(features: pd.DataFrame, corpus: Corpus, **fit_options: Any) -> pd.DataFrame:
     """How far thresholds and test tokens move when one training speaker is left out.
 
+    Of a cross-validated corpus a fold is left out instead, and all rows are tokens of the test.
+
     Args:
         features: functionals, indexed as ``corpus.table``
-        corpus: names the training speakers and the test rows
+        corpus: names the training speakers, or the folds, and the test rows
         **fit_options: options of ``fit_bins``
 
     Returns:
-        DataFrame, one row a left-out speaker and concept, first ``"nobody"`` (the fit to all):
-        ``left_out``, ``concept``, ``threshold_1`` ... (inner edges, in units of the concept score
-        of that fit), ``changed`` (share of test tokens that differ from the fit to all, 0 to 1)
+        DataFrame, one row a left-out speaker or fold and concept, first ``"nobody"`` (the fit to
+        all): ``left_out``, ``concept``, ``threshold_1`` ... (inner edges, in units of the concept
+        score of that fit), ``changed`` (share of test tokens that differ from the fit to all, 0
+        to 1)
 
     Raises:
         InputError: if there are fewer than two training speakers
@@ -168,22 +173,43 @@ def threshold_stability(features: pd.DataFrame, corpus: Corpus, **fit_options: A
         1       s0     0.67
         2       s1     0.67
     """
+    test = corpus.rows("test").index
+    parts = list(_with_one_left_out(corpus))
+    whole = _all_training(corpus) if corpus.folds else corpus
+    fits = {"nobody": fit_bins(features, whole, **fit_options)}
+    for name, part in parts:
+        fits[name] = fit_bins(features.loc[part.table.index], part, **fit_options)
+    reference = fits["nobody"].transform(features, corpus).loc[test]
+    rows = []
+    for left_out, binning in fits.items():
+        changed = (binning.transform(features, corpus).loc[test] != reference).mean()
+        for concept in changed.index:
+            ((*edges,),) = binning.edges(concept)
+            inner = {f"threshold_{number}": edge for number, edge in enumerate(edges, 1)}
+            row = {"left_out": left_out, "concept": concept}
+            rows.append(row | inner | {"changed": float(changed[concept])})
+    return pd.DataFrame(rows)
+
+
+def _all_training(corpus: Corpus) -> Corpus:
+    return corpus.with_table(corpus.table.assign(partition="train"))
+
+
+def _with_one_left_out(corpus: Corpus) -> Iterator[tuple[str, Corpus]]:
+    """The corpus with each fold, or else each training speaker, left out of its training rows."""
+    if corpus.folds:
+        for fold in corpus.folds:
+            yield fold, corpus.in_fold(fold)
+        return
     speakers = sorted(corpus.rows("train")["speaker"].unique())
     if len(speakers) < 2:
         raise InputError(f"corpus {corpus.name!r}: found {len(speakers)} training speakers, need 2")
-    test = corpus.rows("test").index
-    reference = fit_bins(features, corpus, **fit_options).transform(features, corpus).loc[test]
-    rows = []
-    for left_out in (None, *speakers):
-        kept = (corpus.table["partition"] != "train") | (corpus.table["speaker"] != left_out)
-        part = corpus.with_table(corpus.table[kept])
-        binning = fit_bins(features.loc[part.table.index], part, **fit_options)
-        changed = (binning.transform(features, corpus).loc[test] != reference).mean()
-        for concept, edges in binning.thresholds.items():
-            inner = {f"threshold_{number}": edge for number, edge in enumerate(edges, 1)}
-            row = {"left_out": "nobody" if left_out is None else left_out, "concept": concept}
-            rows.append(row | inner | {"changed": float(changed[concept])})
-    return pd.DataFrame(rows)
+    train = corpus.table["partition"] == "train"
+    for speaker in speakers:
+        yield (
+            speaker,
+            corpus.with_table(corpus.table[~train | (corpus.table["speaker"] != speaker)]),
+        )
 
 
 def redundancy(scores: pd.DataFrame) -> pd.DataFrame:

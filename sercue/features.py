@@ -19,6 +19,8 @@ from sercue.parts import append_part, read_parts
 from sercue.paths import cache_folder
 from sercue.progress import progress_bar
 
+#: What eGeMAPS takes at least, in seconds: openSMILE's longest analysis window.
+SHORTEST = 0.06
 # Some seconds of work: what an interruption can cost.
 _BATCH = 200
 
@@ -44,7 +46,7 @@ def extract_features(
 
     Returns:
         float64, shape (utterances, 88), indexed as ``corpus.table``; NaN for an utterance of less
-        than 60 ms, openSMILE's longest analysis window
+        than ``SHORTEST`` seconds
 
     Raises:
         InputError: if recordings cannot be processed, naming them and why; the others have been

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sercue.corpora.corpus import PARTITIONS, Corpus
+from sercue.corpora.corpus import Corpus
 from sercue.exhibits import with_interval
 
 #: Below so many speakers a percentile bootstrap over speakers covers less than it says.
@@ -19,19 +19,12 @@ def corpus_findings(corpus: Corpus, variance: pd.DataFrame, scores: pd.DataFrame
         variance: ``variance_explained`` of the concept scores
         scores: concept scores, one row an utterance
     """
-    table = corpus.table
-    parts = [
-        f"{name} {len(rows)} utterances of {rows['speaker'].nunique()} speakers"
-        for name in PARTITIONS
-        if len(rows := corpus.rows(name))
-    ]
     by_emotion, by_speaker = variance["emotion"], variance["speaker"]
     most, least = str(by_emotion.idxmax()), str(by_emotion.idxmin())
     speaker = str(by_speaker.idxmax())
     unmeasured = int(scores.isna().any(axis=1).sum())
     return [
-        f"{len(table)} utterances in {len(corpus.labels)} classes: {', '.join(parts)}. "
-        "No speaker is in two partitions.",
+        _size(corpus),
         f"Of the six concepts, {most} differs most between emotions (they explain "
         f"{by_emotion[most]:.0%} of its variance) and {least} least "
         f"({by_emotion[least]:.0%}).",
@@ -42,8 +35,36 @@ def corpus_findings(corpus: Corpus, variance: pd.DataFrame, scores: pd.DataFrame
     ]
 
 
+def _size(corpus: Corpus) -> str:
+    """How many utterances and speakers there are, by partition or fold, and how many are left out.
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> _size(example_corpus())  # doctest: +NORMALIZE_WHITESPACE
+        '12 utterances in 2 classes: train 4 utterances of 1 speaker, dev 4 utterances of 1 speaker,
+         test 4 utterances of 1 speaker. No speaker is in two partitions.'
+    """
+    column = "fold" if corpus.folds else "partition"
+    parts = [
+        f"{'fold ' if corpus.folds else ''}{name} {len(rows)} utterances of "
+        f"{(number := rows['speaker'].nunique())} speaker{'s' * (number > 1)}"
+        for name in corpus.folds or corpus.partitions
+        if len(rows := corpus.table[corpus.table[column] == name])
+    ]
+    left_out = len(corpus.left_out)
+    unused = f" Not used: {left_out} further utterance{'s' * (left_out > 1)}; a table says why."
+    return (
+        f"{len(corpus.table)} utterances in {len(corpus.labels)} classes: {', '.join(parts)}. "
+        f"No speaker is in two {column}s." + unused * bool(left_out)
+    )
+
+
 def binning_findings(
-    balance: pd.DataFrame, information: pd.DataFrame, stability: pd.DataFrame, partition: str
+    balance: pd.DataFrame,
+    information: pd.DataFrame,
+    stability: pd.DataFrame,
+    corpus: Corpus,
+    partition: str,
 ) -> list[str]:
     """What notebook 02 found.
 
@@ -51,6 +72,7 @@ def binning_findings(
         balance: as ``token_balance`` returns it
         information: as ``token_information`` returns it
         stability: as ``threshold_stability`` returns it
+        corpus: the corpus
         partition: the evaluated partition
     """
     shares = balance[balance["partition"] == partition]
@@ -58,28 +80,34 @@ def binning_findings(
     told = information[information["partition"] == partition].set_index("concept")["information"]
     left_out = stability[stability["left_out"] != "nobody"]
     moved = left_out.groupby("concept")["changed"].mean()
+    unit = "fold" if corpus.folds else "training speaker"
     return [
         f"On the {partition} speakers the fullest bin is {fullest['concept']} = "
         f"{fullest['word']}, with {fullest['share']:.0%} of the utterances.",
         f"One token tells at most {told.max():.2f} bits about the emotion ({told.idxmax()}), and "
         f"at least {told.min():.2f} ({told.idxmin()}), after correction for the bias of counts.",
-        f"Leaving one training speaker out changes {moved.max():.1%} of the test tokens of "
+        f"Leaving one {unit} out changes {moved.max():.1%} of the test tokens of "
         f"{moved.idxmax()} on average, and no more of any other concept.",
     ]
 
 
-def prompting_findings(sensitivity: pd.DataFrame, tried: pd.DataFrame) -> list[str]:
+def prompting_findings(
+    sensitivity: pd.DataFrame, tried: pd.DataFrame, corpus: Corpus, partition: str
+) -> list[str]:
     """What notebook 03 found.
 
     Args:
         sensitivity: UAR by condition, template and label order, as ``uar_by`` returns it
         tried: predictions of the same prompts by each decoding that the model can do
+        corpus: the corpus
+        partition: the partition on which the prompts were tried
     """
     groups = sensitivity.groupby("condition")["uar"]
     lowest, highest = groups.min(), groups.max()
     wide = str((highest - lowest).idxmax())
     scored, generated = (tried[tried["decoding"] == name] for name in ("score", "generate"))
     sentences = [
+        _tried_on(tried["utterance"].nunique(), corpus, partition),
         f"Between wordings and label orders, UAR goes from {lowest[wide]:.3f} to "
         f"{highest[wide]:.3f} under {wide}, where it varies most.",
         f"{1 - generated['valid'].mean():.1%} of the {len(generated)} generated answers are "
@@ -94,6 +122,15 @@ def prompting_findings(sensitivity: pd.DataFrame, tried: pd.DataFrame) -> list[s
         f"The label words together take {scored['label_mass'].mean():.1%} of the probability of "
         "the answer on average; the rest goes to other words.",
     ]
+
+
+def _tried_on(utterances: int, corpus: Corpus, partition: str) -> str:
+    if corpus.folds:
+        return (
+            f"The prompts were tried out on {utterances} utterances. In a cross-validation every "
+            "speaker is evaluated, those heard here among them: choose no wording by these numbers."
+        )
+    return f"The prompts were tried out on {utterances} utterances of the {partition} partition."
 
 
 def _agreement(scored: pd.DataFrame, generated: pd.DataFrame) -> float:

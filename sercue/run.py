@@ -16,16 +16,16 @@ import pandas as pd
 
 from sercue import provenance
 from sercue.artifacts import Artifacts, Finished
-from sercue.audio import audio_digests
 from sercue.baselines import MAJORITY, baselines, chance
-from sercue.check import study_corpus
-from sercue.concepts import Binning, fit_bins
+from sercue.binning import Binning, FoldBinning, fit_bins
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.partitions import stratified_sample
+from sercue.corpus_check import check_corpus
 from sercue.errors import DecodingError
 from sercue.exhibits import FigureExhibit, TableExhibit, figure_exhibit, table_exhibit
 from sercue.features import extract_features
 from sercue.findings import study_findings
+from sercue.inspection import inspect_audio
 from sercue.measures import measures
 from sercue.models import TINY, load_model
 from sercue.models.cards import public_name
@@ -42,6 +42,7 @@ from sercue.settings import (
 )
 from sercue.significance import bootstrap_uar, compare
 from sercue.study import DECODINGS, plan_study, run_study
+from sercue.study_corpus import listed_corpus, usable_corpus
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -91,16 +92,28 @@ class Run:
     # The stages, in the order in which data walks.
 
     @cached_property
+    def listed(self) -> Corpus:
+        """All that the corpus lists for this study, usable or not."""
+        return listed_corpus(self.settings)
+
+    @cached_property
+    def audio_facts(self) -> pd.DataFrame:
+        """What each recording is like, and what is wrong with it."""
+        return inspect_audio(self.listed)
+
+    @cached_property
     def corpus(self) -> Corpus:
-        """The corpus, with its labels, partitions and licence."""
-        return study_corpus(self.settings) if self._left is None else self._left.corpus
+        """The corpus that is used, with its labels, partitions and licence."""
+        if self._left is not None:
+            return self._left.corpus
+        return usable_corpus(self.listed, self.audio_facts, self.settings.bad_audio)
 
     @cached_property
     def digests(self) -> pd.Series:
         """What identifies the audio of each utterance: a hash of its content."""
         if self._left is not None:
             return self._left.digests
-        digests = audio_digests(self.corpus)
+        digests = self.audio_facts.loc[self.corpus.table.index, "audio"]
         self.artifacts.save_corpus(self.corpus, digests, self._stamp(CORPUS_KEYS))
         self.artifacts.record(corpus=_fingerprint(self.corpus, digests))
         return digests
@@ -116,8 +129,8 @@ class Run:
         return features
 
     @cached_property
-    def binning(self) -> Binning:
-        """Thresholds of the six concepts, fitted on the training partition."""
+    def binning(self) -> Binning | FoldBinning:
+        """Thresholds of the six concepts, fitted on training rows: once, or once a fold."""
         binning = fit_bins(self.features, self.corpus, **self.bin_options)
         binning.save(self.artifacts.folder / "binning.json")
         return binning
@@ -146,8 +159,29 @@ class Run:
         return tokens
 
     @cached_property
-    def model(self) -> AudioLanguageModel:
-        """The model under study; its weights load when it is first asked."""
+    def views(self) -> dict[str, tuple[Corpus, pd.DataFrame]]:
+        """Corpus and tokens as what is trained may see them: whole, or once for each fold.
+
+        In the view of a fold, tokens come from thresholds that have not seen that fold.
+        """
+        if not isinstance(self.binning, FoldBinning):
+            return {"": (self.corpus, self.tokens)}
+        return {
+            fold: (self.corpus.in_fold(fold), binning.transform(self.features, self.corpus))
+            for fold, binning in self.binning.of_fold.items()
+        }
+
+    @cached_property
+    def model(self) -> AudioLanguageModel | dict[str, AudioLanguageModel]:
+        """The model under study; its weights load when it is first asked.
+
+        Of a cross-validated corpus, one a fold if the model is trained on the corpus.
+        """
+        if self.settings.model == TINY and self.corpus.folds:
+            return {fold: self._load_model(*view) for fold, view in self.views.items()}
+        return self._load_model(self.corpus, self.tokens)
+
+    def _load_model(self, corpus: Corpus, tokens: pd.DataFrame) -> AudioLanguageModel:
         s = self.settings
         return load_model(
             s.model,
@@ -155,15 +189,29 @@ class Run:
             device=s.device,
             dtype=s.dtype,
             batch_size=s.batch_size,
-            corpus=self.corpus,
-            tokens=self.tokens,
+            corpus=corpus,
+            tokens=tokens,
             options=self._model_options(),
         )
 
     def describe_model(self) -> pd.DataFrame:
         """What is known of the model under study, for the report."""
-        facts = pd.Series(self.model.facts(), name="value")
-        return facts.rename_axis("fact").to_frame()
+        if isinstance(self.model, dict):
+            first = next(iter(self.model.values()))
+            number = f"{len(self.model)}, one a fold, trained on all other folds; of the first:"
+            facts = {"models": number} | first.facts()
+        else:
+            facts = self.model.facts()
+        return pd.Series(facts, name="value").rename_axis("fact").to_frame()
+
+    def _model_record(self) -> dict[str, Any]:
+        """What provenance says of the model; of several, one a fold, what they have in common."""
+        models = list(self.model.values()) if isinstance(self.model, dict) else [self.model]
+        values = {name: [getattr(model, name) for model in models] for name in _MODEL_FACTS}
+        return {
+            name: told[0] if len(set(told)) == 1 else ", ".join(map(str, told))
+            for name, told in values.items()
+        }
 
     def _model_options(self) -> dict[str, Any]:
         s = self.settings
@@ -187,7 +235,7 @@ class Run:
             return self._in_plan_order(self._left.predictions)
         predictions = self.ask("predictions")
         self.artifacts.record(
-            model={name: getattr(self.model, name) for name in _MODEL_FACTS},
+            model=self._model_record(),
             predictions={"rows": len(predictions), "settings": self._stamp(STUDY_KEYS)},
         )
         return predictions
@@ -233,8 +281,9 @@ class Run:
     def prompting(self) -> pd.DataFrame:
         """The prompts with no and with aligned tokens, tried out in each decoding.
 
-        On development speakers (training speakers where there are none), never on the evaluated.
-        A decoding that the model cannot do is left out, unless it is that of the study.
+        On development speakers, or training speakers where there are none. Only in a
+        cross-validation, where every speaker is evaluated, on some of those. A decoding that the
+        model cannot do is left out, unless it is that of the study.
         """
         trial = {"conditions": ["none", "aligned"]} | self._tuning()
         tables = []
@@ -247,19 +296,26 @@ class Run:
         return pd.concat(tables, ignore_index=True)
 
     def _tuning(self) -> dict[str, Any]:
-        s = self.settings
-        candidates = [name for name in ("dev", "train") if name != s.partition]
-        partition = next(name for name in candidates if len(self.corpus.rows(name)))
+        s, partition = self.settings, self.tuning_partition
         rows = stratified_sample(self.corpus.rows(partition), s.tuning_limit, s.seed)
         return {"corpus": self.corpus.with_table(rows), "partition": partition}
+
+    @property
+    def tuning_partition(self) -> str:
+        """Where prompts are tried out: the evaluated partition only if there is no other."""
+        others = [p for p in ("dev", "train") if p != self.settings.partition]
+        present = [partition for partition in others if len(self.corpus.rows(partition))]
+        return next(iter(present), self.settings.partition)
 
     @cached_property
     def baselines(self) -> pd.DataFrame:
         """Predictions of the floors and ceilings: token-only classifier, eGeMAPS and linear SVM."""
-        s = self.settings
-        return baselines(
-            self.features, self.tokens, self.corpus, partition=s.partition, seed=s.seed
-        )
+        chosen = self.settings.only(("partition", "seed"))
+        tables = [
+            baselines(self.features, tokens, corpus, **chosen)
+            for corpus, tokens in self.views.values()
+        ]
+        return pd.concat(tables, ignore_index=True)
 
     @cached_property
     def measures(self) -> pd.DataFrame:
@@ -306,6 +362,11 @@ class Run:
         return study_findings(self.measures, self.tests, len(self.corpus.labels))
 
     # What the report shows.
+
+    @property
+    def corpus_check(self) -> pd.DataFrame:
+        """What was found of the corpus: what is as it should be, odd, or wrong."""
+        return check_corpus(self.listed, self.audio_facts).set_index("check")
 
     def figure(self, name: str, drawing: Figure | Artist, caption: str) -> FigureExhibit:
         """Save a figure below ``figures`` and show it with its caption."""

@@ -17,7 +17,8 @@ from sercue.interventions import parse_conditions
 from sercue.prompts import TEMPLATES, resolve_templates
 
 CORPUS_KEYS = (
-    "corpus", "corpus_root", "corpus_options", "labels", "drop_labels", "fold", "limit", "seed",
+    "corpus", "corpus_root", "corpus_options", "labels", "drop_labels", "fold", "channel",
+    "bad_audio", "anonymise", "limit", "seed",
 )  # fmt: skip
 BINNING_KEYS = ("bins", "binning", "thresholds", "centre")
 MODEL_KEYS = ("model", "model_revision", "model_options", "device", "dtype")
@@ -39,7 +40,10 @@ class Settings(BaseModel):
         corpus_options: further options of that reader
         labels: the labels in their order, or a mapping from label to the words that prompts show
         drop_labels: labels whose utterances are left out
-        fold: the fold to evaluate, for a corpus that has folds
+        fold: for a corpus that has folds, the one to evaluate, or ``all`` to cross-validate
+        channel: the one channel that is heard, counted from 0; by default all are averaged
+        bad_audio: ``stop`` at recordings that cannot be used, or ``leave_out`` and report them
+        anonymise: whether all that is written has pseudonyms for utterances and speakers
         partition: the partition that is evaluated
         limit: at most so many utterances of each partition
         tuning_limit: at most so many utterances on which notebook 03 tries the prompts
@@ -74,6 +78,9 @@ class Settings(BaseModel):
     labels: list[str] | dict[str, str] | None = None
     drop_labels: list[str] = []
     fold: str | int | None = None
+    channel: int | None = Field(None, ge=0)
+    bad_audio: Literal["stop", "leave_out"] = "stop"
+    anonymise: bool = False
     partition: Literal["train", "dev", "test"] = "test"
     limit: int | None = Field(None, ge=1)
     tuning_limit: int = Field(100, ge=1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -39,7 +38,7 @@ _FIRST = [
 def run_study(
     corpus: Corpus,
     tokens: pd.DataFrame,
-    model: AudioLanguageModel,
+    model: AudioLanguageModel | Mapping[str, AudioLanguageModel],
     *,
     conditions: Sequence[str | Condition] = ("none", "aligned", "shuffled", "conflicting"),
     templates: Sequence[str | Mapping[str, str] | Template] = tuple(TEMPLATES),
@@ -65,7 +64,8 @@ def run_study(
     Args:
         corpus: the corpus; its ``partition`` is evaluated
         tokens: true tokens, one row an utterance of the corpus, one column a concept
-        model: as ``load_model`` returns it; its weights load only if an answer is missing
+        model: as ``load_model`` returns it; its weights load only if an answer is missing. Of a
+            cross-validated corpus it may be a mapping from fold to the model that answers it.
         conditions: names as study files write them, or conditions of your own
         templates: names of ours, or wordings of your own
         label_words: label to the words that prompts show; the labels themselves by default
@@ -105,14 +105,13 @@ def run_study(
     )
     digests = audio_digests(corpus) if digests is None else digests.loc[corpus.table.index]
     plan["audio"] = digests.to_numpy()[plan["row"]]
-    plan["model"], plan["decoding"] = model.identity, decoding
-    ask = partial(
-        _ask, corpus, model, label_words=words_of, decoding=decoding, max_new_tokens=max_new_tokens
-    )
+    answering = _answering(corpus, model)
+    plan["model"] = answering.map(lambda one: one.identity).to_numpy()[plan["row"]]
+    plan["decoding"] = decoding
     answers = [_stored_answers(store, words_of, decoding)]
     missing = _without_answer(plan, answers[0])
-    for batch in _batches(missing, _BATCHES_A_PART * model.batch_size, progress=progress):
-        answers.append(ask(batch))
+    for one, batch in _batches(missing, answering, progress=progress):
+        answers.append(_ask(corpus, one, batch, words_of, decoding, max_new_tokens))
         if store is not None:
             append_part(store, _predictions(batch, answers[-1], words_of, decoding))
     predictions = _predictions(plan, pd.concat(answers), words_of, decoding)
@@ -206,7 +205,6 @@ def _ask(
     corpus: Corpus,
     model: AudioLanguageModel,
     rows: pd.DataFrame,
-    *,
     label_words: Mapping[str, str],
     decoding: str,
     max_new_tokens: int,
@@ -255,17 +253,37 @@ def _without_answer(plan: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
     return plan[~pd.MultiIndex.from_frame(plan[KEY]).isin(known)]
 
 
-def _batches(missing: pd.DataFrame, size: int, *, progress: bool) -> Iterator[pd.DataFrame]:
-    """The rows to ask, a few utterances at a time."""
-    utterances = missing["row"].unique()
-    number = len(utterances)
+def _answering(
+    corpus: Corpus, model: AudioLanguageModel | Mapping[str, AudioLanguageModel]
+) -> pd.Series:
+    """The model that answers each utterance of the corpus."""
+    if not isinstance(model, Mapping):
+        return pd.Series([model] * len(corpus.table), dtype=object)
+    lacking = [fold for fold in corpus.folds if fold not in model]
+    if lacking or not corpus.folds:
+        raise InputError(
+            f"model: found one each for {', '.join(model) or 'no fold'}; "
+            f"corpus {corpus.name!r} has the folds {', '.join(corpus.folds) or '(none)'}"
+        )
+    return corpus.table["fold"].map(dict(model)).reset_index(drop=True)
+
+
+def _batches(
+    missing: pd.DataFrame, answering: pd.Series, *, progress: bool
+) -> Iterator[tuple[AudioLanguageModel, pd.DataFrame]]:
+    """The rows to ask, a few utterances at a time, with the model to ask, one after the other."""
+    number = missing["row"].nunique()
     with progress_bar(
         total=number, unit="utt", desc="study", disable=not (progress and number)
     ) as bar:
-        for first in range(0, number, size):
-            batch = utterances[first : first + size]
-            yield missing[missing["row"].isin(batch)]
-            bar.update(len(batch))
+        for _, rows in missing.groupby("model", sort=False):
+            utterances = rows["row"].unique()
+            model = answering[utterances[0]]
+            size = _BATCHES_A_PART * model.batch_size
+            for first in range(0, len(utterances), size):
+                batch = utterances[first : first + size]
+                yield model, rows[rows["row"].isin(batch)]
+                bar.update(len(batch))
 
 
 def _predictions(

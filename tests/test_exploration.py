@@ -9,7 +9,8 @@ from scipy.stats import entropy, kruskal, spearmanr
 from sklearn.metrics import mutual_info_score
 from statsmodels.stats.multitest import multipletests
 
-from sercue.concepts import Concept, fit_bins
+from sercue.binning import fit_bins
+from sercue.concepts import Concept
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
 from sercue.exploration import (

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from sercue.findings import direction, prompting_findings, study_findings
+from sercue.corpora.corpus import example_corpus
+from sercue.findings import corpus_findings, direction, prompting_findings, study_findings
 
 MEASURES = pd.DataFrame(
     {
@@ -99,9 +100,36 @@ SENSITIVITY = pd.DataFrame(
 )
 
 
+CORPUS = example_corpus()
+
+
+def in_folds(corpus):
+    table = corpus.table.assign(partition="test", fold=corpus.table["speaker"])
+    return corpus.with_table(table)
+
+
+def test_in_a_cross_validation_no_prompt_may_be_chosen():
+    """Every speaker is evaluated: whoever picks a wording by these numbers has seen the test."""
+    first, *_ = prompting_findings(SENSITIVITY, tried(["generate"]), in_folds(CORPUS), "test")
+    assert "choose no wording by these numbers" in first
+
+
+def test_what_is_left_out_is_said_and_folds_are_named():
+    """Three folds of one speaker with four utterances each; one utterance is left out."""
+    corpus = in_folds(CORPUS)
+    lost = pd.DataFrame({"reason": "silence", "detail": ""}, index=corpus.table.index[:1])
+    scores = pd.DataFrame({"energy": 1.0}, index=corpus.table.index[1:])
+    variance = pd.DataFrame({"emotion": [0.5], "speaker": [0.1]}, index=["energy"])
+    text = corpus_findings(corpus.without(lost), variance, scores)[0]
+    assert text.startswith("11 utterances in 2 classes: fold s0 3 utterances of 1 speaker, fold s1")
+    assert "No speaker is in two folds. Not used: 1 further utterance;" in text
+
+
 def test_prompting_findings_are_counted_by_hand():
     """Two of four agree, one of four is invalid, a quarter of the probability is on labels."""
-    wide, invalid, same, mass = prompting_findings(SENSITIVITY, tried(["score", "generate"]))
+    both = tried(["score", "generate"])
+    where, wide, invalid, same, mass = prompting_findings(SENSITIVITY, both, CORPUS, "dev")
+    assert where == "The prompts were tried out on 4 utterances of the dev partition."
     assert "from 0.300 to 0.600 under aligned" in wide
     assert invalid.startswith("25.0% of the 4 generated")
     assert "50.0%" in same
@@ -110,6 +138,6 @@ def test_prompting_findings_are_counted_by_hand():
 
 def test_without_likelihoods_nothing_is_said_of_them():
     """A server may only write answers: then neither agreement nor mass is known."""
-    *_, last = sentences = prompting_findings(SENSITIVITY, tried(["generate"]))
-    assert len(sentences) == 3
+    *_, last = sentences = prompting_findings(SENSITIVITY, tried(["generate"]), CORPUS, "dev")
+    assert len(sentences) == 4
     assert last == "The model's server tells no likelihoods of labels."

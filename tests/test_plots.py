@@ -16,7 +16,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from sercue import plots
-from sercue.concepts import Concept, fit_bins
+from sercue.binning import fit_bins
+from sercue.concepts import Concept
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
 from sercue.exploration import (

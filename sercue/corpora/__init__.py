@@ -12,10 +12,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sercue.corpora import demo, emodb, table
+from sercue.corpora import (
+    audformat_database,
+    crema_d,
+    demo,
+    emodb,
+    fau_aibo,
+    folders,
+    iemocap,
+    ravdess,
+    saved_datasets,
+    table,
+)
 from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.corpora.partitions import stratified_sample
-from sercue.corpora.validation import check_partitions, check_rows, select_labels
+from sercue.corpora.validation import (
+    check_files_exist,
+    check_partitions,
+    check_rows,
+    select_fold,
+    select_labels,
+)
 from sercue.errors import InputError, unknown
 from sercue.paths import existing_path
 
@@ -33,6 +50,7 @@ class CorpusCard:
         citation: where to read more
         needs_root: whether ``corpus_root`` must say where the recordings lie
         layout: what ``corpus_root`` must be
+        remote: whether ``corpus_root`` may also be the name of a repository
     """
 
     name: str
@@ -43,6 +61,7 @@ class CorpusCard:
     citation: str
     needs_root: bool = True
     layout: str = ""
+    remote: bool = False
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -72,6 +91,42 @@ _CARDS = (
         layout=emodb.LAYOUT,
     ),
     CorpusCard(
+        "iemocap",
+        iemocap.read_iemocap,
+        "Acted and improvised English dialogues, 10 speakers, 4 emotions, leave one session out",
+        iemocap.LICENCE,
+        "neutral",
+        "Busso et al., Language Resources and Evaluation 42, 2008, doi:10.1007/s10579-008-9076-6",
+        layout=iemocap.LAYOUT,
+    ),
+    CorpusCard(
+        "fau_aibo",
+        fau_aibo.read_fau_aibo,
+        "Spontaneous German of 51 children, 2 or 5 classes of the INTERSPEECH 2009 challenge",
+        fau_aibo.LICENCE,
+        "IDL, or N of 5 classes",
+        "Steidl 2009; Schuller, Steidl, Batliner, Interspeech 2009",
+        layout=fau_aibo.LAYOUT,
+    ),
+    CorpusCard(
+        "ravdess",
+        ravdess.read_ravdess,
+        "Acted North American English speech, 24 speakers, 8 emotions",
+        ravdess.LICENCE,
+        "neutral",
+        "Livingstone and Russo, PLoS ONE 13(5), 2018, doi:10.1371/journal.pone.0196391",
+        layout=ravdess.LAYOUT,
+    ),
+    CorpusCard(
+        "crema_d",
+        crema_d.read_crema_d,
+        "Acted English, 91 speakers, 6 emotions",
+        crema_d.LICENCE,
+        "neutral",
+        "Cao et al., IEEE Trans. Affective Computing 5(4), 2014, doi:10.1109/TAFFC.2014.2336244",
+        layout=crema_d.LAYOUT,
+    ),
+    CorpusCard(
         "table",
         table.read_table,
         "Any corpus: a CSV or Parquet file that lists its utterances",
@@ -79,6 +134,34 @@ _CARDS = (
         None,
         "data/README.md",
         layout=table.LAYOUT,
+    ),
+    CorpusCard(
+        "folders",
+        folders.read_folders,
+        "Any corpus: a folder for each emotion",
+        folders.LICENCE,
+        None,
+        "data/README.md",
+        layout=folders.LAYOUT,
+    ),
+    CorpusCard(
+        "audformat",
+        audformat_database.read_audformat,
+        "Any corpus: a database in audformat, as audb loads it",
+        audformat_database.LICENCE,
+        None,
+        "data/README.md",
+        layout=audformat_database.LAYOUT,
+    ),
+    CorpusCard(
+        "datasets",
+        saved_datasets.read_datasets,
+        "Any corpus: a dataset that Hugging Face's datasets library saved or can load",
+        saved_datasets.LICENCE,
+        None,
+        "data/README.md",
+        layout=saved_datasets.LAYOUT,
+        remote=True,
     ),
 )
 CORPORA: dict[str, CorpusCard] = {card.name: card for card in _CARDS}
@@ -90,25 +173,35 @@ def load_corpus(
     *,
     labels: Iterable[str] | None = None,
     drop_labels: Sequence[str] = (),
+    fold: str | int | None = None,
+    channel: int | None = None,
     limit: int | None = None,
     seed: int = 0,
+    check_files: bool = True,
     **options: Any,
 ) -> Corpus:
     """Read a corpus and check it.
 
     Args:
-        name: ``demo``, ``emodb`` or ``table``
+        name: as ``available_corpora`` lists them
         root: where the corpus lies on this machine; the demo corpus takes none
         labels: all labels of the corpus in the order in which tables show them; of a mapping from
             label to prompt words the labels count. By default the order of the corpus.
         drop_labels: labels whose utterances are left out
+        fold: of a corpus with folds, the one to test, with all others to train; ``"all"`` for a
+            cross-validation over them. By default as the reader has it.
+        channel: of recordings with several channels, the one that is heard, counted from 0;
+            ``None`` averages them
         limit: at most so many utterances of each partition, drawn in proportion to emotions and
             speakers
         seed: of everything random: the demo speech, partitions that are made, the limit
+        check_files: whether a file that is not there is an error; else its utterances stay, for
+            ``inspect_audio`` to find
         options: further options of that corpus alone, such as ``speakers=6`` of ``demo``
 
     Returns:
-        corpus whose partitions are speaker-disjoint, with utterances to train and to test
+        corpus whose partitions, or folds, are speaker-disjoint, with utterances to train and to
+        test
 
     Raises:
         InputError: if a parameter is not valid, or if the corpus is not as it must be
@@ -123,11 +216,15 @@ def load_corpus(
         raise unknown("corpus", name, CORPORA)
     card = CORPORA[name]
     _check_limit(limit)
+    _check_channel(channel)
     _check_options(card, options)
     place = _root(card, root)
     corpus = card.reader(*([] if place is None else [place]), seed=seed, **options)
     check_rows(corpus)
+    if check_files:
+        check_files_exist(corpus)
     corpus = select_labels(corpus, labels, drop_labels)
+    corpus = replace(select_fold(corpus, fold), channel=channel)
     check_partitions(corpus)
     return corpus if limit is None else _limited(corpus, limit, seed)
 
@@ -136,8 +233,9 @@ def available_corpora() -> pd.DataFrame:
     """The corpora that ``load_corpus`` knows, one row each.
 
     Examples:
-        >>> available_corpora().index.tolist()
-        ['demo', 'emodb', 'table']
+        >>> available_corpora().index.tolist()  # doctest: +NORMALIZE_WHITESPACE
+        ['demo', 'emodb', 'iemocap', 'fau_aibo', 'ravdess', 'crema_d',
+         'table', 'folders', 'audformat', 'datasets']
     """
     rows = [
         {
@@ -166,6 +264,8 @@ def _root(card: CorpusCard, root: str | os.PathLike[str] | None) -> Path | None:
     try:
         return existing_path(root, "corpus_root")
     except InputError as error:
+        if card.remote:
+            return Path(root)
         raise InputError(f"{error}. Expected is {card.layout}") from None
 
 
@@ -185,7 +285,17 @@ def _check_limit(limit: int | None) -> None:
         raise InputError(f"limit: found {limit!r}, valid are whole numbers of 1 or more, or None")
 
 
+def _check_channel(channel: int | None) -> None:
+    whole = isinstance(channel, int | np.integer) and not isinstance(channel, bool)
+    if channel is not None and (not whole or channel < 0):
+        raise InputError(f"channel: found {channel!r}, valid are whole numbers from 0, or None")
+
+
 def _limited(corpus: Corpus, limit: int, seed: int) -> Corpus:
     kept = [stratified_sample(corpus.rows(part), limit, seed).index for part in PARTITIONS]
     chosen = kept[0].append(list(kept[1:]))
-    return replace(corpus, table=corpus.table[corpus.table.index.isin(chosen)])
+    rest = corpus.table.index[~corpus.table.index.isin(chosen)]
+    reasons = {"reason": "beyond the study's limit", "detail": f"limit: {limit}"}
+    limited = corpus.without(pd.DataFrame(reasons, index=rest))
+    # The published numbers are those of the whole.
+    return replace(limited, expected=())

@@ -9,8 +9,8 @@ import audformat
 import pandas as pd
 
 from sercue.corpora.corpus import Corpus
+from sercue.corpora.names import NameScheme, visible_names
 from sercue.corpora.partitions import speaker_partition
-from sercue.errors import InputError
 
 # Position 6 of a file name: the first letter of the German word for the emotion.
 EMOTIONS = {
@@ -27,10 +27,22 @@ SEX = {
     "12": "male", "13": "female", "14": "female", "15": "male", "16": "female",
 }  # fmt: skip
 LABELS = ("anger", "boredom", "disgust", "fear", "happiness", "sadness", "neutral")
+# Utterances of the complete corpus, as published.
+_BY_EMOTION = {
+    "anger": 127, "boredom": 81, "disgust": 46, "fear": 69, "happiness": 71, "neutral": 79,
+    "sadness": 62,
+}  # fmt: skip
 LICENCE = "CC0-1.0"
 LAYOUT = "a folder with wav/SSTTTEV.wav, for instance wav/03a01Fa.wav, or that wav folder itself"
-# Speaker, text, emotion, version: 03 a01 F a.
-_NAME = re.compile(rf"({'|'.join(SEX)})[ab]\d\d([{''.join(EMOTIONS)}])[a-z]?\.wav")
+_SCHEME = NameScheme(
+    "EmoDB",
+    re.compile(
+        rf"(?P<speaker>{'|'.join(SEX)})[ab]\d\d(?P<emotion>[{''.join(EMOTIONS)}])[a-z]?\.wav"
+    ),
+    f"SSTTTEV.wav: speaker ({' '.join(SEX)}), text (a01 ... b10), emotion "
+    f"({' '.join(EMOTIONS)}), version (a letter, or nothing)",
+    LAYOUT,
+)
 
 
 def read_emodb(root: Path, *, seed: int = 0) -> Corpus:
@@ -51,11 +63,11 @@ def read_emodb(root: Path, *, seed: int = 0) -> Corpus:
         Interspeech 2005, 1517-1520.
     """
     folder = root / "wav" if (root / "wav").is_dir() else root
-    names = sorted(path.name for path in folder.glob("*.wav") if not path.name.startswith("."))
-    _check(folder, names)
+    names = visible_names(folder)
+    codes = _SCHEME.codes(folder, names)
+    codes["emotion"] = codes["emotion"].map(EMOTIONS)
     # The same names of utterances, whichever of the two folders was given.
     prefix = "wav/" if folder.name == "wav" else ""
-    codes = pd.DataFrame([_codes(name) for name in names], columns=["speaker", "emotion"])
     codes["sex"] = codes["speaker"].map(SEX)
     codes["partition"] = speaker_partition(codes["speaker"], codes["sex"], seed=seed)
     table = codes.set_index(audformat.segmented_index([prefix + name for name in names]))
@@ -69,23 +81,6 @@ def read_emodb(root: Path, *, seed: int = 0) -> Corpus:
         neutral,
         LICENCE,
         may_share_audio=True,
+        expected=(pd.Series(_BY_EMOTION).rename_axis("emotion"),),
+        listed=sum(_BY_EMOTION.values()),
     )
-
-
-def _codes(name: str) -> tuple[str, str]:
-    match = _NAME.fullmatch(name)
-    assert match is not None  # _check has seen every name
-    return match[1], EMOTIONS[match[2]]
-
-
-def _check(folder: Path, names: list[str]) -> None:
-    if not names:
-        raise InputError(f"corpus_root: no WAV file in {folder}; expected is {LAYOUT}")
-    bad = [name for name in names if not _NAME.fullmatch(name)]
-    if bad:
-        raise InputError(
-            f"corpus_root: {len(bad)} of {len(names)} files in {folder} are not named as EmoDB "
-            f"names them: {', '.join(bad[:5])}{', ...' if len(bad) > 5 else ''}. "
-            f"Valid is SSTTTEV.wav: speaker ({' '.join(SEX)}), text (a01 ... b10), emotion "
-            f"({' '.join(EMOTIONS)}), version (a letter, or nothing)"
-        )

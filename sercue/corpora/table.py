@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sercue.corpora.corpus import PARTITIONS, Corpus
-from sercue.corpora.partitions import speaker_partition
+from sercue.corpora.rows import NOT_STATED, corpus_of_rows, relative_files
 from sercue.errors import InputError, unknown
 
 REQUIRED = ("file", "emotion", "speaker")
@@ -28,8 +27,9 @@ def read_table(
     root: Path,
     *,
     seed: int = 0,
+    draw_partition: bool = False,
     neutral_label: str | None = None,
-    licence: str = "not stated; see where the corpus comes from",
+    licence: str = NOT_STATED,
     may_share_audio: bool = False,
 ) -> Corpus:
     """Read a corpus from a table of utterances.
@@ -40,7 +40,8 @@ def read_table(
             such as ``0 days 00:00:01.5``; without them an utterance is a whole file. Speakers,
             sessions and folds are text: ``03`` stays ``03``.
         seed: of the speaker-disjoint partition that is made if the table names none
-        neutral_label: the neutral class; by default ``neutral`` if that is a label
+        draw_partition: make one even if the table has one
+        neutral_label: the neutral class; by default the label ``neutral``, however capitalised
         licence: under what terms the recordings may be used
         may_share_audio: whether a report may hold a recording
 
@@ -52,19 +53,18 @@ def read_table(
             the rows are named, counting from 1 after the header
     """
     rows = _cleaned(_read(root), root)
-    base, files = _relative(rows["file"], root.parent)
-    starts, ends = _bounds(rows, root)
-    if "partition" not in rows:
-        rows["partition"] = speaker_partition(rows["speaker"], rows.get("sex"), seed=seed)
-    labels = tuple(sorted(set(rows["emotion"])))
-    if neutral_label is not None and neutral_label not in labels:
-        raise unknown("neutral_label", neutral_label, labels)
-    if neutral_label is None and "neutral" in labels:
-        neutral_label = "neutral"
-    index = audformat.segmented_index(files, starts, ends)
-    columns = ["emotion", "speaker", *(column for column in PASSED_ON if column in rows)]
-    table = rows[columns].set_index(index)
-    return Corpus("table", base, table, labels, neutral_label, licence, may_share_audio)
+    base, files = relative_files(rows["file"], root.parent)
+    starts, ends = segment_bounds(rows, root)
+    return corpus_of_rows(
+        "table",
+        base,
+        rows.set_index(audformat.segmented_index(files, starts, ends)),
+        seed=seed,
+        draw_partition=draw_partition,
+        neutral_label=neutral_label,
+        licence=licence,
+        may_share_audio=may_share_audio,
+    )
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -137,7 +137,16 @@ def _check_partition(partition: pd.Series, path: Path) -> None:
         raise InputError(f"corpus_root: {path}, {_rows(bad)}: {error}")
 
 
-def _bounds(rows: pd.DataFrame, path: Path) -> tuple[pd.Series, pd.Series]:
+def segment_bounds(rows: pd.DataFrame, path: Path) -> tuple[pd.Series, pd.Series]:
+    """Where segments start and end: 0 and NaT, the end of the file, where the rows do not say.
+
+    Args:
+        rows: ``start`` and ``end``, or one of them, or neither: seconds, durations or text
+        path: where the rows are from, for messages
+
+    Raises:
+        InputError: naming the rows whose cells are no times, or not in order
+    """
     starts = _durations(rows, "start", path).fillna(pd.Timedelta(0))
     ends = _durations(rows, "end", path)
     wrong = (starts < pd.Timedelta(0)) | (ends <= starts)
@@ -171,15 +180,6 @@ def _durations(rows: pd.DataFrame, column: str, path: Path) -> pd.Series:
             "valid are seconds (1.5) or a duration (0 days 00:00:01.5)"
         )
     return durations.astype("timedelta64[ns]")
-
-
-def _relative(files: pd.Series, folder: Path) -> tuple[Path, list[str]]:
-    """The root and the names relative to it: the table's folder, unless a name is absolute."""
-    if not any(os.path.isabs(file) for file in files):
-        return folder, files.tolist()
-    absolute = [os.path.normpath(folder / file) for file in files]
-    base = Path(os.path.commonpath([os.path.dirname(file) for file in absolute]))
-    return base, [Path(file).relative_to(base).as_posix() for file in absolute]
 
 
 def _rows(bad: Iterable[bool]) -> str:

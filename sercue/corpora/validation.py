@@ -7,15 +7,18 @@ from dataclasses import replace
 
 import pandas as pd
 
-from sercue.corpora.corpus import PARTITIONS, Corpus, utterance_ids
+from sercue.corpora.corpus import PARTITIONS, Corpus, natural_order, utterance_ids
 from sercue.errors import InputError, unknown
 
+#: What a study says to test every fold in turn.
+ALL_FOLDS = "all"
 
-def check_rows(corpus: Corpus) -> None:
-    """Every file is there, no utterance is listed twice, every utterance has a label.
+
+def check_files_exist(corpus: Corpus) -> None:
+    """Every file is there.
 
     Raises:
-        InputError: naming the first five utterances in question and their number
+        InputError: naming the first five that are not, and their number
     """
     files = corpus.table.index.get_level_values("file").unique()
     missing = [file for file in files if not corpus.path(file).is_file()]
@@ -24,6 +27,16 @@ def check_rows(corpus: Corpus) -> None:
             f"corpus {corpus.name!r}: {len(missing)} of {len(files)} files are not there: "
             f"{_listed(missing)} (below {corpus.root})"
         )
+
+
+def check_rows(corpus: Corpus) -> None:
+    """There are utterances, none is listed twice, each has a label and a speaker.
+
+    Raises:
+        InputError: naming the first five utterances in question and their number
+    """
+    if corpus.table.empty:
+        raise InputError(f"corpus {corpus.name!r}: no utterance is left to use")
     twice = corpus.table.index[corpus.table.index.duplicated()].unique()
     if len(twice):
         raise InputError(
@@ -56,19 +69,52 @@ def select_labels(
     for label in drop_labels:
         if label not in counts:
             raise unknown("label in drop_labels", label, corpus.labels)
-    kept = corpus.table[~corpus.table["emotion"].isin(list(drop_labels))]
-    present = set(kept["emotion"])
+    dropped = corpus.table[corpus.table["emotion"].isin(list(drop_labels))]
+    reasons = {"reason": "class not in the study", "detail": dropped["emotion"]}
+    kept = corpus.without(pd.DataFrame(reasons, index=dropped.index))
+    present = set(kept.table["emotion"])
     if labels is None:
         ordered = tuple(label for label in corpus.labels if label in present)
     else:
         ordered = tuple(labels)
         _check_labels(ordered, present, counts, corpus)
     neutral = corpus.neutral_label if corpus.neutral_label in ordered else None
-    return replace(corpus, table=kept, labels=ordered, neutral_label=neutral)
+    expected = () if len(dropped) else corpus.expected
+    return replace(kept, labels=ordered, neutral_label=neutral, expected=expected)
+
+
+def select_fold(corpus: Corpus, fold: str | int | None) -> Corpus:
+    """Put one fold, or all in turn, to the test.
+
+    Args:
+        corpus: the corpus as its reader made it
+        fold: name of the fold to test; ``"all"`` cross-validates over all of them; ``None``
+            leaves the partitions as they are
+
+    Raises:
+        InputError: if the corpus has no folds, or no such fold
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=3)
+        >>> corpus.table["fold"] = corpus.table["speaker"]
+        >>> select_fold(corpus, "all").folds
+        ['s0', 's1', 's2']
+    """
+    if fold is None:
+        return corpus
+    if "fold" not in corpus.table:
+        raise InputError(f"fold: found {fold!r}, but corpus {corpus.name!r} has no folds")
+    folds = sorted(corpus.table["fold"].unique(), key=natural_order)
+    if str(fold) in folds:
+        return corpus.in_fold(str(fold))
+    if fold != ALL_FOLDS:
+        raise unknown("fold", str(fold), [*folds, ALL_FOLDS])
+    return replace(corpus, table=corpus.table.assign(partition="test"))
 
 
 def check_partitions(corpus: Corpus) -> None:
-    """At least two speakers, each in one partition only, and someone to train and to test.
+    """At least two speakers, each in one partition or fold, and someone to train and to test.
 
     Raises:
         InputError: naming what is missing, or the speaker who is in two partitions
@@ -83,6 +129,9 @@ def check_partitions(corpus: Corpus) -> None:
     bad = set(table["partition"]) - set(PARTITIONS)
     if bad:
         raise unknown("partition", sorted(map(str, bad))[0], PARTITIONS)
+    if corpus.folds:
+        _check_folds(corpus)
+        return
     counts = table["partition"].value_counts().reindex(PARTITIONS, fill_value=0)
     for partition in ("train", "test"):
         if not counts[partition]:
@@ -90,17 +139,29 @@ def check_partitions(corpus: Corpus) -> None:
             raise InputError(
                 f"corpus {corpus.name!r}: the {partition} partition would be empty; found {found}"
             )
-    _check_disjoint(corpus)
+    _check_disjoint(corpus, "partition")
 
 
-def _check_disjoint(corpus: Corpus) -> None:
-    homes = corpus.table.groupby("speaker")["partition"].unique()
+def _check_folds(corpus: Corpus) -> None:
+    if len(corpus.folds) < 2:
+        raise InputError(
+            f"corpus {corpus.name!r}: found the fold {corpus.folds[0]!r} alone, valid are two or "
+            "more: one is tested and the others train"
+        )
+    _check_disjoint(corpus, "fold")
+
+
+def _check_disjoint(corpus: Corpus, column: str) -> None:
+    homes = corpus.table.groupby("speaker")[column].unique()
     shared = homes[homes.map(len) > 1]
     if len(shared):
+        order = PARTITIONS.index if column == "partition" else None
         raise InputError(
-            f"corpus {corpus.name!r}: speaker {shared.index[0]!r} is in the partitions "
-            f"{' and '.join(sorted(shared.iloc[0], key=PARTITIONS.index))}; "
-            f"partitions must not share a speaker ({len(shared)} of {len(homes)} speakers do)"
+            f"corpus {corpus.name!r}: speaker {shared.index[0]!r} is in the {column}s "
+            f"{' and '.join(sorted(shared.iloc[0], key=order))}; "
+            f"{column}s must not share a speaker ({len(shared)} of {len(homes)} speakers do); the "
+            "corpora table, folders, audformat and datasets make other partitions with "
+            "corpus_options: {draw_partition: true}"
         )
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from sercue.corpora.corpus import PARTITIONS, Corpus
+from sercue.corpora.corpus import Corpus
 from sercue.plots.style import (
     GREY,
     PARTITION_COLOURS,
@@ -23,13 +23,14 @@ from sercue.plots.style import (
 
 @styled
 def plot_corpus(corpus: Corpus) -> Figure:
-    """Utterances of each speaker and emotion, one panel a partition.
+    """Utterances of each speaker and emotion, one panel a partition, or a fold.
 
     Args:
         corpus: the corpus
 
     Returns:
-        figure with a heatmap of counts a partition, speakers across, emotions down
+        figure with a heatmap of counts a partition (of a cross-validated corpus, a fold), speakers
+        across, emotions down
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus
@@ -37,10 +38,11 @@ def plot_corpus(corpus: Corpus) -> Figure:
         ['train: 4 utterances', 'dev: 4 utterances', 'test: 4 utterances']
     """
     table = corpus.table.astype({"emotion": str, "speaker": str})
-    present = [name for name in PARTITIONS if (table["partition"] == name).any()]
+    column = "fold" if corpus.folds else "partition"
+    present = corpus.folds or corpus.partitions
     counts = {
         name: pd.crosstab(rows["emotion"], rows["speaker"]).reindex(corpus.labels, fill_value=0)
-        for name, rows in ((name, table[table["partition"] == name]) for name in present)
+        for name, rows in ((name, table[table[column] == name]) for name in present)
     }
     widths = [max(count.shape[1], 2) for count in counts.values()]
     figure, panels = canvas(
@@ -55,7 +57,9 @@ def plot_corpus(corpus: Corpus) -> Figure:
         annotated = sum(widths) <= 24
         options = {"cmap": "Blues", "vmin": 0, "vmax": 1.5 * most, "linewidths": 0.5, "fmt": "d"}
         sns.heatmap(count, ax=axes, annot=annotated, cbar=False, **options)
-        axes.set(title=f"{name}: {count.to_numpy().sum()} utterances", xlabel="", ylabel="")
+        number = count.to_numpy().sum()
+        title = f"fold {name}: {number}" if corpus.folds else f"{name}: {number} utterances"
+        axes.set(title=title, xlabel="", ylabel="")
         rotate = count.shape[1] > 3
         axes.tick_params(axis="x", rotation=90 if rotate else 0)
         axes.tick_params(axis="y", rotation=0)
@@ -82,8 +86,9 @@ def plot_concepts(scores: pd.DataFrame, corpus: Corpus, partition: str | None = 
         >>> plot_concepts(scores, corpus).axes[0].get_title()
         'energy'
     """
-    shown = [partition] if partition else ["train", "test"]
     rows = corpus.table.loc[scores.index]
+    sides = [name for name in ("train", "test") if name in set(rows["partition"])]
+    shown = [partition] if partition else sides
     kept = rows["partition"].isin(shown).to_numpy()
     figure, panels = small_multiples(scores.shape[1], sharex=True)
     for axes, concept in zip(panels, scores, strict=True):

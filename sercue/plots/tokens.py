@@ -9,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from sercue.concepts import Binning
+from sercue.binning import Binning, FoldBinning
 from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.plots.style import (
     PARTITION_COLOURS,
@@ -23,8 +23,11 @@ from sercue.plots.style import (
 
 
 @styled
-def plot_thresholds(scores: pd.DataFrame, binning: Binning, corpus: Corpus) -> Figure:
+def plot_thresholds(scores: pd.DataFrame, binning: Binning | FoldBinning, corpus: Corpus) -> Figure:
     """Training scores of each concept with the bin edges, test scores as an outline.
+
+    Of a cross-validated corpus, the edges of every fold, and one outline of all scores, each by
+    the thresholds that had not seen it.
 
     Args:
         scores: concept scores, one row an utterance
@@ -35,7 +38,8 @@ def plot_thresholds(scores: pd.DataFrame, binning: Binning, corpus: Corpus) -> F
         figure with one panel a concept; the outer 1 % of the scores may lie outside
 
     Examples:
-        >>> from sercue.concepts import Concept, fit_bins
+        >>> from sercue.binning import fit_bins
+        >>> from sercue.concepts import Concept
         >>> from sercue.corpora.corpus import example_corpus
         >>> corpus = example_corpus(utterances=20)
         >>> features = pd.DataFrame({"loudness": range(60)}, index=corpus.table.index)
@@ -48,12 +52,15 @@ def plot_thresholds(scores: pd.DataFrame, binning: Binning, corpus: Corpus) -> F
     figure, panels = small_multiples(scores.shape[1])
     for axes, concept in zip(panels, scores, strict=True):
         known = scores[concept].dropna()
-        edges = binning.thresholds[str(concept)]
+        fits = np.array(binning.edges(str(concept)))
+        edges = fits.mean(axis=0)
         low, high = np.quantile(known, [0.005, 0.995])
         low, high = min(low, edges[0] - 0.5), max(high, edges[-1] + 0.5)
         bins = np.linspace(low, high, 25).tolist()
         for name, fill in (("train", True), ("test", False)):
             part = scores[concept][partition == name].dropna()
+            if part.empty:
+                continue
             axes.hist(
                 part,
                 bins=bins,
@@ -64,8 +71,8 @@ def plot_thresholds(scores: pd.DataFrame, binning: Binning, corpus: Corpus) -> F
                 linewidth=0 if fill else 1.5,
                 label=name,
             )
-        for edge in edges:
-            axes.axvline(edge, color="black", linewidth=1)
+        for edge in fits.ravel():
+            axes.axvline(edge, color="black", linewidth=1 if len(fits) == 1 else 0.5)
         axes.set(title=str(concept), xlim=(low, high), yticks=[])
         axes.set_ylim(top=1.18 * axes.get_ylim()[1])
         bounds = [low, *edges, high]
@@ -240,7 +247,7 @@ def plot_stability(stability: pd.DataFrame) -> Figure:
         axes.grid(axis="y", visible=False)
         for cut in range(1, len(concepts)):
             axes.axhline(cut - 0.5, color="#dddddd", linewidth=0.8)
-    left.set_title("One dot a left-out speaker, black: nobody left out", fontsize="small")
+    left.set_title("One dot: one speaker or fold left out; black: nobody", fontsize="small")
     return figure
 
 

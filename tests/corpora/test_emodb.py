@@ -72,6 +72,8 @@ def test_the_real_corpus_has_the_published_counts():
         "anger": 127, "boredom": 81, "neutral": 79, "happiness": 71, "fear": 69,
         "sadness": 62, "disgust": 46,
     }  # fmt: skip
+    assert corpus.table["emotion"].value_counts().to_dict() == corpus.expected[0].to_dict()
+    assert len(corpus.table) == corpus.listed == 535
     speakers = corpus.table.drop_duplicates("speaker")
     assert speakers["sex"].value_counts().to_dict() == {"male": 5, "female": 5}
     assert speakers["partition"].value_counts().to_dict() == {"train": 5, "test": 4, "dev": 1}

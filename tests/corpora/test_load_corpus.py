@@ -34,7 +34,9 @@ def changed(path, change):
 
 def test_every_card_is_complete():
     table = available_corpora()
-    assert table.index.tolist() == list(CORPORA) == ["demo", "emodb", "table"]
+    assert table.index.tolist() == list(CORPORA)
+    assert {"demo", "emodb", "iemocap", "fau_aibo", "ravdess", "crema_d"} < set(CORPORA)
+    assert {"table", "folders", "audformat", "datasets"} < set(CORPORA)
     assert table[["description", "licence", "citation"]].map(len).gt(0).all(axis=None)
     assert table.loc["demo", "options"] == "speakers, sentences, workers"
     # What needs a root says what the root must be.
@@ -92,8 +94,8 @@ def test_parameters_that_do_not_fit_are_named(path, arguments, message):
 
 
 def test_a_corpus_without_options_says_so(tmp_path):
-    with pytest.raises(InputError, match="unknown option 'fold' of corpus 'emodb': it has no opt"):
-        load_corpus("emodb", tmp_path, fold=1)
+    with pytest.raises(InputError, match="unknown option 'speakers' of corpus 'emodb': it has"):
+        load_corpus("emodb", tmp_path, speakers=1)
 
 
 def test_roots_that_do_not_fit_are_named(tmp_path):
@@ -147,3 +149,32 @@ def test_a_speaker_in_two_partitions_is_named(path):
         InputError, match=r"speaker 'b' is in the partitions train and test; .*1 of 4"
     ):
         load_corpus("table", path)
+
+
+def test_a_repository_is_no_path(tmp_path):
+    """Only a corpus that a hub may hold takes a name of nothing on the disk."""
+    with pytest.raises(InputError, match="corpus_root: nothing found at 'owner/name'"):
+        load_corpus("folders", "owner/name")
+
+
+def test_files_that_are_not_there_may_stay_for_the_inspection(path):
+    next(path.parent.glob("*.wav")).unlink()
+    assert len(load_corpus("table", path, check_files=False).table) == 24
+
+
+def test_what_a_limit_leaves_out_is_remembered(path):
+    corpus = load_corpus("table", path, limit=3)
+    assert len(corpus.table) + len(corpus.left_out) == 24
+    assert set(corpus.left_out["reason"]) == {"beyond the study's limit"}
+
+
+def test_what_dropped_labels_leave_out_is_remembered(path):
+    gone = load_corpus("table", path, drop_labels=["sad"]).left_out
+    assert gone["reason"].tolist() == ["class not in the study"] * 8
+    assert set(gone["detail"]) == {"sad"}
+
+
+@pytest.mark.parametrize("channel", [-1, 0.5, True, "left"])
+def test_a_channel_is_a_number_from_0(path, channel):
+    with pytest.raises(InputError, match=r"channel: found .*, valid are whole numbers from 0"):
+        load_corpus("table", path, channel=channel)

@@ -58,7 +58,7 @@ def test_recordings_that_are_too_long_are_told_before_the_study(study):
 
 def test_windows_make_long_recordings_valid(study):
     """It is the way out that the error names."""
-    rows = dict(check_study(study(model_options={"long_audio": "windows"})))
+    rows = dict(check_study(study(model_options={"long_audio": "windows"})).rows)
     assert "+windows on cpu" in rows["model"]
 
 
@@ -81,6 +81,6 @@ def test_check_asks_whether_a_server_scores(study):
     with Loopback(lambda seen: completion("angry")) as server:
         keys = {"model": "endpoint:m", "device": "auto", "dtype": "auto"}
         keys["model_options"] = {"base_url": server.url, "retries": 0, "long_audio": "windows"}
-        assert "endpoint:m@" in dict(check_study(study(**keys, decoding="generate")))["model"]
+        assert "endpoint:m@" in dict(check_study(study(**keys, decoding="generate")).rows)["model"]
         with pytest.raises(InputError, match=r"no log-probabilities of a prompt.*decoding: gener"):
             check_study(study(**keys, decoding="score"))

@@ -296,3 +296,11 @@ def test_layers_with_another_state_are_refused_by_name(qwen_checkpoint):
     model._model.config.get_text_config().layer_types = ["linear_attention", "full_attention"]
     with pytest.raises(InputError, match="layers of linear_attention"):
         model.facts()
+
+
+def test_the_shortest_utterance_that_can_be_measured_can_be_heard(model, audio):
+    """A recording of 60 ms, the least that eGeMAPS takes, gives every model at least a token."""
+    shortest = audio[: round(0.06 * model.sampling_rate)]
+    (scores,) = model.score([shortest], [PROMPTS], LABELS)
+    assert scores.shape == (len(PROMPTS), len(LABELS))
+    assert np.isfinite(scores).all()

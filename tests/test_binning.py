@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sercue.concepts import CONCEPTS, Binning, Concept, fit_bins, measurable
+from sercue.binning import Binning, fit_bins
+from sercue.concepts import CONCEPTS, Concept, measurable
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
 

@@ -1,0 +1,289 @@
+"""The corpus ``audformat``: a database in audformat on disk, as audb and audformat save them."""
+
+from __future__ import annotations
+
+import glob
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import audformat
+import pandas as pd
+import pyarrow
+import yaml
+
+from sercue.corpora.corpus import PARTITIONS, Corpus
+from sercue.corpora.rows import (
+    NOT_STATED,
+    PARTITION_NAMES,
+    assigned_partitions,
+    captured_speakers,
+    corpus_of_rows,
+    listed_names,
+    named_partitions,
+    relative_files,
+)
+from sercue.errors import InputError, unknown
+
+LICENCE = "that of the database, from its header"
+LAYOUT = (
+    "a folder with db.yaml and its tables db.*.parquet or db.*.csv, as audformat and audb save "
+    "them, or that header file itself"
+)
+SCHEME = "emotion"
+Tables = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+
+
+def read_audformat(
+    root: Path,
+    *,
+    seed: int = 0,
+    table: Tables | None = None,
+    column: str | None = None,
+    speaker: str = "speaker",
+    speaker_pattern: str | None = None,
+    sex: str | None = None,
+    partition: str | None = None,
+    fold: str | None = None,
+    draw_partition: bool = False,
+    neutral_label: str | None = None,
+    licence: str | None = None,
+    may_share_audio: bool = False,
+) -> Corpus:
+    """Read an audformat database.
+
+    ``speaker``, ``sex``, ``partition`` and ``fold`` say where in the database that is found: a
+    column, a scheme or a label of a scheme in whatever table, as ``audformat.Database.get`` finds
+    it, or a column of one table as ``table.column``. What is known of a whole file holds for its
+    segments.
+
+    Args:
+        root: the folder that holds ``db.yaml``, or that file itself
+        seed: of the speaker-disjoint partition that is made if the database has none
+        table: the table of the emotions, or several; or a mapping from train, dev and test to
+            tables. By default the only one with a column of the scheme ``emotion``. The splits of
+            several tables are their partitions if there is one to train and one to test.
+        column: the column of the emotions, by default the only one of the scheme ``emotion``
+        speaker: where the speaker is found; ``file`` for the path
+        speaker_pattern: a regular expression that finds the speaker in what ``speaker`` says, if
+            that is more than the speaker, by its one group
+        sex: where the sex is found, by default ``gender`` or ``sex`` where each speaker has one;
+            used if known of everyone
+        partition: where the partition is found, if not by tables
+        fold: where the fold is found, of a corpus to be cross-validated
+        draw_partition: make a partition even if the database has one
+        neutral_label: the neutral class; by default the label ``neutral``, however capitalised
+        licence: under what terms the recordings may be used, by default as the header says
+        may_share_audio: whether a report may hold a recording
+
+    Returns:
+        corpus of all segments or files of the tables; those without emotion or speaker are left
+        out
+
+    Raises:
+        InputError: if there is no database, or if something is not found in it
+    """
+    with _database(root) as db:
+        rows = _emotions(db, table, column)
+        index = rows.index
+        rows["speaker"] = _found(db, index, speaker, "speaker")
+        if speaker_pattern is not None:
+            rows["speaker"] = captured_speakers(rows["speaker"], speaker_pattern)
+        rows["sex"] = _sexes(db, index, sex, rows["speaker"])
+        if partition is not None:
+            rows["partition"] = _partitions(_found(db, index, partition, "partition"))
+        if fold is not None:
+            rows["fold"] = _found(db, index, fold, "fold")
+        terms = _licence(db) if licence is None else licence
+    folder = root if root.is_dir() else root.parent
+    base, files = relative_files(index.get_level_values("file"), folder)
+    starts, ends = (index.get_level_values(level) for level in ("start", "end"))
+    return corpus_of_rows(
+        "audformat",
+        base,
+        rows.set_index(audformat.segmented_index(files, starts, ends)),
+        seed=seed,
+        draw_partition=draw_partition,
+        neutral_label=neutral_label,
+        licence=terms,
+        may_share_audio=may_share_audio,
+    )
+
+
+@contextmanager
+def _database(root: Path) -> Iterator[audformat.Database]:
+    """The database, of its Parquet and CSV tables alone: they are read when first needed."""
+    header = root / "db.yaml" if root.is_dir() else root
+    if header.suffix != ".yaml" or not header.is_file():
+        raise InputError(f"corpus_root: no db.yaml in {root}; expected is {LAYOUT}")
+    with tempfile.TemporaryDirectory() as folder:
+        for file in header.parent.glob(f"{glob.escape(header.stem)}.*"):
+            if file.suffix in (".yaml", ".csv", ".parquet"):
+                (Path(folder) / file.name).symlink_to(file.resolve())
+        try:
+            yield _loaded(Path(folder), header)
+        except (RuntimeError, pyarrow.ArrowException) as error:
+            raise InputError(
+                f"corpus_root: a table of {header} cannot be read ({error}). Valid are tables in "
+                "Parquet or CSV; pickles are not opened, since they can run code"
+            ) from error
+
+
+def _loaded(folder: Path, header: Path) -> audformat.Database:
+    try:
+        # audformat's own way of reading YAML would make any object that it names.
+        if not isinstance(yaml.safe_load(header.read_text(encoding="utf-8")), dict):
+            raise ValueError("it holds no mapping")
+        return audformat.Database.load(str(folder), name=header.stem)
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"corpus_root: {header} cannot be read ({error!r})") from error
+
+
+def _emotions(db: audformat.Database, table: Tables | None, column: str | None) -> pd.DataFrame:
+    """The emotion of each segment, and its partition where the tables tell it."""
+    homes = _homes(db, table, column)
+    parts = []
+    for name, partition in homes.items():
+        values = _text(db[name][_column(db, name, column)].get(), "column")
+        rows = pd.DataFrame({"emotion": values})
+        parts.append(rows.assign(partition=partition) if partition else rows)
+    rows = pd.concat(parts)
+    if rows.empty:
+        raise InputError(f"table: found {', '.join(homes)}, without rows")
+    return rows
+
+
+def _homes(db: audformat.Database, table: Tables | None, column: str | None) -> dict[str, str]:
+    """The tables to read, each with its partition, which is empty if it has none."""
+    if isinstance(table, Mapping):
+        homes: dict[str, str] = assigned_partitions(table, "table")
+    else:
+        names = [_only_table(db, column)] if table is None else listed_names(table)
+        homes = dict.fromkeys(names, "")
+    for name in homes:
+        if name not in db.tables:
+            raise unknown("table", name, db.tables)
+    return homes if isinstance(table, Mapping) else _splits(db, list(homes))
+
+
+def _splits(db: audformat.Database, names: list[str]) -> dict[str, str]:
+    """The partition of each table by its split; none if they are not partitions."""
+    types = {name: db[name].split.type if db[name].split else "" for name in names}
+    complete = {"train", "test"} <= set(types.values()) <= set(PARTITIONS)
+    return types if complete else dict.fromkeys(names, "")
+
+
+def _candidates(db: audformat.Database, name: str, column: str | None) -> list[str]:
+    """The columns of a table that may hold the emotion."""
+    columns = db[name].columns
+    if column is not None:
+        return [column] if column in columns else []
+    return [key for key in columns if SCHEME in (key, columns[key].scheme_id)]
+
+
+def _only_table(db: audformat.Database, column: str | None) -> str:
+    found = {name: _candidates(db, name, column) for name in db.tables}
+    named = [name for name, columns in found.items() if columns]
+    if len(named) != 1:
+        raise InputError(
+            f"table: found {', '.join(named) or 'none'} with a column "
+            f"{column or SCHEME!r}; valid is the name of one table, a list of tables, or a mapping "
+            f"from train, dev, test to tables. The database has {_contents(db)}"
+        )
+    return named[0]
+
+
+def _column(db: audformat.Database, name: str, column: str | None) -> str:
+    if column is not None and column not in db[name].columns:
+        raise unknown(f"column of table {name!r}", column, db[name].columns)
+    found = _candidates(db, name, column)
+    if len(found) != 1:
+        raise InputError(
+            f"column: found {', '.join(found) or 'none'} in table {name!r} for {SCHEME!r}; "
+            f"valid is one of {', '.join(db[name].columns)}"
+        )
+    return found[0]
+
+
+def _contents(db: audformat.Database) -> str:
+    tables = [f"{name} ({', '.join(db[name].columns) or 'no column'})" for name in db.tables]
+    return "; ".join(tables) or "no table"
+
+
+def _sexes(
+    db: audformat.Database, index: pd.Index, sex: str | None, speakers: pd.Series
+) -> pd.Series:
+    if sex is not None:
+        return _found(db, index, sex, "sex")
+    for name in ("gender", "sex"):
+        with suppress(InputError):
+            found = _found(db, index, name, "sex")
+            if found.groupby(speakers.to_numpy()).nunique().le(1).all():
+                return found
+    return pd.Series(None, index, dtype=object)
+
+
+def _partitions(names: pd.Series) -> pd.Series:
+    meant = named_partitions(names.dropna().unique())
+    if meant is None:
+        raise InputError(
+            f"partition: found {', '.join(sorted(names.dropna().unique()))}; valid are "
+            f"{', '.join(PARTITION_NAMES)}, with some to train and some to test"
+        )
+    return names.map(meant)
+
+
+def _found(db: audformat.Database, index: pd.Index, where: str, option: str) -> pd.Series:
+    """What the database says of each segment, or of its file as a whole."""
+    files = index.get_level_values("file")
+    if where == "file":
+        return pd.Series(files, index=index, dtype=object)
+    values = _text(_values(db, where, option), option)
+    at = dict(zip(values.index, values, strict=True))
+    of_file = {file: value for (file, start, end), value in at.items() if _whole(start, end)}
+    found = [at.get(key) or of_file.get(key[0]) for key in index]
+    if not any(found):
+        raise InputError(f"{option}: {where!r} says nothing of the {len(index)} utterances")
+    return pd.Series(found, index=index, dtype=object)
+
+
+def _whole(start: pd.Timedelta, end: pd.Timedelta) -> bool:
+    return start == pd.Timedelta(0) and pd.isna(end)
+
+
+def _values(db: audformat.Database, where: str, option: str) -> pd.Series:
+    for name in db.tables:
+        if where.startswith(f"{name}.") and where.removeprefix(f"{name}.") in db[name].columns:
+            return db[name][where.removeprefix(f"{name}.")].get()
+    try:
+        values = db.get(where)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{option}: {where!r} is not the same wherever the database has it; name one place as "
+            f"table.column. {error}"
+        ) from error
+    if values.empty:
+        raise InputError(
+            f"{option}: found no {where!r}; valid is a column or scheme, or table.column. "
+            f"The database has {_contents(db)}"
+        )
+    return values[where]
+
+
+def _text(values: pd.Series, option: str) -> pd.Series:
+    """Labels as text or nothing, by file, start and end."""
+    if pd.api.types.is_float_dtype(values.dtype):
+        raise InputError(f"{option}: {values.name!r} holds decimal numbers; valid are labels")
+    index = audformat.utils.to_segmented_index(values.index)
+    known = values.notna().to_numpy()
+    text = [str(value) if there else None for value, there in zip(values, known, strict=True)]
+    return pd.Series(text, index=index, dtype=object)
+
+
+def _licence(db: audformat.Database) -> str:
+    """Name, address and permitted use, as far as the header has them."""
+    stated = f"{db.license} ({db.license_url})" if db.license_url else db.license
+    # "unrestricted" is also what audformat writes if nobody said anything.
+    use = f"use: {db.usage}" if db.usage != audformat.define.Usage.UNRESTRICTED else ""
+    return ", ".join(filter(None, [stated, use])) or NOT_STATED

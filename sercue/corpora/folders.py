@@ -1,0 +1,162 @@
+"""The corpus ``folders``: recordings that lie in a folder for each emotion."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import audformat
+import pandas as pd
+
+from sercue.corpora.corpus import Corpus
+from sercue.corpora.rows import (
+    NOT_STATED,
+    PARTITION_NAMES,
+    captures,
+    corpus_of_rows,
+    named_partitions,
+)
+from sercue.errors import InputError
+from sercue.recordings import DECODED_DIRECTLY
+
+LICENCE = "that of the corpus"
+LAYOUT = (
+    "a folder with <emotion>/<file> or train/<emotion>/<file>, dev/..., test/...; the option "
+    "speaker is a regular expression that finds the speaker in that path"
+)
+GROUPS = ("speaker", "emotion", "sex", "partition", "fold")
+
+
+def read_folders(
+    root: Path,
+    *,
+    seed: int = 0,
+    speaker: str | None = None,
+    draw_partition: bool = False,
+    neutral_label: str | None = None,
+    licence: str = NOT_STATED,
+    may_share_audio: bool = False,
+) -> Corpus:
+    r"""Read a tree of recordings with a folder for each emotion.
+
+    Read are wav, flac, mp3 and ogg, at any depth below the folder of the emotion; hidden files are
+    not. If the top folders are called train, dev (or val, valid, validation) and test, the
+    emotions lie below them and these are the partitions.
+
+    Args:
+        root: the folder of the tree
+        seed: of the speaker-disjoint partition that is made if the tree has none
+        speaker: a regular expression that is found in each path below ``root`` (with ``/``
+            between folders). Its one group is the speaker: ``^[^/]+/(\d\d)`` finds 03 in
+            ``happy/03a01Fa.wav``. Where more is told by the path, groups have names: ``speaker``
+            and any of ``emotion`` (then the folders say nothing by themselves), ``sex``,
+            ``partition`` and ``fold``.
+        draw_partition: make a partition even if the tree has one
+        neutral_label: the neutral class; by default the label ``neutral``, however capitalised
+        licence: under what terms the recordings may be used
+        may_share_audio: whether a report may hold a recording
+
+    Returns:
+        corpus whose labels are the names of the folders. Recordings above them, and those in
+        other formats, are left out.
+
+    Raises:
+        InputError: if there is no recording, if the pattern is not valid or does not match a
+            path, or if only some top folders are partitions
+    """
+    if not root.is_dir():
+        raise InputError(f"corpus_root: {root} is no folder; expected is {LAYOUT}")
+    listed = sorted(_recordings(root))
+    files = [file for file in listed if _is_read(file)]
+    if not files:
+        formats = ", ".join(DECODED_DIRECTLY)
+        raise InputError(
+            f"corpus_root: no recording ({formats}) below {root}; expected is {LAYOUT}"
+        )
+    rows = _partitions_named(captures(files, speaker, "speaker", GROUPS))
+    if "emotion" not in rows:
+        rows = rows.combine_first(pd.DataFrame(_folders(files, root), dtype=object))
+    rows = rows.set_index(audformat.segmented_index(files))
+    rows = pd.concat([rows, _unread([file for file in listed if not _is_read(file)])])
+    return corpus_of_rows(
+        "folders",
+        root,
+        rows,
+        seed=seed,
+        draw_partition=draw_partition,
+        neutral_label=neutral_label,
+        licence=licence,
+        may_share_audio=may_share_audio,
+    )
+
+
+def _recordings(root: Path) -> Iterator[str]:
+    """The paths below the root of what its name calls audio, links followed."""
+    for folder, folders, files in os.walk(root, onerror=_refuse, followlinks=True):
+        here = Path(folder)
+        # A folder that is called as a recording is listed as one, so that it is found not to be.
+        names = files + [name for name in folders if _is_read(name)]
+        folders[:] = [name for name in folders if not _skipped(here / name)]
+        for name in names:
+            if not name.startswith(".") and _is_audio(name):
+                yield (here / name).relative_to(root).as_posix()
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(f"corpus_root: {error.filename} cannot be read ({error.strerror})")
+
+
+def _skipped(folder: Path) -> bool:
+    """Whether not to walk into a folder: hidden, called as a recording, or a link to above."""
+    if folder.name.startswith(".") or _is_read(folder.name):
+        return True
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
+
+
+def _is_read(name: str) -> bool:
+    return name.lower().endswith(DECODED_DIRECTLY)
+
+
+def _is_audio(name: str) -> bool:
+    return _is_read(name) or (mimetypes.guess_type(name)[0] or "").startswith("audio/")
+
+
+def _folders(files: list[str], root: Path) -> dict[str, list[str | None]]:
+    """The emotion, and the partition where the top folders are partitions."""
+    folders = [PurePosixPath(file).parts[:-1] for file in files]
+    tops = sorted({parts[0] for parts in folders if parts})
+    others = [top for top in tops if top.lower() not in PARTITION_NAMES]
+    if others and len(others) < len(tops):
+        raise InputError(
+            f"corpus_root: of the folders in {root} some are partitions "
+            f"({', '.join(top for top in tops if top not in others)}) and some are not "
+            f"({', '.join(others[:5])}); valid are emotions alone or partitions alone"
+        )
+    level = 0 if others else 1
+    told = {"emotion": [parts[level] if len(parts) > level else None for parts in folders]}
+    meant = named_partitions(tops) if level else None
+    if meant:
+        told["partition"] = [meant[parts[0]] if parts else None for parts in folders]
+    return told
+
+
+def _partitions_named(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same with the partitions that the pattern found in our words."""
+    if "partition" not in rows:
+        return rows
+    meant = named_partitions(rows["partition"].unique())
+    if meant is None:
+        raise InputError(
+            f"speaker: its group partition found {', '.join(sorted(rows['partition'].unique()))}; "
+            f"valid are {', '.join(PARTITION_NAMES)}, with some to train and some to test"
+        )
+    return rows.assign(partition=rows["partition"].map(meant))
+
+
+def _unread(files: list[str]) -> pd.DataFrame:
+    """Recordings in formats that are not read, to be left out."""
+    detail = [PurePosixPath(file).suffix for file in files]
+    rows = pd.DataFrame({"reason": "format not read", "detail": detail}, dtype=object)
+    return rows.set_index(audformat.segmented_index(files))

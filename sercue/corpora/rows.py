@@ -1,0 +1,248 @@
+"""From rows of utterances to a corpus: what the readers of any layout share."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from sercue.corpora.corpus import LEFT_OUT, PARTITIONS, Corpus
+from sercue.corpora.partitions import speaker_partition
+from sercue.errors import InputError, unknown
+
+NOT_STATED = "not stated; see where the corpus comes from"
+#: How corpora call their parts, in small letters.
+PARTITION_NAMES = {
+    "train": "train", "training": "train",
+    "dev": "dev", "devel": "dev", "development": "dev",
+    "val": "dev", "valid": "dev", "validation": "dev",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+COLUMNS = ("emotion", "speaker", "partition", "sex", "session", "fold")
+#: Why an utterance cannot be used where one of these columns has nothing of it.
+_NEEDED = {
+    "emotion": "no label",
+    "speaker": "no speaker",
+    "partition": "no partition",
+    "fold": "no fold",
+}
+
+
+def corpus_of_rows(
+    name: str,
+    root: Path,
+    rows: pd.DataFrame,
+    *,
+    seed: int,
+    draw_partition: bool = False,
+    neutral_label: str | None = None,
+    licence: str = NOT_STATED,
+    may_share_audio: bool = False,
+) -> Corpus:
+    """The corpus that rows of utterances make.
+
+    Args:
+        name: registry name
+        root: folder that the file names of the index are relative to
+        rows: index (file, start, end); ``emotion`` and ``speaker``, and where known ``partition``,
+            ``sex``, ``session``, ``fold``, all text or missing. A row that lacks emotion, speaker,
+            or the partition or fold that others have, or that has a ``reason`` (and ``detail``)
+            not to be used, goes to ``left_out``. The sex is kept if it is known of every row.
+        seed: of the speaker-disjoint partition that is made if the rows have none
+        draw_partition: make one even if they have
+        neutral_label: the neutral class; by default the label ``neutral``, however capitalised
+        licence: under what terms the recordings may be used
+        may_share_audio: whether a report may hold a recording
+
+    Returns:
+        corpus whose labels are in alphabetical order
+
+    Raises:
+        InputError: if no row can be used, if ``neutral_label`` is no label, or if there are fewer
+            than two speakers to make a partition of
+
+    Examples:
+        >>> import audformat
+        >>> rows = pd.DataFrame(
+        ...     {"emotion": ["sad", "Neutral", None], "speaker": ["a", "b", "b"]},
+        ...     index=audformat.segmented_index(["1.wav", "2.wav", "3.wav"]),
+        ... )
+        >>> corpus = corpus_of_rows("table", Path(), rows, seed=0)
+        >>> corpus.labels, corpus.neutral_label, corpus.left_out["reason"].tolist()
+        (('Neutral', 'sad'), 'Neutral', ['no label'])
+    """
+    if draw_partition:
+        rows = rows.drop(columns="partition", errors="ignore")
+    used, left_out = _apart(rows, name)
+    if "partition" not in used:
+        used["partition"] = speaker_partition(used["speaker"], used.get("sex"), seed=seed)
+    labels = tuple(sorted(set(used["emotion"])))
+    table = used[[column for column in COLUMNS if column in used]]
+    neutral = neutral_of(labels, neutral_label)
+    return Corpus(name, root, table, labels, neutral, licence, may_share_audio, left_out=left_out)
+
+
+def neutral_of(labels: Sequence[str], named: str | None) -> str | None:
+    """The neutral class: the one that is named, else the only label that says so.
+
+    Raises:
+        InputError: if the named one is no label
+
+    Examples:
+        >>> neutral_of(["Happy", "Neutral"], None)
+        'Neutral'
+    """
+    if named is not None:
+        if named not in labels:
+            raise unknown("neutral_label", named, labels)
+        return named
+    alike = [label for label in labels if label.casefold() == "neutral"]
+    return alike[0] if len(alike) == 1 else None
+
+
+def named_partitions(names: Iterable[str]) -> dict[str, str] | None:
+    """Which partition each name of a part of a corpus means.
+
+    Returns:
+        train, dev or test for each name; ``None`` unless all are known, with one to train and one
+        to test among them
+
+    Examples:
+        >>> named_partitions(["train", "Validation", "test"])
+        {'train': 'train', 'Validation': 'dev', 'test': 'test'}
+        >>> named_partitions(["train", "validation"])
+    """
+    meant = {name: PARTITION_NAMES.get(name.lower(), "") for name in names}
+    complete = {"train", "test"} <= set(meant.values()) and "" not in meant.values()
+    return meant if complete else None
+
+
+def assigned_partitions(named: Mapping[str, str | Sequence[str]], option: str) -> dict[str, str]:
+    """The partition of each part of a corpus, where an option maps partitions to parts.
+
+    Raises:
+        InputError: if something else than train, dev and test is mapped
+
+    Examples:
+        >>> assigned_partitions({"train": ["a", "b"], "test": "c"}, "splits")
+        {'a': 'train', 'b': 'train', 'c': 'test'}
+    """
+    for partition in named:
+        if partition not in PARTITIONS:
+            raise unknown(f"partition in {option}", partition, PARTITIONS)
+    return {name: part for part, names in named.items() for name in listed_names(names)}
+
+
+def listed_names(names: str | Iterable[str]) -> list[str]:
+    """Names as a list, also if an option gives one alone."""
+    return [names] if isinstance(names, str) else list(names)
+
+
+def captures(
+    texts: Sequence[str], pattern: object, option: str, groups: Sequence[str]
+) -> pd.DataFrame:
+    r"""What a pattern says of each utterance: its speaker at least.
+
+    Args:
+        texts: paths or other text that holds the speaker
+        pattern: a regular expression that is found somewhere in each text, with one group, the
+            speaker, or with groups that have names
+        option: the name of the option that gave it, for messages
+        groups: the names that groups may have; ``speaker`` must be there
+
+    Returns:
+        a column a group and a row a text
+
+    Raises:
+        InputError: if the pattern is not valid, or naming the first five texts without a match
+
+    Examples:
+        >>> captures(["03a01Wa.wav", "08a01Na.wav"], r"^(\d\d)", "speaker", ["speaker"])
+          speaker
+        0      03
+        1      08
+    """
+    compiled = _compiled(pattern, option, groups)
+    names: dict[str, str | int] = {name: name for name in compiled.groupindex} or {"speaker": 1}
+    matches = [compiled.search(text) for text in texts]
+    cells = {name: [match and match[group] for match in matches] for name, group in names.items()}
+    found = pd.DataFrame(cells, index=range(len(matches)), dtype=object)
+    missing = (found.fillna("") == "").any(axis=1)
+    if missing.any():
+        first = [text for text, none in zip(texts, missing, strict=True) if none]
+        raise InputError(
+            f"{option}: {pattern!r} does not match {len(first)} of {len(texts)}: "
+            f"{', '.join(first[:5])}{', ...' if len(first) > 5 else ''}"
+        )
+    return found
+
+
+def captured_speakers(texts: pd.Series, pattern: str) -> pd.Series:
+    """The speakers that the option ``speaker_pattern`` finds in what is known of utterances.
+
+    Raises:
+        InputError: as ``captures``
+    """
+    known = texts.notna()
+    found = captures(texts[known].tolist(), pattern, "speaker_pattern", ["speaker"])["speaker"]
+    speakers = texts.copy()
+    speakers[known] = found.to_numpy()
+    return speakers
+
+
+def relative_files(files: Iterable[str], folder: Path) -> tuple[Path, list[str]]:
+    """The root and the names relative to it: the given folder, unless a name is absolute.
+
+    Examples:
+        >>> root, names = relative_files(["/a/b/1.wav", "/a/c/2.wav"], Path("/d"))
+        >>> root.as_posix(), names
+        ('/a', ['b/1.wav', 'c/2.wav'])
+    """
+    files = list(files)
+    if not any(os.path.isabs(file) for file in files):
+        return folder, files
+    absolute = [os.path.normpath(folder / file) for file in files]
+    base = Path(os.path.commonpath([os.path.dirname(file) for file in absolute]))
+    return base, [Path(file).relative_to(base).as_posix() for file in absolute]
+
+
+def _compiled(pattern: object, option: str, groups: Sequence[str]) -> re.Pattern[str]:
+    valid = (
+        "a regular expression with one group, the speaker, such as '^[^/]+/([^_/]+)_' for "
+        f"happy/anna_01.wav, or with groups named {', '.join(groups)}"
+    )
+    if not isinstance(pattern, str):
+        raise InputError(f"{option}: found {pattern!r}, valid is {valid}")
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise InputError(f"{option}: found {pattern!r} ({error}), valid is {valid}") from None
+    named = list(compiled.groupindex)
+    for name in named:
+        if name not in groups:
+            raise unknown(f"group in {option}", name, groups)
+    if (named and "speaker" not in named) or (not named and compiled.groups != 1):
+        raise InputError(f"{option}: found {pattern!r}, valid is {valid}")
+    return compiled
+
+
+def _apart(rows: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows that can be used, and those that cannot with the reason why."""
+    reason = rows["reason"] if "reason" in rows else pd.Series(None, rows.index, dtype=object)
+    for column, lack in _NEEDED.items():
+        if column in rows:
+            reason = reason.mask(reason.isna() & rows[column].isna(), lack)
+    usable = reason.isna()
+    if not usable.any():
+        counts = ", ".join(f"{reason} ({n})" for reason, n in reason.value_counts().items())
+        raise InputError(f"corpus {name!r}: no utterance can be used; found {counts or 'none'}")
+    used = rows[usable].copy()
+    if "sex" in used and used["sex"].isna().any():
+        used = used.drop(columns="sex")
+    left_out = rows[~usable].reindex(columns=list(LEFT_OUT)).astype(object)
+    left_out = left_out.where(left_out.notna(), None).assign(reason=reason[~usable])
+    left_out["detail"] = left_out["detail"].fillna("")
+    return used, left_out

@@ -1,0 +1,239 @@
+"""The corpus ``datasets``: what the ``datasets`` library of Hugging Face saves or loads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import audformat
+import pandas as pd
+import pyarrow
+
+from sercue.corpora.corpus import Corpus
+from sercue.corpora.embedded_audio import recorded_name, written_files
+from sercue.corpora.rows import (
+    NOT_STATED,
+    assigned_partitions,
+    captured_speakers,
+    corpus_of_rows,
+    listed_names,
+    named_partitions,
+    relative_files,
+)
+from sercue.corpora.table import segment_bounds
+from sercue.errors import InputError, unknown
+from sercue.paths import cache_folder
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+LICENCE = "that of the dataset, from its card"
+LAYOUT = (
+    "a folder that the datasets library saved (save_to_disk) or can load (Parquet files, say), or "
+    "the name of a repository on the Hugging Face hub"
+)
+#: The options that have another name than the column of a corpus.
+_OPTIONS = {"emotion": "label"}
+Splits = Sequence[str] | Mapping[str, str | Sequence[str]]
+
+
+def read_datasets(
+    root: Path,
+    *,
+    seed: int = 0,
+    audio: str = "audio",
+    label: str = "label",
+    speaker: str = "speaker",
+    speaker_pattern: str | None = None,
+    sex: str | None = None,
+    fold: str | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    splits: Splits | None = None,
+    config: str | None = None,
+    revision: str | None = None,
+    draw_partition: bool = False,
+    neutral_label: str | None = None,
+    licence: str | None = None,
+    may_share_audio: bool = False,
+) -> Corpus:
+    r"""Read a dataset of Hugging Face's library ``datasets``.
+
+    Recordings inside the dataset are written once, byte by byte as they are, to ``datasets`` in
+    the cache; those that the dataset only refers to stay where they are. Nothing is decoded, so
+    neither torchcodec nor ffmpeg is needed, and no code of a repository is run.
+
+    Args:
+        root: a folder that was saved with ``save_to_disk``; a folder that ``load_dataset`` can
+            load; or the name of a repository, such as ``owner/name``
+        seed: of the speaker-disjoint partition that is made if the dataset has none
+        audio: the column of the recordings: an audio feature, encoded bytes, or paths
+        label: the column of the emotions; of a class label its names count
+        speaker: the column of the speakers; that of the recordings stands for their file names
+        speaker_pattern: a regular expression that finds the speaker in what ``speaker`` says, if
+            that is more than the speaker, by its one group: ``^(\d\d)`` in ``03a01Fa.wav``
+        sex: the column of the sex, used if known of everyone
+        fold: the column of the folds, of a corpus to be cross-validated
+        start: the column of the beginning of a segment, in seconds
+        end: the column of its end, in seconds
+        splits: the splits to read, or a mapping from train, dev and test to splits. By default
+            all. Splits called train, dev (or val, valid, validation) and test are the partitions
+            if there is one to train and one to test.
+        config: the configuration of the repository
+        revision: the commit, tag or branch of the repository
+        draw_partition: make a partition even if there are such splits
+        neutral_label: the neutral class; by default the label ``neutral``, however capitalised
+        licence: under what terms the recordings may be used, by default as the dataset says
+        may_share_audio: whether a report may hold a recording
+
+    Returns:
+        corpus whose files are named as in the dataset, numbered where it has two of a name or
+        none; rows without recording, label or speaker are left out
+
+    Raises:
+        InputError: if the library is not installed, if the dataset cannot be loaded, or if a
+            column or split is not in it
+    """
+    parts, partitions = _parts(_loaded(root, config, revision), splits)
+    columns = {"emotion": label, "speaker": speaker, "sex": sex, "fold": fold}
+    columns |= {"start": start, "end": end}
+    wanted = {key: name for key, name in columns.items() if name is not None}
+    recordings = {name: _encoded(part, audio) for name, part in parts.items()}
+    rows = pd.concat(
+        [_rows(part, recordings[name], audio, wanted, name) for name, part in parts.items()],
+        ignore_index=True,
+    )
+    if partitions:
+        rows["partition"] = rows["split"].map(partitions)
+    if speaker_pattern is not None:
+        rows["speaker"] = captured_speakers(rows["speaker"], speaker_pattern)
+    segmented = start is not None or end is not None
+    base, rows = _placed(rows, written_files(recordings, segmented), root)
+    stated = next(iter(parts.values())).info.license
+    return corpus_of_rows(
+        "datasets",
+        base,
+        rows,
+        seed=seed,
+        draw_partition=draw_partition,
+        neutral_label=neutral_label,
+        licence=licence or stated or NOT_STATED,
+        may_share_audio=may_share_audio,
+    )
+
+
+def _loaded(root: Path, config: str | None, revision: str | None) -> Dataset | DatasetDict:
+    try:
+        import datasets
+    except ImportError:
+        raise InputError(
+            "corpus 'datasets': the library datasets is not installed; `pip install datasets` "
+            "installs it"
+        ) from None
+    # What a folder holds may be cut short or of another make: the library checks little of it.
+    errors = (
+        datasets.exceptions.DatasetsError, pyarrow.ArrowException, OSError, ValueError,
+        RuntimeError, KeyError, TypeError, AttributeError,
+    )  # fmt: skip
+    try:
+        if any((root / name).is_file() for name in ("dataset_dict.json", "state.json")):
+            return datasets.load_from_disk(str(root))
+        cache = str(cache_folder() / "datasets" / "arrow")
+        return datasets.load_dataset(
+            root.as_posix(), name=config, revision=revision, cache_dir=cache
+        )
+    except errors as error:
+        raise InputError(
+            f"corpus_root: {str(root)!r} cannot be loaded ({error}); expected is {LAYOUT}"
+        ) from error
+
+
+def _parts(
+    loaded: Dataset | DatasetDict, splits: Splits | None
+) -> tuple[dict[str, Dataset], dict[str, str] | None]:
+    """The splits to read, and the partition that each is, if they are."""
+    parts = dict(loaded) if isinstance(loaded, dict) else {str(loaded.split or "all"): loaded}
+    # It becomes a folder.
+    odd = [name for name in parts if not re.fullmatch(r"\w[\w.-]*", name)]
+    if odd:
+        raise InputError(f"corpus_root: found the split {odd[0]!r}; valid are letters and digits")
+    partitions = assigned_partitions(splits, "splits") if isinstance(splits, Mapping) else None
+    chosen = list(partitions or listed_names(splits or parts))
+    for name in chosen:
+        if name not in parts:
+            raise unknown("split", name, parts)
+    return {name: parts[name] for name in chosen}, partitions or named_partitions(chosen)
+
+
+def _encoded(part: Dataset, audio: str) -> Sequence[Mapping[str, Any] | None]:
+    """The recordings of a split, not decoded: ``bytes`` and ``path`` each, read when asked for."""
+    from datasets import Audio
+
+    if audio not in part.column_names:
+        raise unknown("column in audio", audio, part.column_names)
+    try:
+        return part.select_columns([audio]).cast_column(audio, Audio(decode=False))[audio]
+    except (TypeError, ValueError, ImportError, pyarrow.ArrowException) as error:
+        raise InputError(
+            f"audio: column {audio!r} holds {part.features[audio]}; valid are an audio feature, "
+            "encoded bytes, or paths"
+        ) from error
+
+
+def _rows(
+    part: Dataset,
+    recordings: Sequence[Mapping[str, Any] | None],
+    audio: str,
+    wanted: Mapping[str, str],
+    split: str,
+) -> pd.DataFrame:
+    """The wanted columns of a split."""
+    rows = pd.DataFrame({"split": [split] * len(part), "number": range(len(part))}, dtype=object)
+    for key, name in wanted.items():
+        if name == audio:
+            rows[key] = [recorded_name(recording) for recording in recordings]
+        elif key in ("start", "end"):
+            rows[key] = pd.Series(_cells(part, name, key), dtype=float)
+        else:
+            rows[key] = pd.Series(_labels(part, name, key), dtype=object)
+    return rows
+
+
+def _cells(part: Dataset, name: str, option: str) -> list[Any]:
+    if name not in part.column_names:
+        raise unknown(f"column in {_OPTIONS.get(option, option)}", name, part.column_names)
+    return list(part.select_columns([name])[name])
+
+
+def _labels(part: Dataset, name: str, option: str) -> list[str | None]:
+    """A column as text: the names of class labels, and nothing for what is missing."""
+    from datasets import ClassLabel, Value
+
+    cells = _cells(part, name, option)
+    feature = part.features[name]
+    if isinstance(feature, ClassLabel):
+        # -1 stands for no label in datasets whose test labels are not published.
+        return [None if cell is None or cell < 0 else feature.int2str(cell) for cell in cells]
+    if not isinstance(feature, Value) or "float" in feature.dtype:
+        raise InputError(
+            f"{_OPTIONS.get(option, option)}: column {name!r} holds {feature}; valid are class "
+            "labels, text or whole numbers"
+        )
+    return [None if cell is None else str(cell).strip() or None for cell in cells]
+
+
+def _placed(
+    rows: pd.DataFrame, files: Sequence[str | None], root: Path
+) -> tuple[Path, pd.DataFrame]:
+    """The folder of all files, and the rows by file, start and end."""
+    numbers = rows["split"] + "/" + rows["number"].map("{:06}".format)
+    there = [file is not None for file in files]
+    base, names = relative_files([file for file in files if file is not None], root)
+    placed = numbers.copy()
+    placed[there] = names
+    starts, ends = segment_bounds(rows, root)
+    rows["reason"] = pd.Series(there).map({True: None, False: "no recording"})
+    rows["detail"] = ("row " + numbers).where(rows["reason"].notna(), "")
+    return base, rows.set_index(audformat.segmented_index(placed, starts, ends))

@@ -1,0 +1,179 @@
+"""Studies of corpora that may not be passed on, as a user runs them: five reports, and no leak.
+
+The trees have the official layouts; the speech in them is synthetic.
+"""
+
+import base64
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import audiofile
+import numpy as np
+import pandas as pd
+import pytest
+import trees
+
+from sercue.cli import main
+from sercue.paths import cache_folder
+
+STUDIES = Path(__file__).resolve().parents[2] / "notebooks" / "studies"
+# The whole way of a study, as short as can be; nothing is to be learnt from its numbers.
+SMALL = [
+    "model_options={epochs: 1}",
+    "conditions=[none, aligned, shuffled]",
+    "templates=[plain]",
+    "label_orders=1",
+    "replicates=1",
+    "tuning_limit=8",
+    "resamples=200",
+]
+REPORTS = ["index", "01_feature_exploration", "02_binning_design", "03_prompting",
+           "04_perturbation_study", "05_statistical_testing"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A study that was run: where its corpus lies, where it wrote, how the command ended."""
+
+    corpus: Path
+    folder: Path
+    status: int
+
+
+@pytest.fixture(scope="module")
+def recordings(cache):
+    return trees.demo_recordings()
+
+
+def run(name, corpus, folder, *changes):
+    arguments = ["run", str(STUDIES / f"{name}.yaml"), "--out", str(folder)]
+    return Finished(
+        corpus, folder, main([*arguments, "--set", f"corpus_root={corpus}", *SMALL, *changes])
+    )
+
+
+@pytest.fixture(scope="module")
+def iemocap(recordings, tmp_path_factory):
+    """All five sessions, each tested on in turn; one turn is digital silence and left out."""
+    folder = tmp_path_factory.mktemp("IEMOCAP_full_release")
+    trees.iemocap_tree(folder, recordings)
+    silent = folder / "Session2/sentences/wav/Ses02F_impro01/Ses02F_impro01_M002.wav"
+    audiofile.write(str(silent), np.zeros(16000, "float32"), 16000)
+    return run("iemocap", folder, tmp_path_factory.mktemp("out"), "bad_audio=leave_out")
+
+
+@pytest.fixture(scope="module")
+def fau_aibo(recordings, tmp_path_factory):
+    """Five classes; the school Ohm trains, Mont tests."""
+    folder = tmp_path_factory.mktemp("fau_aibo")
+    trees.fau_aibo_tree(folder, recordings)
+    return run("fau_aibo_5", folder, tmp_path_factory.mktemp("out"))
+
+
+@pytest.fixture(scope="module", params=["iemocap", "fau_aibo"])
+def finished(request):
+    return request.getfixturevalue(request.param)
+
+
+def artifact(study, name):
+    return pd.read_parquet(study.folder / "artifacts" / name)
+
+
+def test_a_study_ends_with_five_reports_and_an_index(finished):
+    assert finished.status == 0
+    assert sorted(file.stem for file in finished.folder.glob("*.html")) == sorted(REPORTS)
+    for name in REPORTS[1:]:
+        assert "Traceback" not in (finished.folder / f"{name}.html").read_text()
+
+
+def test_every_turn_of_iemocap_is_tested_once_by_what_has_not_heard_it(iemocap):
+    """80 turns in four classes less the silent one; five models, none of its own session."""
+    table = artifact(iemocap, "predictions")
+    assert table["utterance"].nunique() == 79
+    assert table["speaker"].nunique() == 10
+    assert table["model"].nunique() == 5
+    fold = artifact(iemocap, "utterances.parquet").groupby("speaker")["fold"].first()
+    assert table.groupby(table["speaker"].map(fold))["model"].nunique().tolist() == [1] * 5
+
+
+def test_what_was_left_out_is_accounted_for(iemocap):
+    """100 turns are listed: 20 of other classes, a silent one, and 79 that are used."""
+    for notebook in ("01_feature_exploration", "04_perturbation_study"):
+        assert "left out: silence" in (iemocap.folder / f"{notebook}.html").read_text()
+    table = pd.read_csv(iemocap.folder / "tables" / "denominators.csv", index_col=0)
+    assert table["utterances"].to_dict() == {
+        "listed": 100, "left out: class not in the study": 20, "left out: silence": 1, "used": 79,
+    }  # fmt: skip
+
+
+def test_fau_aibo_trains_on_one_school_and_tests_on_the_other(fau_aibo):
+    table = artifact(fau_aibo, "utterances.parquet")
+    owner = pd.read_csv(cache_folder() / "pseudonyms" / "fau_aibo_5.csv")
+    school = owner.set_index("pseudonym")["speaker"].str.partition("_")[0]
+    files = table.index.get_level_values("file")
+    assert set(zip(files.map(school), table["partition"], strict=True)) == {
+        ("Ohm", "train"),
+        ("Mont", "test"),
+    }
+    # The words that prompts show are English, those of the study file.
+    prompts = (fau_aibo.folder / "03_prompting.html").read_text()
+    assert "angry, emphatic, neutral, positive, other" in prompts
+
+
+def written_files(study):
+    return [file for file in study.folder.rglob("*") if file.is_file()]
+
+
+def test_nothing_that_is_written_holds_a_recording(finished):
+    """Neither the bytes of one, nor the same in base64, nor a player, nor a spectrogram's image."""
+    own = sorted(finished.corpus.rglob("*.wav"))
+    heard = [file.read_bytes() for file in own if not file.name.startswith("._")]
+    # From the middle of the samples: 48 bytes are 24 samples, which no two recordings share.
+    pieces = [piece for data in heard if any(piece := data[len(data) // 2 :][:48])]
+    # Base64 has three ways to cut bytes; the last characters hang on what follows.
+    coded = [base64.b64encode(piece[shift:])[:56] for piece in pieces for shift in range(3)]
+    assert len(pieces) >= len(heard) - 1
+    needles = [*pieces, *coded]
+    for file in written_files(finished):
+        content = file.read_bytes()
+        assert not any(needle in content for needle in needles), file
+        if file.suffix in (".html", ".ipynb"):
+            text = content.decode()
+            assert "<audio" not in text
+            assert "data:audio" not in text
+            # Figures are vector graphics; a spectrogram would come as pixels.
+            assert "image/png" not in text
+
+
+def test_nothing_that_is_written_holds_a_transcript(iemocap):
+    """The tree has one beside the labels; its words, or any four in a row of them, are nowhere."""
+    words = trees.TRANSCRIPT.rstrip(".").split()
+    pieces = [" ".join(words[first : first + 4]) for first in range(len(words) - 3)]
+    assert any(trees.TRANSCRIPT in f.read_text() for f in iemocap.corpus.rglob("transcriptions/*"))
+    for file in written_files(iemocap):
+        content = file.read_bytes().decode("utf-8", "replace")
+        assert not any(piece in content for piece in pieces), file
+
+
+def test_nothing_that_is_written_names_an_utterance_or_a_speaker(finished):
+    """``anonymise: true`` is in both study files; turns and chunks look like these."""
+    name = re.compile(rb"Ses0[1-5][FM]|(Ohm|Mont)_\d\d")
+    for file in written_files(finished):
+        found = name.search(file.read_bytes())
+        assert found is None, (file, found)
+
+
+def test_the_owner_finds_the_recording_behind_a_pseudonym(iemocap):
+    owner = pd.read_csv(cache_folder() / "pseudonyms" / "iemocap.csv").set_index("pseudonym")
+    for pseudonym in artifact(iemocap, "predictions")["utterance"].unique():
+        assert (iemocap.corpus / owner.loc[pseudonym, "file"]).is_file()
+
+
+def test_answers_that_may_hold_what_was_said_are_not_shown(iemocap):
+    """A tiny model of one epoch writes all kinds of words; only those of labels may appear."""
+    table = pd.read_csv(iemocap.folder / "tables" / "written_answers.csv")
+    allowed = {"angry", "happy", "neutral", "sad"}
+    for answer in table["answer"].fillna(""):
+        words = set(re.findall(r"\w+", answer.lower()))
+        assert words <= allowed or answer == "other words (not shown)"

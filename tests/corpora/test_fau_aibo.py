@@ -1,0 +1,127 @@
+"""FAU-Aibo: the labels and partition of the 2009 challenge, its layouts, its published counts."""
+
+import re
+
+import audformat
+import pytest
+import trees
+
+from sercue.corpora.fau_aibo import read_fau_aibo
+from sercue.errors import InputError
+
+# Chunks by class in Ohm and Mont (Schuller, Steidl, Batliner 2009).
+FULL = {
+    2: {"NEG": (3358, 2465), "IDL": (6601, 5792)},
+    5: {"A": (881, 611), "E": (2093, 1508), "N": (5590, 5377), "P": (674, 215), "R": (721, 546)},
+}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A tree that no test changes."""
+    return trees.fau_aibo_tree(tmp_path_factory.mktemp("fau_aibo"))
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels", "neutral", "of_a_child"),
+    [
+        (2, ("NEG", "IDL"), "IDL", {"NEG": 4, "IDL": 6}),
+        (5, ("A", "E", "N", "P", "R"), "N", {"A": 2, "E": 2, "N": 2, "P": 2, "R": 2}),
+    ],
+)
+def test_the_tree_has_the_chunks_that_were_written(shared, classes, labels, neutral, of_a_child):
+    corpus = read_fau_aibo(shared, classes=classes)
+    assert (corpus.labels, corpus.neutral_label) == (labels, neutral)
+    assert audformat.index_type(corpus.table.index) == "segmented"
+    for _, chunks in corpus.table.groupby("speaker"):
+        assert chunks["emotion"].value_counts().to_dict() == of_a_child
+    assert all(corpus.path(file).is_file() for file in corpus.table.index.get_level_values("file"))
+    assert not corpus.may_share_audio
+
+
+def test_two_classes_are_the_default(shared):
+    assert read_fau_aibo(shared).labels == ("NEG", "IDL")
+
+
+def test_children_of_the_same_number_are_not_the_same_child(shared):
+    """Numbers repeat in both schools: alone they would put one speaker into train and test."""
+    speakers = read_fau_aibo(shared).table.groupby("speaker")["partition"].unique()
+    assert {speaker: list(homes) for speaker, homes in speakers.items()} == {
+        "Ohm_01": ["train"], "Ohm_02": ["train"], "Ohm_03": ["train"],
+        "Mont_01": ["test"], "Mont_02": ["test"], "Mont_03": ["test"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("labels", "audio"),
+    [("labels", "wav"), (".", "wav"), (".", "default")],
+)
+def test_labels_may_lie_elsewhere(tmp_path, labels, audio):
+    root = trees.fau_aibo_tree(tmp_path, children=1, labels=labels, audio=audio)
+    for classes in (2, 5):
+        corpus = read_fau_aibo(root, classes=classes)
+        assert len(corpus.table) == 20
+        assert corpus.path(corpus.table.index[0][0]).is_file()
+
+
+def test_windows_line_ends_and_empty_lines_change_nothing(tmp_path):
+    lines = ["Ohm_01_000_00 NEG 0.6", "Mont_01_000_00 IDL 1"]
+    before = read_fau_aibo(trees.write_chunk_labels(tmp_path / "a", 2, lines).parent)
+    text = "\ufeff" + "\r\n\r\n".join(lines) + "  \r\n"
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "chunk_labels_2cl_corpus.txt").write_bytes(text.encode())
+    after = read_fau_aibo(tmp_path / "b")
+    assert len(after.table) == 2
+    assert after.table.equals(before.table)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("Ohm_01_001_00 NEG", r"2cl_corpus\.txt, line 2: found 'Ohm_01_001_00 NEG'\nValid is Ohm_"),
+        ("Ohm_01 NEG 0.5", r"line 2: found 'Ohm_01 NEG 0.5'"),
+        ("Ohm_01_001_00 N 0.5", r"line 2: unknown label 'N'\n.*label \(NEG, IDL\)"),
+        ("Ulm_01_001_00 NEG 0.5", r"line 2: unknown school 'Ulm'\n.*Ohm or Mont"),
+        ("Ohm_01_000_00 IDL 0.5", r"Ohm_01_000_00 is listed before, in .*corpus\.txt, line 1"),
+    ],
+)
+def test_a_line_that_is_not_valid_is_named_with_its_place(tmp_path, line, message):
+    trees.write_chunk_labels(tmp_path, 2, ["Ohm_01_000_00 NEG 0.6", line, "Mont_01_000_00 IDL 1"])
+    with pytest.raises(InputError, match=message):
+        read_fau_aibo(tmp_path)
+
+
+def test_missing_and_empty_label_files_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"no chunk_labels_5cl_corpus\.txt in .*expected is"):
+        read_fau_aibo(tmp_path, classes=5)
+    path = trees.write_chunk_labels(tmp_path, 5, [])
+    with pytest.raises(InputError, match=f"{path} is empty"):
+        read_fau_aibo(tmp_path, classes=5)
+
+
+@pytest.mark.parametrize("classes", [3, 5.0, "2", True, [2]])
+def test_classes_are_two_or_five(tmp_path, classes):
+    message = re.escape(f"classes: found {classes!r}, valid are 2 and 5")
+    with pytest.raises(InputError, match=message):
+        read_fau_aibo(tmp_path, classes=classes)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_the_full_corpus_has_the_published_counts(tmp_path, classes):
+    """18,216 chunks: 9,959 of Ohm, 8,257 of Mont, 51 children; the reader expects just that."""
+    lines = []
+    for school, children, number in (("Ohm", 26, 0), ("Mont", 25, 1)):
+        labels = [label for label, counts in FULL[classes].items() for _ in range(counts[number])]
+        lines += [
+            f"{school}_{turn % children + 1:02d}_{turn // children:03d}_00 {label} 0.8"
+            for turn, label in enumerate(labels)
+        ]
+    trees.write_chunk_labels(tmp_path, classes, lines)
+    corpus = read_fau_aibo(tmp_path, classes=classes)
+    assert corpus.table["partition"].value_counts().to_dict() == {"train": 9959, "test": 8257}
+    assert len(corpus.table) == corpus.listed == 18_216
+    assert corpus.table["speaker"].nunique() == 51
+    (expected,) = corpus.expected
+    assert expected.to_dict() == corpus.table.groupby(expected.index.names).size().to_dict()
+    assert expected["train"].to_dict() == {e: counts[0] for e, counts in FULL[classes].items()}
+    assert expected["test"].to_dict() == {e: counts[1] for e, counts in FULL[classes].items()}
