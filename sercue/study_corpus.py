@@ -77,8 +77,11 @@ def usable_corpus(corpus: Corpus, facts: pd.DataFrame, bad_audio: str) -> Corpus
 
 
 def _message(corpus: Corpus, bad: pd.DataFrame) -> str:
-    named = zip(utterance_ids(bad.index), bad["problem"], bad["detail"], strict=True)
-    listed = [f"  {name!r}: {problem} ({detail})" for name, problem, detail in named]
+    names = utterance_ids(bad.index)
+    listed = [
+        f"  {name!r}: {problem}" + f" ({detail})" * bool(detail)
+        for name, problem, detail in zip(names, bad["problem"], bad["detail"], strict=True)
+    ]
     more = ["  ..."] if len(listed) > 5 else []
     return "\n".join(
         [

@@ -73,6 +73,17 @@ def test_every_public_name_is_there_and_documented():
         _ = sercue.nothing
 
 
+def test_a_public_function_stays_one_when_its_module_is_imported():
+    """``measures`` is both: whoever imports the module must not take the function away."""
+    code = (
+        "import types, sercue.baselines, sercue.measures, sercue.corpus_counts;"
+        "from sercue.measures import uar_by; import sercue;"
+        "print([n for n in sercue.__all__ if isinstance(getattr(sercue, n), types.ModuleType)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 class TestEveryNotebook:
     def test_is_stored_without_outputs(self, path):

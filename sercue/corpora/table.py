@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -92,9 +93,13 @@ def _cleaned(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     if rows.empty:
         raise InputError(f"corpus_root: {path} has no rows")
     rows = rows[[column for column in (*REQUIRED, *OPTIONAL) if column in rows]].copy()
+    written = rows["file"]
     for column in (*REQUIRED, *PASSED_ON):
         if column in rows:
             rows[column] = _text(rows[column], path)
+    # A name may begin or end with a space, if that is what the file is called.
+    places = [os.path.join(path.parent, str(name)) for name in written]
+    rows["file"] = rows["file"].mask([os.path.exists(place) for place in places], written)
     if "partition" in rows:
         _check_partition(rows["partition"], path)
     return rows

@@ -53,7 +53,8 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
     @functools.wraps(draw)
     def drawn(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
         settings = sns.plotting_context("notebook", font_scale=0.8) | sns.axes_style("whitegrid")
-        settings |= {"figure.constrained_layout.use": True}
+        # Names of speakers and labels are text; a dollar sign in one is no formula.
+        settings |= {"figure.constrained_layout.use": True, "text.parse_math": False}
         with mpl.rc_context(settings):
             figure = draw(*args, **kwargs)
             # Ticks are made when first drawn, in the style of that moment: make them now.
