@@ -98,8 +98,8 @@ def _cleaned(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
         if column in rows:
             rows[column] = _text(rows[column], path)
     # A name may begin or end with a space, if that is what the file is called.
-    places = [os.path.join(path.parent, str(name)) for name in written]
-    rows["file"] = rows["file"].mask([os.path.exists(place) for place in places], written)
+    there = np.array([os.path.exists(os.path.join(path.parent, str(name))) for name in written])
+    rows["file"] = rows["file"].mask(there, written)
     if "partition" in rows:
         _check_partition(rows["partition"], path)
     return rows
