@@ -127,8 +127,10 @@ def written_files(study):
 
 def test_nothing_that_is_written_holds_a_recording(finished):
     """Neither the bytes of one, nor the same in base64, nor a player, nor a spectrogram's image."""
-    own = sorted(finished.corpus.rglob("*.wav"))
-    heard = [file.read_bytes() for file in own if not file.name.startswith("._")]
+    own = [file for file in finished.corpus.rglob("*.wav") if not file.name.startswith("._")]
+    # The tree of IEMOCAP has empty files where the corpus has whole dialogues.
+    heard = [data for file in own if (data := file.read_bytes())]
+    assert len(heard) >= 60
     # From the middle of the samples: 48 bytes are 24 samples, which no two recordings share.
     pieces = [piece for data in heard if any(piece := data[len(data) // 2 :][:48])]
     # Base64 has three ways to cut bytes; the last characters hang on what follows.

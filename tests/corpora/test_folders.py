@@ -1,10 +1,12 @@
 """The corpus ``folders``: where emotion, speaker and partition come from, and what is not read."""
 
-import os
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from unprivileged import run_unprivileged
 
 from sercue.audio import read_utterance
 from sercue.corpora.folders import read_folders
@@ -175,15 +177,26 @@ def test_broken_links_and_folders_called_as_recordings_stay_to_be_reported(tmp_p
     assert files == ["sad/a_1.wav", "sad/b_2.wav", "sad/c_3.wav"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
-def test_a_folder_that_may_not_be_read_is_named(tmp_path):
-    root = tree(tmp_path, ["sad/a_1.wav", "happy/b_1.wav"])
-    (root / "sad").chmod(0)
-    try:
-        with pytest.raises(InputError, match="sad cannot be read"):
-            read_folders(root, speaker=SPEAKER)
-    finally:
-        (root / "sad").chmod(0o700)
+def test_a_folder_that_may_not_be_read_is_named():
+    look = """
+from pathlib import Path
+from sercue.corpora.folders import read_folders
+try:
+    read_folders(Path(sys.argv[1]), speaker=sys.argv[2])
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        root = tree(folder, ["sad/a_1.wav", "happy/b_1.wav"])
+        (root / "sad").chmod(0)
+        try:
+            printed = run_unprivileged(look, root, SPEAKER)
+        finally:
+            (root / "sad").chmod(0o755)
+    assert printed.startswith("InputError")
+    assert "sad cannot be read" in printed
 
 
 @pytest.mark.parametrize(
