@@ -14,11 +14,8 @@ from sercue.inspection import inspect_audio
 
 
 def test_a_file_without_permission_is_named_so():
-    look = """
-from pathlib import Path
-from sercue.recordings import unreadable
-print([unreadable(Path(name)).reason for name in sys.argv[1:]])
-"""
+    imports = "from pathlib import Path; from sercue.recordings import unreadable"
+    look = "print([unreadable(Path(name)).reason for name in sys.argv[1:]])"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -28,7 +25,9 @@ print([unreadable(Path(name)).reason for name in sys.argv[1:]])
         write(folder / "closed", "inner.wav", voice())
         (folder / "closed").chmod(0)
         try:
-            printed = run_unprivileged(look, folder / "closed.wav", folder / "closed/inner.wav")
+            printed = run_unprivileged(
+                imports, look, folder / "closed.wav", folder / "closed/inner.wav"
+            )
         finally:
             (folder / "closed").chmod(0o755)
     assert printed == "['no permission', 'no permission']"

@@ -11,7 +11,7 @@ if os.geteuid() == 0:
 """
 
 
-def run_unprivileged(code: str, *arguments: object) -> str:
-    """What a program prints that runs under another user if this one is root."""
-    command = [sys.executable, "-c", _BECOME_NOBODY + code, *map(str, arguments)]
+def run_unprivileged(imports: str, code: str, *arguments: object) -> str:
+    """What a program prints that runs, once it has imported, under another user if this is root."""
+    command = [sys.executable, "-c", imports + _BECOME_NOBODY + code, *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

@@ -178,9 +178,8 @@ def test_broken_links_and_folders_called_as_recordings_stay_to_be_reported(tmp_p
 
 
 def test_a_folder_that_may_not_be_read_is_named():
+    imports = "from pathlib import Path; from sercue.corpora.folders import read_folders"
     look = """
-from pathlib import Path
-from sercue.corpora.folders import read_folders
 try:
     read_folders(Path(sys.argv[1]), speaker=sys.argv[2])
 except Exception as error:
@@ -192,7 +191,7 @@ except Exception as error:
         root = tree(folder, ["sad/a_1.wav", "happy/b_1.wav"])
         (root / "sad").chmod(0)
         try:
-            printed = run_unprivileged(look, root, SPEAKER)
+            printed = run_unprivileged(imports, look, root, SPEAKER)
         finally:
             (root / "sad").chmod(0o755)
     assert printed.startswith("InputError")
