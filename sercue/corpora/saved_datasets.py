@@ -229,11 +229,10 @@ def _placed(
 ) -> tuple[Path, pd.DataFrame]:
     """The folder of all files, and the rows by file, start and end."""
     numbers = rows["split"] + "/" + rows["number"].map("{:06}".format)
-    there = [file is not None for file in files]
+    there = pd.Series([file is not None for file in files], index=rows.index)
     base, names = relative_files([file for file in files if file is not None], root)
-    placed = numbers.copy()
-    placed[there] = names
+    placed = numbers.where(~there, pd.Series(names, index=rows.index[there], dtype=object))
     starts, ends = segment_bounds(rows, root)
-    rows["reason"] = pd.Series(there).map({True: None, False: "no recording"})
+    rows["reason"] = there.map({True: None, False: "no recording"})
     rows["detail"] = ("row " + numbers).where(rows["reason"].notna(), "")
     return base, rows.set_index(audformat.segmented_index(placed, starts, ends))
