@@ -193,14 +193,19 @@ def test_a_call_from_within_an_event_loop_works():
 def test_an_interrupt_ends_the_call_and_its_thread():
     """Ctrl-C must not wait for the server, nor leave requests behind."""
     threads, held = threading.active_count(), HeldBack()
+    # A shell that starts the tests in the background has Ctrl-C ignored in them.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt(seen):
         os.kill(os.getpid(), signal.SIGINT)
         return held(seen)
 
     with Loopback(interrupt) as server:
-        with pytest.raises(KeyboardInterrupt):
-            ask(server)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                ask(server)
+        finally:
+            signal.signal(signal.SIGINT, before)
         held.let_go()
     assert not held.given_up
     assert wait_until(lambda: threading.active_count() == threads)
