@@ -25,6 +25,8 @@ from sercue.settings import ANALYSIS_KEYS, Settings
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _BAR = re.compile(r"\d+%\|")
+# Where a bar is drawn below another one, the cursor is moved by such signs.
+_CURSOR = re.compile(r"\x1b\[\d*[A-Za-z]")
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def _drop_progress(notebook: nbformat.NotebookNode) -> None:
 def _without_bars(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
     if output.output_type != "stream" or output.name != "stderr":
         return output
-    lines = [line for line in re.split(r"[\r\n]+", output.text) if not _BAR.search(line)]
+    plain = _CURSOR.sub("", output.text)
+    lines = [line for line in re.split(r"[\r\n]+", plain) if not _BAR.search(line)]
     output.text = "\n".join(lines)
     return output if output.text.strip() else None
 

@@ -9,6 +9,7 @@ import nbformat
 import pandas as pd
 import pytest
 
+from sercue import pages as pages_module
 from sercue.cli import main
 from sercue.measures import uar
 from sercue.reports import choose_notebooks, notebook_files
@@ -107,6 +108,17 @@ def test_the_first_screen_says_that_it_is_a_fixture(pages):
 def test_progress_bars_are_not_part_of_a_report(pages):
     for text in pages.values():
         assert "%|" not in text
+
+
+def test_bars_below_bars_leave_nothing_behind():
+    """A model that trains within a study draws its bar below another, moving the cursor."""
+    texts = ["\rstudy:   0%|  | 0/64", "\n", "\x1b[A", "\rtraining:  10%|# | 1/9", "\x1b[A\n"]
+    outputs = [
+        nbformat.v4.new_output("stream", name="stderr", text=text) for text in [*texts, "a warning"]
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=outputs)])
+    pages_module._drop_progress(notebook)
+    assert [output.text for output in notebook.cells[0].outputs] == ["a warning"]
 
 
 def test_the_index_gives_what_it_takes_to_repeat_the_run(pages, small_study):
