@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sercue.corpora.corpus import Corpus
+from sercue.corpus_counts import home_column, homes
 from sercue.exhibits import with_interval
 
 #: Below so many speakers a percentile bootstrap over speakers covers less than it says.
@@ -44,11 +45,11 @@ def _size(corpus: Corpus) -> str:
         '12 utterances in 2 classes: train 4 utterances of 1 speaker, dev 4 utterances of 1 speaker,
          test 4 utterances of 1 speaker. No speaker is in two partitions.'
     """
-    column = "fold" if corpus.folds else "partition"
+    column = home_column(corpus)
     parts = [
         f"{'fold ' if corpus.folds else ''}{name} {len(rows)} utterances of "
         f"{(number := rows['speaker'].nunique())} speaker{'s' * (number > 1)}"
-        for name in corpus.folds or corpus.partitions
+        for name in homes(corpus)
         if len(rows := corpus.table[corpus.table[column] == name])
     ]
     left_out = len(corpus.left_out)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from sercue.corpora.corpus import Corpus
+from sercue.corpus_counts import home_column, homes
 from sercue.plots.style import (
     GREY,
     PARTITION_COLOURS,
@@ -38,8 +39,7 @@ def plot_corpus(corpus: Corpus) -> Figure:
         ['train: 4 utterances', 'dev: 4 utterances', 'test: 4 utterances']
     """
     table = corpus.table.astype({"emotion": str, "speaker": str})
-    column = "fold" if corpus.folds else "partition"
-    present = corpus.folds or corpus.partitions
+    column, present = home_column(corpus), homes(corpus)
     counts = {
         name: pd.crosstab(rows["emotion"], rows["speaker"]).reindex(corpus.labels, fill_value=0)
         for name, rows in ((name, table[table[column] == name]) for name in present)
