@@ -1,0 +1,134 @@
+"""One answer for each utterance and condition, side by side: what tests of single answers use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sercue.errors import InputError, unknown
+
+_CELL = ("template", "label_order", "decoding")
+
+
+def primary_cell(predictions: pd.DataFrame) -> pd.DataFrame:
+    """One prediction for each utterance and condition: the cell that tests of counts use.
+
+    It is the first template in order of appearance, within it the first label order, decoding and
+    replicate. Answers to several templates, orders or replicates about one utterance repeat each
+    other; counted as if independent they would make any p-value too small. The cell is fixed by
+    the plan of the study, so that none can be picked for its result.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+
+    Returns:
+        the rows of the primary cell
+
+    Raises:
+        InputError: if the cell holds two answers of one utterance under one condition
+
+    Examples:
+        >>> from sercue.measures import example_predictions
+        >>> first = example_predictions()
+        >>> both = pd.concat([first, first.assign(template="long")], ignore_index=True)
+        >>> primary_cell(both)["template"].unique().tolist()
+        ['plain']
+    """
+    rows = predictions
+    for column in _CELL:
+        if column in rows:
+            chosen = rows[column].min() if column == "label_order" else rows[column].iloc[0]
+            rows = rows[rows[column] == chosen]
+    if "replicate" in rows:
+        least = rows.groupby("condition")["replicate"].transform("min")
+        rows = rows[rows["replicate"] == least]
+    twice = rows.duplicated(["utterance", "condition"])
+    if twice.any():
+        utterance, condition = rows.loc[twice, ["utterance", "condition"]].iloc[0]
+        raise InputError(
+            f"predictions: utterance {utterance!r} occurs twice under condition {condition!r} in "
+            "the same template, label order, decoding and replicate; valid is one row"
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class PairedAnswers:
+    """The answers to the same utterances under several conditions.
+
+    Attributes:
+        answers: shape (utterances, conditions), columns named by condition; missing if invalid
+        truth: true class of each utterance
+        speaker: number of the speaker of each utterance, from 0
+    """
+
+    answers: pd.DataFrame
+    truth: np.ndarray
+    speaker: np.ndarray
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each answer is right, shape (utterances, conditions); an invalid one is not."""
+        return np.asarray(self.answers.to_numpy() == self.truth[:, None], dtype=bool)
+
+    @property
+    def speakers(self) -> int:
+        """Number of speakers."""
+        return int(self.speaker.max()) + 1
+
+    def by_speaker(self, values: np.ndarray) -> np.ndarray:
+        """Sums over the utterances of each speaker.
+
+        Args:
+            values: shape (utterances, ...)
+
+        Returns:
+            shape (speakers, ...)
+        """
+        sums = np.zeros((self.speakers, *values.shape[1:]))
+        np.add.at(sums, self.speaker, values)
+        return sums
+
+
+def paired_answers(predictions: pd.DataFrame, conditions: Sequence[str]) -> PairedAnswers:
+    """The answers of the primary cell under some conditions, one row an utterance.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        conditions: names of at least two conditions
+
+    Raises:
+        InputError: if a condition is unknown, if one lacks utterances that another has, or as
+            ``primary_cell`` raises it
+
+    Examples:
+        >>> from sercue.measures import example_predictions
+        >>> both = paired_answers(example_predictions(), ["none", "aligned"])
+        >>> both.right.sum(axis=0), both.speakers
+        (array([10, 17]), 4)
+    """
+    cell = primary_cell(predictions)
+    names = cell["condition"].unique()
+    for condition in conditions:
+        if condition not in names:
+            raise unknown("condition", condition, names)
+    rows = cell[cell["condition"].isin(list(conditions))]
+    who = rows.drop_duplicates("utterance").set_index("utterance")[["speaker", "truth"]]
+    _check_same_utterances(rows, conditions, len(who))
+    wide = rows.pivot(index="utterance", columns="condition", values="prediction")
+    wide = wide.astype(object).loc[who.index, list(conditions)]
+    answers = wide.where(wide.notna(), None)
+    return PairedAnswers(answers, who["truth"].to_numpy(object), pd.factorize(who["speaker"])[0])
+
+
+def _check_same_utterances(rows: pd.DataFrame, conditions: Sequence[str], expected: int) -> None:
+    lacking = [name for name in conditions if (rows["condition"] == name).sum() != expected]
+    if lacking:
+        raise InputError(
+            f"conditions {', '.join(conditions)}: found utterances in the primary cell that "
+            f"{', '.join(lacking)} lacks; valid are the same utterances, templates and label "
+            "orders under all"
+        )

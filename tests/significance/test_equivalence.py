@@ -1,0 +1,142 @@
+"""Equivalence against statsmodels, entropy and its error against plain derivatives."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import balanced_accuracy_score
+from statsmodels.stats.weightstats import ttost_paired
+
+from sercue.errors import InputError
+from sercue.measures import LABELS, example_predictions, measures
+from sercue.significance.cluster_variance import Clustered
+from sercue.significance.equivalence import (
+    collapse_tests,
+    commonest_shares,
+    entropies,
+    equivalence_tests,
+    predicted_shares,
+)
+from sercue.significance.speaker_counts import speaker_counts
+
+PAIR = [("aligned", "none")]
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000), margin=st.floats(0.02, 0.4))
+def test_equal_speakers_give_the_paired_tost(seed, margin):
+    """With as many utterances of each class from all: statsmodels' TOST of speakers' UAR."""
+    rows = example_predictions({"none": 0.5, "aligned": 0.6}, speakers=7, utterances=12, seed=seed)
+    uar = {
+        name: [
+            balanced_accuracy_score(s["truth"], s["prediction"]) for _, s in t.groupby("speaker")
+        ]
+        for name, t in rows.groupby("condition")
+    }
+    expected = ttost_paired(np.array(uar["aligned"]), np.array(uar["none"]), -margin, margin)[0]
+    found = equivalence_tests(rows, LABELS, PAIR, margin=margin).loc[0]
+    assert found["equivalence_p"] == pytest.approx(expected)
+    inside = -margin < found["low"] and found["high"] < margin
+    assert found["equivalent"] == inside
+
+
+def test_no_difference_found_is_not_equivalence():
+    """Few speakers: the interval holds zero, and the margin does not hold the interval."""
+    rows = example_predictions({"none": 0.5, "aligned": 0.5}, speakers=3, utterances=3, seed=1)
+    found = equivalence_tests(rows, LABELS, PAIR, margin=0.05).loc[0]
+    assert found["low"] < 0 < found["high"]
+    assert not found["equivalent"]
+
+
+def test_measures_of_collapse_are_those_of_the_report():
+    """Entropy and commonest share are those of ``measures``, invalid answers left out."""
+    rows = example_predictions({"none": 0.4, "aligned": 0.8}, speakers=5, utterances=7)
+    rows.loc[rows.index % 5 == 0, "prediction"] = None
+    shares, table = predicted_shares(speaker_counts(rows, LABELS)), measures(rows, LABELS)
+    np.testing.assert_allclose(entropies(shares).estimate, table["entropy"])
+    np.testing.assert_allclose(commonest_shares(shares).estimate, table["commonest_share"])
+
+
+def entropy_of(rows, weight):
+    """Normalised entropy of the answers, speakers weighted."""
+    totals = rows["speaker"].map(weight).groupby(rows["prediction"]).sum()
+    q = (totals / totals.sum()).to_numpy()
+    return -(q * np.log(q)).sum() / np.log(len(LABELS))
+
+
+def test_entropys_error_is_its_slope_in_each_speakers_weight():
+    """By central differences; five speakers of one size are corrected by 1 / sqrt(1 - 1/5)."""
+    rows = example_predictions({"none": 0.4}, speakers=5, utterances=9, seed=8)
+    found = entropies(predicted_shares(speaker_counts(rows, LABELS)))
+    names, slopes = sorted(rows["speaker"].unique()), []
+    for name in names:
+        up, down = ({n: 1 + e * (n == name) for n in names} for e in (1e-5, -1e-5))
+        slopes.append((entropy_of(rows, up) - entropy_of(rows, down)) / 2e-5)
+    np.testing.assert_allclose(found.influence[0], np.array(slopes) / np.sqrt(0.8), atol=1e-8)
+
+
+def test_entropy_at_its_maximum_varies_as_the_g_test_has_it():
+    """N independent answers, all classes alike: 2 N log K (1 - H) is chi-squared on K - 1.
+
+    Its variance 2 (K - 1) gives that of H; linearised alone it would be 0. One answer a speaker,
+    corrected for the speakers' small number by N / (N - 1), here on either factor.
+    """
+    number, classes = 200, len(LABELS)
+    rows = pd.DataFrame(
+        {
+            "condition": "none", "utterance": [f"u{n}" for n in range(classes * number)],
+            "speaker": [f"s{n}" for n in range(classes * number)],
+            "truth": np.repeat(LABELS, number), "prediction": np.tile(LABELS, number),
+        }
+    )  # fmt: skip
+    found = entropies(predicted_shares(speaker_counts(rows, LABELS)))
+    answers = classes * number
+    expected = 2 * (classes - 1) / (2 * answers * np.log(classes)) ** 2
+    np.testing.assert_allclose(found.influence, 0, atol=1e-12)
+    np.testing.assert_allclose(found.se**2, expected * (answers / (answers - 1)) ** 2)
+
+
+def test_curved_parts_of_differences_are_those_of_simulation():
+    """Entropies of normal shares near their maximum: variance of the difference, by brute force."""
+    rng = np.random.default_rng(0)
+    root = 0.02 * rng.normal(size=(3, 2, 6))
+    root -= root.mean(axis=0)
+    q = np.array([[0.34, 0.3], [0.34, 0.3], [0.32, 0.4]])
+    shares = [Clustered(q[k], root[k], np.full(2, 5.0)) for k in range(3)]
+    drawn = q + np.einsum("kcs,ns->nkc", root, rng.normal(size=(200_000, 6)))
+    seen = stats.entropy(drawn, axis=1) / np.log(3)
+    found = entropies(shares)
+    np.testing.assert_allclose(found.se**2, seen.var(axis=0), rtol=0.1)
+    difference = found.combine([[1, -1]]).se ** 2
+    np.testing.assert_allclose(difference, np.diff(seen, axis=1).var(), rtol=0.1)
+    linear = (np.diff(found.influence, axis=0) ** 2).sum()
+    assert difference.item() > 1.2 * linear
+
+
+def test_a_collapse_is_seen_and_its_absence_shown():
+    """All answers one class against an even spread; and the same answers twice."""
+    rows = example_predictions({"aligned": 0.8}, speakers=8, utterances=12)
+    same = rows.assign(condition="shuffled")
+    one = rows.assign(condition="conflicting", prediction="neutral")
+    table = collapse_tests(
+        pd.concat([rows, same, one]), LABELS, entropy_margin=0.1, share_margin=0.1
+    ).set_index(["condition", "measure"])
+    assert table.loc["shuffled", "no_collapse"].all()
+    assert table.loc["shuffled", "equivalent"].all()
+    assert not table.loc["conflicting", "no_collapse"].any()
+    assert table.loc[("conflicting", "entropy"), "value"] == 0
+    assert table.loc[("conflicting", "commonest_share"), "value"] == 1
+
+
+def test_margins_must_be_stated_and_sensible():
+    rows = example_predictions()
+    with pytest.raises(TypeError, match="margin"):
+        equivalence_tests(rows, LABELS, PAIR)
+    with pytest.raises(InputError, match="margin: found 0"):
+        equivalence_tests(rows, LABELS, PAIR, margin=0)
+    with pytest.raises(InputError, match="share_margin: found 5"):
+        collapse_tests(rows, LABELS, entropy_margin=0.1, share_margin=5)
+    with pytest.raises(InputError, match="alpha: found"):
+        equivalence_tests(rows, LABELS, PAIR, margin=0.1, alpha=0.5)
