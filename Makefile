@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: report test lint lab bench clean
+.PHONY: report test lint lab bench calibrate clean
 
 report: $(STAMP)
 	$(BIN)/sercue run notebooks/studies/demo.yaml
@@ -23,6 +23,9 @@ lab: $(STAMP)
 
 bench: $(STAMP)
 	@for script in tests/benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+calibrate: $(STAMP)
+	$(BIN)/python tests/calibration/calibrate.py
 
 clean:
 	rm -rf $(VENV) data/cache
