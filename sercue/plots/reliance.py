@@ -1,0 +1,194 @@
+"""Figures of what the model relies on: audio or tokens, and which of the concepts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from sercue.concepts import CONCEPTS
+from sercue.errors import InputError
+from sercue.plots.style import (
+    GREY,
+    canvas,
+    condition_palette,
+    horizontal_intervals,
+    readable,
+    small_multiples,
+    styled,
+)
+
+_HERE = "#0173b2"
+_KINDS = {"only": "only this one, against none", "without": "without it, against aligned",
+          "flip": "mirrored, against aligned"}  # fmt: skip
+# Families that figures show in one colour of several shades.
+_DOSES = ("corrupted", "masked")
+_UNITS = {"uar": "UAR", "log_p": "log-probability of the true label (nats)"}
+
+
+@styled
+def plot_reliance(tables: Mapping[str, pd.DataFrame], model: str | None = None) -> Figure:
+    """The share of the tokens in each model's answers, on a line from audio to tokens.
+
+    Args:
+        tables: name of a model to what ``reliance`` returns of it, in the order to show: the model
+            under study between its controls
+        model: the one to stand out; the others are grey
+
+    Returns:
+        figure; a model whose share is not identified has an empty line that says so
+
+    Examples:
+        >>> from sercue.reliance import example_evidence, reliance
+        >>> labels = ["angry", "neutral", "sad"]
+        >>> weights = {"audio-bound": (1, 0), "this model": (1, 0.5), "cue-bound": (0.1, 1)}
+        >>> tables = {name: reliance(example_evidence(*w), labels) for name, w in weights.items()}
+        >>> figure = plot_reliance(tables, "this model")
+        >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        ['audio-bound', 'this model', 'cue-bound']
+    """
+    whole = [table[table["by"] == "all"].iloc[0] for table in tables.values()]
+    rows = pd.DataFrame(whole).assign(condition=list(tables))
+    colours = {name: _HERE if name == model else GREY for name in tables}
+    figure, (axes,) = canvas(height=1.2 + 0.36 * len(rows))
+    _share_axes(figure, rows, colours, list(tables))
+    axes.set_xlabel("Share of the tokens in the answers\n0: the audio alone, 1: the tokens alone")
+    return figure
+
+
+@styled
+def plot_reliance_by(table: pd.DataFrame) -> Figure:
+    """The share of the tokens overall, by family of conditions and by true class.
+
+    Args:
+        table: as ``reliance`` returns it
+
+    Returns:
+        figure; a group whose share is not identified has an empty line that says so
+
+    Examples:
+        >>> from sercue.reliance import example_evidence, reliance
+        >>> table = reliance(example_evidence(1, 0.5), ["angry", "neutral", "sad"])
+        >>> figure = plot_reliance_by(table)
+        >>> [label.get_text() for label in figure.axes[0].get_yticklabels()][:3]
+        ['all answers', 'under aligned', 'under shuffled']
+    """
+    names = {"all": "all answers", "condition": "under {}", "truth": "of true {}"}
+    rows = table.assign(
+        condition=[
+            names[by].format(readable(group))
+            for by, group in zip(table["by"], table["group"], strict=True)
+        ]
+    )
+    shades = {group: f"{group}(0.5)" if group in _DOSES else group for group in table["group"]}
+    palette = condition_palette(list(shades.values()))
+    colours = {
+        name: palette[shades[group]] if by == "condition" else _HERE if by == "all" else GREY
+        for name, by, group in zip(rows["condition"], rows["by"], rows["group"], strict=True)
+    }
+    figure, (axes,) = canvas(height=1.2 + 0.32 * len(rows))
+    _share_axes(figure, rows, colours, list(rows["condition"]))
+    kinds = list(rows["by"])
+    for y in range(1, len(kinds)):
+        if kinds[y] != kinds[y - 1]:
+            axes.axhline(y - 0.5, color="#bbbbbb", linewidth=0.8)
+    axes.set_xlabel("Share of the tokens in the answers\n0: the audio alone, 1: the tokens alone")
+    return figure
+
+
+@styled
+def plot_shapley(table: pd.DataFrame) -> Figure:
+    """The Shapley value of each concept with its interval.
+
+    Args:
+        table: as ``shapley`` returns it, of one ``value``
+
+    Returns:
+        figure; the axis says what all concepts give together
+
+    Raises:
+        InputError: if the table holds several values
+
+    Examples:
+        >>> rows = {"concept": ["energy", "pitch"], "value": "uar", "shapley": [0.05, 0.02],
+        ...         "low": [0.03, -0.01], "high": [0.07, 0.05]}
+        >>> plot_shapley(pd.DataFrame(rows)).axes[0].get_xlabel()
+        'Shapley value in UAR; together .070'
+    """
+    value = _only_value(table)
+    rows = table.assign(condition=[f"only({concept})" for concept in table["concept"]])
+    figure, (axes,) = canvas(height=1.0 + 0.34 * len(rows))
+    palette = condition_palette(rows["condition"])
+    horizontal_intervals(axes, rows, "shapley", palette, [True] * len(rows))
+    axes.axvline(0, color="black", linewidth=1)
+    axes.set_yticks(range(len(rows)), list(table["concept"]))
+    together = f"{table['shapley'].sum():.3f}".replace("-", "−").replace("0.", ".", 1)
+    axes.set_xlabel(f"Shapley value in {_UNITS[value]}; together {together}")
+    return figure
+
+
+@styled
+def plot_concept_effects(table: pd.DataFrame) -> Figure:
+    """What each concept does alone, when missing and when mirrored: one panel each.
+
+    Args:
+        table: as ``concept_effects`` returns it, of one ``value``
+
+    Returns:
+        figure; in all panels the same scale
+
+    Raises:
+        InputError: if the table holds several values
+
+    Examples:
+        >>> rows = {"kind": ["only", "flip"], "concept": "energy", "value": "uar",
+        ...         "condition": ["only(energy)", "flip(energy)"], "effect": [0.05, -0.1],
+        ...         "low": [0.03, -0.2], "high": [0.07, -0.05]}
+        >>> [axes.get_title() for axes in plot_concept_effects(pd.DataFrame(rows)).axes]
+        ['only this one, against none', 'mirrored, against aligned']
+    """
+    value = _only_value(table)
+    kinds = [kind for kind in _KINDS if kind in set(table["kind"])]
+    known = [concept.name for concept in CONCEPTS if concept.name in set(table["concept"])]
+    concepts = list(dict.fromkeys([*known, *table["concept"]]))
+    height = 0.4 + 0.28 * len(concepts)
+    figure, panels = small_multiples(len(kinds), height, sharex=True, sharey=True)
+    for axes, kind in zip(panels, kinds, strict=True):
+        part = table[table["kind"] == kind]
+        palette = condition_palette(part["condition"])
+        for row in part.to_dict("records"):
+            y, colour = concepts.index(row["concept"]), palette[row["condition"]]
+            axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=2)
+            axes.plot([row["effect"]], [y], "o", color=colour, markersize=7)
+        axes.axvline(0, color="black", linewidth=1)
+        axes.set_title(_KINDS[kind], fontsize="medium")
+        axes.set_yticks(range(len(concepts)), concepts)
+        axes.set_ylim(len(concepts) - 0.5, -0.5)
+        axes.grid(axis="y", visible=False)
+    figure.supxlabel(f"Change in {_UNITS[value]}", fontsize="medium")
+    return figure
+
+
+def _share_axes(
+    figure: Figure, rows: pd.DataFrame, colours: Mapping[str, str], names: list[str]
+) -> None:
+    """Shares with intervals between the marks 0 and 1; a line without one says so."""
+    axes = figure.axes[0]
+    known = rows["low"].notna()
+    shown = rows.assign(share=rows["share"].where(known))
+    horizontal_intervals(axes, shown, "share", colours, [True] * len(rows))
+    for y, (text, there) in enumerate(zip(axes.texts, known, strict=True)):
+        if not there:
+            text.set_text("")
+            axes.text(0.5, y, "not identified", ha="center", va="center", color=GREY, fontsize=8.5)
+    for end in (0, 1):
+        axes.axvline(end, color="black", linewidth=1)
+    axes.set_yticks(range(len(rows)), names)
+
+
+def _only_value(table: pd.DataFrame) -> str:
+    values = list(table["value"].unique())
+    if len(values) != 1:
+        raise InputError(f"table: found the values {', '.join(values)}; valid is one of them")
+    return str(values[0])

@@ -1,0 +1,230 @@
+"""Shapley values against games worked by hand and the definition over all orders."""
+
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import inv, sqrtm
+from scipy.stats import t
+from sklearn.metrics import balanced_accuracy_score
+
+from sercue.concepts import CONCEPTS
+from sercue.errors import InputError
+from sercue.measures import example_predictions
+from sercue.plots import reliance as figures
+from sercue.reliance.attribution import concept_effects, shapley, shapley_weights, subset_conditions
+from sercue.reliance.condition_values import condition_values
+from sercue.significance import compare
+
+LABELS = ["angry", "neutral", "sad"]
+THREE = ["energy", "pitch", "dynamics"]
+
+
+def game(value, speakers=3):
+    """Answers whose UAR under each subset of three concepts is ``value(subset)``, 0 or 1."""
+    accuracy = {}
+    for name in subset_conditions(THREE):
+        inside = name.removeprefix("only(").removesuffix(")").split(" + ")
+        accuracy[name] = value({"none": set(), "aligned": set(THREE)}.get(name, set(inside)))
+    return example_predictions(accuracy, speakers=speakers)
+
+
+def by_orders(value, players):
+    """Shapley's definition: the mean gain of each player over all orders of arrival."""
+    orders = list(permutations(range(players)))
+    gains = np.zeros(players)
+    for order in orders:
+        for place, player in enumerate(order):
+            gains[player] += value(order[: place + 1]) - value(order[:place])
+    return gains / len(orders)
+
+
+def test_conditions_of_all_subsets():
+    """Sixty-four for six concepts, smallest first, in one order whatever the order given."""
+    names = subset_conditions()
+    assert len(names) == len(set(names)) == 64
+    assert (names[0], names[1], names[-1]) == ("none", "only(energy)", "aligned")
+    assert "only(energy + pitch + voice quality)" in names
+    assert subset_conditions(list(reversed(CONCEPTS))) == names
+    assert subset_conditions(["mine", "pitch"]) == ["none", "only(pitch)", "only(mine)", "aligned"]
+
+
+def test_glove_game():
+    """One left glove, two right ones; a pair is worth 1. By hand: 2/3, 1/6, 1/6."""
+    table = shapley(game(lambda s: float("energy" in s and len(s) > 1)), LABELS).set_index(
+        "concept"
+    )
+    assert table["shapley"].to_dict() == pytest.approx(
+        {"energy": 2 / 3, "pitch": 1 / 6, "dynamics": 1 / 6}
+    )
+
+
+def test_dummy_and_symmetry():
+    """A concept that changes nothing gets 0; two that each suffice share alike."""
+    table = shapley(game(lambda s: float(bool({"energy", "dynamics"} & s))), LABELS)
+    assert table["concept"].tolist() == THREE
+    assert table["shapley"].tolist() == pytest.approx([0.5, 0, 0.5])
+    assert (table["low"][1], table["high"][1]) == pytest.approx((0, 0))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), players=st.integers(1, 6))
+def test_weights_are_the_mean_over_all_orders(seed, players):
+    """Any game of up to six players: the closed form against the definition; values sum to v(N)."""
+    rng = np.random.default_rng(seed)
+    value = {subset: rng.normal() for subset in shapley_weights(players)}
+    found = sum(weights * value[subset] for subset, weights in shapley_weights(players).items())
+    np.testing.assert_allclose(found, by_orders(lambda s: value[frozenset(s)], players), atol=1e-9)
+    total = value[frozenset(range(players))] - value[frozenset()]
+    assert found.sum() == pytest.approx(total)
+
+
+@pytest.fixture(scope="module")
+def answers():
+    """All subsets of three concepts, ``without`` and ``flip``, with probabilities of labels."""
+    names = [*subset_conditions(THREE), "without(pitch)", "flip(pitch)", "shuffled"]
+    rng = np.random.default_rng(5)
+    table = example_predictions(dict(zip(names, rng.uniform(0.3, 0.9, len(names)), strict=True)))
+    table = table[~((table["speaker"] == "s3") & (table["truth"] == "sad"))]
+    probability = rng.dirichlet(np.ones(3), len(table))
+    return table.assign(**{f"p_{label}": probability[:, k] for k, label in enumerate(LABELS)})
+
+
+def mean_log_p(rows):
+    """Mean over classes of the mean log-probability of the true label, row by row."""
+    said = [np.log(row[f"p_{row['truth']}"]) for _, row in rows.iterrows()]
+    return pd.Series(said).groupby(rows["truth"].to_numpy()).mean().mean()
+
+
+@pytest.mark.parametrize("value", ["uar", "log_p"])
+def test_values_sum_to_what_all_concepts_give(answers, value):
+    """Efficiency: the parts make up aligned minus none, here measured by other means."""
+    table = shapley(answers, LABELS, value=value)
+    sides = [answers[answers["condition"] == name] for name in ("aligned", "none")]
+    if value == "uar":
+        worth = [balanced_accuracy_score(s["truth"], s["prediction"]) for s in sides]
+    else:
+        worth = [mean_log_p(side) for side in sides]
+    assert table["shapley"].sum() == pytest.approx(worth[0] - worth[1])
+
+
+def test_effects_are_differences_to_their_reference(answers):
+    """only against none, without and flip against aligned; by scikit-learn."""
+    table = concept_effects(answers, LABELS)
+    expected = {
+        "only(energy)": "none", "only(pitch)": "none", "only(dynamics)": "none",
+        "without(pitch)": "aligned", "flip(pitch)": "aligned",
+    }  # fmt: skip
+    assert dict(zip(table["condition"], table["reference"], strict=True)) == expected
+    worth = {
+        name: balanced_accuracy_score(rows["truth"], rows["prediction"])
+        for name, rows in answers.groupby("condition")
+    }
+    for row in table.to_dict("records"):
+        assert row["effect"] == pytest.approx(worth[row["condition"]] - worth[row["reference"]])
+
+
+def test_intervals_of_effects_are_those_of_contrasts(answers):
+    """What compare says of the same two conditions."""
+    table = concept_effects(answers, LABELS).set_index("condition")
+    pairs = list(table["reference"].items())
+    expected = compare(answers, LABELS, pairs, resamples=50)
+    columns = ["low", "high", "p", "holm_p"]
+    np.testing.assert_allclose(table[columns].astype(float), expected[columns], atol=1e-12)
+
+
+def test_intervals_of_log_probabilities_by_regression(answers):
+    """CR2 by its definition for a fit of log-probabilities on classes, differences a speaker."""
+    table = concept_effects(answers, LABELS, value="log_p").set_index("condition")
+    sides = {n: answers[answers["condition"] == n] for n in ("flip(pitch)", "aligned")}
+    said = {
+        name: np.array([np.log(row[f"p_{row['truth']}"]) for _, row in rows.iterrows()])
+        for name, rows in sides.items()
+    }
+    rows = sides["aligned"]
+    classes = pd.get_dummies(rows["truth"])[LABELS].to_numpy(float)
+    change = said["flip(pitch)"] - said["aligned"]
+    bread = np.linalg.inv(classes.T @ classes)
+    left = change - classes @ (bread @ classes.T @ change)
+    terms = []
+    for speaker in rows["speaker"].unique():
+        own = classes[(rows["speaker"] == speaker).to_numpy()]
+        hat = np.eye(len(own)) - own @ bread @ own.T
+        adjusted = inv(sqrtm(hat)).real @ left[(rows["speaker"] == speaker).to_numpy()]
+        terms.append((np.full(3, 1 / 3) @ bread @ own.T @ adjusted) ** 2)
+    found = table.loc["flip(pitch)"]
+    _, values = condition_values(answers, LABELS, "log_p", ["flip(pitch)", "aligned"])
+    df = values.df.min()
+    half = t.ppf(0.975, df) * np.sqrt(sum(terms))
+    assert found["effect"] == pytest.approx(classes_mean(change, classes))
+    assert (found["low"], found["high"]) == pytest.approx(
+        (found["effect"] - half, found["effect"] + half)
+    )
+
+
+def classes_mean(values, classes):
+    """Mean over the classes of the mean of their values."""
+    return float(((classes * values[:, None]).sum(axis=0) / classes.sum(axis=0)).mean())
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_an_utterance_counts_once_however_often_it_was_asked(answers, rows):
+    """Repeated answers add nothing to what is known of further speakers."""
+    several = pd.concat([answers.assign(template=f"t{n}") for n in range(rows)])
+    for value in ("uar", "log_p"):
+        pd.testing.assert_frame_equal(
+            shapley(several, LABELS, value=value), shapley(answers, LABELS, value=value)
+        )
+
+
+def test_without_stands_for_the_subset_it_shows(answers):
+    """without(pitch) shows the same tokens as only(energy + dynamics): either will do."""
+    rows = answers[answers["condition"] != "only(energy + dynamics)"]
+    renamed = answers[answers["condition"] != "without(pitch)"].replace(
+        "only(energy + dynamics)", "without(pitch)"
+    )
+    assert len(shapley(rows, LABELS)) == 3
+    whole = answers[answers["condition"] != "without(pitch)"]
+    pd.testing.assert_frame_equal(shapley(renamed, LABELS), shapley(whole, LABELS))
+
+
+def test_bad_input_is_named(answers):
+    """Missing subsets, nothing about concepts, unequal utterances, no probabilities."""
+    lacking = answers[~answers["condition"].isin(["only(energy + pitch)", "none"])]
+    with pytest.raises(InputError, match="need 8 subsets; 2 are missing, the first being none"):
+        shapley(lacking, LABELS)
+    plain = answers[answers["condition"].isin(["none", "shuffled"])]
+    with pytest.raises(InputError, match="Shapley values need those that subset_conditions lists"):
+        shapley(plain, LABELS)
+    with pytest.raises(InputError, match="effects of concepts need"):
+        concept_effects(plain, LABELS)
+    with pytest.raises(InputError, match="valid are the same utterances under both"):
+        shapley(answers.iloc[1:], LABELS)
+    with pytest.raises(InputError, match="valid with decoding 'score' alone"):
+        shapley(answers.drop(columns="p_sad"), LABELS, value="log_p")
+    with pytest.raises(InputError, match="unknown value 'accuracy'"):
+        shapley(answers, LABELS, value="accuracy")
+    with pytest.raises(InputError, match="confidence: found 95"):
+        shapley(answers, LABELS, confidence=95)
+    with pytest.raises(InputError, match="speakers: found 1"):
+        shapley(answers[answers["speaker"] == "s0"], LABELS)
+
+
+def test_figures_show_the_table(answers):
+    """Each point at its value, on the line of its concept; each kind in its panel."""
+    table = shapley(answers, LABELS)
+    axes = figures.plot_shapley(table).axes[0]
+    assert [bar.lines[0].get_xdata()[0] for bar in axes.containers] == table["shapley"].tolist()
+    assert [label.get_text() for label in axes.get_yticklabels()] == table["concept"].tolist()
+    effects = concept_effects(answers, LABELS)
+    panels = figures.plot_concept_effects(effects).axes
+    assert len(panels) == 3
+    points = {line.get_xdata()[0]: line.get_ydata()[0] for line in panels[0].lines[1:-1:2]}
+    only = effects[effects["kind"] == "only"]
+    lines = [THREE.index(concept) for concept in only["concept"]]
+    assert points == dict(zip(only["effect"], lines, strict=True))
+    with pytest.raises(InputError, match="found the values uar, log_p"):
+        figures.plot_shapley(pd.concat([table, table.assign(value="log_p")]))

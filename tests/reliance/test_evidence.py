@@ -1,0 +1,201 @@
+"""What audio and tokens say of a label: read from real plans, checked against scikit-learn."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sercue.baselines import fit_token_classifier
+from sercue.corpora.corpus import example_corpus, utterance_ids
+from sercue.errors import InputError
+from sercue.interventions import Condition
+from sercue.prompts import TEMPLATES, Template
+from sercue.reliance.evidence import label_evidence, shown_tokens
+from sercue.reliance.shares import reliance
+from sercue.study import plan_study
+
+CONCEPTS = ["energy", "pitch", "dynamics", "brightness", "formants", "voice quality"]
+WORDS = ["very low", "low", "mid", "high", "very high", "unknown"]
+AWKWARD = (
+    Template("spaces", "{labels}", "{tokens}", "", item="{concept} is {word}", separator=" "),
+    Template("twice", "{labels}", "{tokens}", "", item="{concept}: {word} {concept}.",
+             separator=" and "),
+    Template("signs", "{labels}", "{tokens}", "", item="[{word}*{concept}]", separator="+"),
+)  # fmt: skip
+ALL = (*TEMPLATES.values(), *AWKWARD)
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return example_corpus(speakers=6, utterances=30, labels=3)
+
+
+@pytest.fixture(scope="module")
+def tokens(corpus):
+    """Words of three concepts that tell something of the emotion."""
+    rng = np.random.default_rng(0)
+    code = corpus.table["emotion"].map(list(corpus.labels).index).to_numpy()[:, None]
+    drawn = rng.integers(0, 3, (len(code), 3))
+    level = np.where(rng.random(drawn.shape) < 0.5, code, drawn)
+    words = np.array(["low", "mid", "high"], dtype=object)[level]
+    return pd.DataFrame(words, corpus.table.index, CONCEPTS[:3])
+
+
+def answers(corpus, tokens, conditions=("none", "aligned", "shuffled"), **options):
+    """The plan of a study with random probabilities in place of a model's answers."""
+    plan = plan_study(corpus, tokens, conditions=conditions, **options)
+    probability = np.random.default_rng(1).dirichlet(np.ones(3), len(plan))
+    columns = {f"p_{label}": p for label, p in zip(corpus.labels, probability.T, strict=True)}
+    labels = np.array(corpus.labels, dtype=object)
+    predicted = labels[probability.argmax(axis=1)]
+    return plan.assign(**columns, prediction=predicted, decoding="score")
+
+
+def of(table, source, labels):
+    return table[[f"{source}_{label}" for label in labels]].to_numpy()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    shown=st.dictionaries(st.sampled_from(CONCEPTS), st.sampled_from(WORDS)),
+    template=st.sampled_from(ALL),
+)
+def test_tokens_are_read_as_they_were_written(shown, template):
+    """Any subset in any order, by any template; what was not shown is unknown."""
+    rows = pd.DataFrame({"template": [template.name], "tokens": [template.show_tokens(shown)]})
+    found = shown_tokens(rows, CONCEPTS, templates=ALL).iloc[0].to_dict()
+    assert found == dict.fromkeys(CONCEPTS, "unknown") | shown
+
+
+def test_words_of_ones_own_are_read():
+    """A condition may show words that no bin has."""
+    rows = pd.DataFrame({"template": ["plain"], "tokens": ["energy=loud as can be, pitch=low"]})
+    found = shown_tokens(rows, ["energy", "pitch"])
+    assert found.iloc[0].tolist() == ["loud as can be", "low"]
+
+
+def test_tokens_that_no_template_wrote():
+    """An unknown template or concept is an error that names it, never a guess."""
+    rows = pd.DataFrame({"template": ["plain"], "tokens": ["energy=low; pitch=mid"]})
+    with pytest.raises(InputError, match="'energy=low; pitch=mid', which template 'plain' did not"):
+        shown_tokens(rows, ["pitch"])
+    with pytest.raises(InputError, match="unknown template 'mine'"):
+        shown_tokens(rows.assign(template="mine"), ["energy"])
+
+
+def test_evidence_of_audio_is_the_answer_of_the_same_prompt(corpus, tokens):
+    """Same utterance, template and label order under none, looked up one by one."""
+    table = answers(corpus, tokens, templates=["plain", "question"], orders=2, replicates=2)
+    found = label_evidence(table, corpus, tokens)
+    assert set(found["condition"]) == {"aligned", "shuffled"}
+    assert len(found) == (table["condition"] != "none").sum()
+    none = table[table["condition"] == "none"]
+    keys = ["utterance", "template", "label_order"]
+    for _, row in found.sample(30, random_state=0).iterrows():
+        same = none[(none[keys] == row[keys]).all(axis=1)]
+        assert len(same) == 1
+        expected = np.log(of(same, "p", corpus.labels)[0])
+        np.testing.assert_allclose([row[f"audio_{label}"] for label in corpus.labels], expected)
+
+
+def test_evidence_of_tokens_is_that_of_the_classifier(corpus, tokens):
+    """Under aligned the tokens shown are the utterance's own: ask the classifier about those."""
+    found = label_evidence(answers(corpus, tokens, templates=["annotator"]), corpus, tokens)
+    own = found[found["condition"] == "aligned"]
+    classifier = fit_token_classifier(tokens, corpus)
+    expected = classifier.predict_log_proba(tokens.loc[corpus.rows("test").index])
+    assert list(classifier.classes_) == sorted(corpus.labels)
+    np.testing.assert_allclose(of(own, "tokens", sorted(corpus.labels)), expected)
+
+
+def test_hidden_concepts_are_left_out_of_the_classifier(corpus, tokens):
+    """Shown one concept, masked or left out the rest: a classifier of that one concept decides."""
+
+    def hide_two(material, generator):
+        return material.tokens.assign(energy="unknown", dynamics="unknown")
+
+    hidden = Condition("hidden", "all but pitch masked", hide_two)
+    conditions = ["none", "only(pitch)", hidden, "masked(1)"]
+    table = answers(corpus, tokens, conditions, templates=["plain"])
+    found = label_evidence(table, corpus, tokens).set_index("condition")
+    one = tokens[["pitch"]]
+    expected = fit_token_classifier(one, corpus).predict_log_proba(
+        one.loc[corpus.rows("test").index]
+    )
+    for name in ("only(pitch)", "hidden"):
+        said = of(found.loc[name], "tokens", sorted(corpus.labels))
+        np.testing.assert_allclose(said, expected)
+    np.testing.assert_allclose(of(found.loc["masked(1)"], "tokens", corpus.labels), np.log(1 / 3))
+
+
+@pytest.fixture(scope="module")
+def folded(corpus):
+    """Every utterance tested once, three folds of two speakers."""
+    fold = corpus.table["speaker"].str[1].astype(int) // 2
+    return replace(corpus, table=corpus.table.assign(partition="test", fold=fold.astype(str)))
+
+
+def test_no_fold_is_judged_by_its_own_labels(folded, tokens):
+    """Other labels in fold 0 change what tokens say in folds 1 and 2, and nothing in fold 0."""
+    table = answers(folded, tokens, templates=["plain"])
+    before = label_evidence(table, folded, tokens)
+    other = folded.table.copy()
+    own = other["fold"] == "0"
+    other.loc[own, "emotion"] = np.roll(other.loc[own, "emotion"], 1)
+    after = label_evidence(table, replace(folded, table=other), tokens)
+    tested = before["utterance"].isin(utterance_ids(folded.table.index[own])).to_numpy()
+    same = np.isclose(of(before, "tokens", folded.labels), of(after, "tokens", folded.labels))
+    assert same[tested].all()
+    assert not same[~tested].all(axis=1).any()
+
+
+def test_each_fold_has_its_own_thresholds(folded, tokens):
+    """With tokens a fold, the classifier of a fold learns from the words of its own thresholds."""
+    table = answers(folded, tokens, templates=["plain"])
+    views = {fold: tokens.sample(frac=1, random_state=int(fold)) for fold in folded.folds}
+    views = {fold: view.set_axis(tokens.index) for fold, view in views.items()}
+    found = label_evidence(table, folded, views)
+    rows = folded.in_fold("1").rows("test").index
+    expected = fit_token_classifier(views["1"], folded.in_fold("1")).predict_log_proba(
+        tokens.loc[rows]
+    )
+    own = found[found["utterance"].isin(utterance_ids(rows)) & (found["condition"] == "aligned")]
+    np.testing.assert_allclose(of(own, "tokens", sorted(folded.labels)), expected)
+    with pytest.raises(InputError, match="unknown fold of tokens '2'"):
+        label_evidence(table, folded, {fold: views[fold] for fold in ("0", "1")})
+
+
+def test_a_product_of_both_sources_has_weights_one_and_one(corpus, tokens):
+    """A model that multiplies what it hears with what the tokens say, as Bayes has it."""
+    table = answers(corpus, tokens, templates=["plain"], orders=2)
+    evidence = label_evidence(table, corpus, tokens)
+    both = of(evidence, "audio", corpus.labels) + of(evidence, "tokens", corpus.labels)
+    product = np.exp(both) / np.exp(both).sum(axis=1, keepdims=True)
+    columns = [f"p_{label}" for label in corpus.labels]
+    table.loc[table["condition"] != "none", columns] = product
+    again = label_evidence(table, corpus, tokens)
+    found = reliance(again, corpus.labels, response="probability").iloc[0]
+    assert found[["w_audio", "w_cue", "share"]].tolist() == pytest.approx([1, 1, 0.5])
+
+
+def test_what_reliance_needs_is_named(corpus, tokens):
+    """Generated answers, no audio-only answers, nothing but these, a label never trained on."""
+    table = answers(corpus, tokens, templates=["plain", "question"])
+    columns = [f"p_{label}" for label in corpus.labels]
+    generated = table.assign(decoding="generate", **dict.fromkeys(columns, np.nan))
+    with pytest.raises(InputError, match=r"decoding: found generate, .* needs decoding 'score'"):
+        label_evidence(generated, corpus, tokens)
+    with pytest.raises(InputError, match="reliance needs decoding 'score'"):
+        label_evidence(generated.drop(columns=columns), corpus, tokens)
+    with pytest.raises(InputError, match="found 'none' alone"):
+        label_evidence(table[table["condition"] == "none"], corpus, tokens)
+    half = table[(table["condition"] != "none") | (table["template"] == "plain")]
+    with pytest.raises(InputError, match="60 of 120 answers have none of the same utterance"):
+        label_evidence(half, corpus, tokens)
+    silent = (corpus.table["partition"] == "train") & (corpus.table["emotion"] == "sad")
+    poor = replace(corpus, table=corpus.table[~silent])
+    with pytest.raises(InputError, match="no training utterance of sad"):
+        label_evidence(table, poor, tokens)

@@ -1,0 +1,88 @@
+"""What a study says of reliance and of single concepts, and why where it says nothing."""
+
+import pandas as pd
+import pytest
+
+from sercue.explanation import (
+    concept_tables,
+    reliance_finding,
+    shown_reliance,
+    why_no_reliance,
+    why_not_identified,
+)
+from sercue.measures import LABELS, example_predictions, uar_by
+from sercue.reliance.attribution import subset_conditions
+from sercue.reliance.shares import RESPONSES, example_evidence, reliance
+from sercue.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def table():
+    """A model of known weights, explained by both responses."""
+    evidence = example_evidence(w_audio=1.0, w_cue=0.5)
+    tables = [
+        reliance(evidence, LABELS, response=response).assign(response=response)
+        for response in RESPONSES
+    ]
+    return pd.concat(tables)
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"decoding": "generate"}, "tell no probabilities"),
+        ({"conditions": ["aligned", "shuffled"]}, "'none' is needed"),
+        ({"conditions": ["none"]}, "beside 'none'"),
+    ],
+)
+def test_a_study_that_cannot_tell_says_why(keys, reason):
+    assert reason in why_no_reliance(Settings(**keys))
+
+
+def test_shares_are_printed_with_their_intervals(table):
+    """One line a group, the shares of both responses side by side."""
+    shown = shown_reliance(table)
+    for response in RESPONSES:
+        row = table[(table["response"] == response) & (table["by"] == "all")].iloc[0]
+        printed = f"{row['share']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+        assert shown.loc["all answers", f"share ({response})"] == printed
+    assert len(shown) == len(table) / 2
+    assert why_not_identified(table) == ""
+
+
+def test_the_reason_is_told_where_there_is_no_share(table):
+    nothing = float("nan")
+    lost = table.assign(low=nothing, high=nothing, share=nothing, reason="no variation")
+    assert set(shown_reliance(lost)["share (probability)"]) == {"–"}
+    assert "aligned: no variation. shuffled: no variation." in why_not_identified(lost)
+
+
+def test_the_sentence_says_the_interval_and_no_more(table):
+    """Weights 1 and 0.5: a third of the answer's weight is the tokens'."""
+    sentence = reliance_finding(table, 0.95)
+    share = float(sentence.split(" have ")[1].split(" ")[0])
+    assert share == pytest.approx(1 / 3, abs=0.03)
+    assert "95% interval over speakers" in sentence
+    lost = table.assign(reason="separation")
+    assert reliance_finding(lost, 0.95) == "What the model relies on cannot be told: separation."
+
+
+def test_tables_are_made_of_the_conditions_that_are_there():
+    options = {"resamples": 200}
+    few = Settings(conditions=["none", "aligned"], **options)
+    rows = example_predictions({"none": 0.4, "aligned": 0.6})
+    assert concept_tables(rows, LABELS, few) == {}
+    names = subset_conditions()
+    rows = example_predictions(dict.fromkeys(names, 0.5) | {"aligned": 0.9})
+    both = concept_tables(rows, LABELS, Settings(conditions=names, **options))
+    assert both["effects"]["kind"].tolist() == ["only"] * 6
+    # Efficiency: what all concepts give together.
+    gain = both["shapley"]["shapley"].sum()
+
+    uar = uar_by(rows, LABELS, ["condition"]).set_index("condition")["uar"]
+    assert gain == pytest.approx(uar["aligned"] - uar["none"])
+
+
+def test_words_for_many_conditions_are_written_out():
+    written = Settings(conditions=["none", "only(any)", "aligned"]).conditions
+    assert sorted(written) == sorted(subset_conditions())
