@@ -1,11 +1,9 @@
-"""Figures of a corpus and its functionals: who speaks, what varies, what tells emotions apart."""
+"""Figures of a corpus and its functionals: who speaks, how the concepts lie by emotion."""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -113,108 +111,3 @@ def plot_concepts(scores: pd.DataFrame, corpus: Corpus, partition: str | None = 
     legend_above(figure, [Patch(color=PARTITION_COLOURS[name], label=name) for name in shown])
     figure.supylabel("Score (robust z)", fontsize="medium")
     return figure
-
-
-@styled
-def plot_variance(concepts: pd.DataFrame, functionals: pd.DataFrame) -> Figure:
-    """Variance explained by emotion against variance explained by speaker.
-
-    Args:
-        concepts: ``variance_explained`` of the concept scores: labelled points
-        functionals: ``variance_explained`` of the functionals: small grey points
-
-    Returns:
-        figure; above the diagonal a column tells more of the emotion than of the speaker
-
-    Examples:
-        >>> table = pd.DataFrame({"emotion": [0.5], "speaker": [0.2]}, index=["energy"])
-        >>> plot_variance(table, table).axes[0].get_ylabel()
-        'Variance explained by emotion (η²)'
-    """
-    figure, (axes,) = canvas(width=6.0, height=4.0)
-    axes.scatter(
-        functionals["speaker"],
-        functionals["emotion"],
-        s=14,
-        color="#b5b5b5",
-        label=f"{len(functionals)} functionals",
-    )
-    axes.scatter(
-        concepts["speaker"],
-        concepts["emotion"],
-        s=55,
-        color="#d55e00",
-        edgecolor="white",
-        zorder=3,
-        label="concepts",
-    )
-    both = pd.concat([concepts, functionals])[["speaker", "emotion"]]
-    limit = min(1.0, 1.08 * float(np.nanmax(both.to_numpy())))
-    axes.axline((0, 0), slope=1, color=GREY, linewidth=0.8, linestyle="--", zorder=0)
-    axes.set(
-        xlim=(-0.02 * limit, limit),
-        ylim=(-0.02 * limit, limit),
-        xlabel="Variance explained by speaker (η²)",
-        ylabel="Variance explained by emotion (η²)",
-    )
-    _margin_labels(axes, concepts, limit)
-    axes.legend(loc="upper left", bbox_to_anchor=(0, 1.12), ncols=2, frameon=False, borderpad=0)
-    return figure
-
-
-@styled
-def plot_redundancy(correlation: pd.DataFrame) -> Figure:
-    """Rank correlation between concepts, lower triangle.
-
-    Args:
-        correlation: as ``redundancy`` returns it
-
-    Returns:
-        figure with an annotated heatmap, -1 to 1
-
-    Examples:
-        >>> both = pd.DataFrame([[1, 0.4], [0.4, 1]], ["energy", "pitch"], ["energy", "pitch"])
-        >>> [text.get_text() for text in plot_redundancy(both).axes[0].texts]
-        ['0.40']
-    """
-    size = 1.8 + 0.52 * len(correlation)
-    figure, (axes,) = canvas(width=size + 0.8, height=size)
-    sns.heatmap(
-        correlation.iloc[1:, :-1],
-        mask=np.triu(np.ones_like(correlation, dtype=bool))[1:, :-1],
-        annot=correlation.iloc[1:, :-1].map(lambda value: f"{value:.2f}".replace("-", "−")),
-        fmt="",
-        cmap="vlag",
-        vmin=-1,
-        vmax=1,
-        square=True,
-        linewidths=1,
-        cbar_kws={"label": "Spearman correlation", "shrink": 0.8},
-        ax=axes,
-    )
-    axes.grid(visible=False)
-    axes.set(xlabel="", ylabel="")
-    axes.tick_params(axis="y", rotation=0)
-    slanted(axes)
-    return figure
-
-
-def _margin_labels(axes: Axes, table: pd.DataFrame, limit: float) -> None:
-    """Names of points in the right margin, spread so that none overlap, joined by thin lines."""
-    ordered = table.sort_values("emotion")
-    gap = 0.065 * limit
-    heights: list[float] = []
-    for emotion in ordered["emotion"]:
-        heights.append(max(float(emotion), heights[-1] + gap) if heights else float(emotion))
-    excess = max(0.0, heights[-1] - limit)
-    for name, x, y, height in zip(
-        ordered.index, ordered["speaker"], ordered["emotion"], heights, strict=True
-    ):
-        axes.annotate(
-            str(name),
-            xy=(x, y),
-            xytext=(1.03 * limit, height - excess),
-            va="center",
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6},
-        )
