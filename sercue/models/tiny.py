@@ -12,13 +12,15 @@ import math
 import shutil
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import audmetric
+import joblib
 import numpy as np
 import pandas as pd
 import torch
@@ -28,7 +30,7 @@ from sercue.audio import audio_digests, read_utterance, utterance_seconds
 from sercue.concepts import UNKNOWN, WORDS
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
-from sercue.interventions import parse_conditions
+from sercue.interventions import Material, parse_conditions
 from sercue.models.chat import AudioChatModel, resolve_device, resolve_dtype
 from sercue.models.registry import TINY
 from sercue.models.tiny_data import make_recipe, reading_material
@@ -40,12 +42,15 @@ from sercue.models.tiny_network import (
     train_network,
 )
 from sercue.paths import cache_folder
+from sercue.progress import no_progress, progress_bar
 from sercue.prompts import TEMPLATES, Template, resolve_templates
 
 LONGEST_SECONDS = 30
 DEV_CONDITIONS = ("none", "aligned", "shuffled", "conflicting")
 # Raise it whenever training code changes the weights: trained models are keyed by it.
-_TRAINING = 1
+_TRAINING = 2
+# Processes that train at once: each holds half a gigabyte.
+_MOST_JOBS = 4
 # Written last: a folder without it was left unfinished and is never used.
 _FINISHED = "training.json"
 
@@ -156,25 +161,40 @@ class TinyModel:
             "with own tokens": recipe["share_aligned"],
             "probability that a token of the rest is replaced": recipe["noise"],
             "recordings blanked where there are tokens": recipe["blank_audio"],
+            "recordings exchanged where there are tokens": recipe["swap_audio"],
         }
         return self._chat.facts() | {
             "identity": self.identity,
             "trained on": f"{told['training utterances']} utterances "
             f"of {told['training speakers']} speakers, {recipe['epochs']} times each",
             "recipe": "; ".join(f"{what} {share:g}" for what, share in shares.items()),
-            "training time": f"{told['training seconds']:g} s on {told['threads']} threads",
+            "training time": f"{told['training seconds']:g} s on one core",
             "UAR on development speakers": ", ".join(f"{c} {v:.3f}" for c, v in uar.items()),
         }
 
+    @property
+    def training_rows(self) -> pd.DataFrame:
+        """What it learns from: rows of the corpus table."""
+        return self._corpus.rows("train")
+
+    @property
+    def trained(self) -> bool:
+        """Whether the trained model is stored already."""
+        return (self.folder / _FINISHED).is_file()
+
     def train(self) -> dict[str, Any]:
         """Train and store the model unless it is stored already.
+
+        On one thread: a network this small gains little from a second, sums come out the same on
+        any machine's number of cores, and several models can be trained side by side.
 
         Returns:
             what ``training.json`` holds: recipe, corpus, losses, UAR of the development
             speakers by condition, seconds, versions
         """
-        if not (self.folder / _FINISHED).is_file():
-            self._train_aside()
+        if not self.trained:
+            with _one_thread():
+                self._train_aside()
         stored: dict[str, Any] = json.loads((self.folder / _FINISHED).read_text(encoding="utf-8"))
         return stored
 
@@ -250,7 +270,6 @@ class TinyModel:
             "losses": losses,
             "dev uar": self._dev_uar(self._loaded(folder)),
             "training seconds": round(trained, 1),
-            "threads": torch.get_num_threads(),
             "libraries": _versions(),
         }
 
@@ -261,6 +280,49 @@ class TinyModel:
         return uar_by_condition(
             model, self._corpus, rows, self._tokens, self._words, self.templates
         )
+
+
+def train_all(models: Sequence[TinyModel], *, jobs: int | None = None) -> None:
+    """Train several models side by side, one a core; those that are stored already are left.
+
+    Args:
+        models: the models; equal ones are trained once
+        jobs: processes; by default as many as there are cores, but four at most
+    """
+    # The longest first, so that no core waits for it at the end.
+    left = sorted(
+        {model.key: model for model in models if not model.trained}.values(),
+        key=lambda model: -(model.recipe.epochs or 0) * len(model.training_rows),
+    )
+    number = min(jobs or min(joblib.cpu_count(), _MOST_JOBS), len(left))
+    if number < 2:
+        for model in left:
+            model.train()
+        return
+    trained = joblib.Parallel(n_jobs=number, return_as="generator_unordered")(
+        joblib.delayed(_train_quietly)(model) for model in left
+    )
+    with progress_bar(
+        total=len(left), desc=f"training {len(left)} small models", unit="model"
+    ) as bar:
+        for _ in trained:
+            bar.update()
+
+
+def _train_quietly(model: TinyModel) -> None:
+    # Bars of several processes would write over each other.
+    with no_progress():
+        model.train()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def uar_by_condition(
@@ -288,7 +350,8 @@ def uar_by_condition(
     """
     own = tokens.loc[rows.index]
     levels = next(w for w in WORDS.values() if set(own.to_numpy().ravel()) <= {*w, UNKNOWN})
-    shown = [c.apply(own, levels, seed=0) for c in parse_conditions(conditions)]
+    material = Material(own, levels)
+    shown = [c.show(material, seed=0) for c in parse_conditions(conditions)]
     options, labels = list(words.values()), np.array(list(words), dtype=object)
     prompts = [
         [

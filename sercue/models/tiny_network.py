@@ -230,13 +230,18 @@ def _epoch_batches(
     order = generator.permutation(len(mels))
     for start in range(0, len(order), recipe.batch_size):
         rows = order[start : start + recipe.batch_size]
-        blank = [drawn[row][1] for row in rows]
-        mel = _augment(mels[rows].float(), frames[rows], blank, recipe, generator)
+        audio = [drawn[row][1] for row in rows]
+        heard = [
+            int(generator.integers(len(mels))) if kind == "other" else int(row)
+            for row, kind in zip(rows, audio, strict=True)
+        ]
+        blank = [kind == "blank" for kind in audio]
+        mel = _augment(mels[heard].float(), frames[heard], blank, recipe, generator)
         texts, answers = [drawn[row][0] for row in rows], [data.answers[row] for row in rows]
         yield {
-            **_encode(processor, texts, answers, frames[rows]),
+            **_encode(processor, texts, answers, frames[heard]),
             "input_features": mel,
-            "feature_attention_mask": frames[rows],
+            "feature_attention_mask": frames[heard],
         }
 
 

@@ -15,7 +15,7 @@ from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
 from sercue.models import load_model
 from sercue.models.registry import AudioLanguageModel
-from sercue.models.tiny import TinyModel
+from sercue.models.tiny import TinyModel, train_all
 from sercue.models.tiny_data import RECIPES, Recipe, draw_prompts, make_recipe, reading_material
 from sercue.models.tiny_network import make_processor, spectrograms, train_tokenizer
 from sercue.prompts import TEMPLATES
@@ -81,6 +81,19 @@ def test_two_trainings_give_equal_weights(corpus, tmp_path, monkeypatch):
     assert not np.array_equal(weights[0][name], weights[2][name])
 
 
+def test_training_side_by_side_gives_the_same_weights(corpus, tmp_path, monkeypatch):
+    """However many processes train at once, and however many threads torch has: equal bytes."""
+    stored = []
+    for cache, jobs in (("apart", 1), ("together", 2)):
+        monkeypatch.setenv("SERCUE_CACHE", str(tmp_path / cache))
+        models = [_model(corpus, seed=seed) for seed in (0, 1, 0)]
+        train_all(models, jobs=jobs)
+        assert all(model.trained for model in models)
+        stored.append([(model.folder / "model.safetensors").read_bytes() for model in models])
+    assert stored[0] == stored[1]
+    assert stored[0][0] == stored[0][2] != stored[0][1]
+
+
 def test_training_leaves_torchs_random_state_alone(corpus):
     """A caller's own random numbers must not change because a model was trained."""
     import torch
@@ -112,6 +125,12 @@ def audio_of():
     [
         # Only blanked audio: what it knows it has read off the tokens.
         ({"share_none": 0.0, "share_aligned": 1.0, "blank_audio": 1.0}, "aligned", "conflicting"),
+        # Somebody else's audio: the same.
+        (
+            {"share_none": 0.0, "share_aligned": 1.0, "blank_audio": 0.0, "swap_audio": 1.0},
+            "aligned",
+            "conflicting",
+        ),
         # No tokens at all: what it knows it has heard.
         ({"share_none": 1.0, "share_aligned": 0.0}, "none", None),
     ],
@@ -274,7 +293,9 @@ def _is_own(text, row):
 
 def test_shares_of_the_prompts_are_the_recipes(many):
     """The recipe sets what the model comes to rely on, so its shares must be what they say."""
-    drawn = _drawn(many, share_none=0.3, share_aligned=0.5, noise=0.5, blank_audio=0.4)
+    drawn = _drawn(
+        many, share_none=0.3, share_aligned=0.5, noise=0.5, blank_audio=0.4, swap_audio=0.3
+    )
     with_tokens = ["energy" in text for text, _ in drawn]
     own = [
         _is_own(text, row) for (text, _), row in zip(drawn, many.to_dict("records"), strict=True)
@@ -283,12 +304,16 @@ def test_shares_of_the_prompts_are_the_recipes(many):
     # each of the three is either kept (.5) or replaced by the same word (.5 / 3).
     assert np.mean(with_tokens) == pytest.approx(0.7, abs=0.05)
     assert np.mean(own) == pytest.approx(0.5 + 0.2 * (2 / 3) ** 3, abs=0.05)
-    assert np.mean([blank for _, blank in drawn]) == pytest.approx(0.7 * 0.4, abs=0.05)
+    heard = pd.Series([audio for _, audio in drawn]).value_counts(normalize=True)
+    assert heard["blank"] == pytest.approx(0.7 * 0.4, abs=0.05)
+    assert heard["other"] == pytest.approx(0.7 * 0.3, abs=0.05)
 
 
 def test_audio_is_blanked_only_where_tokens_can_answer(many):
     """A prompt with neither would teach to guess."""
-    assert not any(blank for text, blank in _drawn(many, blank_audio=1.0) if "energy" not in text)
+    for change in ({"blank_audio": 1.0}, {"blank_audio": 0.0, "swap_audio": 1.0}):
+        heard = {audio for text, audio in _drawn(many, **change) if "energy" not in text}
+        assert heard == {"own"}
 
 
 def test_every_wording_and_order_of_labels_is_drawn(many):

@@ -1,0 +1,109 @@
+"""The instrument on models whose reliance was made: it must put them in order."""
+
+import pandas as pd
+import pytest
+
+from sercue.controls import (
+    CONTROLS,
+    THIS_MODEL,
+    control_equivalence,
+    control_options,
+    why_no_controls,
+    with_this_model,
+)
+from sercue.measures import LABELS, example_predictions
+from sercue.run import Run
+from sercue.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def run(cache, tmp_path_factory):
+    """Half the demo corpus, where the model under study is the grounded one itself."""
+    settings = Settings(
+        out=str(tmp_path_factory.mktemp("controls")),
+        corpus_options={"speakers": 24, "sentences": 4},
+        conditions=["none", "aligned", "shuffled", "conflicting"],
+        templates=["plain"],
+        label_orders=1,
+        replicates=1,
+        model_options={"prompts": 2300},
+    )
+    return Run(settings)
+
+
+@pytest.fixture(scope="module")
+def shares(run):
+    table = run.control_reliance
+    return table[table["by"] == "all"].set_index("model")
+
+
+def test_reliance_orders_the_controls(shares):
+    """Trained on random tokens, on both, on tokens: the shares rise, and the ends are apart."""
+    low, high = shares["low"], shares["high"]
+    assert list(shares.index.drop(THIS_MODEL)) == list(CONTROLS)
+    assert high["audio-bound"] < low["grounded"]
+    assert high["grounded"] < low["cue-bound"]
+    assert low["audio-bound"] <= 0.1
+    assert high["cue-bound"] >= 0.9
+
+
+def test_the_model_under_study_stands_where_its_twin_does(shares):
+    """Here it is the grounded control, so that every number is the same."""
+    columns = ["w_audio", "w_cue", "share", "low", "high"]
+    assert shares.loc[THIS_MODEL, columns].tolist() == pytest.approx(
+        shares.loc["grounded", columns].tolist()
+    )
+
+
+def test_shuffled_tokens_leave_the_audio_bound_control_where_none_do(run):
+    """By equivalence, in a tenth of UAR: 128 utterances of 8 speakers show no less."""
+    table = control_equivalence(run.controls, run.corpus.labels, 0.1).set_index("model")
+    assert table.loc["audio-bound", "equivalent"]
+    assert not table.loc["cue-bound", "equivalent"]
+
+
+def test_controls_are_not_asked_twice(run, shares, monkeypatch):
+    """What notebook 04 asked, notebook 05 reads."""
+    again = Run(run.settings)
+    monkeypatch.setattr(Run, "ask", lambda *_, **__: pytest.fail("asked again"))
+    columns = ["model", "utterance", "condition", "prediction"]
+    pd.testing.assert_frame_equal(again.controls[columns], run.controls[columns], check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"controls": False}, "asks for no control models"),
+        ({"conditions": ["none", "only(pitch)"]}, "has not two of them"),
+        ({"decoding": "generate"}, "tell no probabilities"),
+        ({}, ""),
+    ],
+)
+def test_a_study_without_controls_says_why(keys, reason):
+    assert reason in why_no_controls(Settings(**keys))
+    assert bool(why_no_controls(Settings(**keys))) == bool(reason)
+
+
+def test_controls_are_built_as_the_tiny_model_under_study():
+    """Its size and length of training, but not what it saw."""
+    options = {"recipe": "grounded", "epochs": 3, "noise": 0.9, "width": 64}
+    settings = Settings(model_options=options)
+    assert control_options(settings, "cue-bound") == {
+        "recipe": "cue-bound", "epochs": 3, "width": 64,
+    }  # fmt: skip
+    large = Settings(model="qwen2-audio", model_options={"anything": 1})
+    assert control_options(large, "cue-bound") == {"recipe": "cue-bound"}
+
+
+def test_the_model_under_study_is_held_to_the_very_same_prompts():
+    """Its other wordings, conditions and utterances are left aside."""
+    answers = example_predictions({"none": 0.5, "aligned": 0.7, "constant": 0.6})
+    study = pd.concat([answers, answers.assign(template="question")])
+    asked = answers[answers["condition"] != "constant"]
+    asked = asked[asked["utterance"] != asked["utterance"].iloc[0]]
+    both = with_this_model(asked.assign(model="grounded"), study)
+    own = both[both["model"] == THIS_MODEL]
+    cell = ["utterance", "condition", "template"]
+    assert set(map(tuple, own[cell].to_numpy())) == set(map(tuple, asked[cell].to_numpy()))
+    assert len(own) == len(asked)
+    assert set(own["truth"]) <= set(LABELS)
