@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,11 @@ from IPython.display import HTML
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
+from sercue.printed import rounded
+
 # A fixed salt and no date: the same figure gives the same bytes.
+# A hyphen that stands for a minus sign: before a number, after no letter or digit.
+_NEGATIVE = re.compile(r"(?<![\w.)-])-(?=\.?\d)")
 _SVG = {"svg.hashsalt": "sercue", "svg.fonttype": "path"}
 
 
@@ -53,7 +57,7 @@ class TableExhibit:
         return f"Table: {self.caption}\n{self.shown}"
 
     def _repr_html_(self) -> str:
-        body = self.shown.to_html(border=0, escape=True, na_rep="–")
+        body = _one_header(self.shown.map(_minus)).to_html(border=0, escape=True, na_rep="–")
         kind = "table prose" if self._holds_prose() else "table"
         return (
             f'<figure class="{kind}"><figcaption>{html.escape(self.caption)}</figcaption>'
@@ -100,7 +104,7 @@ def table_exhibit(
     printed = rounded(data) if shown is None else shown
     path.parent.mkdir(parents=True, exist_ok=True)
     data.to_csv(path.with_suffix(".csv"))
-    latex = printed.style.format(escape="latex", na_rep="--").format_index(escape="latex", axis=0)
+    latex = printed.style.format(_latex_cell, na_rep="--").format_index(escape="latex", axis=0)
     latex = latex.format_index(escape="latex", axis=1)
     path.with_suffix(".tex").write_text(
         latex.to_latex(hrules=True, caption=_latex(caption), label=f"tab:{path.name}"),
@@ -120,37 +124,22 @@ def bullets(sentences: Sequence[str]) -> HTML:
     return HTML(f'<ul class="summary">{items}</ul>')
 
 
-def rounded(data: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
-    """A table as a paper prints it: numbers with so many decimals, p-values not below .001.
-
-    Examples:
-        >>> rounded(pd.DataFrame({"uar": [0.77649], "holm_p": [0.0001], "n": [5]})).values.tolist()
-        [['0.776', '< 0.001', 5]]
-    """
-    printed = data.copy()
-    for name in printed.columns:
-        if pd.api.types.is_float_dtype(printed[name]):
-            is_p = str(name).split()[-1] in ("p", "q") or str(name).endswith("_p")
-            printed[name] = [_print(value, digits, is_p) for value in data[name]]
-    return printed
+def _one_header(table: pd.DataFrame) -> pd.DataFrame:
+    """The name of the index in the line of the column names, not in one of its own."""
+    if table.index.nlevels > 1:
+        return table
+    shown = table.rename_axis(index=None)
+    shown.columns.name = table.index.name
+    return shown
 
 
-def with_interval(value: float, low: float, high: float, digits: int = 3) -> str:
-    """A number with its interval.
-
-    Examples:
-        >>> with_interval(0.5, 0.41, 0.6)
-        '0.500 [0.410, 0.600]'
-    """
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+def _minus(cell: object) -> object:
+    return _NEGATIVE.sub("−", cell) if isinstance(cell, str) else cell
 
 
-def _print(value: float, digits: int, is_p: bool) -> str:
-    if math.isnan(value):
-        return "–"
-    if is_p and value < 10**-digits:
-        return f"< {10**-digits:.{digits}f}"
-    return f"{value:.{digits}f}"
+def _latex_cell(cell: object) -> str:
+    """A cell with LaTeX's own marks escaped, and with minus signs that are not hyphens."""
+    return _NEGATIVE.sub("$-$", _latex(str(cell).replace("–", "--").replace("κ", r"$\kappa$")))
 
 
 def _latex(text: str) -> str:

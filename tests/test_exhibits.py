@@ -4,7 +4,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from sercue.exhibits import bullets, figure_exhibit, rounded, table_exhibit
+from sercue.exhibits import bullets, figure_exhibit, table_exhibit
+from sercue.printed import rounded
 
 EVIL = "<script>alert(1)</script>"
 

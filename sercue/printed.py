@@ -1,0 +1,121 @@
+"""Numbers and column names as a paper prints them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import pandas as pd
+
+# What tables call things where the name in a file says it in code. Labels of a corpus are columns,
+# too, and stay as they are: only these names are put into words.
+_WORDS = {
+    "uar": "UAR", "uar_reference": "UAR of reference", "macro_f1": "macro F1",
+    "holm_p": "p (Holm)", "permutation_p": "p (flips)", "page_p": "p (Page)",
+    "mcnemar_p": "p (McNemar)", "shift_p": "p", "equivalence_p": "p (TOST)", "collapse_p": "p",
+    "discordant_better": "only it", "discordant_worse": "only reference",
+    "odds_ratio": "odds ratio", "falls_throughout": "falls at every step",
+    "no_collapse": "no collapse", "commonest_share": "share of commonest",
+    "invalid_rate": "invalid", "flip_none": "flips (none)", "flip_aligned": "flips (aligned)",
+    "kappa_none": "κ (none)", "kappa_aligned": "κ (aligned)", "most_gained": "most gained",
+    "most_lost": "most lost", "w_audio": "w audio", "w_cue": "w cue", "label_order": "label order",
+    "detectable_holm": "in the family", "label_mass": "mass of labels",
+}  # fmt: skip
+_ENDS = ("low", "high")
+
+
+def rounded(data: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
+    """A table as a paper prints it.
+
+    Numbers have so many decimals, p-values are not given below .001, a number that is followed by
+    the ends of its interval is printed with them, and known names of columns are put into words.
+
+    Args:
+        data: the numbers. An interval is a column ``x`` followed by ``low`` and ``high``, or by
+            ``x_low`` and ``x_high``.
+        digits: number of decimals
+
+    Examples:
+        >>> rounded(pd.DataFrame({"uar": [0.77649], "holm_p": [0.0001], "n": [5]})).values.tolist()
+        [['0.776', '< 0.001', 5]]
+        >>> rounded(pd.DataFrame({"uar": [0.5], "low": [0.41], "high": [0.6]})).to_dict("list")
+        {'UAR': ['0.500 [0.410, 0.600]']}
+    """
+    printed = data.copy()
+    ends: list[str] = []
+    for name in data.columns:
+        if name in ends:
+            continue
+        found = _interval_of(str(name), [str(column) for column in data.columns])
+        if found:
+            ends_of = [data[column] for column in (name, *found)]
+            printed[name] = [
+                _print_interval(value, low, high, digits)
+                for value, low, high in zip(*ends_of, strict=True)
+            ]
+            ends += found
+        elif pd.api.types.is_float_dtype(data[name]):
+            printed[name] = [_print(value, digits, _is_p(str(name))) for value in data[name]]
+    return worded(printed.drop(columns=ends))
+
+
+def worded(data: pd.DataFrame) -> pd.DataFrame:
+    """A table whose known column names, and those of its index, are in words.
+
+    Examples:
+        >>> worded(pd.DataFrame({"macro_f1": [0.5], "my_label": [1]})).columns.tolist()
+        ['macro F1', 'my_label']
+    """
+    renamed = data.rename(columns=_WORDS)
+    names = [_WORDS.get(str(name), name) for name in data.index.names]
+    return renamed.set_axis(data.index.set_names(names))
+
+
+def yes_or_no(data: pd.DataFrame) -> pd.DataFrame:
+    """A table whose columns of true and false say yes and no.
+
+    Examples:
+        >>> yes_or_no(pd.DataFrame({"equivalent": [True, False]}))["equivalent"].tolist()
+        ['yes', 'no']
+    """
+    columns = [name for name in data.columns if pd.api.types.is_bool_dtype(data[name])]
+    return data.assign(**{name: data[name].map({True: "yes", False: "no"}) for name in columns})
+
+
+def with_interval(value: float, low: float, high: float, digits: int = 3) -> str:
+    """A number with its interval.
+
+    Examples:
+        >>> with_interval(0.5, 0.41, 0.6)
+        '0.500 [0.410, 0.600]'
+    """
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _interval_of(name: str, columns: Iterable[str]) -> list[str]:
+    """The two columns after ``name``, if they are the ends of its interval; else nothing."""
+    listed = list(columns)
+    place = listed.index(name)
+    following = listed[place + 1 : place + 3]
+    valid = ([*_ENDS], [f"{name}_{end}" for end in _ENDS])
+    return following if following in valid and name not in _ENDS else []
+
+
+def _is_p(name: str) -> bool:
+    return name.split()[-1] in ("p", "q") or name.endswith("_p")
+
+
+def _print_interval(value: float, low: float, high: float, digits: int) -> str:
+    if math.isnan(value):
+        return "–"
+    if math.isnan(low):
+        return _print(value, digits, is_p=False)
+    return with_interval(value, low, high, digits)
+
+
+def _print(value: float, digits: int, is_p: bool) -> str:
+    if math.isnan(value):
+        return "–"
+    if is_p and value < 10**-digits:
+        return f"< {10**-digits:.{digits}f}"
+    return f"{value:.{digits}f}"

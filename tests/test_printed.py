@@ -1,0 +1,48 @@
+"""Tables as a paper prints them: numbers with their intervals, and names in words."""
+
+import pandas as pd
+
+from sercue.exhibits import table_exhibit
+from sercue.printed import rounded, worded
+
+
+def test_an_interval_stands_in_the_column_of_its_number():
+    """Both ways in which tables name the ends; a column that is no interval stays."""
+    table = pd.DataFrame(
+        {"uar": [0.5], "uar_low": [0.4], "uar_high": [0.6], "difference": [-0.1], "low": [-0.2],
+         "high": [0.0], "share": [0.25], "lower": [1.0]}
+    )  # fmt: skip
+    shown = rounded(table)
+    assert shown.columns.tolist() == ["UAR", "difference", "share", "lower"]
+    assert shown.iloc[0].tolist() == [
+        "0.500 [0.400, 0.600]", "-0.100 [-0.200, 0.000]", "0.250", "1.000",
+    ]  # fmt: skip
+
+
+def test_a_number_without_an_interval_stands_alone_and_nothing_is_a_dash():
+    nothing = float("nan")
+    table = pd.DataFrame({"uar": [0.5, nothing], "low": [nothing] * 2, "high": [nothing] * 2})
+    assert rounded(table)["UAR"].tolist() == ["0.500", "–"]
+
+
+def test_a_label_is_never_put_into_words():
+    """A corpus may have a label with an underscore: it is a name, not code of ours."""
+    table = pd.DataFrame(
+        {"not_negative": [1], "macro_f1": [0.5]}, pd.Index([0], name="label_order")
+    )
+    shown = worded(table)
+    assert shown.columns.tolist() == ["not_negative", "macro F1"]
+    assert shown.index.name == "label order"
+    # What was handed in is as it was.
+    assert table.index.name == "label_order"
+
+
+def test_minus_signs_are_no_hyphens(tmp_path):
+    """In HTML and LaTeX; names with hyphens and ranges of years stay."""
+    cells = ["-0.100 [-0.200, 0.000]", "audio-bound", "2011-12", "e-3"]
+    exhibit = table_exhibit(pd.DataFrame({"x": cells}), "c", tmp_path / "t")
+    html, latex = exhibit._repr_html_(), (tmp_path / "t.tex").read_text()
+    for text in ("−0.100 [−0.200, 0.000]", "audio-bound", "2011-12", "e-3"):
+        assert text in html
+    for text in ("$-$0.100 [$-$0.200, 0.000]", "audio-bound", "2011-12", "e-3"):
+        assert text in latex
