@@ -9,6 +9,7 @@ from sercue.corpora.corpus import example_corpus
 from sercue.errors import DecodingError, InputError
 from sercue.examples import prompt_examples, wording_examples
 from sercue.provenance import read, record, shareable
+from sercue.results import dose_response_figure, neutral_shift_figure
 from sercue.run import Run, fixture_notice, open_run, run_folder
 from sercue.settings import Settings
 from sercue.study import plan_study
@@ -77,10 +78,11 @@ def test_a_bad_parameter_of_a_notebook_is_named():
 def test_a_study_without_doses_or_neutral_says_so(finished, monkeypatch):
     object.__setattr__(finished.corpus, "neutral_label", None)
     assert (
-        finished.neutral_shift() == "Corpus 'demo' names no neutral class, so no shift is reported."
+        neutral_shift_figure(finished)
+        == "Corpus 'demo' names no neutral class, so no shift is reported."
     )
     monkeypatch.setattr(finished, "settings", Settings(conditions=["none", "aligned"]))
-    assert "No condition of this study has a dose" in finished.dose_response()
+    assert "No condition of this study has a dose" in dose_response_figure(finished)
 
 
 def test_where_a_run_writes(tmp_path):

@@ -1,0 +1,196 @@
+"""The closing sentences of a study: what its tests show, what they leave open, and no more.
+
+"No evidence of a difference" is not "evidence of no difference": where an interval holds zero the
+sentence says that it is open, unless a test of equivalence has closed it.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sercue.findings import LEVEL, direction
+from sercue.printed import with_interval
+
+
+def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str]:
+    """What the planned contrasts show, and what of the rest is shown to be equal.
+
+    Args:
+        tests: as ``compare`` returns them
+        equivalence: as ``equivalence_tests`` returns it, of the same contrasts
+
+    Examples:
+        >>> pair = {"condition": ["aligned"], "reference": ["none"]}
+        >>> tests = pd.DataFrame(pair | {"difference": [0.01], "holm_p": [0.4]})
+        >>> equal = pd.DataFrame(pair | {"margin": [0.05], "equivalent": [False]})
+        >>> print(family_sentences(tests, equal)[1][:52])
+        For aligned − none there is, corrected for the famil
+    """
+    found = tests["holm_p"] < LEVEL
+    sentences = [
+        f"{int(found.sum())} of the {len(tests)} planned contrasts differ from zero after Holm's "
+        f"correction{_listed(tests[found])}."
+    ]
+    equal = equivalence["equivalent"].to_numpy()
+    margin = equivalence["margin"].iloc[0] if len(equivalence) else float("nan")
+    if (equal & ~found).any():
+        names = _names(tests[equal & ~found.to_numpy()])
+        sentences.append(f"Shown to be equal to within ±{margin:g} of UAR: {names}.")
+    small = equal & found.to_numpy()
+    if small.any():
+        sentences.append(
+            f"Different, and yet shown to differ by less than {margin:g}: {_names(tests[small])}."
+        )
+    if (~found & ~equal).any():
+        sentences.append(
+            f"For {_names(tests[~found.to_numpy() & ~equal])} there is, corrected for the family, "
+            f"evidence neither of a difference nor of equality to within ±{margin:g}."
+        )
+    return sentences
+
+
+def detectable_sentence(detectable: pd.DataFrame) -> list[str]:
+    """How large a difference would have been found.
+
+    Args:
+        detectable: as ``detectable_differences`` returns it
+    """
+    known = detectable["detectable"][detectable["detectable"] <= 1]
+    if known.empty:
+        return ["No difference in UAR, however large, would have been found with these speakers."]
+    return [
+        "With a power of 80 %, single contrasts would have shown true differences in UAR from "
+        f"{known.min():.3f} to {known.max():.3f} on; a smaller one that was not found may exist."
+    ]
+
+
+def collapse_sentence(collapse: pd.DataFrame) -> list[str]:
+    """Whether answers are shown not to gather in one class.
+
+    Args:
+        collapse: as ``collapse_tests`` returns it
+    """
+    if collapse.empty:
+        return []
+    both = collapse.groupby("condition", sort=False)["no_collapse"].all()
+    margin, reference = collapse["margin"].iloc[0], collapse["reference"].iloc[0]
+    shown = (
+        f"Against {reference}, {int(both.sum())} of {len(both)} conditions are shown not to "
+        f"collapse (entropy falls, and the commonest share rises, by less than {margin:g})"
+    )
+    rest = [str(name) for name in both.index[~both]]
+    return [f"{shown}; not shown for {', '.join(rest)}." if rest else f"{shown}."]
+
+
+def dose_sentences(trends: pd.DataFrame) -> list[str]:
+    """The trend of UAR with the dose, and whether each step goes down.
+
+    Args:
+        trends: as ``dose_trends`` returns them
+    """
+    return [
+        f"From no to all tokens {row['family']}, UAR changes by "
+        f"{_signed(row['slope'], row['low'], row['high'])} along a straight line"
+        + (" and falls at every step." if row["falls_throughout"] else ", not at every step down.")
+        for row in trends.to_dict("records")
+    ]
+
+
+def split_sentence(parts: pd.DataFrame) -> list[str]:
+    """What of the loss from shuffling is the utterance's own, and what the label's.
+
+    Args:
+        parts: as ``split_gain`` returns it
+    """
+    rows = {row["part"]: row for row in parts.to_dict("records")}
+    whole, own, label = (
+        _signed(row["difference"], row["low"], row["high"])
+        for row in map(rows.__getitem__, ("whole", "utterance", "label"))
+    )
+    return [
+        f"Aligned tokens give {whole} of UAR over shuffled ones: {own} from what they say of the "
+        f"very utterance, {label} from what they say of its class."
+    ]
+
+
+def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
+    """Where the model under study stands among the controls.
+
+    Args:
+        reliance: as ``control_reliance`` returns it
+        this_model: its name there
+    """
+    whole = reliance[reliance["by"] == "all"].set_index("model")
+    rows = {str(name): row for name, row in whole.iterrows()}
+    told = {name: _share(row) for name, row in rows.items()}
+    scale = "; ".join(f"{name} {share}" for name, share in told.items() if name != this_model)
+    own = rows.pop(this_model)
+    apart = [name for name, row in rows.items() if _apart(own, row)]
+    verdict = (
+        f"Its interval lies apart from that of {', '.join(apart)}."
+        if apart
+        else "Its interval overlaps that of every control, so that its place is open."
+    )
+    return [f"On the same prompts the tokens' share is {told[this_model]}; {scale}. {verdict}"]
+
+
+def shapley_sentence(table: pd.DataFrame) -> list[str]:
+    """Which concept has the largest part in what all of them give.
+
+    Args:
+        table: as ``shapley`` returns it
+    """
+    rows = table.to_dict("records")
+    most = max(rows, key=lambda row: float(row["shapley"]))
+    clear = [direction(row["low"], row["high"]) > 0 for row in rows]
+    return [
+        f"Of what all concepts give together ({_plain(table['shapley'].sum())} of UAR), "
+        f"{most['concept']} has the largest Shapley value "
+        f"({_signed(most['shapley'], most['low'], most['high'])}); the interval lies above zero "
+        f"for {sum(clear)} of {len(clear)} concepts."
+    ]
+
+
+def template_sentence(gains: pd.DataFrame) -> list[str]:
+    """Whether the gain hangs on the wording.
+
+    Args:
+        gains: as ``gain_by`` returns it
+    """
+    if len(gains) < 2:
+        return []
+    ordered = gains.sort_values("difference").to_dict("records")
+    least, most = (
+        f"{_plain(row['difference'])} ({row['template']})" for row in (ordered[0], ordered[-1])
+    )
+    return [f"Between wordings the gain goes from {least} to {most}."]
+
+
+def _share(row: pd.Series) -> str:
+    if row["reason"]:
+        return "not identified"
+    return with_interval(row["share"], row["low"], row["high"]).replace("-", "−")
+
+
+def _apart(first: pd.Series, second: pd.Series) -> bool:
+    return bool(first["high"] < second["low"] or first["low"] > second["high"])
+
+
+def _listed(rows: pd.DataFrame) -> str:
+    return f": {_names(rows, signed=True)}" if len(rows) else ""
+
+
+def _names(rows: pd.DataFrame, *, signed: bool = False) -> str:
+    return ", ".join(
+        f"{row['condition']} − {row['reference']}"
+        + (f" ({_plain(row['difference'])})" if signed else "")
+        for row in rows.to_dict("records")
+    )
+
+
+def _plain(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def _signed(value: float, low: float, high: float) -> str:
+    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]".replace("-", "−")

@@ -1,0 +1,154 @@
+"""The stages of a run up to the tokens: corpus, audio, features, thresholds."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sercue import provenance
+from sercue.artifacts import Artifacts, Finished
+from sercue.binning import Binning, FoldBinning, fit_bins
+from sercue.controls import why_no_controls
+from sercue.corpora.corpus import Corpus
+from sercue.features import extract_features
+from sercue.inspection import inspect_audio
+from sercue.interventions import Material
+from sercue.paths import project_folder
+from sercue.settings import BINNING_KEYS, CONTROL_KEYS, CORPUS_KEYS, STUDY_KEYS, Settings
+from sercue.study_corpus import listed_corpus, usable_corpus
+
+
+class Stages:
+    """One study, from its corpus to its tokens; each stage is computed on first use.
+
+    Attributes:
+        settings: the study's settings
+        folder: ``reports/<study>``, or the folder that ``out`` names
+    """
+
+    def __init__(self, settings: Settings, *, reuse: bool = False) -> None:
+        self.settings = settings
+        self.folder = run_folder(settings)
+        self.reuse = reuse
+        self.artifacts = Artifacts(self.folder / "artifacts")
+        self.artifacts.record(parameters=provenance.shareable(settings), **provenance.environment())
+
+    @cached_property
+    def listed(self) -> Corpus:
+        """All that the corpus lists for this study, usable or not."""
+        return listed_corpus(self.settings)
+
+    @cached_property
+    def audio_facts(self) -> pd.DataFrame:
+        """What each recording is like, and what is wrong with it."""
+        return inspect_audio(self.listed)
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The corpus that is used, with its labels, partitions and licence."""
+        if self._left is not None:
+            return self._left.corpus
+        return usable_corpus(self.listed, self.audio_facts, self.settings.bad_audio)
+
+    @cached_property
+    def digests(self) -> pd.Series:
+        """What identifies the audio of each utterance: a hash of its content."""
+        if self._left is not None:
+            return self._left.digests
+        digests = self.audio_facts.loc[self.corpus.table.index, "audio"]
+        self.artifacts.save_corpus(self.corpus, digests, self._stamp(CORPUS_KEYS))
+        self.artifacts.record(corpus=_fingerprint(self.corpus, digests))
+        return digests
+
+    @cached_property
+    def features(self) -> pd.DataFrame:
+        """Functionals of eGeMAPS, one row an utterance."""
+        if self._left is not None:
+            return self._left.features
+        _ = self.digests
+        features = extract_features(self.corpus)
+        self.artifacts.save("features.parquet", features, self._stamp(CORPUS_KEYS))
+        return features
+
+    @cached_property
+    def binning(self) -> Binning | FoldBinning:
+        """Thresholds of the six concepts, fitted on training rows: once, or once a fold."""
+        binning = fit_bins(self.features, self.corpus, **self.bin_options)
+        binning.save(self.artifacts.folder / "binning.json")
+        return binning
+
+    @property
+    def bin_options(self) -> dict[str, Any]:
+        """The study's choices for ``fit_bins``."""
+        s = self.settings
+        return {
+            "bins": s.bins,
+            "method": s.binning,
+            "thresholds": s.thresholds,
+            "centre": s.centre,
+        }
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Concept scores, the mean of robust z-scores, one row an utterance."""
+        return self.binning.scores(self.features, self.corpus)
+
+    @cached_property
+    def tokens(self) -> pd.DataFrame:
+        """The true tokens, one row an utterance, one column a concept."""
+        tokens = self.binning.transform(self.features, self.corpus)
+        self.artifacts.save("tokens.parquet", tokens, self._stamp((*CORPUS_KEYS, *BINNING_KEYS)))
+        return tokens
+
+    @cached_property
+    def views(self) -> dict[str, tuple[Corpus, pd.DataFrame]]:
+        """Corpus and tokens as what is trained may see them: whole, or once for each fold.
+
+        In the view of a fold, tokens come from thresholds that have not seen that fold.
+        """
+        if not isinstance(self.binning, FoldBinning):
+            return {"": (self.corpus, self.tokens)}
+        return {
+            fold: (self.corpus.in_fold(fold), binning.transform(self.features, self.corpus))
+            for fold, binning in self.binning.of_fold.items()
+        }
+
+    @cached_property
+    def material(self) -> Material:
+        """What the conditions work on: tokens, classes and speakers, and the training rows."""
+        return Material.of_corpus(
+            self.corpus, self.tokens, self.binning.words, partition=self.settings.partition
+        )
+
+    @cached_property
+    def _left(self) -> Finished | None:
+        """What an earlier notebook left, if it is to be taken and nothing of it is missing."""
+        if not self.reuse:
+            return None
+        finished = self.artifacts.load_finished(self._stamp(CORPUS_KEYS), self._stamp(STUDY_KEYS))
+        asked = bool(why_no_controls(self.settings)) or (
+            self.artifacts.load("controls.parquet", self._stamp(CONTROL_KEYS)) is not None
+        )
+        return finished if asked else None
+
+    def _stamp(self, keys: tuple[str, ...]) -> str:
+        return self.settings.fingerprint(keys)
+
+
+def run_folder(settings: Settings) -> Path:
+    """Where a study writes: ``out`` if it is set, else ``reports/<study>`` of the project."""
+    if settings.out is not None:
+        return Path(settings.out).expanduser()
+    return project_folder() / "reports" / settings.study
+
+
+def _fingerprint(corpus: Corpus, digests: pd.Series) -> dict[str, Any]:
+    return {
+        "name": corpus.name,
+        "utterances": len(corpus.table),
+        "speakers": int(corpus.table["speaker"].nunique()),
+        "content": f"{pd.util.hash_pandas_object(digests, index=False).sum():016x}",
+    }
