@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from IPython.display import HTML
 
+from sercue.interventions import one_of_each
 from sercue.prompts import Template, resolve_templates
 
 WITHHELD = "other words (not shown)"
@@ -19,7 +20,8 @@ def prompt_examples(
 ) -> HTML:
     """One worked example a condition: the first utterance's whole prompt, in the first wording.
 
-    Tokens that differ from the utterance's own are marked.
+    Of conditions about concepts the first of each kind is shown. Tokens that differ from the
+    utterance's own are marked; those that a condition takes out are not there to be marked.
 
     Args:
         plan: as ``plan_study`` returns it
@@ -35,11 +37,12 @@ def prompt_examples(
         & (plan["label_order"] == 0)
         & (plan["replicate"] == 0)
     ]
+    shown = one_of_each(list(first["condition"]))
     own = first.loc[first["condition"] == "aligned", "tokens"]
     truth = own.iloc[0].split(template.separator) if len(own) else []
     blocks = [
         _block(str(row["condition"]), _marked(row["text"], row["tokens"], truth, template))
-        for _, row in first.iterrows()
+        for _, row in first[first["condition"].isin(shown)].iterrows()
     ]
     heading = f"<p>Utterance <code>{html.escape(str(first['utterance'].iloc[0]))}</code></p>"
     return HTML(heading + "".join(blocks))
@@ -100,9 +103,11 @@ def _marked(text: str, tokens: str, truth: Sequence[str], template: Template) ->
     """The prompt as HTML; tokens that are not the utterance's own are marked."""
     if not tokens or not truth:
         return html.escape(text)
-    before, shown, after = text.partition(tokens)
+    # The tokens stand last. A condition may leave some out, so each is looked up by its whole
+    # item, which holds the concept and the word.
+    before, shown, after = text.rpartition(tokens)
     items = [
-        html.escape(item) if item == own else f"<mark>{html.escape(item)}</mark>"
-        for item, own in zip(re.split(re.escape(template.separator), shown), truth, strict=True)
+        html.escape(item) if item in truth else f"<mark>{html.escape(item)}</mark>"
+        for item in shown.split(template.separator)
     ]
     return html.escape(before) + html.escape(template.separator).join(items) + html.escape(after)

@@ -6,34 +6,106 @@ import pandas as pd
 
 from sercue.corpora.corpus import Corpus
 from sercue.corpus_counts import home_column, homes
-from sercue.exhibits import with_interval
+from sercue.printed import with_interval
 
-#: Below so many speakers a percentile bootstrap over speakers covers less than it says.
+#: Below so many speakers intervals are so wide that a reader should be told why.
 FEW_SPEAKERS = 20
+#: Of p-values corrected for the family.
+LEVEL = 0.05
+_VERDICTS = {
+    1: "the model makes use of the cues in the prompt",
+    -1: "the cues in the prompt harm the model",
+    0: "the interval holds zero, so this is no evidence of a difference, nor evidence that there "
+    "is none",
+}
 
 
-def corpus_findings(corpus: Corpus, variance: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
+def corpus_findings(
+    corpus: Corpus,
+    components: pd.DataFrame,
+    scores: pd.DataFrame,
+    *,
+    effects: pd.DataFrame | None = None,
+    clusters: pd.DataFrame | None = None,
+    agreement: pd.DataFrame | None = None,
+) -> list[str]:
     """What notebook 01 found.
 
     Args:
         corpus: the corpus
-        variance: ``variance_explained`` of the concept scores
+        components: ``variance_components`` of the concept scores
         scores: concept scores, one row an utterance
+        effects: ``emotion_effects`` of the functionals, if they were tested
+        clusters: ``functional_clusters``, if there are any
+        agreement: ``praat_agreement``, if Praat was asked
     """
-    by_emotion, by_speaker = variance["emotion"], variance["speaker"]
-    most, least = str(by_emotion.idxmax()), str(by_emotion.idxmin())
-    speaker = str(by_speaker.idxmax())
     unmeasured = int(scores.isna().any(axis=1).sum())
     return [
         _size(corpus),
-        f"Of the six concepts, {most} differs most between emotions (they explain "
-        f"{by_emotion[most]:.0%} of its variance) and {least} least "
-        f"({by_emotion[least]:.0%}).",
-        f"Speakers explain most of {speaker} ({by_speaker[speaker]:.0%}): there a "
-        "token tells as much about the voice as about the emotion.",
         f"{unmeasured} utterances have at least one concept that could not be measured; its "
         "token is 'unknown'.",
+        *([] if agreement is None else _praat(agreement)),
+        *([] if effects is None else [_differ(effects)]),
+        *_shares(components),
+        *([] if clusters is None else [_clustered(clusters)]),
     ]
+
+
+def _shares(components: pd.DataFrame) -> list[str]:
+    known = components.dropna(subset=["emotion", "speaker"])
+    if known.empty:
+        return ["In no concept can the emotion and the speaker be told apart."]
+    by_emotion, by_speaker = known["emotion"], known["speaker"]
+    most, least = str(by_emotion.idxmax()), str(by_emotion.idxmin())
+    speaker = str(by_speaker.idxmax())
+    return [
+        f"Of the six concepts, {most} is most the emotion ({by_emotion[most]:.0%} of its "
+        f"variance) and {least} least ({by_emotion[least]:.0%}).",
+        f"The speaker is most of {speaker} ({by_speaker[speaker]:.0%}, against "
+        f"{by_emotion[speaker]:.0%} for the emotion).",
+    ]
+
+
+def _differ(effects: pd.DataFrame) -> str:
+    tested, found = int(effects["q"].notna().sum()), int((effects["q"] < 0.05).sum())
+    sentence = (
+        f"{found} of {tested} functionals differ between the emotions with a share of false "
+        f"discoveries below 5%, tested over {int(effects['speakers'].max())} speakers"
+    )
+    sizes = effects["omega_squared"].dropna()
+    if sizes.empty:
+        return f"{sentence}."
+    return f"{sentence}; most of all {sizes.idxmax()} (ω² = {sizes.max():.2f})."
+
+
+def _praat(agreement: pd.DataFrame) -> list[str]:
+    """F0 and HNR, one by its scale and one by its ranks, of what could be compared."""
+    sentences = []
+    measured = agreement[agreement["utterances"] > 2].to_dict("index")
+    if "F0" in measured:
+        row = measured["F0"]
+        sentences.append(
+            f"Against Praat, openSMILE's median F0 is {_signed(row['bias'])} semitones off on "
+            f"average, 95% of the differences lie about from {_signed(row['low'])} to "
+            f"{_signed(row['high'])}, and {row['gross']:.0%} of {int(row['utterances'])} "
+            "utterances differ by more than half an octave."
+        )
+    if "HNR" in measured:
+        rank = measured["HNR"]["rank_correlation"]
+        sentences.append(f"HNR is on another scale there; its rank correlation is {rank:.2f}.")
+    return sentences
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _clustered(clusters: pd.DataFrame) -> str:
+    sizes = clusters["cluster"].value_counts()
+    return (
+        f"By rank correlation the {len(clusters)} functionals form {len(sizes)} clusters, the "
+        f"largest of {sizes.max()}; in {(sizes == 1).sum()} a functional stands alone."
+    )
 
 
 def _size(corpus: Corpus) -> str:
@@ -64,6 +136,8 @@ def binning_findings(
     balance: pd.DataFrame,
     information: pd.DataFrame,
     stability: pd.DataFrame,
+    designs: pd.DataFrame,
+    own: pd.DataFrame,
     corpus: Corpus,
     partition: str,
 ) -> list[str]:
@@ -73,6 +147,8 @@ def binning_findings(
         balance: as ``token_balance`` returns it
         information: as ``token_information`` returns it
         stability: as ``threshold_stability`` returns it
+        designs: as ``compare_binnings`` returns them
+        own: as ``measure_binning`` returns it, of the study's own design
         corpus: the corpus
         partition: the evaluated partition
     """
@@ -89,7 +165,38 @@ def binning_findings(
         f"at least {told.min():.2f} ({told.idxmin()}), after correction for the bias of counts.",
         f"Leaving one {unit} out changes {moved.max():.1%} of the test tokens of "
         f"{moved.idxmax()} on average, and no more of any other concept.",
+        _own_design(own, partition),
+        _best_design(designs, str(own.index[0]), corpus),
     ]
+
+
+def _own_design(own: pd.DataFrame, partition: str) -> str:
+    row = own.iloc[0]
+    return (
+        f"On the {partition} speakers a classifier reaches UAR {row['tokens_uar']:.3f} from the "
+        f"six words of the design of this study ({own.index[0]}), and "
+        f"{row['functionals_uar']:.3f} from all functionals."
+    )
+
+
+def _best_design(designs: pd.DataFrame, own: str, corpus: Corpus) -> str:
+    """The best design beside that of the study, and what this may be used for."""
+    uar, error = (designs[name].to_dict() for name in ("tokens_uar", "tokens_se"))
+    best = max(uar, key=lambda name: uar[name])
+    where = "Out of fold" if corpus.folds else "On held-out training speakers"
+    sentence = (
+        f"{where}, of {len(designs)} designs {best} has the highest UAR ({uar[best]:.3f}, "
+        f"standard error {error[best]:.3f})"
+    )
+    if own in uar and own != best:
+        sentence += f"; that of this study has {uar[own]:.3f}"
+    sentence += ". The best of many is flattered by the choice."
+    if corpus.folds:
+        sentence += (
+            " Every speaker is evaluated in a cross-validation: a design chosen by these numbers "
+            "has seen them."
+        )
+    return sentence
 
 
 def prompting_findings(
@@ -157,16 +264,25 @@ def study_findings(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> 
     sentences = [_levels(table, labels)]
     gain = _contrast(tests, "aligned", "none")
     if gain is not None:
-        sentences[0] += " " + _gain(gain)
+        sentences[0] += " " + _gain(gain, len(tests))
     sentences += _losses(tests)
     sentences += _collapse(table)
+    return sentences + few_speakers(tests)
+
+
+def few_speakers(tests: pd.DataFrame) -> list[str]:
+    """A reminder of how many speakers the intervals rest on, where they are few.
+
+    Args:
+        tests: as ``compare`` returns them
+    """
     speakers = int(tests["speakers"].min()) if len(tests) else 0
-    if 0 < speakers < FEW_SPEAKERS:
-        sentences.append(
-            f"The intervals rest on {speakers} speakers; with fewer than about {FEW_SPEAKERS} they "
-            "are somewhat too narrow."
-        )
-    return sentences
+    if not 0 < speakers < FEW_SPEAKERS:
+        return []
+    return [
+        f"The intervals rest on {speakers} speakers, so that they are wide: "
+        "what they leave open is open."
+    ]
 
 
 def direction(low: float, high: float) -> int:
@@ -202,14 +318,15 @@ def _difference(row: pd.Series) -> str:
     return text.replace("-", "−")
 
 
-def _gain(row: pd.Series) -> str:
-    verdict = {
-        1: "the model makes use of the cues in the prompt",
-        -1: "the cues in the prompt harm the model",
-        0: "the interval holds zero, so this is no evidence of a difference, "
-        "nor evidence that there is none",
-    }
-    return f"The difference is {_difference(row)}: {verdict[direction(row['low'], row['high'])]}."
+def _gain(row: pd.Series, family: int) -> str:
+    side = direction(row["low"], row["high"])
+    if side and row["holm_p"] >= LEVEL:
+        return (
+            f"The difference is {_difference(row)}: the interval excludes zero, but corrected for "
+            f"the family of {family} contrasts this is no evidence (Holm p "
+            f"{row['holm_p']:.3f})."
+        )
+    return f"The difference is {_difference(row)}: {_VERDICTS[side]}."
 
 
 def _losses(tests: pd.DataFrame) -> list[str]:

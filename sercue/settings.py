@@ -26,7 +26,8 @@ PROMPT_KEYS = ("decoding", "max_new_tokens", "templates", "label_orders")
 STUDY_KEYS = (
     *CORPUS_KEYS, *BINNING_KEYS, *MODEL_KEYS, *PROMPT_KEYS, "partition", "conditions", "replicates",
 )  # fmt: skip
-ANALYSIS_KEYS = (*STUDY_KEYS, "resamples", "confidence")
+CONTROL_KEYS = (*STUDY_KEYS, "controls")
+ANALYSIS_KEYS = (*CONTROL_KEYS, "resamples", "confidence", "margin")
 
 
 class Settings(BaseModel):
@@ -62,10 +63,12 @@ class Settings(BaseModel):
         label_orders: number of counterbalanced orders of the label options
         conditions: what is done to the tokens
         replicates: repetitions of each random condition
+        controls: whether models of known reliance are trained and asked, too, to compare with
         seed: seed of everything random
         batch_size: most recordings in one forward pass; halved when memory runs out
         resamples: bootstrap resamples of speakers
         confidence: level of all intervals
+        margin: difference (in UAR, share or entropy) below which two conditions count as equal
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
@@ -98,14 +101,16 @@ class Settings(BaseModel):
     templates: list[str | dict[str, str]] = list(TEMPLATES)
     label_orders: int = Field(2, ge=1)
     conditions: list[str] = [
-        "none", "aligned", "shuffled", "conflicting",
+        "none", "aligned", "shuffled", "shuffled_within_class", "conflicting", "constant",
         "corrupted(0.25)", "corrupted(0.5)", "corrupted(0.75)", "corrupted(1)",
     ]  # fmt: skip
     replicates: int = Field(2, ge=1)
+    controls: bool = True
     seed: int = Field(0, ge=0)
     batch_size: int = Field(8, ge=1)
     resamples: int = Field(10_000, ge=100)
     confidence: float = Field(0.95, gt=0, lt=1)
+    margin: float = Field(0.05, gt=0, lt=1)
 
     @field_validator("study")
     @classmethod

@@ -15,7 +15,7 @@ from sercue.audio import audio_digests, read_utterance
 from sercue.concepts import WORDS
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError, unknown
-from sercue.interventions import Condition, parse_conditions
+from sercue.interventions import Condition, Material, parse_conditions
 from sercue.models import AudioLanguageModel
 from sercue.parts import append_part, part_files, read_parts
 from sercue.progress import progress_bar
@@ -153,13 +153,13 @@ def plan_study(
         raise InputError(f"partition: no utterance in {partition!r}; found {found}")
     options = list((label_words or {label: label for label in corpus.labels}).values())
     listed = [[options[i] for i in order] for order in label_orders(len(options), orders)]
-    own = tokens.loc[corpus.table.index[rows]]
+    material = Material.of_corpus(corpus, tokens, words, partition=partition)
     who = _who(corpus, rows)
     wordings = list(product(resolve_templates(templates), enumerate(listed)))
     blocks = []
-    for condition in parse_conditions(conditions):
+    for condition in parse_conditions(conditions, list(map(str, tokens))):
         for replicate in condition.replicates(replicates):
-            changed = condition.apply(own, words, seed=seed, replicate=replicate)
+            changed = condition.show(material, seed=seed, replicate=replicate)
             shown = _rows_of(changed, len(rows))
             for template, (number, labels) in wordings:
                 block = who.assign(

@@ -46,6 +46,7 @@ def study(cache, bad):
         "corpus": "table",
         "corpus_root": str(folder / "corpus.csv"),
         "model_options": {"epochs": 1},
+        "controls": False,
         "conditions": ["none", "aligned"],
         "templates": ["plain"],
         "label_orders": 1,

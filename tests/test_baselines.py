@@ -19,7 +19,7 @@ from sercue.baselines import (
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
 from sercue.measures import measures
-from sercue.significance import bootstrap_uar
+from sercue.significance.resampling import bootstrap_uar
 
 LABELS = ("angry", "neutral", "sad")
 

@@ -20,13 +20,13 @@ MEASURES = pd.DataFrame(
 )
 
 
-def contrasts(gain=(0.1, 0.02, 0.2), speakers=30):
+def contrasts(gain=(0.1, 0.02, 0.2), speakers=30, holm_p=0.01):
     rows = [
-        ("aligned", "none", *gain, speakers),
-        ("shuffled", "aligned", -0.2, -0.3, -0.1, speakers),
-        ("shuffled", "none", -0.1, -0.25, 0.05, speakers),
+        ("aligned", "none", *gain, speakers, holm_p),
+        ("shuffled", "aligned", -0.2, -0.3, -0.1, speakers, 0.01),
+        ("shuffled", "none", -0.1, -0.25, 0.05, speakers, 0.3),
     ]
-    columns = ["condition", "reference", "difference", "low", "high", "speakers"]
+    columns = ["condition", "reference", "difference", "low", "high", "speakers", "holm_p"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -44,6 +44,14 @@ def test_the_verdict_follows_the_interval_and_not_the_estimate(gain, said):
     assert said in text
     verdicts = ("makes use", "harm the model", "no evidence of a difference")
     assert sum(verdict in text for verdict in verdicts) == 1
+
+
+def test_what_the_correction_takes_back_is_not_claimed():
+    """An interval that excludes zero, of a contrast that is not significant in its family."""
+    text = study_findings(MEASURES, contrasts(holm_p=0.17), 4)[0]
+    assert "excludes zero, but corrected for the family of 3 contrasts" in text
+    assert "(Holm p 0.170)" in text
+    assert "makes use" not in text
 
 
 def test_the_numbers_are_those_of_the_tables():
@@ -64,7 +72,7 @@ def test_a_baseline_is_not_taken_for_a_collapse():
 @pytest.mark.parametrize(("speakers", "warned"), [(8, True), (19, True), (20, False)])
 def test_few_speakers_are_said_to_be_few(speakers, warned):
     text = " ".join(study_findings(MEASURES, contrasts(speakers=speakers), 4))
-    assert ("somewhat too narrow" in text) == warned
+    assert ("so that they are wide" in text) == warned
 
 
 def test_a_study_without_none_or_aligned_says_what_it_can():

@@ -19,16 +19,19 @@ from sercue import plots
 from sercue.binning import fit_bins
 from sercue.concepts import Concept
 from sercue.corpora.corpus import Corpus
+from sercue.designs.comparison import compare_binnings
+from sercue.designs.stability import threshold_stability
+from sercue.designs.token_information import token_balance, token_information
 from sercue.errors import InputError
-from sercue.exploration import (
-    redundancy,
-    threshold_stability,
-    token_balance,
-    token_information,
-    variance_explained,
-)
+from sercue.exploration.effects import emotion_effects, pairwise_effects
+from sercue.exploration.redundancy import functional_clusters, redundancy
+from sercue.exploration.variance import variance_components
+from sercue.measures import LABELS as MEASURED
 from sercue.measures import confusion_matrices, example_predictions, measures, uar_by
-from sercue.significance import bootstrap_uar, compare
+from sercue.reliance.attribution import concept_effects, shapley, subset_conditions
+from sercue.reliance.shares import example_evidence, reliance
+from sercue.significance.contrasts import compare
+from sercue.significance.resampling import bootstrap_uar
 
 LABELS = ("angry", "happy", "neutral", "sad")
 NAMES = ("energy", "pitch", "dynamics", "brightness", "formants", "voice quality")
@@ -120,21 +123,39 @@ def every_figure(corpus, features, concepts, binning, tokens, predictions, inter
     """One function that draws each figure, by name."""
     scores = binning.scores(features)
     counts = confusion_matrices(predictions, LABELS, normalize=False)
-    variance = variance_explained(scores, corpus)
+    variance = variance_components(scores, corpus)
+    pairwise = pairwise_effects(scores, corpus)
+    effects = emotion_effects(scores, corpus, resamples=99)
+    correlation = redundancy(features)
+    clusters = functional_clusters(correlation)
+    designs = compare_binnings(features, corpus, concepts=concepts, bins=[3])
     stability = threshold_stability(features, corpus, concepts=concepts)
     by = uar_by(predictions, LABELS, ["condition", "template", "label_order"])
+    rested = reliance(example_evidence(1.0, 0.5), ["angry", "neutral", "sad"])
+    asked = example_predictions(dict.fromkeys([*subset_conditions(), "flip(pitch)"], 0.5))
+    parts = shapley(asked, MEASURED)
+    single = concept_effects(asked, MEASURED)
     return {
         "plot_corpus": lambda: plots.plot_corpus(corpus),
         "plot_concepts": lambda: plots.plot_concepts(scores, corpus),
         "plot_variance": lambda: plots.plot_variance(
-            variance, variance_explained(features, corpus)
+            variance, variance_components(features, corpus)
         ),
+        "plot_effects": lambda: plots.plot_effects(pairwise),
+        "plot_functional_effects": lambda: plots.plot_functional_effects(pairwise, effects),
+        "plot_clusters": lambda: plots.plot_clusters(correlation, clusters),
+        "plot_praat_agreement": lambda: plots.plot_praat_agreement(praat_pairs_made()),
+        "plot_binnings": lambda: plots.plot_binnings(designs, "3 width"),
         "plot_redundancy": lambda: plots.plot_redundancy(redundancy(scores)),
         "plot_thresholds": lambda: plots.plot_thresholds(scores, binning, corpus),
         "plot_balance": lambda: plots.plot_balance(token_balance(tokens, corpus)),
         "plot_tokens_by_emotion": lambda: plots.plot_tokens_by_emotion(tokens, corpus),
         "plot_information": lambda: plots.plot_information(token_information(tokens, corpus)),
         "plot_stability": lambda: plots.plot_stability(stability),
+        "plot_reliance": lambda: plots.plot_reliance({"control": rested, "model": rested}, "model"),
+        "plot_reliance_by": lambda: plots.plot_reliance_by(rested),
+        "plot_shapley": lambda: plots.plot_shapley(parts),
+        "plot_concept_effects": lambda: plots.plot_concept_effects(single),
         "plot_uar": lambda: plots.plot_uar(intervals, {"chance": 0.25, "a long name" * 3: 0.5}),
         "plot_contrasts": lambda: plots.plot_contrasts(contrasts),
         "plot_dose_response": lambda: plots.plot_dose_response(intervals),
@@ -145,6 +166,20 @@ def every_figure(corpus, features, concepts, binning, tokens, predictions, inter
         "plot_confusions": lambda: plots.plot_confusions(counts),
         "plot_predicted_classes": lambda: plots.plot_predicted_classes(counts),
     }
+
+
+def praat_pairs_made():
+    """Every measure, twenty utterances, with a gross error and one that Praat finds unvoiced."""
+    rng = np.random.default_rng(3)
+    tables = []
+    for measure, level in (("F0", 30), ("F1", 500), ("F2", 1500), ("F3", 2500), ("HNR", 8)):
+        praat = level * (1 + 0.1 * rng.random(20))
+        smile = praat * (1 + 0.02 * rng.normal(size=20))
+        smile[0] *= 1.5
+        praat[1] = np.nan
+        columns = {"opensmile": smile, "praat": praat, "measure": measure}
+        tables.append(pd.DataFrame(columns).assign(utterance=range(20), speaker="s"))
+    return pd.concat(tables, ignore_index=True)
 
 
 def drawn_intervals(axes):
@@ -241,6 +276,7 @@ def test_uar_draws_the_table(intervals):
 
 def test_contrasts_draw_the_table(contrasts):
     """Differences with their intervals; filled where Holm's p-value is below the level."""
+    contrasts = contrasts.assign(holm_p=[0.2, *contrasts["holm_p"].iloc[1:]])
     axes = plots.plot_contrasts(contrasts).axes[0]
     drawn = drawn_intervals(axes)
     for column, expected in (("value", "difference"), ("low", "low"), ("high", "high")):
@@ -363,18 +399,6 @@ def test_concept_boxes_are_quartiles(binning, features, corpus):
     flat = [line.get_ydata() for line in axes.lines if len(line.get_ydata()) == 2]
     level = {round(float(y[0]), 9) for y in flat if y[0] == y[1]}
     assert {round(value, 9) for value in expected} <= level
-
-
-def test_variance_points(binning, features, corpus):
-    """Speaker across, emotion up: swapped axes would reverse the finding."""
-    concepts = variance_explained(binning.scores(features), corpus)
-    functionals = variance_explained(features, corpus)
-    axes = plots.plot_variance(concepts, functionals).axes[0]
-    cloud, labelled = axes.collections[:2]
-    np.testing.assert_allclose(cloud.get_offsets(), functionals[["speaker", "emotion"]])
-    np.testing.assert_allclose(labelled.get_offsets(), concepts[["speaker", "emotion"]])
-    named = {text.get_text(): text.xy for text in axes.texts}
-    assert named["pitch"] == tuple(concepts.loc["pitch", ["speaker", "emotion"]])
 
 
 def test_redundancy_shows_each_pair_once(binning, features):

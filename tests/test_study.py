@@ -9,10 +9,15 @@ import soundfile
 
 from sercue.corpora.corpus import Corpus, example_corpus
 from sercue.errors import InputError
+from sercue.interventions import Condition
 from sercue.parts import part_files
 from sercue.study import KEY, ROW, plan_study, run_study
 
 CONDITIONS = ["none", "aligned", "shuffled", "conflicting", "corrupted(0.5)"]
+ALL_CONDITIONS = [
+    *CONDITIONS, "shuffled_within_class", "shuffled_within_speaker", "counter_emotion", "constant",
+    "masked(0.5)", "only(energy)", "without(energy)", "flip(pitch)",
+]  # fmt: skip
 
 
 class RecordingModel:
@@ -97,7 +102,7 @@ def test_the_prediction_is_the_likeliest_label(corpus, tokens):
 def test_the_audio_is_the_same_bytes_under_every_condition(corpus, tokens):
     """What the model hears of an utterance is one signal, and its file one content."""
     model = RecordingModel()
-    table = run(corpus, tokens, model)
+    table = run(corpus, tokens, model, conditions=ALL_CONDITIONS)
     assert len(set(model.heard)) == 4
     assert (table.groupby("utterance")["audio"].nunique() == 1).all()
     file = corpus.path(table["utterance"].iloc[0])
@@ -105,7 +110,8 @@ def test_the_audio_is_the_same_bytes_under_every_condition(corpus, tokens):
 
 
 def test_only_the_token_block_differs_between_conditions(corpus, tokens):
-    plan = plan_study(corpus, tokens, conditions=CONDITIONS, orders=2, replicates=2)
+    plan = plan_study(corpus, tokens, conditions=ALL_CONDITIONS, orders=2, replicates=2)
+    assert set(plan["condition"]) == set(ALL_CONDITIONS)
     for _, same in plan.groupby(["utterance", "template", "label_order"]):
         without = [
             text.replace(shown, "")
@@ -113,6 +119,42 @@ def test_only_the_token_block_differs_between_conditions(corpus, tokens):
         ]
         with_block = np.array(without)[(same["condition"] != "none").to_numpy()]
         assert len(set(with_block)) == 1
+
+
+def test_without_a_token_block_nothing_but_the_block_is_gone(corpus, tokens):
+    """The audio-only prompt is that of ``aligned`` less the one sentence that holds the tokens."""
+    plan = plan_study(corpus, tokens, conditions=["none", "aligned"], templates=["plain"])
+    none, aligned = (plan[plan["condition"] == name] for name in ("none", "aligned"))
+    for bare, text, shown in zip(none["text"], aligned["text"], aligned["tokens"], strict=True):
+        assert text.replace(f"Acoustic cues: {shown}. ", "") == bare
+
+
+def test_every_condition_holds_the_same_utterances(corpus, tokens):
+    """Those alone in their class among them: without them the conditions were not paired."""
+    plan = plan_study(corpus, tokens, conditions=ALL_CONDITIONS)
+    held = plan.groupby("condition")["utterance"].agg(frozenset)
+    assert len(set(held)) == 1
+    assert len(held.iloc[0]) == 4
+
+
+def test_the_order_of_the_corpus_does_not_change_what_is_asked(corpus, tokens):
+    """A corpus listed the other way round gets the same prompts, utterance by utterance."""
+    turned = corpus.with_table(corpus.table.iloc[::-1])
+    keys = [*ROW[:-1], "text"]
+    plans = [
+        plan_study(one, tokens, conditions=ALL_CONDITIONS, replicates=2)[keys]
+        for one in (corpus, turned)
+    ]
+    first, second = (plan.sort_values(keys, ignore_index=True) for plan in plans)
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_a_condition_of_ones_own_is_asked_beside_ours(corpus, tokens):
+    loud = Condition("loud", "energy high", lambda m, generator: m.tokens.assign(energy="high"))
+    table = run(corpus, tokens, RecordingModel(), conditions=["aligned", loud])
+    shown = table.loc[(table["condition"] == "loud") & (table["template"] == "plain"), "tokens"]
+    assert len(shown) == 4 * 2
+    assert shown.str.startswith("energy=high, pitch=").all()
 
 
 def test_equal_prompts_of_an_utterance_are_asked_once(corpus, tokens):
@@ -206,6 +248,8 @@ def test_predictions_name_labels_and_prompts_show_their_words(corpus, tokens):
     [
         ({"decoding": "beam"}, "unknown decoding 'beam'"),
         ({"conditions": ["aligend"]}, "did you mean 'aligned'"),
+        ({"conditions": ["only(formants)"]}, "unknown concept 'formants'"),
+        ({"words": ["soft", "loud"]}, "tokens: found"),
         ({"partition": "validation"}, "no utterance in 'validation'; found train, dev, test"),
         ({"orders": 7}, "label_orders: found 7, valid are 1 to 6 for 3 labels"),
     ],

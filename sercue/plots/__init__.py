@@ -4,8 +4,18 @@ Every function takes a table that another part of the package returns, draws it 
 the reports without touching matplotlib's global settings, and returns the figure.
 """
 
+from sercue.plots.agreement import plot_praat_agreement
 from sercue.plots.confusions import plot_confusions, plot_predicted_classes
-from sercue.plots.corpora import plot_concepts, plot_corpus, plot_redundancy, plot_variance
+from sercue.plots.corpora import plot_concepts, plot_corpus
+from sercue.plots.designs import plot_binnings
+from sercue.plots.effects import plot_effects, plot_functional_effects
+from sercue.plots.redundancy import plot_clusters, plot_redundancy
+from sercue.plots.reliance import (
+    plot_concept_effects,
+    plot_reliance,
+    plot_reliance_by,
+    plot_shapley,
+)
 from sercue.plots.results import (
     plot_contrasts,
     plot_dose_response,
@@ -21,21 +31,31 @@ from sercue.plots.tokens import (
     plot_thresholds,
     plot_tokens_by_emotion,
 )
+from sercue.plots.variance import plot_variance
 
 __all__ = [
     "condition_palette",
     "label_palette",
     "plot_balance",
+    "plot_binnings",
+    "plot_clusters",
+    "plot_concept_effects",
     "plot_concepts",
     "plot_confusions",
     "plot_contrasts",
     "plot_corpus",
     "plot_dose_response",
+    "plot_effects",
+    "plot_functional_effects",
     "plot_information",
     "plot_neutral_shift",
+    "plot_praat_agreement",
     "plot_predicted_classes",
     "plot_prompt_sensitivity",
     "plot_redundancy",
+    "plot_reliance",
+    "plot_reliance_by",
+    "plot_shapley",
     "plot_stability",
     "plot_thresholds",
     "plot_tokens_by_emotion",

@@ -32,7 +32,7 @@ def plot_uar(intervals: pd.DataFrame, references: Mapping[str, float] | None = N
     """The figure of the study: UAR by condition with its interval.
 
     Args:
-        intervals: as ``bootstrap_uar`` returns it; drawn in the order given
+        intervals: as ``uar_intervals`` returns it; drawn in the order given
         references: name to UAR of what the conditions are to be read against (chance, tokens
             only, an SVM): vertical lines
 
@@ -41,8 +41,8 @@ def plot_uar(intervals: pd.DataFrame, references: Mapping[str, float] | None = N
 
     Examples:
         >>> from sercue.measures import LABELS, example_predictions
-        >>> from sercue.significance import bootstrap_uar
-        >>> intervals = bootstrap_uar(example_predictions(), LABELS, resamples=100)
+        >>> from sercue.significance import uar_intervals
+        >>> intervals = uar_intervals(example_predictions(), LABELS)
         >>> figure = plot_uar(intervals, {"chance": 1 / 3})
         >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
         ['none (UAR−)', 'aligned (UAR+)']
@@ -103,7 +103,7 @@ def plot_dose_response(intervals: pd.DataFrame) -> Figure:
     """UAR against the share of tokens that were replaced; ``aligned`` is share 0.
 
     Args:
-        intervals: as ``bootstrap_uar`` returns it, with conditions ``corrupted(p)`` or
+        intervals: as ``uar_intervals`` returns it, with conditions ``corrupted(p)`` or
             ``masked(p)``; ``none``, if there, is a band
 
     Returns:

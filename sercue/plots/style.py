@@ -234,10 +234,17 @@ def _condition_colour(condition: str) -> str:
 
 
 def _position(inside: str) -> float:
-    """Where in its ramp a strength between 0 and 1, or one of the six concepts, lies."""
+    """Where in its ramp a strength between 0 and 1, or one or several of the six concepts, lies.
+
+    Several concepts lie in the order of their subsets as binary numbers.
+    """
     names = [concept.name for concept in CONCEPTS]
     if inside in names:
         return names.index(inside) / (len(names) - 1)
+    several = inside.split(" + ")
+    if set(several) <= set(names):
+        number = sum(2 ** names.index(name) for name in several)
+        return (number - 0.5) / (2 ** len(names) - 1)
     try:
         return min(max(float(inside), 0.0), 1.0)
     except ValueError:

@@ -21,6 +21,7 @@ STUDIES = Path(__file__).resolve().parents[2] / "notebooks" / "studies"
 # The whole way of a study, as short as can be; nothing is to be learnt from its numbers.
 SMALL = [
     "model_options={epochs: 1}",
+    "controls=false",
     "conditions=[none, aligned, shuffled]",
     "templates=[plain]",
     "label_orders=1",

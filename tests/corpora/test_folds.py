@@ -8,8 +8,8 @@ from sercue.binning import FoldBinning, fit_bins
 from sercue.concepts import Concept
 from sercue.corpora.corpus import example_corpus
 from sercue.corpora.validation import check_partitions, select_fold
+from sercue.designs.stability import threshold_stability
 from sercue.errors import InputError
-from sercue.exploration import threshold_stability
 from sercue.measures import uar
 from sercue.study import run_study
 

@@ -1,0 +1,47 @@
+"""Prompts as the report shows them: what a condition changed is marked, and nothing else."""
+
+import pandas as pd
+import pytest
+from made_material import CONCEPTS
+
+from sercue.corpora.corpus import example_corpus
+from sercue.examples import prompt_examples
+from sercue.prompts import TEMPLATES
+from sercue.study import plan_study
+
+OWN = ["low", "mid", "high", "unknown", "low", "high"]
+
+
+def examples(conditions, template):
+    """The blocks of the first utterance, whose tokens are ``OWN``."""
+    corpus = example_corpus(speakers=2, utterances=2)
+    tokens = pd.DataFrame([OWN, OWN[::-1]] * 2, corpus.table.index, CONCEPTS)
+    plan = plan_study(corpus, tokens, conditions=conditions, templates=[template])
+    return prompt_examples(plan, [template]).data.split('<div class="prompt">')[1:]
+
+
+@pytest.mark.parametrize("template", list(TEMPLATES))
+def test_tokens_that_are_left_are_own_ones_wherever_they_stand(template):
+    """The third concept shown first is still the utterance's own."""
+    _, only, without = examples(
+        ["aligned", "only(dynamics + voice quality)", "without(energy)"], template
+    )
+    assert "<mark>" not in only + without
+    written = TEMPLATES[template].show_tokens({"dynamics": "high", "voice quality": "high"})
+    assert written in only
+    assert "energy" not in without.split("<br>")[1]
+
+
+@pytest.mark.parametrize("template", list(TEMPLATES))
+def test_a_flipped_concept_is_the_one_that_is_marked(template):
+    _, flipped = examples(["aligned", "flip(formants)"], template)
+    written = TEMPLATES[template].show_tokens({"formants": "high"})
+    assert flipped.count("<mark>") == 1
+    assert f"<mark>{written}</mark>" in flipped
+
+
+def test_an_unknown_token_is_marked_where_a_condition_put_it():
+    """By hand: five of the six tokens were known; ``masked(1)`` makes all unknown."""
+    _, masked = examples(["aligned", "masked(1)"], "plain")
+    assert masked.count("<mark>") == 5
+    assert "<mark>brightness" not in masked
