@@ -32,6 +32,7 @@ from sercue.results.reliance import (
     shapley_figure,
 )
 from sercue.results.summary import conclusions
+from sercue.results.what_if import listen, what_if
 
 __all__ = [
     "answers_table",
@@ -49,6 +50,7 @@ __all__ = [
     "dose_trend_table",
     "equivalence_table",
     "gain_by_template_table",
+    "listen",
     "mcnemar_table",
     "neutral_shift_figure",
     "recall_table",
@@ -60,4 +62,5 @@ __all__ = [
     "split_gain_table",
     "uar_figure",
     "uar_table",
+    "what_if",
 ]
