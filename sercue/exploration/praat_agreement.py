@@ -16,6 +16,7 @@ from sercue.audio import SAMPLING_RATE, read_utterance
 from sercue.concepts import measurable
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.partitions import stratified_sample
+from sercue.processes import side_by_side
 
 #: Pitch range of Praat in Hz; openSMILE's is 55 to 1000. Formants below 5.5 kHz, as in openSMILE.
 PITCH_RANGE = (60.0, 600.0)
@@ -78,10 +79,8 @@ def praat_pairs(
     functionals = {measure.functional: name for name, measure in MEASURES.items()}
     smile = measurable(features).loc[rows.index, list(functionals)].rename(columns=functionals)
     # Praat holds the interpreter while it works, so that threads would wait for each other.
-    measured = joblib.Parallel(n_jobs=joblib.cpu_count())(
-        joblib.delayed(_measured)(corpus, key) for key in rows.index
-    )
-    praat = pd.DataFrame(measured, index=rows.index)
+    measured = side_by_side(_measured, [(corpus, key) for key in rows.index], joblib.cpu_count())
+    praat = pd.DataFrame(list(measured), index=rows.index)
     both = {"opensmile": smile, "praat": praat}
     names = utterance_ids(rows.index)
     tables = [

@@ -42,6 +42,7 @@ from sercue.models.tiny_network import (
     train_network,
 )
 from sercue.paths import cache_folder
+from sercue.processes import side_by_side
 from sercue.progress import no_progress, progress_bar
 from sercue.prompts import TEMPLATES, Template, resolve_templates
 
@@ -299,9 +300,7 @@ def train_all(models: Sequence[TinyModel], *, jobs: int | None = None) -> None:
         for model in left:
             model.train()
         return
-    trained = joblib.Parallel(n_jobs=number, return_as="generator_unordered")(
-        joblib.delayed(_train_quietly)(model) for model in left
-    )
+    trained = side_by_side(_train_quietly, [(model,) for model in left], number)
     with progress_bar(
         total=len(left), desc=f"training {len(left)} small models", unit="model"
     ) as bar:
