@@ -1,0 +1,128 @@
+"""Every command of the README is run: as it stands, or on the smallest thing of its kind."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import trees
+import yaml
+
+import sercue
+from sercue.cli import main
+from sercue.settings import read_study
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", TEXT, flags=re.DOTALL)
+COMMANDS = [
+    line.split("   #")[0].strip()
+    for kind, block in BLOCKS
+    if kind == "sh"
+    for line in block.splitlines()
+    if line.strip() and not line.startswith("#")
+]
+SMALL = [
+    "model_options={epochs: 1}", "controls=false", "conditions=[none, aligned]",
+    "templates=[plain]", "label_orders=1", "replicates=1", "resamples=200", "limit=8",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def places(cache, tmp_path_factory, small_study):
+    """What stands in place of the README's placeholders."""
+    folder = tmp_path_factory.mktemp("readme")
+    recordings = trees.demo_recordings()
+    (folder / "iemocap").mkdir()
+    trees.iemocap_tree(folder / "iemocap", recordings)
+    files = [(str(file), emotion, f"s{speaker}")
+             for emotion, of_speakers in recordings.items()
+             for speaker, paths in enumerate(of_speakers) for file in paths]  # fmt: skip
+    table = pd.DataFrame(files, columns=["file", "emotion", "speaker"])
+    table.to_csv(folder / "corpus.csv", index=False)
+    return {
+        "/path/to/IEMOCAP_full_release": str(folder / "iemocap"),
+        "/path/to/corpus.csv": str(folder / "corpus.csv"),
+        "STUDY.yaml": str(small_study.file),
+        "reports/a": str(small_study.folder),
+    }
+
+
+def commands(start):
+    return [command for command in COMMANDS if command.startswith(start)]
+
+
+def arguments(command, places):
+    """What follows ``sercue``, with real files in place of placeholders."""
+    for placeholder, path in places.items():
+        command = command.replace(placeholder, path)
+    return shlex.split(command)[1:]
+
+
+def test_every_command_belongs_to_one_of_these_tests():
+    """A new command in the README must be run here, too."""
+    known = ("make ", ".venv/bin/sercue ", "vllm serve ", "papermill ")
+    assert len(COMMANDS) > 10
+    assert [command for command in COMMANDS if not command.startswith(known)] == []
+
+
+@pytest.mark.parametrize("command", commands("make "))
+def test_make_knows_its_targets(command):
+    """``make test`` is what runs this; the others say what they would do, and are tested apart."""
+    done = subprocess.run(
+        [*shlex.split(command), "-n"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert ".venv" in done.stdout
+
+
+@pytest.mark.parametrize("command", commands(".venv/bin/sercue check"))
+def test_check_of_the_readme(command, places, capsys):
+    assert main(arguments(command, places)) == 0
+    assert "all keys and values are valid" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [*commands(".venv/bin/sercue corpora"),
+                                     *commands(".venv/bin/sercue models")])  # fmt: skip
+def test_lists_of_the_readme(command, places, capsys):
+    assert main(arguments(command, places)) == 0
+    assert "sercue-tiny" in (told := capsys.readouterr().out) or "emodb" in told
+
+
+@pytest.mark.parametrize(
+    "command", [c for c in commands(".venv/bin/sercue run") if "model=" not in c]
+)
+def test_run_of_the_readme(command, places, tmp_path):
+    """Its first notebook, which reads the corpus as all others do."""
+    given = arguments(command, places)
+    if "--only" not in given:
+        given += ["--only", "01"]
+    assert main([*given, "--out", str(tmp_path / "out"), "--set", *SMALL]) == 0
+    assert (tmp_path / "out" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("command", [c for c in commands(".venv/bin/sercue run") if "model=" in c])
+def test_models_of_the_readme_are_keys_that_a_study_takes(command, places):
+    """Their weights are not here; that each kind loads and answers is tested in tests/models."""
+    given = arguments(command, places)
+    changes = dict(text.split("=", 1) for text in given[given.index("--set") + 1 :])
+    values = {key: yaml.safe_load(value) for key, value in changes.items()}
+    assert read_study(given[1], values).model == changes["model"]
+
+
+def test_python_of_the_readme(cache, monkeypatch, capsys):
+    """As it stands, but with a small corpus and a short training."""
+    (block,) = [block for kind, block in BLOCKS if kind == "python"]
+    load_corpus, load_model = sercue.load_corpus, sercue.load_model
+    monkeypatch.setattr(
+        sercue, "load_corpus", lambda name: load_corpus(name, speakers=6, sentences=2)
+    )
+    monkeypatch.setattr(
+        sercue,
+        "load_model",
+        lambda *names, **options: load_model(*names, **options, options={"epochs": 1}),
+    )
+    exec(block, {})
+    assert "holm_p" in capsys.readouterr().out
