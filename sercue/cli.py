@@ -60,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
             help="study keys to set over those of the file; values are YAML",
         )
         command.add_argument("--out", metavar="DIR", help="folder to write to")
+    compare = commands.add_parser("compare", help="put finished studies side by side, on one page")
+    compare.add_argument("folders", nargs="+", metavar="FOLDER", help="what `sercue run` wrote")
+    compare.add_argument("--out", metavar="DIR", help="folder to write to: reports/comparison")
+    compare.set_defaults(command=_compare)
     commands.add_parser("corpora", help="list the corpora").set_defaults(command=_corpora)
     commands.add_parser("models", help="list the models").set_defaults(command=_models)
     return parser
@@ -107,6 +111,16 @@ def _check(options: argparse.Namespace, given: Sequence[str]) -> int:
     from sercue.check import check_study
 
     _print_check(check_study(settings))
+    return 0
+
+
+def _compare(options: argparse.Namespace, given: Sequence[str]) -> int:
+    from sercue.comparison import write_comparison
+    from sercue.paths import project_folder
+
+    out = options.out or project_folder() / "reports" / "comparison"
+    page = write_comparison(options.folders, out, command=_shareable_command(given))
+    print(f"comparison: {page}")
     return 0
 
 

@@ -64,6 +64,21 @@ def test_check_counts_the_prompts(small_study, capsys):
     assert "= 512 prompts" in told
 
 
+def test_compare_writes_a_page_and_says_where(small_study, tmp_path, capsys):
+    assert main(["compare", str(small_study.folder), "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"comparison: {tmp_path / 'compare.html'}\n"
+    page = (tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert f"sercue compare {small_study.folder.name} --out {tmp_path.name}" in page
+
+
+def test_compare_tells_what_is_no_run(small_study, tmp_path, capsys):
+    folders = [str(small_study.folder), str(tmp_path / "nowhere")]
+    assert main(["compare", *folders, "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr()
+    assert "nowhere: no artifacts/provenance.json in it" in told.err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("command", "names"),
     [("corpora", ["demo", "emodb", "table"]), ("models", ["sercue-tiny", "qwen2-audio"])],
@@ -88,4 +103,4 @@ def test_the_command_is_installed_and_help_is_quick_to_read():
     done = subprocess.run(
         [sys.executable, "-m", "sercue.cli", "--help"], capture_output=True, text=True, check=True
     )
-    assert all(word in done.stdout for word in ("run", "check", "corpora", "models"))
+    assert all(word in done.stdout for word in ("run", "check", "compare", "corpora", "models"))

@@ -157,6 +157,7 @@ def every_figure(corpus, features, concepts, binning, tokens, predictions, inter
         "plot_shapley": lambda: plots.plot_shapley(parts),
         "plot_concept_effects": lambda: plots.plot_concept_effects(single),
         "plot_uar": lambda: plots.plot_uar(intervals, {"chance": 0.25, "a long name" * 3: 0.5}),
+        "plot_comparison": lambda: plots.plot_comparison(compared_studies(intervals)),
         "plot_contrasts": lambda: plots.plot_contrasts(contrasts),
         "plot_dose_response": lambda: plots.plot_dose_response(intervals),
         "plot_neutral_shift": lambda: plots.plot_neutral_shift(
@@ -180,6 +181,17 @@ def praat_pairs_made():
         columns = {"opensmile": smile, "praat": praat, "measure": measure}
         tables.append(pd.DataFrame(columns).assign(utterance=range(20), speaker="s"))
     return pd.concat(tables, ignore_index=True)
+
+
+def compared_studies(intervals):
+    """A long name, a fixture of fewer conditions, and a published value."""
+    keys = {"corpus": "corpus", "source": "this run", "fixture": False, "classes": 4}
+    first = intervals.assign(model="a long name of a model " * 3, study="first", **keys)
+    second = intervals.iloc[1:].assign(model="m", study="second", **keys | {"fixture": True})
+    third = intervals.assign(model="m", study="third", **keys)
+    theirs = {"condition": ["aligned"], "uar": [0.776], "study": "published", "model": "m"}
+    published = pd.DataFrame(theirs | keys | {"source": "published"})
+    return pd.concat([first, second, third, published], ignore_index=True)
 
 
 def drawn_intervals(axes):
@@ -272,6 +284,26 @@ def test_uar_draws_the_table(intervals):
     first = intervals.iloc[0]
     numbers = [f"{first[name]:.3f}".lstrip("0") for name in ("uar", "low", "high")]
     assert axes.texts[0].get_text() == "{} [{}, {}]".format(*numbers)
+
+
+def test_a_panel_a_study_draws_its_rows(intervals):
+    """Rows of one study at heights that all share; theirs is hollow, on its own pair only."""
+    table = compared_studies(intervals)
+    panels = plots.plot_comparison(table).axes
+    assert [axes.get_title().splitlines()[0] for axes in panels] == [
+        "first", "second (fixture)", "third",
+    ]  # fmt: skip
+    conditions = intervals["condition"].tolist()
+    for axes, rows in zip(panels, [intervals, intervals.iloc[1:], intervals], strict=True):
+        drawn = drawn_intervals(axes)
+        assert drawn["y"].tolist() == [conditions.index(name) for name in rows["condition"]]
+        for column, expected in (("value", "uar"), ("low", "low"), ("high", "high")):
+            np.testing.assert_allclose(drawn[column], rows[expected])
+    hollow = [
+        [tuple(np.ravel(line.get_data())) for line in axes.lines if line.get_marker() == "D"]
+        for axes in panels
+    ]
+    assert hollow == [[], [(0.776, 1)], [(0.776, 1)]]
 
 
 def test_contrasts_draw_the_table(contrasts):

@@ -5,6 +5,7 @@ the reports without touching matplotlib's global settings, and returns the figur
 """
 
 from sercue.plots.agreement import plot_praat_agreement
+from sercue.plots.comparison import plot_comparison
 from sercue.plots.confusions import plot_confusions, plot_predicted_classes
 from sercue.plots.corpora import plot_concepts, plot_corpus
 from sercue.plots.designs import plot_binnings
@@ -39,6 +40,7 @@ __all__ = [
     "plot_balance",
     "plot_binnings",
     "plot_clusters",
+    "plot_comparison",
     "plot_concept_effects",
     "plot_concepts",
     "plot_confusions",

@@ -1,0 +1,290 @@
+"""Studies side by side: what the runs' own files say, theirs marked, nothing of other settings."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sercue.comparison import compare_studies, write_comparison
+from sercue.comparison.layout import printed_losses, printed_table, result_table
+from sercue.comparison.settings_table import settings_table
+from sercue.comparison.studies import ordered_conditions, read_runs
+from sercue.errors import InputError
+from sercue.published import PUBLISHED, published_values
+from sercue.run import open_run
+
+
+def evaluated_again(small_study, folder, confidence):
+    """The same answers, evaluated at another level: a study of other settings, by the real way."""
+    shutil.copytree(small_study.folder, folder)
+    named = {"out": str(folder), "study": folder.name, "confidence": confidence}
+    run = open_run(small_study.settings | named, reuse=True)
+    _ = run.measures, run.tests
+    return folder
+
+
+@pytest.fixture(scope="module")
+def other_study(small_study, tmp_path_factory):
+    return evaluated_again(small_study, tmp_path_factory.mktemp("studies") / "other", 0.8)
+
+
+@pytest.fixture
+def flamingo(small_study, tmp_path):
+    """A study under the names of a model and a corpus of which a value is published."""
+    folder = evaluated_again(small_study, tmp_path / "flamingo", 0.9)
+    change_provenance(
+        folder,
+        parameters={"model": "audio-flamingo-3", "corpus": "iemocap"},
+        model={"name": "audio-flamingo-3"},
+        corpus={"name": "iemocap"},
+    )
+    return folder
+
+
+def change_provenance(folder, **entries):
+    path = Path(folder) / "artifacts" / "provenance.json"
+    held = json.loads(path.read_text())
+    for name, values in entries.items():
+        held[name] |= values
+    path.write_text(json.dumps(held))
+
+
+def stored(folder, name):
+    return pd.read_parquet(Path(folder) / "artifacts" / f"{name}.parquet")
+
+
+def test_the_table_has_the_numbers_of_the_runs_files(small_study, other_study):
+    """Each row by itself, read from Parquet with pandas alone."""
+    table = compare_studies([small_study.folder, other_study])
+    assert table["study"].unique().tolist() == ["small", "other"]
+    for study, folder in (("small", small_study.folder), ("other", other_study)):
+        rows = table[table["study"] == study].set_index("condition")
+        measured = stored(folder, "measures").set_index("condition").loc[rows.index]
+        assert rows.index.tolist() == small_study.settings["conditions"]
+        for column, expected in (("uar", "uar"), ("low", "uar_low"), ("high", "uar_high")):
+            assert rows[column].tolist() == measured[expected].tolist()
+        tests = stored(folder, "tests").set_index(["condition", "reference"])
+        gain = tests.loc[("aligned", "none"), ["difference", "low", "high"]].tolist()
+        told = rows.loc["aligned", ["to_none", "to_none_low", "to_none_high"]].tolist()
+        assert told == gain
+    assert table["fixture"].all()
+
+
+def test_studies_of_a_corpus_stand_together(small_study, other_study, flamingo):
+    """In the order in which their corpora and models were named, not that of the folders."""
+    table = compare_studies([small_study.folder, flamingo, other_study])
+    assert table["study"].unique().tolist() == ["small", "other", "flamingo", "published"]
+
+
+def test_a_published_value_stands_in_a_row_of_its_own(small_study, flamingo):
+    """Theirs is one number of the abstract: .776, of aligned tokens, without an interval."""
+    table = compare_studies([small_study.folder, flamingo])
+    theirs = table[table["source"] == "published"]
+    assert theirs[["model", "corpus", "condition", "uar"]].to_numpy().tolist() == [
+        ["audio-flamingo-3", "iemocap", "aligned", 0.776]
+    ]
+    assert theirs[["low", "high", "to_none"]].isna().all(axis=None)
+    ours = table[(table["study"] == "flamingo") & (table["condition"] == "aligned")]
+    assert ours["uar"].item() != 0.776
+    assert not table[table["study"] == "flamingo"]["fixture"].any()
+    printed = printed_table(table).set_index("Study")
+    assert printed.loc["published †"].tolist()[2:5] == ["–", ".776", "–"]
+    assert list(printed.index) == ["small (fixture)", "flamingo", "published †"]
+    assert "published †" not in printed_losses(table)["Study"].tolist()
+
+
+def test_only_what_the_paper_says_is_published():
+    """And only of the very model: a folder of that name may hold anything."""
+    assert len(PUBLISHED) == 1
+    assert len(published_values("hf:nvidia/audio-flamingo-3-hf", "iemocap")) == 1
+    assert published_values("hf:audio-flamingo-3-hf", "iemocap") == []
+    assert published_values("audio-flamingo-3", "fau_aibo") == []
+
+
+def test_one_row_a_study_and_intervals_beneath(small_study, other_study, tmp_path):
+    """The wide table is a pivot of the long one; LaTeX has a line of numbers, one of intervals."""
+    table = compare_studies([small_study.folder, other_study])
+    wide = result_table(table).reset_index()
+    assert wide["study"].tolist() == ["small", "other"]
+    pivot = table.pivot_table(index="study", columns="condition", values="uar")
+    for condition in small_study.settings["conditions"]:
+        assert wide[condition].tolist() == pivot.loc[["small", "other"], condition].tolist()
+    write_comparison([small_study.folder, other_study], tmp_path)
+    read = pd.read_csv(tmp_path / "tables" / "compare.csv")
+    pd.testing.assert_frame_equal(read, wide, check_dtype=False)
+    latex = (tmp_path / "tables" / "compare.tex").read_text()
+    body = latex.split("\\midrule")[1].split("\\bottomrule")[0].strip().splitlines()
+    assert len(body) == 4
+    cells = [cell.strip() for cell in body[0].rstrip("\\ ").split(" & ")]
+    numbers = [f"{value:.3f}".lstrip("0") for value in pivot.loc["small"]]
+    assert set(numbers) <= set(cells)
+    assert {row.count("&") for row in body} == {body[0].count("&")}
+    assert body[1].count("[") == 6
+
+
+def test_doses_stand_in_ascending_order_whatever_study_comes_first():
+    names = ["none", "masked(1)", "corrupted(1)", "none", "masked(0.5)", "corrupted(0.25)"]
+    assert ordered_conditions(names) == [
+        "none", "masked(0.5)", "masked(1)", "corrupted(0.25)", "corrupted(1)",
+    ]  # fmt: skip
+
+
+def test_a_name_that_stands_twice_is_numbered(small_study, other_study, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(other_study, copy)
+    change_provenance(copy, parameters={"study": "small"})
+    table = compare_studies([small_study.folder, copy])
+    assert table["study"].unique().tolist() == ["small (1)", "small (2)"]
+
+
+def test_what_differs_between_studies_is_told_and_nothing_else(small_study, other_study):
+    """Same corpus, same model: only the level of the intervals."""
+    differing = settings_table(read_runs([small_study.folder, other_study]))
+    assert differing.index.tolist() == ["confidence"]
+    assert differing.loc["confidence"].tolist() == ["0.95", "0.8"]
+
+
+def test_of_lists_it_is_told_what_a_study_lacks(small_study, flamingo):
+    runs = read_runs([small_study.folder, flamingo])
+    runs["flamingo"].provenance["parameters"]["conditions"] = ["none", "aligned", "constant"]
+    told = settings_table(runs).loc["conditions"].tolist()
+    assert told == ["5 of 6: not constant", "3 of 6: not shuffled, conflicting, corrupted(0.5)"]
+
+
+@pytest.mark.parametrize("name", ["tests.parquet", "measures.parquet", "tokens.parquet"])
+def test_a_run_that_lacks_a_file_is_not_finished(other_study, tmp_path, name):
+    copy = tmp_path / "copy"
+    shutil.copytree(other_study, copy)
+    (copy / "artifacts" / name).unlink()
+    with pytest.raises(InputError, match=rf"copy: this run is not finished: no artifacts/{name}"):
+        compare_studies([copy])
+
+
+def test_a_run_begun_again_with_other_settings_is_not_finished(small_study, tmp_path):
+    """Notebook 04 was through, 05 was not: tests of the old study beside measures of the new."""
+    copy = tmp_path / "copy"
+    shutil.copytree(small_study.folder, copy)
+    run = open_run(small_study.settings | {"out": str(copy), "confidence": 0.5}, reuse=True)
+    _ = run.measures
+    with pytest.raises(InputError, match="not finished: its artifacts are of different settings"):
+        compare_studies([copy])
+
+
+def test_tables_of_other_conditions_than_were_asked_are_not_taken(other_study, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(other_study, copy)
+    change_provenance(copy, parameters={"conditions": ["none", "aligned"]})
+    with pytest.raises(InputError, match="of different settings"):
+        compare_studies([copy])
+
+
+def test_what_is_no_run_is_told(tmp_path, small_study):
+    (tmp_path / "artifacts").mkdir()
+    with pytest.raises(InputError, match=r"no artifacts/provenance.json in it; valid is"):
+        compare_studies([tmp_path])
+    (tmp_path / "artifacts" / "provenance.json").write_text("{")
+    with pytest.raises(InputError, match="cannot be read"):
+        compare_studies([tmp_path])
+    with pytest.raises(InputError, match="the same study, with the same settings"):
+        compare_studies([small_study.folder, small_study.folder])
+
+
+class Page(HTMLParser):
+    """What a page refers to, and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.sources, self.links, self.alts, self.words = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.sources += [attributes[name] for name in ("src",) if name in attributes]
+        if "href" in attributes:
+            kind = self.sources if tag == "link" else self.links
+            kind.append(attributes["href"])
+        self.alts += [attributes.get("alt")] if tag == "img" else []
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture
+def page(other_study, flamingo):
+    out = flamingo.parent / "out"
+    path = write_comparison([other_study, flamingo], out, command="sercue compare <a> b")
+    return path.read_text(encoding="utf-8"), out
+
+
+def test_the_page_stands_alone_and_says_what_is_a_fixture(page, other_study):
+    """Sent to others: no request to anywhere, no folder of this machine, markup shown as text."""
+    text, out = page
+    found = Page(text)
+    assert all(source.startswith("data:") for source in found.sources)
+    assert not re.search(r"url\((?!['\"]?data:)|@import", text)
+    assert all(found.alts)
+    assert "other: A fixture, not evidence" in text.split("<body")[1][:1500]
+    assert "flamingo: A fixture" not in text
+    assert str(other_study.parent) not in text
+    assert str(out.parent) not in text
+    assert "sercue compare &lt;a&gt; b" in text
+
+
+def test_the_page_links_to_studies_beside_it_alone(page):
+    """A way to any other folder would name folders of this machine."""
+    text, out = page
+    assert Page(text).links == ["../flamingo/index.html"]
+    assert (out / "../flamingo/index.html").is_file()
+
+
+def test_the_page_names_the_source_of_what_is_published(page):
+    text, _ = page
+    words = " ".join(" ".join(Page(text).words).split())
+    assert "† Published by others: Tsangko, Triantafyllopoulos and Schuller" in words
+    assert "arXiv 2606.07309" in words
+    assert "No test here compares two studies" in words
+
+
+def test_the_headline_counts_by_the_intervals(page, other_study):
+    """From the stored contrast: the two studies have the same one."""
+    tests = stored(other_study, "tests").set_index(["condition", "reference"])
+    row = tests.loc[("aligned", "none")]
+    if row["low"] > 0:
+        side = "above zero"
+    else:
+        side = "below zero" if row["high"] < 0 else "on both sides of zero"
+    assert f"of 2 studies the interval lies {side} for 2 (other" in page[0]
+
+
+def test_the_files_for_a_paper_are_written(page):
+    _, out = page
+    names = ["compare.csv", "compare_long.csv", "compare.tex"]
+    assert all((out / "tables" / name).stat().st_size for name in names)
+    assert (out / "figures" / "compare.svg").is_file()
+    assert r"published \textdagger{}" in (out / "tables" / "compare.tex").read_text()
+
+
+def test_a_run_of_another_version_is_told(other_study, tmp_path):
+    """It knows other study keys, so that what it was cannot be told in words of today."""
+    copy = tmp_path / "copy"
+    shutil.copytree(other_study, copy)
+    path = copy / "artifacts" / "provenance.json"
+    held = json.loads(path.read_text())
+    del held["parameters"]["margin"]
+    path.write_text(json.dumps(held))
+    with pytest.raises(InputError, match=r"without the study keys margin; valid is a run of this"):
+        compare_studies([copy])
+
+
+def test_the_settings_that_a_run_was_last_begun_with_count(other_study, tmp_path):
+    """A run says by what settings it was begun; tables of others are not its own."""
+    copy = tmp_path / "copy"
+    shutil.copytree(other_study, copy)
+    path = copy / "artifacts" / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"settings": "of another study"}))
+    with pytest.raises(InputError, match="of different settings"):
+        compare_studies([copy])

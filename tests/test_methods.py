@@ -1,0 +1,159 @@
+"""The methods of a study: what its artifacts say, in full, and nothing of this machine."""
+
+import hashlib
+import json
+import re
+import shutil
+
+import pandas as pd
+import pytest
+
+from sercue.errors import InputError
+from sercue.methods import methods_text, write_methods
+from sercue.methods.references import REFERENCES
+
+
+@pytest.fixture(scope="module")
+def text(small_study):
+    return methods_text(small_study.folder)
+
+
+@pytest.fixture
+def copy(small_study, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(small_study.folder, folder)
+    return folder
+
+
+def change_parameters(folder, **values):
+    path = folder / "artifacts" / "provenance.json"
+    held = json.loads(path.read_text())
+    held["parameters"] |= values
+    path.write_text(json.dumps(held))
+
+
+def test_the_prompts_are_those_that_were_asked(text, small_study):
+    """By their hashes, which the answers keep: quoted are the very bytes that the model read."""
+    quoted = re.findall(r"```text\n(.*?)\n```", text, re.DOTALL)
+    hashes = [hashlib.blake2b(prompt.encode(), digest_size=16).hexdigest() for prompt in quoted]
+    parts = (small_study.folder / "artifacts" / "predictions").glob("*.parquet")
+    answers = pd.concat(map(pd.read_parquet, parts))
+    first = answers[(answers["condition"] == "aligned") & (answers["label_order"] == 0)]
+    assert len(quoted) == len(small_study.settings["templates"])
+    assert set(hashes) <= set(first["prompt"])
+
+
+def test_counts_are_those_of_the_corpus_table(text, small_study):
+    table = pd.read_parquet(small_study.folder / "artifacts" / "utterances.parquet")
+    assert f"{len(table)} utterances of {table['speaker'].nunique()} speakers" in text
+    for partition, rows in table.groupby("partition"):
+        part = f"{partition} {len(rows)} utterances of {rows['speaker'].nunique()} speaker"
+        assert part in text
+    for label, number in table["emotion"].value_counts().items():
+        assert f"{label} {number}" in text
+
+
+def test_thresholds_and_signs_are_those_that_were_fitted(text, small_study):
+    stored = json.loads((small_study.folder / "artifacts" / "binning.json").read_text())
+    for concept in stored["concepts"]:
+        edges = ", ".join(f"{e:.3f}" for e in stored["thresholds"][concept["name"]])
+        assert f"| {concept['name']} | {edges.replace('-', '−')} |" in text
+        for functional, sign in concept["functionals"].items():
+            assert f"{'+' if sign > 0 else '−'}{functional}" in text
+
+
+def test_model_seed_conditions_and_versions_are_named(text, small_study):
+    held = json.loads((small_study.folder / "artifacts" / "provenance.json").read_text())
+    assert f"`{held['model']['identity']}`" in text
+    assert f"seed {held['parameters']['seed']}" in text
+    assert f"{held['predictions']['rows']} answers" in text
+    for condition in small_study.settings["conditions"]:
+        assert f"- `{condition}`: " in text
+    for package in ("opensmile", "torch", "transformers", "statsmodels"):
+        assert f"{package} {held['versions'][package]}" in text
+    assert "A fixture, not evidence" in text
+
+
+def test_every_citation_has_its_reference_and_every_reference_is_cited(text):
+    body, references = text.split("## References")
+    named = {
+        part.strip()
+        for found in re.findall(r"\[([^\[\]]+, \d{4})\]", body)
+        for part in found.split(";")
+    }
+    assert named <= set(REFERENCES)
+    listed = {line.removeprefix("- ") for line in references.strip().splitlines()}
+    assert listed == {REFERENCES[name] for name in named}
+
+
+def test_no_statistic_is_named_that_the_study_has_no_conditions_for(text):
+    """It has one dose beside aligned, no shuffle within the class and no single concepts."""
+    assert "Page's test" not in text
+    assert "Shapley" not in text
+    assert "Fieller's interval [Fieller, 1954] over speakers" in text
+    assert "was split into" not in text
+    assert "The trend with the dose of corrupted" in text
+
+
+def test_reliance_of_another_study_is_not_named(copy):
+    """Its table may be left from settings before: the stamp tells."""
+    table = pd.read_parquet(copy / "artifacts" / "reliance.parquet")
+    table.attrs["sercue"] = {"settings": "of another study"}
+    table.to_parquet(copy / "artifacts" / "reliance.parquet")
+    assert "conditional logit" not in methods_text(copy)
+
+
+def test_nothing_names_a_folder_or_a_server(copy, tmp_path):
+    """Options may hold both; a text for a paper is for others."""
+    change_parameters(
+        copy,
+        corpus_options={"table": "/home/someone/files.csv"},
+        model_options={"base_url": "http://host.of.mine:8000/v1", "timeout": 9},
+    )
+    written = methods_text(copy)
+    assert "files.csv" in written
+    assert '"timeout": 9' in written
+    for private in ("/home", "someone", "host.of.mine", str(tmp_path)):
+        assert private not in written
+
+
+def test_generated_answers_and_label_words_are_told(copy):
+    words = {"angry": "furious", "happy": "happy", "neutral": "neutral", "sad": "sad"}
+    change_parameters(copy, decoding="generate", max_new_tokens=5, labels=words, label_orders=1)
+    text = methods_text(copy)
+    assert "decoded greedily, with at most 5 new tokens" in text
+    assert "log-likelihoods" not in text
+    assert "furious stands for angry" in text
+    assert "options: furious, happy, neutral, sad." in text
+    assert "one order" in text
+
+
+def test_folds_have_thresholds_of_their_own(copy):
+    """A cross-validated run keeps one binning a fold and has no training partition."""
+    artifacts = copy / "artifacts"
+    binning = json.loads((artifacts / "binning.json").read_text())
+    (artifacts / "binning.json").write_text(json.dumps({"folds": {"1": binning, "2": binning}}))
+    table = pd.read_parquet(artifacts / "utterances.parquet")
+    halves = pd.Series(pd.factorize(table["speaker"])[0] % 2 + 1, table.index).astype(str)
+    crossed = table.assign(partition="test", fold=halves)
+    crossed.attrs = table.attrs
+    crossed.to_parquet(artifacts / "utterances.parquet")
+    text = methods_text(copy)
+    assert "cross-validated over 2 folds (1, 2)" in text
+    assert "No speaker is in two folds." in text
+    assert "anew for each fold" in text
+    assert text.count("| energy | ") == 2
+
+
+def test_it_is_written_beside_the_reports(copy):
+    path = write_methods(copy)
+    assert path == copy / "methods.md"
+    assert path.read_text(encoding="utf-8") == methods_text(copy)
+
+
+def test_an_unfinished_run_has_no_methods(copy):
+    (copy / "artifacts" / "tests.parquet").unlink()
+    (copy / "methods.md").unlink()
+    with pytest.raises(InputError, match=r"no artifacts/tests.parquet, which notebook 05 writes"):
+        write_methods(copy)
+    assert not (copy / "methods.md").exists()
