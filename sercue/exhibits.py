@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 import re
@@ -17,32 +16,39 @@ from IPython.display import HTML
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
+from sercue import markup
+from sercue.plots.description import describe
 from sercue.printed import rounded
 
-# A fixed salt and no date: the same figure gives the same bytes.
 # A hyphen that stands for a minus sign: before a number, after no letter or digit.
 _NEGATIVE = re.compile(r"(?<![\w.)-])-(?=\.?\d)")
-_SVG = {"svg.hashsalt": "sercue", "svg.fonttype": "path"}
+# A fixed salt and no date: the same figure gives the same bytes. Journals ask for TrueType in PDF.
+_SAVED = {"svg.hashsalt": "sercue", "svg.fonttype": "path", "pdf.fonttype": 42}
+_NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+_DPI = 200  # of what is drawn in pixels inside a figure
 
 
 @dataclass(frozen=True)
 class FigureExhibit:
-    """A figure with its caption; notebooks show it, and ``figure`` can be restyled."""
+    """A figure with its caption; notebooks show it, and ``figure`` can be restyled.
+
+    Attributes:
+        figure: as it was drawn
+        caption: what it shows
+        svg: as it was saved
+        alt: its alternative text: the caption, and what is written in the figure
+    """
 
     figure: Figure
     caption: str
     svg: bytes
+    alt: str
 
     def __repr__(self) -> str:
         return f"Figure: {self.caption}"
 
     def _repr_html_(self) -> str:
-        data = base64.b64encode(self.svg).decode()
-        caption = html.escape(self.caption)
-        return (
-            f'<figure class="plot"><img alt="{caption}" src="data:image/svg+xml;base64,{data}">'
-            f"<figcaption>{caption}</figcaption></figure>"
-        )
+        return markup.plot(self.svg, self.caption, self.alt)
 
 
 @dataclass(frozen=True)
@@ -57,37 +63,37 @@ class TableExhibit:
         return f"Table: {self.caption}\n{self.shown}"
 
     def _repr_html_(self) -> str:
-        body = _one_header(self.shown.map(_minus)).to_html(border=0, escape=True, na_rep="–")
-        kind = "table prose" if self._holds_prose() else "table"
-        return (
-            f'<figure class="{kind}"><figcaption>{html.escape(self.caption)}</figcaption>'
-            f'<div class="scroll">{body}</div></figure>'
-        )
-
-    def _holds_prose(self) -> bool:
-        """Whether a cell is so long that it has to wrap."""
-        return any(len(str(cell)) > 40 for cell in self.shown.to_numpy().ravel())
+        return markup.table(self.shown.map(_minus), self.caption)
 
 
 def figure_exhibit(drawing: Figure | Artist, caption: str, path: Path) -> FigureExhibit:
-    """Save a figure as SVG and show it with its caption.
+    """Save a figure as SVG and PDF and show it with its caption.
 
     Args:
         drawing: a figure, or anything drawn in one
-        caption: what the figure shows; its alternative text, too
-        path: the SVG file to write
+        caption: what the figure shows; the beginning of its alternative text, too
+        path: the SVG file to write; the PDF file is written beside it
+
+    Raises:
+        ValueError: if what is drawn stands in no figure
     """
     figure = drawing if isinstance(drawing, Figure) else drawing.get_figure(root=True)
     if figure is None:
         raise ValueError(f"{drawing!r} is not drawn in a figure")
-    stream = io.BytesIO()
-    with mpl.rc_context(_SVG):
-        figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    svg = _saved(figure, "svg")
+    path.write_bytes(svg)
+    path.with_suffix(".pdf").write_bytes(_saved(figure, "pdf"))
     # Closed, or the notebook shows it a second time, without its caption.
     plt.close(figure)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(stream.getvalue())
-    return FigureExhibit(figure, caption, stream.getvalue())
+    return FigureExhibit(figure, caption, svg, f"{caption} {describe(figure)}".strip())
+
+
+def _saved(figure: Figure, kind: str) -> bytes:
+    stream = io.BytesIO()
+    with mpl.rc_context(_SAVED):
+        figure.savefig(stream, format=kind, bbox_inches="tight", dpi=_DPI, metadata=_NO_DATE[kind])
+    return stream.getvalue()
 
 
 def table_exhibit(
@@ -122,15 +128,6 @@ def bullets(sentences: Sequence[str]) -> HTML:
     """
     items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
     return HTML(f'<ul class="summary">{items}</ul>')
-
-
-def _one_header(table: pd.DataFrame) -> pd.DataFrame:
-    """The name of the index in the line of the column names, not in one of its own."""
-    if table.index.nlevels > 1:
-        return table
-    shown = table.rename_axis(index=None)
-    shown.columns.name = table.index.name
-    return shown
 
 
 def _minus(cell: object) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
 import html
 import importlib.metadata
@@ -17,9 +16,14 @@ import jinja2
 import nbformat
 import pandas as pd
 from nbconvert import HTMLExporter
+from nbconvert.filters import markdown2html
 
+from sercue import markup
 from sercue.artifacts import Artifacts
 from sercue.findings import study_findings
+from sercue.interventions import main_conditions
+from sercue.printed import with_interval
+from sercue.private_paths import without_private_paths
 from sercue.run import fixture_notice
 from sercue.settings import ANALYSIS_KEYS, Settings
 
@@ -27,6 +31,9 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _BAR = re.compile(r"\d+%\|")
 # Where a bar is drawn below another one, the cursor is moved by such signs.
 _CURSOR = re.compile(r"\x1b\[\d*[A-Za-z]")
+_SECTION = re.compile(r'<h2 id="([^"]*)">(.*?)<a class="anchor-link"', re.DOTALL)
+_TAG = re.compile(r"<[^>]+>")
+_FIRST = 3  # findings that stand beside the figure of the index
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
     """
     notebook = nbformat.read(page.notebook, as_version=4)
     _drop_progress(notebook)
+    _drop_private_paths(notebook, settings)
     exporter = HTMLExporter(
         template_name="report", extra_template_basedirs=[str(_TEMPLATES)], embed_images=True
     )
@@ -68,7 +76,10 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
         "title": f"{settings.study}: {page.title}",
         "study": settings.study,
         "style": _style(),
+        "contents": _contents(notebook),
         "links": [_link(other, page) for other in pages],
+        "previous": _neighbour(page, pages, -1),
+        "next": _neighbour(page, pages, 1),
         "notice": fixture_notice(settings),
         "error": _error_of(notebook),
         "version": importlib.metadata.version("sercue"),
@@ -88,23 +99,27 @@ def write_index(
         settings: the study
         outcomes: notebook name to its state and error; others are shown by what lies there
     """
+    outcomes = {
+        name: (state, error and without_private_paths(error, settings))
+        for name, (state, error) in outcomes.items()
+    }
     artifacts = Artifacts(folder / "artifacts")
     known = artifacts.provenance()
-    git = known["git"]
-    clean = {True: "", False: " (with uncommitted changes)", None: ""}[git["clean"]]
     # By their stamps: after a failure, the numbers of other settings may still lie there.
     stamp = settings.fingerprint(ANALYSIS_KEYS)
     measures = artifacts.load("measures.parquet", stamp)
     tests = artifacts.load("tests.parquet", stamp)
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True)
+    findings = _findings(measures, tests)
+    loader = jinja2.FileSystemLoader([_TEMPLATES, _TEMPLATES / "report"])
+    environment = jinja2.Environment(loader=loader, autoescape=True)
     text = environment.get_template("study_index.html.j2").render(
         study=settings.study,
         style=_style(),
         notice=fixture_notice(settings),
-        headline=_headline(measures, tests),
-        figure=None if measures is None else _figure(folder / "figures" / "uar.svg"),
-        table=None if measures is None else _uar_html(measures),
-        level=f"{settings.confidence:.0%}",
+        headline=findings[:_FIRST],
+        further=findings[_FIRST:],
+        figure=None if measures is None else _figure(folder, measures, settings),
+        tables=[] if measures is None else _uar_tables(measures, settings),
         reports=[_report(name, folder, outcomes) for name in _names(folder, outcomes)],
         failures=[
             {"title": name, "error": error}
@@ -112,13 +127,7 @@ def write_index(
             if state == "failed"
         ],
         command=known.get("command", ""),
-        facts=[
-            ("git commit", f"{git['commit']}{clean}" if git["commit"] else "not in a git checkout"),
-            ("corpus", _corpus_line(known.get("corpus"))),
-            ("model", known.get("model", {}).get("identity", "not asked yet")),
-            ("seconds", ", ".join(f"{k}: {v:g}" for k, v in known.get("seconds", {}).items())),
-            ("hardware", "{cores} cores, {machine}, {system}".format(**known["hardware"])),
-        ],
+        facts=_facts(known),
         parameters=[(key, json.dumps(value)) for key, value in known["parameters"].items()],
         versions=list(known["versions"].items()),
         version=importlib.metadata.version("sercue"),
@@ -151,12 +160,46 @@ def _without_bars(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None
     return output if output.text.strip() else None
 
 
+def _drop_private_paths(notebook: nbformat.NotebookNode, settings: Settings) -> None:
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        cell.source = without_private_paths(cell.source, settings)
+        for output in cell.outputs:
+            if output.output_type == "stream":
+                output.text = without_private_paths(output.text, settings)
+            elif output.output_type == "error":
+                output.evalue = without_private_paths(output.evalue, settings)
+                output.traceback = [
+                    without_private_paths(line, settings) for line in output.traceback
+                ]
+
+
+def _contents(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
+    """Anchor and words of each section, as the exporter will write them."""
+    prose = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return [
+        (html.unescape(anchor), html.unescape(_TAG.sub("", words)))
+        for anchor, words in _SECTION.findall(markdown2html(prose))
+    ]
+
+
 def _link(other: Page, page: Page) -> dict[str, Any]:
     return {
         "title": other.title,
         "href": other.html.name if other.notebook.is_file() else None,
         "current": other == page,
     }
+
+
+def _neighbour(page: Page, pages: Sequence[Page], step: int) -> dict[str, str] | None:
+    """The nearest report before or after a page that has been written."""
+    following = pages[pages.index(page) + 1 :] if step > 0 else pages[: pages.index(page)][::-1]
+    for other in following:
+        if other.notebook.is_file():
+            number, _, words = other.title.partition(" ")
+            return {"number": number, "words": words, "href": other.html.name}
+    return None
 
 
 def _style() -> str:
@@ -183,27 +226,57 @@ def _report(
     }
 
 
-def _headline(measures: pd.DataFrame | None, tests: pd.DataFrame | None) -> list[str]:
+def _findings(measures: pd.DataFrame | None, tests: pd.DataFrame | None) -> list[str]:
     if measures is None or tests is None:
         return ["The study has not been evaluated yet: notebook 05 has not run."]
     labels = sum(str(column).startswith("recall_") for column in measures)
-    return study_findings(measures, tests, labels)
+    return study_findings(main_conditions(measures), tests, labels)
 
 
-def _figure(path: Path) -> str | None:
+def _figure(folder: Path, measures: pd.DataFrame, settings: Settings) -> str | None:
+    path = folder / "figures" / "uar.svg"
     if not path.is_file():
         return None
-    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    level = f"{settings.confidence:.0%}"
+    caption = f"Unweighted average recall (UAR) by condition, with {level} intervals over speakers."
+    main = main_conditions(measures)
+    values = map(" ".join, zip(main["condition"], _uar_values(main), strict=True))
+    return markup.plot(path.read_bytes(), caption, f"{caption} {'; '.join(values)}.")
 
 
-def _uar_html(table: pd.DataFrame) -> str:
-    rows = [
-        f"<tr><td>{html.escape(str(row.condition))}</td><td>{row.uar:.3f}</td>"
-        f"<td>[{row.uar_low:.3f}, {row.uar_high:.3f}]</td></tr>"
-        for row in table.itertuples()
+def _uar_tables(measures: pd.DataFrame, settings: Settings) -> list[str]:
+    """UAR of the main conditions and baselines; then, where there are any, of single concepts."""
+    main = main_conditions(measures)
+    rest = measures.drop(main.index)
+    captions = ("UAR by condition, beside floors and ceilings.", "UAR under single concepts.")
+    return [
+        markup.table(_uar_table(part, settings), caption)
+        for part, caption in zip((main, rest), captions, strict=True)
+        if len(part)
     ]
-    head = "<thead><tr><th>condition</th><th>UAR</th><th>interval</th></tr></thead>"
-    return f"<table>{head}<tbody>{''.join(rows)}</tbody></table>"
+
+
+def _uar_table(measures: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    column = f"UAR [{settings.confidence:.0%} interval]"
+    shown = pd.DataFrame({column: _uar_values(measures)})
+    return shown.set_axis(pd.Index(measures["condition"], name="condition"))
+
+
+def _uar_values(measures: pd.DataFrame) -> list[str]:
+    ends = (measures[name] for name in ("uar", "uar_low", "uar_high"))
+    return [with_interval(*row) for row in zip(*ends, strict=True)]
+
+
+def _facts(known: Mapping[str, Any]) -> list[tuple[str, str]]:
+    git = known["git"]
+    clean = {True: "", False: " (with uncommitted changes)", None: ""}[git["clean"]]
+    return [
+        ("git commit", f"{git['commit']}{clean}" if git["commit"] else "not in a git checkout"),
+        ("corpus", _corpus_line(known.get("corpus"))),
+        ("model", known.get("model", {}).get("identity", "not asked yet")),
+        ("seconds", ", ".join(f"{k}: {v:g}" for k, v in known.get("seconds", {}).items())),
+        ("hardware", "{cores} cores, {machine}, {system}".format(**known["hardware"])),
+    ]
 
 
 def _corpus_line(corpus: Mapping[str, Any] | None) -> str:

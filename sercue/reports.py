@@ -19,6 +19,7 @@ from traitlets.config import Config
 from sercue import provenance
 from sercue.artifacts import Artifacts
 from sercue.errors import InputError, unknown
+from sercue.methods import write_methods
 from sercue.pages import Page, write_index, write_page
 from sercue.paths import project_folder
 from sercue.progress import PLAIN
@@ -109,6 +110,8 @@ def run_notebooks(
     for page in pages:
         if page.notebook.is_file():
             write_page(page, pages, settings)
+    if any(o.notebook.name.startswith("05") and o.state == "done" for o in outcomes):
+        write_methods(folder)
     write_index(folder, settings, {o.notebook.stem: (o.state, o.error) for o in outcomes})
     return outcomes
 

@@ -1,10 +1,14 @@
 """Figures and tables: what is shown, what is saved, and that text stays text."""
 
+import re
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
 from sercue.exhibits import bullets, figure_exhibit, table_exhibit
+from sercue.exploration.redundancy import functional_clusters, redundancy
+from sercue.plots import plot_clusters, plot_uar
 from sercue.printed import rounded
 
 EVIL = "<script>alert(1)</script>"
@@ -24,6 +28,17 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path):
     assert b"<svg" in first.svg
 
 
+def test_a_figure_is_saved_as_pdf_beside_its_svg(tmp_path):
+    """For LaTeX; the same bytes on another day, and no Type 3 fonts, which journals refuse."""
+    for name in "ab":
+        figure_exhibit(drawing(), "x", tmp_path / f"{name}.svg")
+    first, second = ((tmp_path / f"{name}.pdf").read_bytes() for name in "ab")
+    assert first == second
+    assert first.startswith(b"%PDF-")
+    assert b"/CreationDate" not in first
+    assert b"/Type3" not in first
+
+
 def test_axes_are_taken_for_their_figure_and_the_figure_is_closed(tmp_path):
     """An open figure would be shown a second time, without its caption."""
     before = plt.get_fignums()
@@ -38,7 +53,77 @@ def test_markup_in_captions_and_cells_is_shown_as_text(tmp_path):
     shown += figure_exhibit(drawing(), EVIL, tmp_path / "f.svg")._repr_html_()
     shown += bullets([EVIL]).data
     assert "<script" not in shown
-    assert shown.count("&lt;script&gt;") == 7
+    # Caption, label of the box, header, row and cell of the table; caption, label of the box and
+    # alternative text of the figure; the sentence.
+    assert shown.count("&lt;script&gt;") == 9
+
+
+def test_the_alternative_text_says_what_is_written_in_the_figure(tmp_path):
+    """Whoever cannot see the figure of the study must get its numbers, and no others."""
+    rows = [("none", 0.5, 0.4, 0.6), ("aligned", 0.7, 0.65, 0.75)]
+    intervals = pd.DataFrame(rows, columns=["condition", "uar", "low", "high"])
+    shown = figure_exhibit(plot_uar(intervals, {"chance": 0.25}), "UAR.", tmp_path / "a.svg")
+    assert shown.alt == (
+        "UAR. Across: Unweighted average recall (UAR). "
+        "Down: none (UAR−) .500 [.400, .600], aligned (UAR+) .700 [.650, .750]. "
+        "Legend: chance .250."
+    )
+
+
+def test_an_image_has_the_size_of_its_drawing(tmp_path):
+    """Or the page jumps while it is opened; 1 inch is 96 pixels, less what is cut off around."""
+    figure = plt.figure(figsize=(5, 2))
+    figure.add_axes((0, 0, 1, 1)).plot([0, 1])
+    shown = figure_exhibit(figure, "c", tmp_path / "a.svg")._repr_html_()
+    width, height = (int(re.search(rf' {side}="(\d+)"', shown)[1]) for side in ("width", "height"))
+    assert 400 < width < 540
+    assert 150 < height < 260
+
+
+def test_many_cells_are_drawn_as_pixels(tmp_path):
+    """A grid of 88 x 88 functionals as shapes makes a report that no mail server takes."""
+    wide = pd.DataFrame({f"f{n}": [(k * (n + 3)) % 11 for k in range(12)] for n in range(40)})
+    correlation = redundancy(wide)
+    figure = plot_clusters(correlation, functional_clusters(correlation))
+    svg = figure_exhibit(figure, "c", tmp_path / "a.svg").svg
+    assert svg.count(b"<image") == 2, "the grid and the scale of its colours"
+    assert svg.count(b"<path") < 600
+
+
+def shown_table(tmp_path, table):
+    return table_exhibit(table, "c", tmp_path / "t", table)._repr_html_()
+
+
+def test_names_of_rows_stand_in_the_line_of_the_column_names(tmp_path):
+    """pandas gives several index levels a line of their own, empty but for their names."""
+    index = pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["kind", "n"])
+    shown = shown_table(tmp_path, pd.DataFrame({"uar": [1, 2, 3]}, index=index))
+    head = shown.split("</thead>")[0]
+    assert head.count("<tr>") == 1
+    assert re.findall(r">(\w+)</th>", head) == ["kind", "n", "uar"]
+    assert '<th scope="rowgroup" rowspan="2">a</th>' in shown
+    assert shown.count('scope="row"') == 4
+
+
+def test_each_header_says_what_it_heads(tmp_path):
+    """A screen reader reads a cell with its headers; one that is empty would be read, too."""
+    shown = shown_table(tmp_path, pd.DataFrame({"uar": [1]}, index=["none"]))
+    assert '<th scope="col">uar</th>' in shown
+    assert '<th scope="row">none</th>' in shown
+    assert not re.search(r"<th[^>]*></th>", shown)
+    assert not re.search(r"<th>", shown)
+
+
+def test_a_wide_table_can_be_scrolled_by_keyboard(tmp_path):
+    shown = shown_table(tmp_path, pd.DataFrame({"uar": [1]}))
+    assert 'tabindex="0" role="region" aria-label="Table: c"' in shown
+
+
+def test_a_long_cell_is_shown_whole(tmp_path):
+    """pandas cuts what it shows after 50 characters."""
+    shown = shown_table(tmp_path, pd.DataFrame({"answer": ["word " * 30 + "end"]}))
+    assert "word end" in shown
+    assert 'class="table prose"' in shown
 
 
 def test_csv_keeps_every_digit_and_the_report_rounds(tmp_path):

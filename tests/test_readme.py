@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", TEXT, flags=re.DOTALL)
 COMMANDS = [
-    line.split("   #")[0].strip()
+    line.split("  # ")[0].strip()
     for kind, block in BLOCKS
     if kind == "sh"
     for line in block.splitlines()
@@ -47,7 +48,18 @@ def places(cache, tmp_path_factory, small_study):
         "/path/to/corpus.csv": str(folder / "corpus.csv"),
         "STUDY.yaml": str(small_study.file),
         "reports/a": str(small_study.folder),
+        "reports/b": str(other_study(small_study, folder / "other")),
     }
+
+
+def other_study(small_study, folder):
+    """The same answers, analysed as another study: by another name, at another confidence."""
+    settings = ["--set", "study=other", "confidence=0.9"]
+    shutil.copytree(small_study.folder, folder)
+    assert (
+        main(["run", str(small_study.file), "--out", str(folder), "--only", "05", *settings]) == 0
+    )
+    return folder
 
 
 def commands(start):
@@ -112,6 +124,12 @@ def test_models_of_the_readme_are_keys_that_a_study_takes(command, places):
     assert read_study(given[1], values).model == changes["model"]
 
 
+@pytest.mark.parametrize("command", commands(".venv/bin/sercue compare"))
+def test_comparison_of_the_readme(command, places, tmp_path):
+    assert main([*arguments(command, places), "--out", str(tmp_path / "compared")]) == 0
+    assert (tmp_path / "compared" / "compare.html").is_file()
+
+
 def test_python_of_the_readme(cache, monkeypatch, capsys):
     """As it stands, but with a small corpus and a short training."""
     (block,) = [block for kind, block in BLOCKS if kind == "python"]
@@ -125,4 +143,4 @@ def test_python_of_the_readme(cache, monkeypatch, capsys):
         lambda *names, **options: load_model(*names, **options, options={"epochs": 1}),
     )
     exec(block, {})
-    assert "holm_p" in capsys.readouterr().out
+    assert "condition reference" in capsys.readouterr().out

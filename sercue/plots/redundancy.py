@@ -82,6 +82,8 @@ def plot_clusters(correlation: pd.DataFrame, clusters: pd.DataFrame) -> Figure:
         vmax=1,
         xticklabels=False,
         yticklabels=True,
+        # 7744 cells as pixels: as shapes they are some two megabytes of a report.
+        rasterized=True,
         cbar_kws={
             "label": "|Spearman correlation|",
             "location": "bottom",

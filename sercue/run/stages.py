@@ -17,7 +17,14 @@ from sercue.features import extract_features
 from sercue.inspection import inspect_audio
 from sercue.interventions import Material
 from sercue.paths import project_folder
-from sercue.settings import BINNING_KEYS, CONTROL_KEYS, CORPUS_KEYS, STUDY_KEYS, Settings
+from sercue.settings import (
+    ANALYSIS_KEYS,
+    BINNING_KEYS,
+    CONTROL_KEYS,
+    CORPUS_KEYS,
+    STUDY_KEYS,
+    Settings,
+)
 from sercue.study_corpus import listed_corpus, usable_corpus
 
 
@@ -34,7 +41,11 @@ class Stages:
         self.folder = run_folder(settings)
         self.reuse = reuse
         self.artifacts = Artifacts(self.folder / "artifacts")
-        self.artifacts.record(parameters=provenance.shareable(settings), **provenance.environment())
+        self.artifacts.record(
+            parameters=provenance.shareable(settings),
+            settings=settings.fingerprint(ANALYSIS_KEYS),
+            **provenance.environment(),
+        )
 
     @cached_property
     def listed(self) -> Corpus:

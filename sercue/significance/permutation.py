@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-# 2^13 patterns of signs: fewer than the usual number of draws.
-_ENUMERATED = 14
+#: Up to so many speakers all patterns of signs are enumerated: 2^13, fewer than the usual draws.
+ENUMERATED = 14
 _CHUNK = 1000
 # Patterns that give the observed statistic again must not be lost to rounding.
 _SLACK = 1 - 1e-9
@@ -50,7 +50,7 @@ def sign_flip_p(values: np.ndarray, *, resamples: int = 10_000, seed: int = 0) -
     for signs in _signs(len(table), resamples, seed):
         as_extreme += (np.abs(signs @ table) >= observed).sum(axis=0)
         patterns += len(signs)
-    return _share(as_extreme, patterns, exact=len(table) <= _ENUMERATED)
+    return _share(as_extreme, patterns, exact=len(table) <= ENUMERATED)
 
 
 def joint_sign_flip_p(vectors: np.ndarray, *, resamples: int = 10_000, seed: int = 0) -> float:
@@ -78,7 +78,7 @@ def joint_sign_flip_p(vectors: np.ndarray, *, resamples: int = 10_000, seed: int
     for signs in _signs(len(table), resamples, seed):
         as_extreme += (_quadratic(signs @ table, metric) >= observed).sum()
         patterns += len(signs)
-    return float(_share(as_extreme, patterns, exact=len(table) <= _ENUMERATED)[0])
+    return float(_share(as_extreme, patterns, exact=len(table) <= ENUMERATED)[0])
 
 
 def rearranged_sums(values: np.ndarray, *, resamples: int = 10_000, seed: int = 0) -> np.ndarray:
@@ -123,7 +123,7 @@ def drawn_p(observed: float, drawn: np.ndarray) -> float:
 
 def _signs(speakers: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     """Patterns of signs, in chunks of shape (chunk, speakers); all of them if they are few."""
-    if speakers <= _ENUMERATED:
+    if speakers <= ENUMERATED:
         # The last speaker keeps its sign: the mirrored patterns have the same statistic.
         numbers = np.arange(2 ** (speakers - 1))[:, None]
         yield 1.0 - 2.0 * ((numbers >> np.arange(speakers)) & 1)
