@@ -70,6 +70,21 @@ def test_controls_are_not_asked_twice(run, shares, monkeypatch):
     pd.testing.assert_frame_equal(again.controls[columns], run.controls[columns], check_dtype=False)
 
 
+def test_a_corpus_that_no_control_can_learn_keeps_its_study(small_study, tmp_path, monkeypatch):
+    """A turn longer than the small models take is no reason for a large one to stop."""
+    monkeypatch.setattr("sercue.models.tiny.LONGEST_SECONDS", 1)
+    settings = small_study.settings | {"out": str(tmp_path), "model": "qwen2-audio"}
+    study = Run(Settings(**settings | {"model_options": {}}))
+    study.__dict__["model"] = "asked elsewhere"
+    study._train()
+    assert study.controls.empty
+    assert study.control_reliance.empty
+    told = "No control model can be trained here: corpus 'demo': its longest utterance has"
+    assert study.no_controls.startswith(told)
+    # A later notebook reads the reason; it has no audio to find it again.
+    assert Run(study.settings).no_controls == study.no_controls
+
+
 @pytest.mark.parametrize(
     ("keys", "reason"),
     [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pandas as pd
+
 from sercue.baselines import SVM, TOKENS_ONLY
 from sercue.evaluated import EvaluatedRun
 from sercue.interventions import about_concepts
@@ -128,7 +130,8 @@ def _reliance(run: EvaluatedRun) -> str:
 
 
 def _controls(run: EvaluatedRun) -> str:
-    if not run.parameters["controls"] or not (run.artifacts.folder / "controls.parquet").is_file():
+    path = run.artifacts.folder / "controls.parquet"
+    if not run.parameters["controls"] or not path.is_file() or pd.read_parquet(path).empty:
         return ""
     return (
         "The model stands beside three small control models that were trained on this corpus to "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from sercue.controls import THIS_MODEL, control_equivalence, why_no_controls
+from sercue.controls import THIS_MODEL, control_equivalence
 from sercue.explanation import shown_reliance, why_no_reliance, why_not_identified
 from sercue.plots import plot_concept_effects, plot_reliance, plot_reliance_by, plot_shapley
 from sercue.printed import rounded, yes_or_no
@@ -41,7 +41,7 @@ def reliance_table(run: Run) -> Shown:
 def controls_figure(run: Run) -> Shown:
     """The model under study between the controls, or why it has no place there."""
     if run.control_reliance.empty:
-        return why_no_controls(run.settings)
+        return run.no_controls
     tables = {str(name): table for name, table in run.control_reliance.groupby("model", sort=False)}
     caption = "Share of the tokens: the model under study between models of known reliance."
     return run.figure("controls", plot_reliance(tables, THIS_MODEL), caption)
@@ -50,7 +50,7 @@ def controls_figure(run: Run) -> Shown:
 def controls_table(run: Run) -> Shown:
     """The UAR and the reliance of each control beside those of the model under study."""
     if run.control_reliance.empty:
-        return why_no_controls(run.settings)
+        return run.no_controls
     whole = run.control_reliance[run.control_reliance["by"] == "all"].set_index("model")
     columns = ["w_audio", "w_cue", "share", "low", "high"]
     table = run.control_uar.join(whole[columns])
@@ -62,7 +62,7 @@ def controls_table(run: Run) -> Shown:
 def control_equivalence_table(run: Run) -> Shown:
     """Whether shuffled tokens leave the audio-bound control where no tokens do."""
     if run.controls.empty:
-        return why_no_controls(run.settings)
+        return run.no_controls
     labels, margin = run.corpus.labels, run.settings.margin
     table = control_equivalence(run.controls, labels, margin).set_index("model")
     caption = f"Shuffled tokens against none, by TOST against a margin of ±{margin:g}."

@@ -11,7 +11,7 @@ import pandas as pd
 from sercue.controls import CONTROLS, control_conditions, control_options, why_no_controls
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.partitions import stratified_sample
-from sercue.errors import DecodingError
+from sercue.errors import DecodingError, InputError
 from sercue.models import TINY, load_model
 from sercue.prompts import resolve_templates
 from sercue.run.stages import Stages
@@ -170,13 +170,36 @@ class Answers(Stages):
         stamp = self._stamp(CONTROL_KEYS)
         stored = self.artifacts.load("controls.parquet", stamp)
         if stored is None:
-            self._train()
-            stored = pd.concat(map(self._ask_control, CONTROLS), ignore_index=True)
-            self.artifacts.save("controls.parquet", stored, stamp)
-        return stored
+            reason = self._untrainable
+            answers = pd.DataFrame({"model": []}) if reason else self._ask_controls()
+            self.artifacts.save("controls.parquet", answers, stamp, reason=reason)
+            stored = self.artifacts.load("controls.parquet", stamp)
+        return pd.DataFrame() if stored is None else stored
+
+    @property
+    def no_controls(self) -> str:
+        """Why this study has no controls; an empty text if it has them."""
+        return why_no_controls(self.settings) or str(
+            self.artifacts.stamp(self.controls).get("reason", "")
+        )
 
     @cached_property
-    def _control_models(self) -> dict[str, dict[str, AudioLanguageModel]]:
+    def _untrainable(self) -> str:
+        """Why no control can be trained on this corpus: a study of another model goes on."""
+        try:
+            for folds in self._control_models.values():
+                for model in folds.values():
+                    model.check()
+        except InputError as error:
+            return f"No control model can be trained here: {error}."
+        return ""
+
+    def _ask_controls(self) -> pd.DataFrame:
+        self._train()
+        return pd.concat(map(self._ask_control, CONTROLS), ignore_index=True)
+
+    @cached_property
+    def _control_models(self) -> dict[str, dict[str, Any]]:
         """Control to fold to its model; one fold without a name where there are none."""
         s = self.settings
         return {
@@ -198,7 +221,7 @@ class Answers(Stages):
         from sercue.models.tiny import TinyModel, train_all
 
         models = list(self.model.values()) if isinstance(self.model, dict) else [self.model]
-        if not why_no_controls(self.settings):
+        if not why_no_controls(self.settings) and not self._untrainable:
             models += [one for folds in self._control_models.values() for one in folds.values()]
         train_all([model for model in models if isinstance(model, TinyModel)])
 
