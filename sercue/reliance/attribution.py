@@ -14,7 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from sercue.concepts import CONCEPTS, Concept
 from sercue.errors import InputError
 from sercue.reliance.condition_values import condition_values
-from sercue.significance.resampling import check_resampling
+from sercue.significance.resampling import check_confidence
 
 #: What each kind of single-concept condition is compared with.
 REFERENCES = {"only": "none", "without": "aligned", "flip": "aligned"}
@@ -88,7 +88,7 @@ def concept_effects(
           concept    condition reference  effect
         0   pitch  only(pitch)      none    0.33
     """
-    check_resampling(1, confidence)
+    check_confidence(confidence)
     there = [str(name) for name in predictions["condition"].unique()]
     listed = [row for name in there if (row := _comparison(name)) and row["reference"] in there]
     if not listed:
@@ -160,7 +160,7 @@ def shapley(
         0  energy    0.271
         1   pitch    0.146
     """
-    check_resampling(1, confidence)
+    check_confidence(confidence)
     there = [str(name) for name in predictions["condition"].unique()]
     concepts = _concepts_of(there)
     names = _condition_of_subset(there, concepts)

@@ -11,6 +11,7 @@ from scipy.special import log_softmax, softmax
 from sercue.errors import InputError, unknown
 from sercue.measures import label_codes
 from sercue.reliance.choice_model import ChoiceFit, fit_choices, share_interval, t_quantile
+from sercue.significance.resampling import check_confidence
 
 RESPONSES = ("choice", "probability")
 _SOURCES = ("audio", "tokens")
@@ -84,8 +85,7 @@ def reliance(
     """
     if response not in RESPONSES:
         raise unknown("response", response, RESPONSES)
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence: found {confidence}, valid are numbers between 0 and 1")
+    check_confidence(confidence)
     predictors, chosen = _arrays(evidence, labels, response)
     speakers = pd.factorize(evidence["speaker"])[0]
     rows = []

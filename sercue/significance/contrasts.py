@@ -15,7 +15,7 @@ from statsmodels.stats.multitest import multipletests
 from sercue.interventions import about_concepts
 from sercue.significance.correctness_tests import mcnemar_tests
 from sercue.significance.permutation import sign_flip_p
-from sercue.significance.resampling import check_resampling
+from sercue.significance.resampling import check_confidence, check_resampling
 from sercue.significance.speaker_counts import SpeakerCounts, speaker_counts
 
 
@@ -76,7 +76,7 @@ def uar_intervals(
         0      none  0.417  0.264  0.57  0.048  3.0         4
         1   aligned  0.708  0.375  1.00  0.105  3.0         4
     """
-    check_resampling(1, confidence)
+    check_confidence(confidence)
     counted = speaker_counts(predictions, labels)
     found = counted.uar
     low, high = found.interval(confidence)

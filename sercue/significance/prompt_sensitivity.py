@@ -11,7 +11,7 @@ import pandas as pd
 from sercue.errors import InputError, unknown
 from sercue.measures import confusion_counts
 from sercue.significance.contrasts import uar_differences
-from sercue.significance.resampling import check_resampling, mean_recall
+from sercue.significance.resampling import check_confidence, mean_recall
 from sercue.significance.speaker_counts import speaker_counts
 
 FACTORS = ("template", "label_order", "replicate", "speaker")
@@ -125,7 +125,7 @@ def gain_by(
           template  difference
         0    plain        0.29
     """
-    check_resampling(1, confidence)
+    check_confidence(confidence)
     if by not in predictions:
         raise unknown("column", by, predictions.columns)
     pair = [(condition, reference)]

@@ -132,6 +132,15 @@ def check_resampling(resamples: int, confidence: float) -> None:
     """
     if resamples < 1:
         raise InputError(f"resamples: found {resamples}, valid are whole numbers from 1")
+    check_confidence(confidence)
+
+
+def check_confidence(confidence: float) -> None:
+    """Refuse a coverage that no interval can aim at.
+
+    Raises:
+        InputError: if it is not between 0 and 1
+    """
     if not 0 < confidence < 1:
         raise InputError(f"confidence: found {confidence}, valid are numbers between 0 and 1")
 

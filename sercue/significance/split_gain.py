@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from sercue.significance.cluster_variance import Clustered
-from sercue.significance.resampling import check_resampling
+from sercue.significance.resampling import check_confidence
 from sercue.significance.speaker_counts import speaker_counts
 
 
@@ -65,7 +65,7 @@ def split_gain(
         1  utterance        0.30   0.81
         2      label        0.07   0.19
     """
-    check_resampling(1, confidence)
+    check_confidence(confidence)
     counted = speaker_counts(predictions, labels)
     pairs = [(aligned, shuffled), (aligned, within_class), (within_class, shuffled)]
     found = counted.uar.combine(counted.contrast_weights(pairs))
