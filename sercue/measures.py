@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
+from sercue.categories import codes_among
 from sercue.errors import InputError, unknown
 
 INVALID = "invalid"
@@ -101,7 +102,7 @@ def label_codes(
         >>> label_codes(pd.Series(["b", None]), ["a", "b"], "prediction", missing=True)
         array([1, 2])
     """
-    codes = pd.Index(labels).get_indexer(pd.Index(values, dtype=object))
+    codes = codes_among(values, pd.Index(labels))
     absent = values.isna().to_numpy()
     stray = (codes < 0) & ~(absent & missing)
     if stray.any():
@@ -354,16 +355,22 @@ def _agreement(
     predictions: pd.DataFrame, conditions: Sequence[str], reference: str
 ) -> pd.DataFrame:
     keys = [key for key in _CELL if key in predictions]
-    ordered = predictions.sort_values("replicate") if "replicate" in predictions else predictions
-    answers = ordered[[*keys, "condition"]].assign(
-        answer=ordered["prediction"].astype(object).fillna(INVALID)
-    )
-    base = answers[answers["condition"] == reference].drop_duplicates(keys)
-    matched = answers.merge(base[[*keys, "answer"]], on=keys, suffixes=("", "_reference"))
+    asked = [
+        name for name in (*keys, "condition", "replicate", "prediction") if name in predictions
+    ]
+    answers = predictions[asked]
+    base = answers[answers["condition"] == reference]
+    base = base.sort_values("replicate") if "replicate" in base else base
+    base = base.drop_duplicates(keys)[[*keys, "prediction"]]
     rows = []
     for condition in conditions:
-        pair = matched.loc[matched["condition"] == condition, ["answer", "answer_reference"]]
-        rows.append(_flip_and_kappa(pair["answer"], pair["answer_reference"]))
+        own = answers.loc[answers["condition"] == condition, [*keys, "prediction"]]
+        pair = own.merge(base, on=keys, suffixes=("", "_reference"))
+        said = [
+            pair[name].astype(object).fillna(INVALID)
+            for name in ("prediction", "prediction_reference")
+        ]
+        rows.append(_flip_and_kappa(*said))
     return pd.DataFrame(rows, columns=[f"flip_{reference}", f"kappa_{reference}"])
 
 

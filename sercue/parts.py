@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-import pyarrow
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 logger = logging.getLogger(__name__)
 
@@ -54,13 +56,31 @@ def read_parts(folder: Path) -> pd.DataFrame:
     ``*.torn`` with a warning, so that its rows are made again rather than misread.
     """
     tables = [table for file in part_files(folder) if (table := _read(file)) is not None]
-    return pd.concat(tables) if tables else pd.DataFrame()
+    if not tables:
+        return pd.DataFrame()
+    # Texts that are held once in each part are held once in all.
+    return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().to_pandas()
 
 
-def _read(file: Path) -> pd.DataFrame | None:
+def read_part(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame | None:
+    """The rows of one part, or ``None`` if it is gone or torn.
+
+    Args:
+        file: the part
+        columns: those to read, by default all; one that is not there is left out
+    """
+    table = _read(file, columns)
+    return None if table is None else table.to_pandas()
+
+
+def _read(file: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
     try:
-        return pd.read_parquet(file)
-    except (pyarrow.ArrowInvalid, OSError) as error:
+        with pq.ParquetFile(file) as part:
+            return part.read(columns)
+    except FileNotFoundError:
+        # Another run has merged it into a larger one.
+        return None
+    except (pa.ArrowInvalid, OSError) as error:
         torn = file.with_suffix(".torn")
         file.replace(torn)
         logger.warning("%s could not be read (%s); set aside as %s", file, error, torn.name)

@@ -178,7 +178,7 @@ def test_a_second_run_asks_nothing_and_says_the_same(corpus, tokens, tmp_path):
 
 
 def test_what_was_answered_before_a_crash_is_kept(corpus, tokens, tmp_path, monkeypatch):
-    monkeypatch.setattr("sercue.study._BATCHES_A_PART", 1)
+    monkeypatch.setattr("sercue.study._BATCHES_AT_ONCE", 1)
     store = tmp_path / "predictions"
     whole = RecordingModel()
     expected = run(corpus, tokens, whole)
@@ -261,4 +261,4 @@ def test_a_bad_argument_is_named(corpus, tokens, options, message):
 
 
 def test_the_key_of_an_answer_is_its_content():
-    assert KEY == ["audio", "prompt", "model", "decoding"]
+    assert KEY == ["audio", "prompt", "model", "decoding", "options"]

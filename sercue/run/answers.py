@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from sercue.categories import codes_among
 from sercue.controls import CONTROLS, control_conditions, control_options, why_no_controls
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.partitions import stratified_sample
@@ -241,12 +243,9 @@ class Answers(Stages):
             "condition": self.settings.conditions,
             "template": [t.name for t in resolve_templates(self.settings.templates)],
         }
-        ranked = table.assign(
-            **{
-                f"rank {name}": table[name].map({value: i for i, value in enumerate(values)})
-                for name, values in order.items()
-            }
-        )
-        ranks = [f"rank {name}" for name in order]
-        keys = [*ranks[:2], "replicate", ranks[2], "label_order"]
-        return ranked.sort_values(keys, ignore_index=True).drop(columns=ranks)
+        places = {
+            name: codes_among(table[name], pd.Index(list(values))) for name, values in order.items()
+        }
+        keys = ["label_order", "template", "replicate", "condition", "utterance"]
+        ranks = [places.get(name, table[name]) for name in keys]
+        return table.iloc[np.lexsort(ranks)].reset_index(drop=True)

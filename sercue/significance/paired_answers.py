@@ -11,6 +11,7 @@ import pandas as pd
 from sercue.errors import InputError, unknown
 
 _CELL = ("template", "label_order", "decoding")
+_ANSWERED = ("utterance", "speaker", "truth", "condition", "replicate", "prediction")
 
 
 def primary_cell(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +111,8 @@ def paired_answers(predictions: pd.DataFrame, conditions: Sequence[str]) -> Pair
         >>> both.right.sum(axis=0), both.speakers
         (array([10, 17]), 4)
     """
-    cell = primary_cell(predictions)
+    needed = [name for name in (*_ANSWERED, *_CELL) if name in predictions]
+    cell = primary_cell(predictions[needed])
     names = cell["condition"].unique()
     for condition in conditions:
         if condition not in names:

@@ -27,14 +27,14 @@ class SpeakerCounts:
         conditions: names, in order of first appearance
         speakers: names, sorted
         labels: the classes
-        utterances: the utterances of each condition
+        utterances: numbers of the utterances of each condition, sorted
     """
 
     counts: np.ndarray
     conditions: list[str]
     speakers: list[str]
     labels: list[str]
-    utterances: dict[str, frozenset[str]]
+    utterances: dict[str, np.ndarray]
 
     @cached_property
     def hits(self) -> np.ndarray:
@@ -100,8 +100,8 @@ class SpeakerCounts:
         """
         first, *others = conditions
         for other in others:
-            differing = self.utterances[first] ^ self.utterances[other]
-            if differing:
+            differing = np.setxor1d(self.utterances[first], self.utterances[other])
+            if len(differing):
                 raise InputError(
                     f"contrast {first!r} against {other!r}: found {len(differing)} utterances "
                     "under one of the two only; valid are the same utterances under both"
@@ -134,8 +134,9 @@ def speaker_counts(predictions: pd.DataFrame, labels: Sequence[str]) -> SpeakerC
     if number < 2:
         raise InputError(f"speakers: found {number}, inference over speakers needs two")
     counts, conditions, speakers = confusion_counts(predictions, labels)
-    pairs = predictions[["condition", "utterance"]].drop_duplicates()
-    spoken = {str(name): frozenset(rows) for name, rows in pairs.groupby("condition")["utterance"]}
+    utterance, _ = pd.factorize(predictions["utterance"])
+    condition = predictions["condition"]
+    spoken = {name: np.unique(utterance[(condition == name).to_numpy()]) for name in conditions}
     utterances = np.array([len(spoken[name]) for name in conditions])
     weight = utterances / counts.sum(axis=(1, 2, 3))
     weighted = counts * weight[:, None, None, None]

@@ -103,7 +103,7 @@ class Study:
             np.broadcast_arrays(number, self.speaker, self.truth, self.prediction), shape
         )
         counts = np.bincount(cell.ravel(), minlength=int(np.prod(shape))).reshape(shape)
-        names, all_of_them = [str(n) for n in range(speakers)], frozenset(["all"])
+        names, all_of_them = [str(n) for n in range(speakers)], np.zeros(1)
         asked = dict.fromkeys(conditions, all_of_them)
         return SpeakerCounts(
             counts.astype(float), list(conditions), names, list(self.design.labels), asked

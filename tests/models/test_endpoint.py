@@ -154,7 +154,7 @@ def corpus(tmp_path):
 
 def test_a_study_resumes_after_the_server_died(server, corpus, tmp_path, monkeypatch):
     """A finished study must not tell that its server died: same rows, and nothing asked twice."""
-    monkeypatch.setattr("sercue.study._BATCHES_A_PART", 1)
+    monkeypatch.setattr("sercue.study._BATCHES_AT_ONCE", 1)
     words = np.random.default_rng(1).choice(["low", "mid", "high"], (len(corpus.table), 2))
     tokens = pd.DataFrame(words, corpus.table.index, ["energy", "pitch"])
 

@@ -1,0 +1,61 @@
+"""Columns in which a text that stands in many rows is held once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+
+def categorical(values: Iterable[str], codes: np.ndarray) -> pd.Categorical:
+    """``values[codes]``, each different text held once, categories in the order of the alphabet.
+
+    Sorted categories let a column sort and group as the texts themselves would.
+
+    Args:
+        values: texts; one may stand twice
+        codes: a position in them for each row
+
+    Examples:
+        >>> categorical(["b", "a"], np.array([0, 0, 1]))
+        ['b', 'b', 'a']
+        Categories (2, str): ['a', 'b']
+    """
+    number, texts = pd.factorize(pd.Index(list(values), dtype=object), sort=True)
+    return pd.Categorical.from_codes(number[codes], categories=pd.Index(texts, dtype="str"))
+
+
+def codes_among(column: pd.Series, values: pd.Index) -> np.ndarray:
+    """The position of each row's text in ``values``; -1 for another, or for none.
+
+    Args:
+        column: texts, categorical or not
+        values: texts, each once
+
+    Examples:
+        >>> codes_among(pd.Series(["b", "c", None, "a"]), pd.Index(["a", "b"]))
+        array([ 1, -1, -1,  0])
+    """
+    held = column.astype("category").cat
+    # Looked up only where they are not the very same: there may be a hundred thousand.
+    if held.categories is values:
+        return held.codes.to_numpy()
+    # A missing text has the code -1, which finds the last place.
+    return np.append(values.get_indexer(held.categories), -1)[held.codes]
+
+
+def as_categories(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """A table with some columns categorical, their categories sorted and all of them in use.
+
+    Args:
+        table: any table
+        columns: those of its columns that hold texts; others are left out of account
+    """
+    texts = {name: table[name].astype("category") for name in columns if name in table}
+    return table.assign(**{name: _sorted(column) for name, column in texts.items()})
+
+
+def _sorted(column: pd.Series) -> pd.Series:
+    used = column.cat.remove_unused_categories()
+    return used.cat.reorder_categories(sorted(used.cat.categories))

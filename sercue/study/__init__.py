@@ -1,0 +1,203 @@
+"""The study: every condition of every utterance, answered once, stored as the answers come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.special import logsumexp, softmax
+from tqdm.std import tqdm
+
+from sercue.audio import audio_digests, read_utterance
+from sercue.categories import categorical
+from sercue.concepts import WORDS
+from sercue.corpora.corpus import Corpus
+from sercue.errors import InputError, unknown
+from sercue.interventions import Condition
+from sercue.models import AudioLanguageModel
+from sercue.progress import progress_bar
+from sercue.prompts import TEMPLATES, Template
+from sercue.study.known_answers import KEY, ROW, KnownAnswers
+from sercue.study.plan import plan_study
+from sercue.study.store import PredictionStore
+
+__all__ = ["DECODINGS", "KEY", "ROW", "plan_study", "run_study"]
+
+DECODINGS = ("score", "generate")
+
+# The model sorts what it gets by length, so it gets more than it runs at once.
+_BATCHES_AT_ONCE = 2
+
+
+def run_study(
+    corpus: Corpus,
+    tokens: pd.DataFrame,
+    model: AudioLanguageModel | Mapping[str, AudioLanguageModel],
+    *,
+    conditions: Sequence[str | Condition] = ("none", "aligned", "shuffled", "conflicting"),
+    templates: Sequence[str | Mapping[str, str] | Template] = tuple(TEMPLATES),
+    label_words: Mapping[str, str] | None = None,
+    orders: int = 1,
+    decoding: str = "score",
+    replicates: int = 1,
+    seed: int = 0,
+    partition: str = "test",
+    words: Sequence[str] = WORDS[3],
+    store: Path | None = None,
+    digests: pd.Series | None = None,
+    max_new_tokens: int = 8,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Ask the model about every utterance under every condition.
+
+    Only the tokens differ between the conditions of an utterance: the audio is the same samples
+    and the rest of the prompt the same text. Prompts that come out equal are asked once. With a
+    ``store``, answers are kept every few utterances, and a second call finds them: an answer is
+    asked again only if its audio, its prompt, the model or the decoding changed. Several runs may
+    share a store; each takes over what another has answered.
+
+    Args:
+        corpus: the corpus; its ``partition`` is evaluated
+        tokens: true tokens, one row an utterance of the corpus, one column a concept
+        model: as ``load_model`` returns it; its weights load only if an answer is missing. Of a
+            cross-validated corpus it may be a mapping from fold to the model that answers it.
+        conditions: names as study files write them, or conditions of your own
+        templates: names of ours, or wordings of your own
+        label_words: label to the words that prompts show; the labels themselves by default
+        orders: number of counterbalanced label orders
+        decoding: ``"score"`` (likelihood of each label's words) or ``"generate"`` (greedy, parsed)
+        replicates: repetitions of each random condition
+        seed: seed of all random conditions
+        partition: which partition is evaluated
+        words: the words of the bins, from low to high
+        store: folder of Parquet parts
+        digests: content identity of each utterance's audio; computed from the files by default
+        max_new_tokens: most tokens of a generated answer
+        progress: whether to show a progress bar
+
+    Returns:
+        the predictions: one row an (utterance, condition, replicate, template, label_order,
+        decoding) with ``speaker``, ``truth``, ``prediction`` (null if invalid), ``valid``,
+        ``answer``, ``p_<label>`` and the ``tokens`` shown; texts are categorical, so that each
+        different one is held once
+
+    Raises:
+        InputError: if a condition, template, decoding or partition is not valid
+    """
+    if decoding not in DECODINGS:
+        raise unknown("decoding", decoding, DECODINGS)
+    words_of = dict(label_words or {label: label for label in corpus.labels})
+    plan = plan_study(
+        corpus,
+        tokens,
+        conditions=conditions,
+        templates=templates,
+        label_words=words_of,
+        orders=orders,
+        replicates=replicates,
+        seed=seed,
+        partition=partition,
+        words=words,
+    )
+    digests = audio_digests(corpus) if digests is None else digests.loc[corpus.table.index]
+    answering = _answering(corpus, model)
+    rows, first = plan["row"].to_numpy(), np.zeros(len(plan), np.int8)
+    plan = plan.assign(
+        audio=categorical(digests, rows),
+        model=categorical([one.identity for one in answering], rows),
+        decoding=categorical([decoding], first),
+        options=categorical([_options(words_of, decoding, max_new_tokens)], first),
+    )
+    answers, kept = KnownAnswers(plan, words_of, decoding), PredictionStore(store)
+    kept.read_new(answers)
+    with kept.keeping(answers) as keep, _bar(plan[~answers.known], progress) as bar:
+        for one, batch in list(_batches(plan, answering)):
+            kept.read_new(answers)
+            asked = plan.iloc[missing := batch[~answers.known[batch]]]
+            if len(asked):
+                answers.add(_ask(corpus, one, asked, words_of, decoding, max_new_tokens))
+                keep(missing)
+                bar.update(asked["row"].nunique())
+    predictions = answers.predictions()
+    del plan, answers, rows, first
+    kept.settle(predictions)
+    return predictions
+
+
+def _options(label_words: Mapping[str, str], decoding: str, max_new_tokens: int) -> str:
+    """What is asked of the decoding: which words are scored for which label, or how many tokens."""
+    if decoding == "generate":
+        return f"{max_new_tokens} tokens"
+    return json.dumps(dict(label_words), ensure_ascii=False)
+
+
+def _bar(missing: pd.DataFrame, progress: bool) -> tqdm:
+    number = missing["row"].nunique()
+    return progress_bar(total=number, unit="utt", desc="study", disable=not (progress and number))
+
+
+def _ask(
+    corpus: Corpus,
+    model: AudioLanguageModel,
+    rows: pd.DataFrame,
+    label_words: Mapping[str, str],
+    decoding: str,
+    max_new_tokens: int,
+) -> pd.DataFrame:
+    """Answers to all prompts of some utterances, each different prompt of an utterance once."""
+    asked = rows.drop_duplicates(["row", "prompt"])
+    place = asked["row"].to_numpy()
+    first = np.flatnonzero(np.r_[True, place[1:] != place[:-1]])
+    audios = [
+        read_utterance(corpus, corpus.table.index[row], model.sampling_rate) for row in place[first]
+    ]
+    texts = [own.tolist() for own in np.split(asked["text"].to_numpy(object), first[1:])]
+    answer = asked[KEY]
+    if decoding == "score":
+        scores = model.score(audios, texts, list(label_words.values()))
+        likelihood = np.concatenate(scores)
+        names = [f"p_{label}" for label in label_words]
+        shares = dict(zip(names, softmax(likelihood, axis=1).T, strict=True))
+        return answer.assign(**shares, label_mass=np.exp(logsumexp(likelihood, axis=1)))
+    answers = model.generate(audios, texts, max_new_tokens)
+    return answer.assign(answer=[text for given in answers for text in given])
+
+
+def _answering(
+    corpus: Corpus, model: AudioLanguageModel | Mapping[str, AudioLanguageModel]
+) -> pd.Series:
+    """The model that answers each utterance of the corpus."""
+    if not isinstance(model, Mapping):
+        return pd.Series([model] * len(corpus.table), dtype=object)
+    lacking = [fold for fold in corpus.folds if fold not in model]
+    if lacking or not corpus.folds:
+        raise InputError(
+            f"model: found one each for {', '.join(model) or 'no fold'}; "
+            f"corpus {corpus.name!r} has the folds {', '.join(corpus.folds) or '(none)'}"
+        )
+    return corpus.table["fold"].map(dict(model)).reset_index(drop=True)
+
+
+def _batches(
+    plan: pd.DataFrame, answering: pd.Series
+) -> Iterator[tuple[AudioLanguageModel, np.ndarray]]:
+    """The rows of the plan, a few utterances at a time, with the model to ask, model by model.
+
+    Which utterances are asked together depends on the plan alone, and not on what is answered
+    already: a model's sums depend in their last digits on what runs beside them, and a run that
+    was interrupted is to end with the very same numbers.
+    """
+    rows = plan["row"].to_numpy()
+    first = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
+    last = np.r_[first[1:], len(rows)]
+    models = plan["model"].cat.codes.to_numpy()[first]
+    for code in pd.unique(models):
+        own = np.flatnonzero(models == code)
+        model = answering[rows[first[own[0]]]]
+        size = _BATCHES_AT_ONCE * model.batch_size
+        for start in range(0, len(own), size):
+            batch = own[start : start + size]
+            yield model, np.concatenate([np.arange(first[i], last[i]) for i in batch])

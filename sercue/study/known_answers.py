@@ -1,0 +1,123 @@
+"""What of a plan is answered already, and what these answers amount to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sercue.categories import categorical, codes_among
+from sercue.prompts import parse_answer
+
+#: What makes two answers the same answer: the audio's content, the text, the model, how it is
+#: decoded, and what was asked of the decoding: which words are scored, or how many tokens follow.
+KEY = ["audio", "prompt", "model", "decoding", "options"]
+#: What names a row of the predictions.
+ROW = ["utterance", "condition", "replicate", "template", "label_order", "decoding"]
+
+_FIRST = [
+    "utterance", "speaker", "truth", "condition", "replicate", "template", "label_order",
+    "decoding", "prediction", "valid", "answer",
+]  # fmt: skip
+_LAST = ["label_mass", "tokens", "audio", "prompt", "model", "options"]
+
+
+class KnownAnswers:
+    """The answers to a plan, row by row, as they become known.
+
+    Args:
+        plan: as ``plan_study`` returns it, with the columns of ``KEY``
+        label_words: label to the words that prompts show
+        decoding: ``"score"`` or ``"generate"``
+
+    Attributes:
+        known: whether each row of the plan has its answer
+    """
+
+    def __init__(self, plan: pd.DataFrame, label_words: Mapping[str, str], decoding: str) -> None:
+        self.plan, self._words, self._scored = plan, dict(label_words), decoding == "score"
+        self.known = np.zeros(len(plan), bool)
+        self._values = {name: np.full(len(plan), np.nan) for name in self.value_columns}
+        self._texts = np.full(0 if self._scored else len(plan), None, dtype=object)
+        self._categories = {name: plan[name].cat.categories for name in KEY}
+        keys = self._keys(plan)
+        self._order = np.argsort(keys, kind="stable")
+        self._sorted = keys[self._order]
+
+    @property
+    def value_columns(self) -> list[str]:
+        """The probability of each label, and the mass that all of them have."""
+        return [*(f"p_{label}" for label in self._words), "label_mass"] if self._scored else []
+
+    @property
+    def columns(self) -> list[str]:
+        """What an answer has: its key, then values or text."""
+        return [*KEY, *(self.value_columns or ["answer"])]
+
+    def add(self, answers: pd.DataFrame) -> None:
+        """Take answers, of this plan or not, with the columns of ``columns``.
+
+        Each serves all rows that ask the same; one without its values is no answer.
+        """
+        if not set(self.columns) <= set(answers):
+            return
+        keys = self._keys(answers)
+        told = answers[self.columns[len(KEY) :]].notna().all(axis=1).to_numpy()
+        source = np.flatnonzero((keys >= 0) & told)
+        first = np.searchsorted(self._sorted, keys[source], "left")
+        number = np.searchsorted(self._sorted, keys[source], "right") - first
+        # The places first, first + 1, ... of each answer, one after the other.
+        within = np.arange(number.sum()) - np.repeat(number.cumsum() - number, number)
+        rows, source = self._order[np.repeat(first, number) + within], np.repeat(source, number)
+        self.known[rows] = True
+        if self._scored:
+            for name, values in self._values.items():
+                values[rows] = answers[name].to_numpy(float)[source]
+        else:
+            self._texts[rows] = answers["answer"].to_numpy(object)[source]
+
+    def predictions(self, rows: np.ndarray | slice = slice(None)) -> pd.DataFrame:
+        """Rows of the plan with their answers and what these amount to."""
+        asked = self.plan.iloc[rows]
+        read = self._read_scores(rows) if self._scored else self._read_texts(rows)
+        read["valid"] = read["prediction"].codes >= 0
+        nothing = np.full(len(asked), np.nan)
+        columns = [*_FIRST, *(f"p_{label}" for label in self._words), *_LAST]
+        # Each column as it is: a study may have millions of rows.
+        whole = {name: read.get(name, asked.get(name, nothing)) for name in columns}
+        return pd.DataFrame(whole, index=asked.index, copy=False)
+
+    def _read_scores(self, rows: np.ndarray | slice) -> dict[str, Any]:
+        values = {name: values[rows] for name, values in self._values.items()}
+        likelihoods = np.stack([values[name] for name in self.value_columns[:-1]])
+        nothing = pd.Categorical.from_codes(
+            np.full(likelihoods.shape[1], -1), categories=pd.Index([], dtype="str")
+        )
+        return values | {"prediction": self._labels(likelihoods.argmax(axis=0)), "answer": nothing}
+
+    def _read_texts(self, rows: np.ndarray | slice) -> dict[str, Any]:
+        number, texts = pd.factorize(self._texts[rows])
+        labels = {label: place for place, label in enumerate(self._words)}
+        parsed = [labels.get(parse_answer(text, self._words) or "", -1) for text in texts]
+        return {
+            "prediction": self._labels(np.append(parsed, -1).astype(int)[number]),
+            "answer": categorical(texts, number),
+        }
+
+    def _labels(self, places: np.ndarray) -> pd.Categorical:
+        """Labels by their place, -1 for none; the categories are those of the truth."""
+        labels = list(self._words)
+        order = np.append(np.argsort(np.argsort(labels)), -1)
+        return pd.Categorical.from_codes(order[places], categories=pd.Index(sorted(labels)))
+
+    def _keys(self, table: pd.DataFrame) -> np.ndarray:
+        """One number for each row's key; -1 for a key that is not in the plan."""
+        key = np.zeros(len(table), np.int64)
+        there = np.ones(len(table), bool)
+        for name, categories in self._categories.items():
+            codes = codes_among(table[name], categories)
+            there &= codes >= 0
+            key = key * len(categories) + codes
+        return np.where(there, key, -1)

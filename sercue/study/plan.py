@@ -1,0 +1,140 @@
+"""Every prompt of a study, before any model is asked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from sercue.categories import categorical
+from sercue.concepts import WORDS
+from sercue.corpora.corpus import Corpus, utterance_ids
+from sercue.errors import InputError
+from sercue.interventions import Condition, Material, parse_conditions
+from sercue.prompts import TEMPLATES, Template, label_orders, resolve_templates
+
+# A template and an order of the labels, with the number of that order.
+_Wording: TypeAlias = tuple[Template, tuple[int, list[str]]]
+
+
+def plan_study(
+    corpus: Corpus,
+    tokens: pd.DataFrame,
+    *,
+    conditions: Sequence[str | Condition],
+    templates: Sequence[str | Mapping[str, str] | Template] = tuple(TEMPLATES),
+    label_words: Mapping[str, str] | None = None,
+    orders: int = 1,
+    replicates: int = 1,
+    seed: int = 0,
+    partition: str = "test",
+    words: Sequence[str] = WORDS[3],
+) -> pd.DataFrame:
+    """Every prompt of a study, before any model is asked. See ``run_study`` for the arguments.
+
+    Returns:
+        one row a planned prediction, with the whole prompt in ``text``, its hash in ``prompt``,
+        and in ``row`` the utterance's place in ``corpus.table``. Texts are categorical: each
+        different one is held once, however many rows it has.
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=2, utterances=2)
+        >>> tokens = pd.DataFrame({"energy": ["low", "high"] * 2}, index=corpus.table.index)
+        >>> plan = plan_study(corpus, tokens, conditions=["aligned"], templates=["plain"])
+        >>> plan[["utterance", "tokens"]].values.tolist()
+        [['s1_0.wav', 'energy=low'], ['s1_1.wav', 'energy=high']]
+    """
+    rows = np.flatnonzero(corpus.table["partition"] == partition)
+    if not len(rows):
+        found = ", ".join(corpus.table["partition"].unique())
+        raise InputError(f"partition: no utterance in {partition!r}; found {found}")
+    options = list((label_words or {label: label for label in corpus.labels}).values())
+    listed = [[options[i] for i in order] for order in label_orders(len(options), orders)]
+    wordings = list(product(resolve_templates(templates), enumerate(listed)))
+    material = Material.of_corpus(corpus, tokens, words, partition=partition)
+    distinct = _Distinct()
+    asked, shown = [], []
+    for condition in parse_conditions(conditions, list(map(str, tokens))):
+        for replicate in condition.replicates(replicates):
+            changed = condition.show(material, seed=seed, replicate=replicate)
+            asked.append((condition.name, replicate))
+            shown.append(distinct.numbers(changed, len(rows)))
+    blocks = pd.DataFrame(asked, columns=["condition", "replicate"])
+    who = _each_utterance(corpus, rows, times=len(blocks) * len(wordings))
+    said = _each_prompt(wordings, distinct.shown, np.stack(shown, axis=1))
+    return pd.DataFrame(who | _each_block(blocks, wordings, times=len(rows)) | said)
+
+
+class _Distinct:
+    """The different token blocks of a study, numbered as they come."""
+
+    def __init__(self) -> None:
+        self._number: dict[tuple[tuple[str, str], ...] | None, int] = {}
+
+    @property
+    def shown(self) -> list[dict[str, str] | None]:
+        """Concept to word of each, ``None`` where no block is shown."""
+        return [None if block is None else dict(block) for block in self._number]
+
+    def numbers(self, tokens: pd.DataFrame | None, rows: int) -> np.ndarray:
+        """The number of each row's block."""
+        if tokens is None:
+            return np.full(rows, self._of(None))
+        coded = [pd.factorize(tokens.iloc[:, place]) for place in range(tokens.shape[1])]
+        codes = np.stack([codes for codes, _ in coded], axis=1)
+        different, number = np.unique(codes, axis=0, return_inverse=True)
+        words = [np.asarray(words)[different[:, i]] for i, (_, words) in enumerate(coded)]
+        names = list(map(str, tokens.columns))
+        blocks = [tuple(zip(names, map(str, row), strict=True)) for row in zip(*words, strict=True)]
+        return np.array([self._of(block) for block in blocks])[number.ravel()]
+
+    def _of(self, block: tuple[tuple[str, str], ...] | None) -> int:
+        return self._number.setdefault(block, len(self._number))
+
+
+def _each_utterance(corpus: Corpus, rows: np.ndarray, times: int) -> dict[str, object]:
+    table = corpus.table.iloc[rows]
+    place = np.repeat(np.arange(len(rows), dtype=np.int32), times)
+    truth = pd.Categorical(table["emotion"], categories=sorted(corpus.labels))
+    return {
+        "utterance": categorical(utterance_ids(table.index), place),
+        "speaker": categorical(table["speaker"], place),
+        "truth": truth.take(place),
+        "row": rows.astype(np.int32)[place],
+    }
+
+
+def _each_block(
+    blocks: pd.DataFrame, wordings: Sequence[_Wording], times: int
+) -> dict[str, object]:
+    """Condition and replicate, then template and label order within each, of every utterance."""
+    block = np.tile(np.repeat(np.arange(len(blocks)), len(wordings)), times)
+    wording = np.tile(np.arange(len(wordings)), len(blocks) * times)
+    number = np.array([number for _, (number, _) in wordings], dtype=np.int16)
+    return {
+        "condition": categorical(blocks["condition"], block),
+        "replicate": blocks["replicate"].to_numpy(np.int16)[block],
+        "template": categorical([template.name for template, _ in wordings], wording),
+        "label_order": number[wording],
+    }
+
+
+def _each_prompt(
+    wordings: Sequence[_Wording], blocks: Sequence[Mapping[str, str] | None], shown: np.ndarray
+) -> dict[str, object]:
+    """What each wording makes of each token block, written once; ``shown`` has who sees which."""
+    written = [
+        (template.show_tokens(block) if block else "", template.render(labels, block))
+        for template, (_, labels) in wordings
+        for block in blocks
+    ]
+    place = shown[:, :, None] + len(blocks) * np.arange(len(wordings))
+    tokens, texts = zip(*written, strict=True)
+    hashes = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
+    columns = {"tokens": tokens, "text": texts, "prompt": hashes}
+    return {name: categorical(values, place.ravel()) for name, values in columns.items()}
