@@ -49,9 +49,10 @@ def storage_error(
 
     Examples:
         >>> told = str(storage_error(OSError(errno.EMFILE, ""), "/study/artifacts/tokens"))
-        >>> print(told.replace("; ", ";\n"))
-        /study/artifacts: tokens could not be stored: too many files are open in this process;
-        what is done is kept: raise the limit (ulimit -n), and run again to go on
+        >>> print(told.replace(" raise", "\nraise").replace("; ", ";\n"))
+        /study/artifacts: tokens could not be stored: too many files are open in this process:
+        raise the limit (ulimit -n);
+        what is done is kept, run again to go on
     """
     place = Path(path)
     number = error.errno or 0
@@ -59,8 +60,8 @@ def storage_error(
     if number in (errno.ENOSPC, errno.EDQUOT):
         reason += _free(place.parent)
     return StorageError(
-        f"{place.parent}: {place.name} could not be {what}: {reason}; what is done is kept: "
-        f"{remedy}, and run again to go on"
+        f"{place.parent}: {place.name} could not be {what}: {reason}: {remedy}; what is done is "
+        "kept, run again to go on"
     )
 
 
