@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
     try:
-        with stoppable():
+        with stoppable(ends=arguments is None):
             return int(options.command(options, given))
     except InputError as error:
         return _ended(f"error: {error}", 2)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import nbformat
 import papermill
@@ -22,11 +24,10 @@ from traitlets.config import Config
 from sercue.files import write_text
 from sercue.progress import PLAIN
 
-_START_SECONDS = 60
-_DEATH = (
-    "its process was killed or broke down, mostly for lack of memory; what is done is kept, run "
-    "again to go on"
-)
+# A kernel that died is noticed sooner; one on a busy machine is given the time it takes.
+_START_SECONDS = 300
+_KEPT = "what is done is kept, run again to go on"
+_DEATH = f"its process was killed or broke down, mostly for lack of memory; {_KEPT}"
 
 
 def execute(notebook: Path, target: Path, parameters: Mapping[str, Any], bar: tqdm) -> str | None:
@@ -94,13 +95,30 @@ class _Engine(NBClientEngine):
             config=Config({"KernelManager": {"transport_encryption": "auto"}}),
         )
         try:
-            client.execute()
+            with _held_back() as stderr:
+                client.execute(stderr=stderr)
         except DeadKernelError:
-            _note_death(nb_man.nb)
+            _note_death(nb_man.nb, _DEATH)
+        except RuntimeError as error:
+            _note_death(nb_man.nb, f"its process did not start ({error}); {_KEPT}")
         finally:
             # One that was still starting is not ended by the client.
             if client.km is not None and client.km.has_kernel:
                 run_sync(client.km.shutdown_kernel)(now=True)
+
+
+@contextlib.contextmanager
+def _held_back() -> Iterator[IO[bytes]]:
+    """What a kernel itself has to say: nothing that matters if it is interrupted and ended."""
+    with tempfile.TemporaryFile() as file:
+        try:
+            yield file
+        except KeyboardInterrupt:
+            file.truncate(0)
+            raise
+        finally:
+            file.seek(0)
+            sys.stderr.write(file.read().decode(errors="replace"))
 
 
 def _move_at_each_cell(nb_man: Any, bar: tqdm) -> None:
@@ -114,13 +132,15 @@ def _move_at_each_cell(nb_man: Any, bar: tqdm) -> None:
     nb_man.cell_complete = cell_complete
 
 
-def _note_death(notebook: nbformat.NotebookNode) -> None:
+def _note_death(notebook: nbformat.NotebookNode, told: str) -> None:
     """A kernel that died cannot say so: an error is set in its place, for the report to show."""
-    begun = [cell for cell in notebook.cells if cell.metadata.papermill.get("start_time")]
-    told = nbformat.v4.new_output(
-        "error", ename="KernelDied", evalue=_DEATH, traceback=[f"KernelDied: {_DEATH}"]
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    begun = [cell for cell in cells if cell.metadata.papermill.get("start_time")] or cells[:1]
+    begun[-1].outputs.append(
+        nbformat.v4.new_output(
+            "error", ename="KernelDied", evalue=told, traceback=[f"KernelDied: {told}"]
+        )
     )
-    begun[-1].outputs = [*begun[-1].get("outputs", []), told]
 
 
 class _InnerProgress:

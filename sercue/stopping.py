@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 #: What stops a run: Ctrl-C, the end of a job, the end of a session.
 _SIGNALS = tuple(
@@ -35,16 +36,20 @@ class Stopped(KeyboardInterrupt):
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable(*, ends: bool = False) -> Iterator[None]:
     """Within, a signal to stop raises ``Stopped`` in the main thread.
 
     Others that follow within seconds do nothing: what cleans up is not to be broken off half-way.
     A signal that is ignored already (``nohup``, a job in the background) stays ignored.
+
+    Args:
+        ends: whether the process ends afterwards; once it was stopped, no further signal shall
+            take the place of its exit status
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
     first = -math.inf
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -58,6 +63,10 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, stop)
     try:
         yield
+    except Stopped:
+        if ends:
+            before = dict.fromkeys(before, signal.SIG_IGN)
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
