@@ -12,8 +12,8 @@ from typing import IO, Any
 
 import nbformat
 import papermill
+from jupyter_core.utils import ensure_event_loop, run_sync
 from nbclient.exceptions import DeadKernelError
-from nbclient.util import run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
@@ -101,6 +101,10 @@ class _Engine(NBClientEngine):
             _note_death(nb_man.nb, _DEATH)
         except RuntimeError as error:
             _note_death(nb_man.nb, f"its process did not start ({error}); {_KEPT}")
+        except KeyboardInterrupt:
+            # Of what was broken off half-way, each piece would print a traceback at the end.
+            ensure_event_loop().set_exception_handler(lambda *_: None)
+            raise
         finally:
             # One that was still starting is not ended by the client.
             if client.km is not None and client.km.has_kernel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
 import time
@@ -50,12 +49,11 @@ def stoppable(*, ends: bool = False) -> Iterator[None]:
         yield
         return
     before: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
-    first = -math.inf
+    told: list[tuple[int, float]] = []
 
     def stop(number: int, _: FrameType | None) -> None:
-        nonlocal first
-        if time.monotonic() - first > _PATIENCE:
-            first = time.monotonic()
+        if not told or time.monotonic() - told[-1][1] > _PATIENCE:
+            told.append((number, time.monotonic()))
             raise Stopped(number)
 
     for number, handler in before.items():
@@ -63,9 +61,12 @@ def stoppable(*, ends: bool = False) -> Iterator[None]:
             signal.signal(number, stop)
     try:
         yield
-    except Stopped:
-        if ends:
+    except (Exception, KeyboardInterrupt) as error:
+        if ends and told:
             before = dict.fromkeys(before, signal.SIG_IGN)
+        # What was broken off on the way, an import for one, may say so in words of its own.
+        if told and not isinstance(error, Stopped):
+            raise Stopped(told[-1][0]) from error
         raise
     finally:
         for number, handler in before.items():

@@ -22,6 +22,7 @@ _REASONS = {
     errno.EMFILE: ("too many files are open in this process", "raise the limit (ulimit -n)"),
     errno.ENFILE: ("too many files are open on this machine", "close some"),
     errno.ENOENT: ("the folder is not there any more", "see what removed it"),
+    errno.EEXIST: ("a file lies where a folder belongs", "move it away"),
     errno.ENOTDIR: ("a file lies where a folder belongs", "move it away"),
     errno.EISDIR: ("a folder lies where a file belongs", "move it away"),
     errno.EIO: ("the disk reports an error", "see to the disk"),
