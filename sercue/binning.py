@@ -19,6 +19,7 @@ import pandas as pd
 from sercue.concepts import CONCEPTS, UNKNOWN, WORDS, Concept, measurable
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, unknown
+from sercue.files import write_text
 
 METHODS = ("quantile", "width", "thresholds")
 CENTRES = ("speaker", "sex")
@@ -89,9 +90,7 @@ class Binning:
 
     def save(self, path: str | Path) -> None:
         """Write the binning as JSON."""
-        Path(path).write_text(
-            json.dumps(asdict(self), indent=2, allow_nan=True) + "\n", encoding="utf-8"
-        )
+        write_text(Path(path), json.dumps(asdict(self), indent=2, allow_nan=True) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Binning:
@@ -133,7 +132,7 @@ class FoldBinning:
     def save(self, path: str | Path) -> None:
         """Write the binnings as JSON: fold to binning."""
         folds = {fold: asdict(binning) for fold, binning in self.of_fold.items()}
-        Path(path).write_text(json.dumps({"folds": folds}, indent=2) + "\n", encoding="utf-8")
+        write_text(Path(path), json.dumps({"folds": folds}, indent=2) + "\n")
 
     def _out_of_fold(
         self,

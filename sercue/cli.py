@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from sercue.errors import InputError
+from sercue.errors import InputError, ServerError, StorageError
+from sercue.stopping import Stopped, stoppable
+from sercue.storage import is_of_storage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,22 +24,49 @@ if TYPE_CHECKING:
     from sercue.check import StudyCheck
 
 
+_KEPT = "what is done is kept, run again to go on"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        exit status: 0 if all went well, 1 if a notebook failed, 2 if the input is not valid
+        exit status: 0 if all went well, 1 if a notebook, a disk or a server failed, 2 if the input
+        is not valid, 130, 143 or 129 if the command was stopped by Ctrl-C, SIGTERM or SIGHUP, and
+        141 if nobody reads what it prints
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
     try:
-        return int(options.command(options, given))
+        with stoppable(ends=arguments is None):
+            return int(options.command(options, given))
     except InputError as error:
-        print(f"sercue: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("sercue: stopped; what is done is kept, run again to go on", file=sys.stderr)
-        return 130
+        return _ended(f"error: {error}", 2)
+    except (StorageError, ServerError) as error:
+        return _ended(f"error: {error}", 1)
+    except Stopped as stopped:
+        return _ended(f"stopped; {_KEPT}", stopped.status)
+    except BrokenPipeError:
+        return _unread()
+    except OSError as error:
+        if not is_of_storage(error):
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        return _ended(f"error: {place}{error.strerror}; {_KEPT}", 1)
+
+
+def _ended(told: str, status: int) -> int:
+    # Where the terminal is gone, the status is all that is left to tell.
+    with suppress(OSError):
+        print(f"sercue: {told}", file=sys.stderr)
+    return status
+
+
+def _unread() -> int:
+    """What was printed went to a program that has ended; the interpreter must not try again."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + 13
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -99,6 +130,9 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     outcomes = run_notebooks(settings, only=options.only, command=_shareable_command(given))
     _print_rows([(o.notebook.stem, _told(o.state, o.seconds, o.error)) for o in outcomes])
     print(f"report: {run_folder(settings) / 'index.html'}")
+    failed = [o.error for o in outcomes if o.state == "failed" and o.error]
+    if failed and not any(error.endswith(_KEPT) for error in failed):
+        _ended(_KEPT, 1)
     return 0 if all(outcome.state == "done" for outcome in outcomes) else 1
 
 

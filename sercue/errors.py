@@ -1,4 +1,4 @@
-"""What can go wrong: input that cannot be used, and a server that does not answer."""
+"""What can go wrong: input that cannot be used, a server or a disk that fails."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ class ServerError(RuntimeError):
 
     The message names the server, what it said last, and how often it was asked. Nothing is wrong
     with the input: once the server is back, the same call goes on.
+    """
+
+
+class StorageError(RuntimeError):
+    """A disk, a folder or a limit that does not let a file be written or read.
+
+    The message names the folder, the reason, and what to do about it. Nothing is wrong with the
+    input, and what was stored before is whole: once the fault is mended, the same call goes on.
     """
 
 

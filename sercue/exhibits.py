@@ -17,6 +17,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from sercue import markup
+from sercue.files import write_bytes, write_text
 from sercue.plots.description import describe
 from sercue.printed import rounded
 
@@ -76,14 +77,14 @@ def figure_exhibit(drawing: Figure | Artist, caption: str, path: Path) -> Figure
 
     Raises:
         ValueError: if what is drawn stands in no figure
+        StorageError: if it cannot be written
     """
     figure = drawing if isinstance(drawing, Figure) else drawing.get_figure(root=True)
     if figure is None:
         raise ValueError(f"{drawing!r} is not drawn in a figure")
-    path.parent.mkdir(parents=True, exist_ok=True)
     svg = _saved(figure, "svg")
-    path.write_bytes(svg)
-    path.with_suffix(".pdf").write_bytes(_saved(figure, "pdf"))
+    write_bytes(path, svg)
+    write_bytes(path.with_suffix(".pdf"), _saved(figure, "pdf"))
     # Closed, or the notebook shows it a second time, without its caption.
     plt.close(figure)
     return FigureExhibit(figure, caption, svg, f"{caption} {describe(figure)}".strip())
@@ -106,15 +107,17 @@ def table_exhibit(
         caption: what the table shows
         path: file to write, without its ending
         shown: how the report and LaTeX print it; by default ``rounded(data)``
+
+    Raises:
+        StorageError: if it cannot be written
     """
     printed = rounded(data) if shown is None else shown
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data.to_csv(path.with_suffix(".csv"))
+    write_text(path.with_suffix(".csv"), data.to_csv())
     latex = printed.style.format(_latex_cell, na_rep="--").format_index(escape="latex", axis=0)
     latex = latex.format_index(escape="latex", axis=1)
-    path.with_suffix(".tex").write_text(
+    write_text(
+        path.with_suffix(".tex"),
         latex.to_latex(hrules=True, caption=_latex(caption), label=f"tab:{path.name}"),
-        encoding="utf-8",
     )
     return TableExhibit(data, printed, caption)
 

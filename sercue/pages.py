@@ -20,6 +20,7 @@ from nbconvert.filters import markdown2html
 
 from sercue import markup
 from sercue.artifacts import Artifacts
+from sercue.files import write_text
 from sercue.findings import study_findings
 from sercue.interventions import main_conditions
 from sercue.printed import with_interval
@@ -65,6 +66,9 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
         page: the page to write; its notebook has been executed
         pages: all pages of the run, for the links between them
         settings: the study, for the title and the fixture notice
+
+    Raises:
+        StorageError: if it cannot be written
     """
     notebook = nbformat.read(page.notebook, as_version=4)
     _drop_progress(notebook)
@@ -86,7 +90,7 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
         "date": _today(),
     }
     body, _ = exporter.from_notebook_node(notebook, resources={"page": about})
-    page.html.write_text(body, encoding="utf-8")
+    write_text(page.html, body)
 
 
 def write_index(
@@ -98,6 +102,9 @@ def write_index(
         folder: the run's folder
         settings: the study
         outcomes: notebook name to its state and error; others are shown by what lies there
+
+    Raises:
+        StorageError: if it cannot be written
     """
     outcomes = {
         name: (state, error and without_private_paths(error, settings))
@@ -134,7 +141,7 @@ def write_index(
         date=_today(),
     )
     path = folder / "index.html"
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path
 
 

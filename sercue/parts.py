@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import logging
-import os
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sercue.files import written_aside
+from sercue.storage import is_of_storage, storage_error, told
+
 logger = logging.getLogger(__name__)
+# Another run puts parts together and removes them; what they held is then in another one.
+_LISTINGS = 5
 
 
 def write_table(table: pd.DataFrame, path: Path) -> Path:
-    """Write a Parquet file aside, sync it, and rename it, so that no reader sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with aside.open("wb") as file:
-            table.to_parquet(file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    """Write a Parquet file aside, sync it, and rename it, so that no reader sees half of it.
+
+    Raises:
+        StorageError: if it cannot be written; what lay there before is as it was
+    """
+    with written_aside(path, sync=True) as aside, aside.open("wb") as file:
+        table.to_parquet(file)
     return path
 
 
 def append_part(folder: Path, table: pd.DataFrame) -> Path:
     """Add rows as a part of their own.
+
+    Raises:
+        StorageError: if they cannot be written; the parts before are as they were
 
     Examples:
         >>> import tempfile
@@ -45,8 +49,13 @@ def append_part(folder: Path, table: pd.DataFrame) -> Path:
 
 
 def part_files(folder: Path) -> list[Path]:
-    """The parts of a folder, in a stable order."""
-    return sorted(folder.glob("part-*.parquet"))
+    """The parts of a folder, in a stable order.
+
+    Raises:
+        StorageError: if the folder cannot be listed
+    """
+    with told(folder, "listed"):
+        return sorted(folder.glob("part-*.parquet"))
 
 
 def read_parts(folder: Path) -> pd.DataFrame:
@@ -54,12 +63,14 @@ def read_parts(folder: Path) -> pd.DataFrame:
 
     A part that cannot be read (a disk that filled up, a copy cut short) is set aside as
     ``*.torn`` with a warning, so that its rows are made again rather than misread.
+
+    Raises:
+        StorageError: if a part cannot be opened, which says nothing of what it holds
     """
-    tables = [table for file in part_files(folder) if (table := _read(file)) is not None]
-    if not tables:
-        return pd.DataFrame()
-    # Texts that are held once in each part are held once in all.
-    return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().to_pandas()
+    for _ in range(_LISTINGS):
+        with suppress(FileNotFoundError):
+            return _together(part_files(folder))
+    return _together([file for file in part_files(folder) if file.is_file()])
 
 
 def read_part(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame | None:
@@ -68,9 +79,23 @@ def read_part(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame 
     Args:
         file: the part
         columns: those to read, by default all; one that is not there is left out
+
+    Raises:
+        StorageError: if it cannot be opened, which says nothing of what it holds
     """
-    table = _read(file, columns)
-    return None if table is None else table.to_pandas()
+    with suppress(FileNotFoundError):
+        table = _read(file, columns)
+        return None if table is None else table.to_pandas()
+    # Another run has put it together with others.
+    return None
+
+
+def _together(files: list[Path]) -> pd.DataFrame:
+    tables = [table for file in files if (table := _read(file)) is not None]
+    if not tables:
+        return pd.DataFrame()
+    # Texts that are held once in each part are held once in all.
+    return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().to_pandas()
 
 
 def _read(file: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
@@ -78,10 +103,18 @@ def _read(file: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
         with pq.ParquetFile(file) as part:
             return part.read(columns)
     except FileNotFoundError:
-        # Another run has merged it into a larger one.
-        return None
+        raise
     except (pa.ArrowInvalid, OSError) as error:
-        torn = file.with_suffix(".torn")
-        file.replace(torn)
-        logger.warning("%s could not be read (%s); set aside as %s", file, error, torn.name)
+        # A limit or a right that is lacking: the part is whole, and setting it aside would lose it.
+        if isinstance(error, OSError) and is_of_storage(error):
+            raise storage_error(error, file, "read") from error
+        _set_aside(file, error)
         return None
+
+
+def _set_aside(file: Path, error: Exception) -> None:
+    torn = file.with_suffix(".torn")
+    # In a folder that may only be read it stays, and is left out again each time.
+    with suppress(OSError):
+        file.replace(torn)
+    logger.warning("%s could not be read (%s); set aside as %s", file, error, torn.name)

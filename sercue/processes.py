@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -15,7 +19,7 @@ def side_by_side(
     """What a function returns for each tuple of arguments, computed by several processes, in order.
 
     The processes end with the work: left behind, they would hold memory that the notebook needs,
-    and complain when it ends.
+    and complain when it ends. They end, too, if this process is killed in the midst of it.
 
     Args:
         work: a function that can be imported by its name
@@ -26,9 +30,28 @@ def side_by_side(
         >>> list(side_by_side(pow, [(2, 3), (3, 2)], jobs=1))
         [8, 9]
     """
-    calls = [joblib.delayed(work)(*one) for one in arguments]
+    calls = [joblib.delayed(_ending_with)(os.getpid(), work, *one) for one in arguments]
     try:
         yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(calls)
     finally:
         if jobs > 1:
             get_reusable_executor().shutdown(wait=True)
+
+
+def _ending_with(starter: int, work: Callable[..., Any], *arguments: Any) -> Any:
+    # With one job, or inside another pool, the work stays in the process that asked for it.
+    if os.getpid() != starter:
+        _watch(starter)
+    return work(*arguments)
+
+
+@functools.cache
+def _watch(starter: int) -> None:
+    threading.Thread(target=_end_after, args=(starter,), daemon=True).start()
+
+
+def _end_after(starter: int) -> None:
+    """Nobody takes what a process computes for one that was killed; it ends without clean-up."""
+    while os.getppid() == starter:
+        time.sleep(1)
+    os._exit(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,20 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import papermill
-from papermill.engines import NBClientEngine, papermill_engines
-from papermill.exceptions import PapermillExecutionError
 from tqdm.std import tqdm
-from traitlets.config import Config
 
 from sercue import provenance
 from sercue.artifacts import Artifacts
 from sercue.errors import InputError, unknown
+from sercue.execution import execute
+from sercue.files import remove_stale
 from sercue.methods import write_methods
 from sercue.pages import Page, write_index, write_page
 from sercue.paths import project_folder
-from sercue.progress import PLAIN
 from sercue.run import run_folder
 from sercue.settings import Settings
+from sercue.storage import told
 
 #: Notebook to the notebooks without which it has nothing to say.
 NEEDS = {"01": (), "02": ("01",), "03": ("02",), "04": ("02",), "05": ("04",)}
@@ -87,10 +85,14 @@ def run_notebooks(
 
     Returns:
         one outcome a chosen notebook, in order
+
+    Raises:
+        StorageError: if a notebook or a report cannot be stored
+        KeyboardInterrupt: if the run was stopped; what is done is kept
     """
     notebooks = choose_notebooks(only)
     folder = run_folder(settings)
-    folder.mkdir(parents=True, exist_ok=True)
+    _prepare(folder)
     pages = [Page.of(file, folder) for file in notebook_files()]
     outcomes: list[Outcome] = []
     with _terminal_bar(notebooks) as bar:
@@ -116,6 +118,13 @@ def run_notebooks(
     return outcomes
 
 
+def _prepare(folder: Path) -> None:
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for place in (folder, *(folder / name for name in ("artifacts", "figures", "tables"))):
+        remove_stale(place)
+
+
 def _run_one(
     notebook: Path, settings: Settings, folder: Path, before: list[Outcome], bar: tqdm
 ) -> Outcome:
@@ -125,31 +134,10 @@ def _run_one(
         return Outcome(notebook, "not run", error=f"it needs notebook {', '.join(needed)}")
     bar.set_description(notebook.stem)
     started = time.perf_counter()
-    error = _execute(notebook, folder / notebook.name, settings, bar)
+    error = execute(notebook, folder / notebook.name, _parameters(notebook, settings), bar)
     return Outcome(
         notebook, "done" if error is None else "failed", time.perf_counter() - started, error
     )
-
-
-def _execute(notebook: Path, target: Path, settings: Settings, bar: tqdm) -> str | None:
-    """Run one notebook; the error in one line if it fails."""
-    papermill_engines.register("sercue", _Engine)
-    try:
-        with _plain_progress():
-            papermill.execute_notebook(
-                notebook,
-                target,
-                parameters=_parameters(notebook, settings),
-                engine_name="sercue",
-                progress_bar=False,
-                stderr_file=_InnerProgress(bar),
-                # Kernels speak over local ports; encrypted where the kernel can.
-                config=Config({"KernelManager": {"transport_encryption": "auto"}}),
-                bar=bar,
-            )
-    except PapermillExecutionError as error:
-        return f"{error.ename}: {error.evalue}"
-    return None
 
 
 def _parameters(notebook: Path, settings: Settings) -> dict[str, Any]:
@@ -157,53 +145,6 @@ def _parameters(notebook: Path, settings: Settings) -> dict[str, Any]:
     declared = papermill.inspect_notebook(str(notebook))
     given = settings.model_dump(exclude_defaults=True)
     return {key: value for key, value in given.items() if key in declared}
-
-
-class _Engine(NBClientEngine):
-    """papermill's own engine; it moves the terminal's bar at each cell."""
-
-    @classmethod
-    def execute_managed_notebook(
-        cls, nb_man: Any, kernel_name: str, *, bar: tqdm, **options: Any
-    ) -> None:
-        complete = nb_man.cell_complete
-
-        def cell_complete(*arguments: Any, **keywords: Any) -> None:
-            complete(*arguments, **keywords)
-            bar.set_postfix_str("")
-            bar.update(1)
-
-        nb_man.cell_complete = cell_complete
-        super().execute_managed_notebook(nb_man, kernel_name, **options)
-
-
-class _InnerProgress:
-    """Shows the progress bar of the cell that runs behind the terminal's own."""
-
-    def __init__(self, bar: tqdm) -> None:
-        self.bar = bar
-
-    def write(self, text: str) -> None:
-        last = text.replace("\n", "\r").rstrip("\r").rpartition("\r")[2].strip()
-        if "%|" in last:
-            # The drawn bar is left out: what is done and the time left say it in less room.
-            name, _, counts = last.partition("|")
-            self.bar.set_postfix_str(f"{name.strip()} {counts.rpartition('|')[2].strip()}")
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-
-@contextlib.contextmanager
-def _plain_progress() -> Iterator[None]:
-    before = os.environ.get(PLAIN)
-    os.environ[PLAIN] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop(PLAIN)
-        if before is not None:
-            os.environ[PLAIN] = before
 
 
 @contextlib.contextmanager

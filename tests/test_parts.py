@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from sercue.errors import StorageError
 from sercue.parts import append_part, part_files, read_parts, write_table
 
 
@@ -36,7 +37,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
             file.write(b"half")
             raise OSError("no space left on device")
 
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(StorageError, match="no space"):
         write_table(Unwritable({"x": [2]}), path)
     assert pd.read_parquet(path)["x"].tolist() == [1]
     assert [file.name for file in tmp_path.iterdir()] == ["table.parquet"]

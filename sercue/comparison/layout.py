@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from sercue.comparison.studies import KEYS, PUBLISHED, difference_columns, ordered_conditions
+from sercue.files import write_text
 
 GAIN = "UAR+ − UAR−"
 DAGGER = "†"
@@ -100,8 +101,7 @@ def write_latex(printed: pd.DataFrame, caption: str, note: str, path: Path) -> N
         label=f"tab:{path.stem}",
         column_format="l" * keys + "c" * (printed.shape[1] - keys),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def _printed(table: pd.DataFrame, columns: list[tuple[str, str]]) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from sercue.comparison.settings_table import runs_table, settings_table
 from sercue.comparison.studies import PUBLISHED, read_runs, uar_of_runs
 from sercue.evaluated import EvaluatedRun
 from sercue.exhibits import TableExhibit, figure_exhibit
+from sercue.files import write_text
 from sercue.plots import plot_comparison
 from sercue.published import published_values
 
@@ -73,14 +74,13 @@ def write_comparison(
         date=datetime.date.today().isoformat(),
     )
     page = place / "compare.html"
-    page.write_text(text, encoding="utf-8")
+    write_text(page, text)
     return page
 
 
 def _write_tables(table: pd.DataFrame, runs: Mapping[str, EvaluatedRun], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    result_table(table).to_csv(folder / "compare.csv")
-    table.to_csv(folder / "compare_long.csv", index=False)
+    write_text(folder / "compare.csv", result_table(table).to_csv())
+    write_text(folder / "compare_long.csv", table.to_csv(index=False))
     caption, note = _caption(runs), _published_note(runs)
     write_latex(printed_table(table), caption, note, folder / "compare.tex")
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -22,6 +19,7 @@ from sercue.corpora import praat_speech
 from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.corpora.praat_speech import EMOTIONS, SENTENCES, Voice
 from sercue.errors import InputError
+from sercue.files import folder_written_aside
 from sercue.paths import cache_folder
 from sercue.progress import progress_bar
 
@@ -173,14 +171,9 @@ def _build(
     seed: int,
     workers: int | None,
 ) -> None:
-    root.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-    try:
+    with folder_written_aside(root, lambda there: _complete(there, table)) as aside:
         (aside / "wav").mkdir()
         _record(aside / "wav", speakers, sentences, seed, workers or joblib.cpu_count())
-        _install(aside, root, table)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _record(
@@ -224,13 +217,3 @@ def own_voice(speaker: Speaker, seed: int) -> Voice:
     pitch, formants = np.exp(rng.normal(0, [0.05, 0.025]))
     voice = speaker.voice
     return Voice(voice.variant, float(voice.pitch * pitch), float(voice.formants * formants))
-
-
-def _install(aside: Path, root: Path, table: pd.DataFrame) -> None:
-    """Put a finished corpus in its place, unless another process was quicker."""
-    try:
-        os.rename(aside, root)
-    except OSError:
-        if not _complete(root, table):
-            shutil.rmtree(root)
-            os.rename(aside, root)

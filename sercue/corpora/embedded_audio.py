@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
-import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import pandas as pd
 import soundfile
 
+from sercue.files import folder_written_aside
 from sercue.paths import cache_folder
 from sercue.recordings import DECODED_DIRECTLY
 
@@ -128,18 +127,10 @@ def _write(folder: Path, recordings: Recordings, names: Mapping[int, str]) -> No
         recordings: those of all rows
         names: of the files, by the number of the row among all
     """
-    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     rows = (recording for listed in recordings.values() for recording in listed)
-    try:
+    with folder_written_aside(folder) as aside:
         for number, recording in enumerate(rows):
             if number in names and recording:
                 file = aside / names[number]
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(recording["bytes"])
-        aside.rename(folder)
-    except OSError:
-        # Another run may have been as fast.
-        if not folder.is_dir():
-            raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

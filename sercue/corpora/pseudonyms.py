@@ -13,7 +13,9 @@ import pandas as pd
 
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
+from sercue.files import write_once, write_text
 from sercue.paths import cache_folder
+from sercue.storage import told
 
 _KEY_BYTES = 32
 
@@ -57,17 +59,13 @@ def machine_key() -> bytes:
 
     Raises:
         InputError: if the file is not a key
+        StorageError: if it cannot be written or read
     """
     path = cache_folder() / "pseudonyms.key"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("xb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-    except FileExistsError:
-        pass
-    else:
-        path.chmod(0o600)
-    key = path.read_bytes()
+    if not path.exists():
+        write_once(path, secrets.token_bytes(_KEY_BYTES))
+    with told(path, "read"):
+        key = path.read_bytes()
     if len(key) != _KEY_BYTES:
         raise InputError(
             f"{path}: found {len(key)} bytes, valid are {_KEY_BYTES}; delete it to get new "
@@ -92,8 +90,7 @@ def write_pseudonyms(corpus: Corpus, own: Corpus, path: Path) -> None:
             "speaker": own.table["speaker"].to_numpy(),
         }
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows.drop_duplicates().to_csv(path, index=False)
+    write_text(path, rows.drop_duplicates().to_csv(index=False))
 
 
 def _renamed(table: pd.DataFrame, names: dict[str, str], key: bytes) -> pd.DataFrame:

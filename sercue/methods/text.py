@@ -10,6 +10,7 @@ import pandas as pd
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
 from sercue.evaluated import EvaluatedRun, read_run
+from sercue.files import write_text
 from sercue.methods.asking import condition_text, model_text, prompt_text
 from sercue.methods.inference import statistics_text
 from sercue.methods.material import corpus_text, feature_text, threshold_table
@@ -68,9 +69,10 @@ def write_methods(folder: str | os.PathLike[str]) -> Path:
 
     Raises:
         InputError: if it is not the folder of a finished run
+        StorageError: if it cannot be written
     """
     path = Path(folder).expanduser() / "methods.md"
-    path.write_text(methods_text(folder), encoding="utf-8")
+    write_text(path, methods_text(folder))
     return path
 
 

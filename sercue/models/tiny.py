@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shutil
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -30,6 +28,7 @@ from sercue.audio import audio_digests, read_utterance, utterance_seconds
 from sercue.concepts import UNKNOWN, WORDS
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
+from sercue.files import folder_written_aside
 from sercue.interventions import Material, parse_conditions
 from sercue.models.chat import AudioChatModel, resolve_device, resolve_dtype
 from sercue.models.registry import TINY
@@ -181,7 +180,7 @@ class TinyModel:
     @property
     def trained(self) -> bool:
         """Whether the trained model is stored already."""
-        return (self.folder / _FINISHED).is_file()
+        return _is_finished(self.folder)
 
     def train(self) -> dict[str, Any]:
         """Train and store the model unless it is stored already.
@@ -226,20 +225,12 @@ class TinyModel:
 
     def _train_aside(self) -> None:
         """Train in a folder beside the final one and rename it: no reader sees half a model."""
-        aside = self.folder.with_name(f".{self.folder.name}.{uuid.uuid4().hex}")
-        aside.mkdir(parents=True)
-        try:
+        with folder_written_aside(self.folder, _is_finished) as aside:
             # Whatever draws random numbers on the way, the caller's own stay as they were.
             with torch.random.fork_rng(devices=[]):
                 record = self._fit(aside)
             text = json.dumps(record, indent=2) + "\n"
             (aside / _FINISHED).write_text(text, encoding="utf-8")
-            if self.folder.exists() and not (self.folder / _FINISHED).is_file():
-                shutil.rmtree(self.folder)
-            if not self.folder.exists():
-                aside.rename(self.folder)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
 
     def _fit(self, folder: Path) -> dict[str, Any]:
         start = time.perf_counter()
@@ -402,6 +393,10 @@ def _check_rows(corpus: Corpus, tokens: pd.DataFrame) -> None:
             f"tokens: none for {len(missing)} utterances of {corpus.name!r}, the first "
             f"{missing[0][0]}; valid is one row an utterance"
         )
+
+
+def _is_finished(folder: Path) -> bool:
+    return (folder / _FINISHED).is_file()
 
 
 def _versions() -> dict[str, str]:

@@ -106,7 +106,7 @@ class KnownAnswers:
             "answer": categorical(texts, number),
         }
 
-    def _labels(self, places: np.ndarray) -> pd.Categorical:
+    def _labels(self, places: np.ndarray) -> pd.Categorical[str]:
         """Labels by their place, -1 for none; the categories are those of the truth."""
         labels = list(self._words)
         order = np.append(np.argsort(np.argsort(labels)), -1)

@@ -12,6 +12,7 @@ import pytest
 
 from sercue.corpora import demo, load_corpus, praat_speech
 from sercue.errors import InputError
+from sercue.files import folder_written_aside
 
 
 @pytest.fixture(scope="module")
@@ -148,10 +149,9 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, monkeypatch):
 
 def test_a_build_that_finished_meanwhile_is_kept(small, tmp_path):
     # Two processes may make the same corpus at once: the second finds it in place.
-    aside = tmp_path / "aside"
-    (aside / "wav").mkdir(parents=True)
     before = contents(small)
-    demo._install(aside, small.root, small.table)
+    with folder_written_aside(small.root, lambda root: demo._complete(root, small.table)) as aside:
+        (aside / "wav").mkdir()
     assert contents(small) == before
 
 

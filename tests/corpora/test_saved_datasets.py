@@ -13,7 +13,7 @@ from sercue.audio import read_utterance
 from sercue.corpora.embedded_audio import written_files
 from sercue.corpora.saved_datasets import read_datasets
 from sercue.corpora.validation import check_partitions
-from sercue.errors import InputError
+from sercue.errors import InputError, StorageError
 
 datasets = pytest.importorskip("datasets")
 
@@ -105,7 +105,7 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path):
     def full_disk():
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StorageError, match="no space is left"):
         written_files({"all": Interrupted(inside(), full_disk)}, False)
     assert list((tmp_path / "cache" / "datasets").iterdir()) == []
 

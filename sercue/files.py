@@ -1,0 +1,194 @@
+"""Files and folders that are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sercue.storage import told, told_by_libraries
+
+#: How what is not yet whole is named: hidden, with this ending.
+_ENDING = ".aside"
+# Longer than any file takes to be written: what is older was left by a run that was killed.
+_STALE_SECONDS = 24 * 3600
+
+
+@contextmanager
+def written_aside(path: Path, *, sync: bool = False) -> Iterator[Path]:
+    """A name beside a file, to write to; at the end it takes the file's place.
+
+    No reader sees half of it, two runs that write the same file leave one of theirs whole, and
+    after a fault the file is what it was.
+
+    Args:
+        path: the file; its folder is made if it is not there
+        sync: whether the content must be on the disk before it takes the place, so that it is
+            whole after a loss of power, too
+
+    Raises:
+        StorageError: if it cannot be written
+
+    Examples:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "reports" / "index.html"
+        >>> with written_aside(path) as aside:
+        ...     _ = aside.write_text("all of it")
+        >>> [file.name for file in path.parent.iterdir()]
+        ['index.html']
+    """
+    aside = aside_name(path)
+    try:
+        with told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield aside
+            if sync:
+                _sync(aside)
+            aside.replace(path)
+            if sync:
+                _sync_entry(path.parent)
+    finally:
+        # Where even this fails, the fault itself is what has to be told.
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all, in UTF-8; see ``written_aside``.
+
+    Raises:
+        StorageError: if it cannot be written
+    """
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8", newline="")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; see ``written_aside``.
+
+    Raises:
+        StorageError: if it cannot be written
+    """
+    with written_aside(path) as aside:
+        aside.write_bytes(content)
+
+
+def write_once(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read, unless one is there already: the first stays.
+
+    Args:
+        path: the file; its folder is made if it is not there
+        content: what it holds, if it is not there
+
+    Raises:
+        StorageError: if it cannot be written
+
+    Examples:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "key"
+        >>> write_once(path, b"first")
+        >>> write_once(path, b"second")
+        >>> path.read_bytes()
+        b'first'
+    """
+    aside = aside_name(path)
+    try:
+        with told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside.touch(mode=0o600)
+            aside.write_bytes(content)
+            _sync(aside)
+            # A second name fails where there is one; a rename would take the first one's place.
+            with suppress(FileExistsError):
+                os.link(aside, path)
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_aside(
+    folder: Path, complete: Callable[[Path], bool] = Path.is_dir
+) -> Iterator[Path]:
+    """A folder beside another one, to fill; at the end it takes the other's place.
+
+    If another process was quicker, its folder stays: both hold the same.
+
+    Args:
+        folder: where it belongs
+        complete: whether a folder that lies there is whole; one that is not makes way
+
+    Raises:
+        StorageError: if it cannot be written
+
+    Examples:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp()) / "model"
+        >>> for text in ("first", "second"):
+        ...     with folder_written_aside(folder) as aside:
+        ...         _ = (aside / "weights").write_text(text)
+        >>> (folder / "weights").read_text()
+        'first'
+    """
+    aside = aside_name(folder)
+    try:
+        with told(folder):
+            aside.mkdir(parents=True)
+            remove_stale(folder.parent)
+            with told_by_libraries(aside):
+                yield aside
+            for file in aside.rglob("*"):
+                if file.is_file():
+                    _sync(file)
+            _take_place(aside, folder, complete)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def aside_name(path: Path) -> Path:
+    """A hidden name in the same folder that nobody else uses."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}{_ENDING}")
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove what runs that were killed left half written in a folder, a day ago or earlier."""
+    before = time.time() - _STALE_SECONDS
+    for left in folder.glob(f".*{_ENDING}"):
+        # Another run may remove the same; what may not be removed does no harm.
+        with suppress(OSError):
+            if left.stat().st_mtime < before:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _take_place(aside: Path, folder: Path, complete: Callable[[Path], bool]) -> None:
+    try:
+        aside.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        if complete(folder):
+            return
+        away = aside_name(folder)
+        folder.rename(away)
+        aside.rename(folder)
+        shutil.rmtree(away, ignore_errors=True)
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _sync_entry(folder: Path) -> None:
+    """The name of a file, too, must be on the disk; not every file system can promise that."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,163 @@
+"""A run that is told to stop: what it says, its exit status, what it leaves running and stored."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pandas as pd
+import psutil
+import pytest
+from commands import COMMAND, KEPT, alive, descendants, left_behind, said, start
+from models.serving import wait_until
+
+from sercue.run import open_run
+
+SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+
+@pytest.fixture(scope="module")
+def stopped(small_study, tmp_path_factory):
+    """Of each signal, sent twice while a cell runs: status, what was said, and what still lives.
+
+    All three at once: most of the time goes into starting.
+    """
+    outs = {number: tmp_path_factory.mktemp("stopped") / number.name for number in SIGNALS}
+    runs = {n: start("run", small_study.file, "--only", "02", "--out", outs[n]) for n in SIGNALS}
+    found = {}
+    for number, run in runs.items():
+        # Written by the first cell that does anything.
+        assert wait_until((outs[number] / "artifacts" / "provenance.json").is_file)
+        below = descendants(run)
+        assert any("ipykernel" in " ".join(process.cmdline()) for process in below)
+        for _ in range(2):
+            if number == signal.SIGINT:
+                # A terminal sends it to all of its group.
+                os.killpg(run.pid, number)
+            else:
+                run.send_signal(number)
+        _, stderr = run.communicate(timeout=60)
+        found[number] = run.returncode, said(stderr), alive(below), outs[number]
+    return found
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_stopped_run_says_so_and_leaves_nothing_running(stopped, number):
+    """A scheduler reads the status; a kernel left behind would hold the GPU."""
+    status, lines, living, out = stopped[number]
+    assert status == SIGNALS[number]
+    assert lines == [f"sercue: stopped; {KEPT}"]
+    assert living == []
+    assert left_behind(out) == []
+
+
+def test_a_check_that_is_stopped_says_so(tmp_path):
+    """It waits for its study file here, since a pipe has nothing to read yet."""
+    pipe = tmp_path / "study.yaml"
+    os.mkfifo(pipe)
+    check = start("check", pipe)
+    # Opens as soon as somebody reads at the other end.
+    with pipe.open("w"):
+        check.send_signal(signal.SIGTERM)
+        _, stderr = check.communicate(timeout=60)
+    assert check.returncode == 143
+    assert said(stderr) == [f"sercue: stopped; {KEPT}"]
+
+
+def test_a_run_that_ignores_the_end_of_a_session_goes_on_ignoring_it():
+    """``nohup`` asks for it by ignoring the signal before the command starts."""
+    code = """
+import signal
+from sercue.stopping import stoppable
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+with stoppable():
+    signal.raise_signal(signal.SIGHUP)
+print("went on")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "went on\n")
+
+
+def test_a_signal_that_a_library_turned_into_its_own_error_still_stops():
+    """An import that is broken off says that a module is broken; the status must not."""
+    code = """
+import signal, sys
+from sercue import cli
+def command(options, given):
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except BaseException:
+        raise ImportError("numpy failed to import")
+cli._corpora = command
+sys.argv = ["sercue", "corpora"]
+sys.exit(cli.main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 143
+    assert said(done.stderr) == [f"sercue: stopped; {KEPT}"]
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback():
+    """``sercue corpora | head -1``: the rest is not wanted, and nothing is wrong."""
+    listing = subprocess.Popen(
+        [*COMMAND, "corpora"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    listing.stdout.close()
+    assert listing.stderr.read() == ""
+    assert listing.wait() == 141
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_processes_side_by_side_end_with_the_one_that_started_them(number, status):
+    """A notebook's process may be ended or killed; they would go on and hold its memory."""
+    code = f"""
+import os, signal, sys, threading, time
+import psutil
+from sercue.processes import side_by_side
+from sercue.stopping import Stopped, stoppable
+def stop_once_they_work():
+    me = psutil.Process()
+    while not any("loky" in " ".join(p.cmdline()) for p in me.children()):
+        time.sleep(0.02)
+    print(*(p.pid for p in me.children()), flush=True)
+    os.kill(os.getpid(), {number.value})
+try:
+    with stoppable():
+        threading.Thread(target=stop_once_they_work).start()
+        list(side_by_side(time.sleep, [(0.2,)] * 50, 2))
+except Stopped as stopped:
+    sys.exit(stopped.status)
+"""
+    done = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    workers = [psutil.Process(int(word)) for word in done.stdout.readline().split()]
+    assert done.wait(timeout=60) == status
+    assert workers
+    assert wait_until(lambda: not alive(workers))
+
+
+def test_an_interrupted_cell_leaves_a_run_that_goes_on(small_study, tmp_path, monkeypatch):
+    """In JupyterLab the same ``run`` is called again, with what it had answered so far."""
+    run = open_run(small_study.settings | {"out": str(tmp_path)})
+    model, asked = run.model, []
+    score = model.score
+
+    def interrupted(audios, prompts, labels):
+        asked.append(len(audios))
+        if len(asked) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return score(audios, prompts, labels)
+
+    monkeypatch.setattr(model, "score", interrupted)
+    # Half of the evaluated utterances a call, so that there is a second one.
+    monkeypatch.setattr(type(model), "batch_size", 4)
+    with pytest.raises(KeyboardInterrupt):
+        _ = run.predictions
+    predictions = run.predictions
+    finished = open_run(small_study.settings | {"out": str(small_study.folder)}, reuse=True)
+    columns = ["utterance", "condition", "replicate", "template", "label_order", "prediction"]
+    pd.testing.assert_frame_equal(
+        predictions[columns], finished.predictions[columns], check_dtype=False
+    )
+    # Those of the call that was broken off are asked again, and no others.
+    assert sum(asked) - asked[1] == len(set(predictions["utterance"]))
+    assert len(asked) > 2
