@@ -21,7 +21,7 @@ USER = "some-one7"
 
 def _study(home, checkpoint):
     """Corpus, checkpoint and study file below the home of a user, as they lie with one."""
-    corpus = load_corpus("demo", speakers=3, sentences=1)
+    corpus = load_corpus("demo", speakers=6, sentences=1)
     recordings, model = home / "corpora" / "recordings", home / "models" / "mine"
     shutil.copytree(corpus.root, recordings)
     shutil.copytree(checkpoint, model)
