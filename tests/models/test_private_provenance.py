@@ -30,7 +30,7 @@ def _study(home, checkpoint):
     rows.to_csv(home / "corpora" / "list.csv", index=False)
     settings = {
         "study": "private", "corpus": "table", "corpus_root": str(home / "corpora" / "list.csv"),
-        "model": f"hf:{model}", "model_options": {"attention": "sdpa"}, "templates": ["plain"],
+        "model": f"hf:{model}", "model_options": {"long_audio": "windows"}, "templates": ["plain"],
         "conditions": ["none", "aligned"], "controls": False, "label_orders": 1, "resamples": 100,
     }  # fmt: skip
     file = home / "studies" / "private.yaml"
