@@ -14,7 +14,16 @@ import pyarrow
 from sercue import provenance
 from sercue.corpora.corpus import Corpus
 from sercue.parts import read_parts, write_table
-from sercue.schema import STAMP, TABLES, UnfitError, check_table, read_table, stamped
+from sercue.schema import (
+    BINNING,
+    STAMP,
+    TABLES,
+    UnfitError,
+    check_table,
+    read_json,
+    read_table,
+    stamped,
+)
 
 logger = logging.getLogger(__name__)
 _CARD = ("name", "labels", "neutral_label", "licence", "may_share_audio", "synthetic")
@@ -94,6 +103,8 @@ class Artifacts:
         for name, kind in TABLES.items():
             with contextlib.suppress(UnfitError, pyarrow.ArrowInvalid, FileNotFoundError):
                 check_table(self.folder / name, kind)
+        with contextlib.suppress(UnfitError):
+            read_json(self.folder / "binning.json", BINNING)
 
     @staticmethod
     def stamp(table: pd.DataFrame) -> dict[str, Any]:

@@ -103,8 +103,7 @@ TABLES = {
         },
     ),
     "reliance.parquet": Kind(
-        "reliance",
-        columns={"share": "float", "low": "float", "high": "float", "w_*": "float"},
+        "reliance", columns={"share": "float", "low": "float", "high": "float", "w_*": "float"}
     ),
 }  # fmt: skip
 BINNING = Kind(
@@ -211,7 +210,9 @@ def check_entries(path: Path, held: Mapping[str, Any], kind: Kind) -> None:
         UnfitError: naming each entry that is missing or of another type
     """
     wrong = [
-        f"entry {name!r} is {_found(held, name)}, valid is a {valid.__name__}"
+        f"entry {name!r} is {type(held[name]).__name__}, valid is {valid.__name__}"
+        if name in held
+        else f"no entry {name!r}"
         for name, valid in kind.entries.items()
         if not isinstance(held.get(name), valid)
     ]
@@ -296,7 +297,3 @@ def _holds(found: pyarrow.DataType, valid: str) -> bool:
         found = found.value_type
     # A column without a single value has no type of its own.
     return types.is_null(found) or any(is_it(found) for is_it in _IS[valid])
-
-
-def _found(held: Mapping[str, Any], name: str) -> str:
-    return f"a {type(held[name]).__name__}" if name in held else "missing"

@@ -227,11 +227,9 @@ def test_a_newer_json_file_is_refused(small_study, tmp_path, name):
     path.write_text(json.dumps(held))
     with pytest.raises(InputError, match=rf"{name}: found .* of version 2"):
         methods_text(out)
-    if name == "provenance.json":
-        with pytest.raises(InputError, match="update sercue, or name another folder"):
-            open_run(small_study.settings | {"out": str(out)})
-        with pytest.raises(InputError, match="version 2"):
-            compare_studies([out])
+    with pytest.raises(InputError, match="update sercue, or name another folder"):
+        open_run(small_study.settings | {"out": str(out)})
+    assert json.loads(path.read_text()) == held
 
 
 @pytest.mark.parametrize("damage", ["columns", "torn", "foreign"])
@@ -262,6 +260,15 @@ def test_comparing_names_the_file_that_is_not_as_it_should_be(small_study, tmp_p
     without_version(path)
     pd.read_parquet(path).drop(columns="p").to_parquet(path)
     with pytest.raises(InputError, match=rf"{path}: no tests as .* reads them: no column 'p'"):
+        compare_studies([small_study.folder, out])
+
+
+@pytest.mark.parametrize("name", ["tests.parquet", "measures.parquet"])
+def test_comparing_refuses_what_a_newer_sercue_wrote(small_study, tmp_path, name):
+    out = tmp_path / "out"
+    shutil.copytree(small_study.folder, out)
+    with_version(out / "artifacts" / name, 2)
+    with pytest.raises(InputError, match=rf"{name}: found .* of version 2"):
         compare_studies([small_study.folder, out])
 
 
@@ -309,8 +316,8 @@ def test_thresholds_without_a_version_are_read(tmp_path):
         ('{"schema": {"kind": "tokens", "version": 1}}', "of the kind 'tokens'"),
         ('{"schema": {"kind": "binning", "version": "1"}}', "valid is a whole number"),
         ('{"schema": 1}', "valid is a whole number"),
-        ('{"concepts": [], "medians": 3}', "entry 'medians' is a int.*'scales' is missing"),
-        ('{"folds": {"1": {}}}', "entry 'concepts' is missing"),
+        ('{"concepts": [], "medians": 3}', "entry 'medians' is int.*no entry 'scales'"),
+        ('{"folds": {"1": {}}}', "no entry 'concepts'"),
     ],
 )
 def test_thresholds_that_are_none_are_refused_by_name(tmp_path, text, why):
