@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow
 
 from sercue import provenance
 from sercue.corpora.corpus import Corpus
 from sercue.parts import read_parts, write_table
+from sercue.schema import (
+    BINNING,
+    STAMP,
+    TABLES,
+    UnfitError,
+    check_table,
+    read_json,
+    read_table,
+    stamped,
+)
 
-_STAMP = "sercue"
+logger = logging.getLogger(__name__)
 _CARD = ("name", "labels", "neutral_label", "licence", "may_share_audio", "synthetic")
 
 
@@ -47,27 +60,56 @@ class Artifacts:
         """Write a table.
 
         Args:
-            name: file name
+            name: file name, one of ``schema.TABLES``
             table: what to write
             settings: fingerprint of the settings that decide it
             **more: what else to keep with it, fit for JSON
         """
-        stamped = table.copy()
-        stamped.attrs[_STAMP] = {"settings": settings, **more}
-        write_table(stamped, self.folder / name)
+        stamp = {"settings": settings, **more}
+        write_table(stamped(table, TABLES[name], **stamp), self.folder / name)
 
     def load(self, name: str, settings: str) -> pd.DataFrame | None:
-        """A table if it is there and was made with these settings, else ``None``."""
-        path = self.folder / name
-        if not path.is_file():
+        """A table if it is there and was made with these settings, else ``None``.
+
+        One that cannot be read as it should be is made again, since all of them are derived.
+
+        Raises:
+            InputError: if it is of a newer version than this sercue reads
+        """
+        if not (self.folder / name).is_file():
             return None
-        table = pd.read_parquet(path)
+        try:
+            table = self.read(name)
+        except UnfitError as error:
+            logger.warning("%s; it is made again", error)
+            return None
         return table if self.stamp(table).get("settings") == settings else None
+
+    def read(self, name: str) -> pd.DataFrame:
+        """A table, whatever settings made it.
+
+        Raises:
+            InputError: if it is not there or not laid out as it should be
+        """
+        return read_table(self.folder / name, TABLES[name])
+
+    def refuse_newer(self) -> None:
+        """Raise if the folder is that of a newer sercue, before anything in it is replaced.
+
+        Raises:
+            InputError: naming the first file that is newer than what this sercue reads
+        """
+        _ = self.provenance()
+        for name, kind in TABLES.items():
+            with contextlib.suppress(UnfitError, pyarrow.ArrowInvalid, FileNotFoundError):
+                check_table(self.folder / name, kind)
+        with contextlib.suppress(UnfitError):
+            read_json(self.folder / "binning.json", BINNING)
 
     @staticmethod
     def stamp(table: pd.DataFrame) -> dict[str, Any]:
         """What was kept with a table that ``load`` returned."""
-        return dict(table.attrs.get(_STAMP, {}))
+        return dict(table.attrs.get(STAMP, {}))
 
     def save_corpus(self, corpus: Corpus, digests: pd.Series, settings: str) -> None:
         """Write the corpus table with the content identity of each utterance's audio."""
@@ -104,10 +146,15 @@ class Artifacts:
             return None
         return Finished(*stored, features, predictions)
 
+    @property
+    def provenance_file(self) -> Path:
+        """``provenance.json``."""
+        return self.folder / "provenance.json"
+
     def provenance(self) -> dict[str, Any]:
         """What ``provenance.json`` holds."""
-        return provenance.read(self.folder / "provenance.json")
+        return provenance.read(self.provenance_file)
 
     def record(self, **entries: Any) -> None:
-        """Add entries to ``provenance.json``."""
-        provenance.record(self.folder / "provenance.json", **entries)
+        """Set entries of ``provenance.json``; see ``provenance.record``."""
+        provenance.record(self.provenance_file, **entries)

@@ -6,12 +6,12 @@ of that score, in words.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ import pandas as pd
 from sercue.concepts import CONCEPTS, UNKNOWN, WORDS, Concept, measurable
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, unknown
-from sercue.files import write_text
+from sercue.schema import BINNING, check_entries, read_json, write_json
 
 METHODS = ("quantile", "width", "thresholds")
 CENTRES = ("speaker", "sex")
@@ -90,12 +90,20 @@ class Binning:
 
     def save(self, path: str | Path) -> None:
         """Write the binning as JSON."""
-        write_text(Path(path), json.dumps(asdict(self), indent=2, allow_nan=True) + "\n")
+        write_json(Path(path), asdict(self), BINNING)
 
     @classmethod
     def load(cls, path: str | Path) -> Binning:
-        """Read a binning that ``save`` wrote."""
-        stored = json.loads(Path(path).read_text(encoding="utf-8"))
+        """Read a binning that ``save`` wrote.
+
+        Raises:
+            InputError: if the file cannot be read, is of a version that is not read, or holds a
+                binning for each fold
+        """
+        folds = stored_binnings(path)
+        if "" not in folds:
+            raise InputError(f"{path}: found one binning a fold ({', '.join(folds)}), valid is one")
+        stored = folds[""]
         stored["concepts"] = tuple(Concept(**concept) for concept in stored["concepts"])
         stored["thresholds"] = {name: tuple(t) for name, t in stored["thresholds"].items()}
         stored["words"] = tuple(stored["words"])
@@ -132,7 +140,7 @@ class FoldBinning:
     def save(self, path: str | Path) -> None:
         """Write the binnings as JSON: fold to binning."""
         folds = {fold: asdict(binning) for fold, binning in self.of_fold.items()}
-        write_text(Path(path), json.dumps({"folds": folds}, indent=2) + "\n")
+        write_json(Path(path), {"folds": folds}, BINNING)
 
     def _out_of_fold(
         self,
@@ -147,6 +155,19 @@ class FoldBinning:
             for name, binning in self.of_fold.items()
         ]
         return pd.concat(parts).loc[features.index]
+
+
+def stored_binnings(path: str | Path) -> dict[str, dict[str, Any]]:
+    """What a file holds that ``save`` wrote: fold to binning; one fold, ``""``, where is none.
+
+    Raises:
+        InputError: if the file cannot be read, or is of a version that is not read
+    """
+    held = read_json(Path(path), BINNING)
+    folds: dict[str, dict[str, Any]] = held.get("folds", {"": held})
+    for binning in folds.values():
+        check_entries(Path(path), binning, BINNING)
+    return folds
 
 
 def fit_bins(

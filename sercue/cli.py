@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -122,12 +120,13 @@ def _assignment(text: str) -> tuple[str, Any]:
 def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     settings = _settings(options)
     from sercue.check import check_study
+    from sercue.provenance import shareable_command
     from sercue.reports import choose_notebooks, run_notebooks
     from sercue.run import run_folder
 
     choose_notebooks(options.only)
     _print_check(check_study(settings))
-    outcomes = run_notebooks(settings, only=options.only, command=_shareable_command(given))
+    outcomes = run_notebooks(settings, only=options.only, command=shareable_command(given))
     _print_rows([(o.notebook.stem, _told(o.state, o.seconds, o.error)) for o in outcomes])
     print(f"report: {run_folder(settings) / 'index.html'}")
     failed = [o.error for o in outcomes if o.state == "failed" and o.error]
@@ -151,9 +150,10 @@ def _check(options: argparse.Namespace, given: Sequence[str]) -> int:
 def _compare(options: argparse.Namespace, given: Sequence[str]) -> int:
     from sercue.comparison import write_comparison
     from sercue.paths import project_folder
+    from sercue.provenance import shareable_command
 
     out = options.out or project_folder() / "reports" / "comparison"
-    page = write_comparison(options.folders, out, command=_shareable_command(given))
+    page = write_comparison(options.folders, out, command=shareable_command(given))
     print(f"comparison: {page}")
     return 0
 
@@ -202,19 +202,6 @@ def _print_check(check: StudyCheck) -> None:
     _print_rows(check.rows)
     if check.problem is not None:
         raise check.problem
-
-
-def _shareable_command(given: Sequence[str]) -> str:
-    """The command line without folders of this machine: reports are sent to others."""
-    return shlex.join(["sercue", *(_shortened(word) for word in given)])
-
-
-def _shortened(word: str) -> str:
-    from sercue.models.cards import public_name
-
-    key, equals, value = word.rpartition("=")
-    path = Path(value)
-    return f"{key}{equals}{path.name if path.is_absolute() else public_name(value)}"
 
 
 if __name__ == "__main__":

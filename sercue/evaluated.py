@@ -111,7 +111,7 @@ def read_run(folder: str | os.PathLike[str]) -> EvaluatedRun:
     artifacts = Artifacts(place / "artifacts")
     provenance = _provenance(artifacts, str(folder))
     _require_files(artifacts, provenance, str(folder))
-    tables = {name: pd.read_parquet(artifacts.folder / f"{name}.parquet") for name in _TABLES}
+    tables = {name: artifacts.read(f"{name}.parquet") for name in _TABLES}
     stamps = {name: artifacts.stamp(table).get("settings", "") for name, table in tables.items()}
     run = EvaluatedRun(place, provenance, **tables, settings=stamps["measures"])
     if _mixed(run, stamps):
@@ -127,10 +127,7 @@ _OF_SERVERS = ("base_url", "key_variable")
 
 
 def _provenance(artifacts: Artifacts, folder: str) -> dict[str, Any]:
-    try:
-        held = artifacts.provenance()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: artifacts/provenance.json cannot be read: {error}") from None
+    held = artifacts.provenance()
     if not held:
         raise InputError(
             f"{folder}: no artifacts/provenance.json in it; valid is the folder that "

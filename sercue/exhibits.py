@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import io
 import re
@@ -26,6 +27,7 @@ _NEGATIVE = re.compile(r"(?<![\w.)-])-(?=\.?\d)")
 # A fixed salt and no date: the same figure gives the same bytes. Journals ask for TrueType in PDF.
 _SAVED = {"svg.hashsalt": "sercue", "svg.fonttype": "path", "pdf.fonttype": 42}
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+_CLIP = re.compile(rb'<clipPath id="(p[0-9a-f]{10})">\s*(<rect[^>]*/>)')
 _DPI = 200  # of what is drawn in pixels inside a figure
 
 
@@ -94,7 +96,19 @@ def _saved(figure: Figure, kind: str) -> bytes:
     stream = io.BytesIO()
     with mpl.rc_context(_SAVED):
         figure.savefig(stream, format=kind, bbox_inches="tight", dpi=_DPI, metadata=_NO_DATE[kind])
-    return stream.getvalue()
+    content = stream.getvalue()
+    return _with_stable_ids(content) if kind == "svg" else content
+
+
+def _with_stable_ids(svg: bytes) -> bytes:
+    """Clip paths named by what is written of them, so that the same figure is the same bytes.
+
+    matplotlib names them by unrounded coordinates. Their last digits, below all that is written,
+    are not the same in every run: those of a constrained layout come from an iterative solver.
+    """
+    for name, rectangle in _CLIP.findall(svg):
+        svg = svg.replace(name, b"p" + hashlib.sha256(rectangle).hexdigest()[:10].encode())
+    return svg
 
 
 def table_exhibit(

@@ -18,6 +18,7 @@ from sercue.errors import InputError
 from sercue.parts import append_part, read_parts
 from sercue.paths import cache_folder
 from sercue.progress import progress_bar
+from sercue.schema import CACHED_FEATURES
 
 #: What eGeMAPS takes at least, in seconds: openSMILE's longest analysis window.
 SHORTEST = 0.06
@@ -59,7 +60,7 @@ def extract_features(
     folder = cache_folder() / "features" if cache is None else Path(cache)
     folder = folder / f"eGeMAPSv02-{opensmile.__version__}"
     digests = audio_digests(corpus)
-    stored = read_parts(folder)
+    stored = read_parts(folder, CACHED_FEATURES)
     # The same audio twice in a corpus is extracted once.
     missing = digests[~digests.isin(stored.index) & ~digests.duplicated()]
     failures: dict[str, str] = {}
@@ -69,11 +70,11 @@ def extract_features(
             rows, failed = _extract(corpus, batch, smile, pool)
             failures |= failed
             if len(rows):
-                append_part(folder, rows)
+                append_part(folder, rows, CACHED_FEATURES)
     if failures:
         raise InputError(_message(failures))
     if len(missing):
-        stored = read_parts(folder)
+        stored = read_parts(folder, CACHED_FEATURES)
     stored = stored[~stored.index.duplicated()]
     return stored.loc[digests.to_numpy()].astype(float).set_index(corpus.table.index)
 

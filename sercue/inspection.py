@@ -19,6 +19,7 @@ from sercue.parts import append_part, read_parts
 from sercue.paths import cache_folder
 from sercue.progress import progress_bar
 from sercue.recordings import DECODED_DIRECTLY, Finding, decode, misnamed, unreadable
+from sercue.schema import CACHED_FACTS
 from sercue.utterance_facts import note_columns, utterance_facts
 
 # To be raised when the same recording would get other facts.
@@ -135,7 +136,7 @@ def _cache_key(corpus: Corpus, utterance: Key, content: str | Finding) -> str:
 
 
 def _stored(folder: Path) -> dict[str, Facts]:
-    stored = read_parts(folder)
+    stored = read_parts(folder, CACHED_FACTS)
     stored = stored[~stored.index.duplicated()]
     rows: Any = stored.to_dict("index")
     return dict(rows)
@@ -181,7 +182,7 @@ def _look(
         else:
             decoded |= dict(zip(batch[file], facts, strict=True))
     if decoded:
-        append_part(folder, pd.DataFrame.from_dict(decoded, orient="index"))
+        append_part(folder, pd.DataFrame.from_dict(decoded, orient="index"), CACHED_FACTS)
     return decoded | failed
 
 

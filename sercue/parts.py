@@ -12,7 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sercue.errors import InputError
 from sercue.files import written_aside
+from sercue.schema import PREDICTIONS, Kind, check_table, stamped
 from sercue.storage import is_of_storage, storage_error, told
 
 logger = logging.getLogger(__name__)
@@ -31,21 +33,26 @@ def write_table(table: pd.DataFrame, path: Path) -> Path:
     return path
 
 
-def append_part(folder: Path, table: pd.DataFrame) -> Path:
+def append_part(folder: Path, table: pd.DataFrame, kind: Kind = PREDICTIONS) -> Path:
     """Add rows as a part of their own.
+
+    Args:
+        folder: of the parts; made if it is not there
+        table: the rows
+        kind: what they are; the part says so
 
     Raises:
         StorageError: if they cannot be written; the parts before are as they were
 
     Examples:
         >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> _ = append_part(folder, pd.DataFrame({"x": [1]}))
-        >>> _ = append_part(folder, pd.DataFrame({"x": [2]}))
-        >>> sorted(read_parts(folder)["x"])
+        >>> folder, kind = Path(tempfile.mkdtemp()), Kind("numbers")
+        >>> _ = append_part(folder, pd.DataFrame({"x": [1]}), kind)
+        >>> _ = append_part(folder, pd.DataFrame({"x": [2]}), kind)
+        >>> sorted(read_parts(folder, kind)["x"])
         [1, 2]
     """
-    return write_table(table, folder / f"part-{uuid.uuid4().hex}.parquet")
+    return write_table(stamped(table, kind), folder / f"part-{uuid.uuid4().hex}.parquet")
 
 
 def part_files(folder: Path) -> list[Path]:
@@ -58,48 +65,56 @@ def part_files(folder: Path) -> list[Path]:
         return sorted(folder.glob("part-*.parquet"))
 
 
-def read_parts(folder: Path) -> pd.DataFrame:
+def read_parts(folder: Path, kind: Kind = PREDICTIONS) -> pd.DataFrame:
     """All rows of all parts; an empty table if there is none.
 
     A part that cannot be read (a disk that filled up, a copy cut short) is set aside as
     ``*.torn`` with a warning, so that its rows are made again rather than misread.
 
+    Args:
+        folder: of the parts
+        kind: what they must be
+
     Raises:
+        InputError: if a part is not of this kind or of a version that is not read, unless it is
+            of a cache, whose rows are then made again
         StorageError: if a part cannot be opened, which says nothing of what it holds
     """
     for _ in range(_LISTINGS):
         with suppress(FileNotFoundError):
-            return _together(part_files(folder))
-    return _together([file for file in part_files(folder) if file.is_file()])
+            return _together(part_files(folder), kind)
+    return _together([file for file in part_files(folder) if file.is_file()], kind)
 
 
 def read_part(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame | None:
-    """The rows of one part, or ``None`` if it is gone or torn.
+    """The rows of one part of predictions, or ``None`` if it is gone or torn.
 
     Args:
         file: the part
         columns: those to read, by default all; one that is not there is left out
 
     Raises:
+        InputError: if it is of another kind, or of a version that is not read
         StorageError: if it cannot be opened, which says nothing of what it holds
     """
     with suppress(FileNotFoundError):
-        table = _read(file, columns)
+        table = _read(file, PREDICTIONS, columns)
         return None if table is None else table.to_pandas()
     # Another run has put it together with others.
     return None
 
 
-def _together(files: list[Path]) -> pd.DataFrame:
-    tables = [table for file in files if (table := _read(file)) is not None]
+def _together(files: list[Path], kind: Kind) -> pd.DataFrame:
+    tables = [table for file in files if (table := _read(file, kind)) is not None]
     if not tables:
         return pd.DataFrame()
     # Texts that are held once in each part are held once in all.
     return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().to_pandas()
 
 
-def _read(file: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
+def _read(file: Path, kind: Kind, columns: Sequence[str] | None = None) -> pa.Table | None:
     try:
+        check_table(file, kind)
         with pq.ParquetFile(file) as part:
             return part.read(columns)
     except FileNotFoundError:
@@ -109,6 +124,11 @@ def _read(file: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
         if isinstance(error, OSError) and is_of_storage(error):
             raise storage_error(error, file, "read") from error
         _set_aside(file, error)
+        return None
+    except InputError as error:
+        if not kind.cached:
+            raise
+        logger.warning("%s; its rows are made again", error)
         return None
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from sercue.paths import project_folder
 from sercue.provenance import shareable
@@ -13,8 +16,8 @@ from sercue.settings import Settings
 def without_private_paths(text: str, settings: Settings) -> str:
     """A text in which no folder of this machine, and so no user, is named.
 
-    Of the paths among a study's settings the last part is left, as in ``provenance.json``; the
-    project's own folder is a dot, and the home folder a tilde.
+    Of the paths among a study's settings the last part is left, and of a server how to speak to
+    it, as in ``provenance.json``; the project's own folder is a dot, and the home folder a tilde.
 
     Args:
         text: of a cell, a message or a traceback
@@ -36,6 +39,18 @@ def without_private_paths(text: str, settings: Settings) -> str:
 
 
 def _of_settings(settings: Settings) -> dict[str, str]:
-    given, shared = settings.model_dump(), shareable(settings)
-    keys = [key for key in shared if isinstance(given[key], str) and given[key] != shared[key]]
-    return {given[key]: shared[key] for key in keys}
+    pairs = dict(_changed(settings.model_dump(), shareable(settings)))
+    hosts = [urlsplit(given).hostname for given in pairs if "://" in given]
+    return dict.fromkeys(filter(None, hosts), "HOST") | pairs
+
+
+def _changed(given: Any, shared: Any) -> Iterator[tuple[str, str]]:
+    """Each text among the settings that others see otherwise, with what they see."""
+    if isinstance(given, str) and given != shared:
+        yield given, shared
+    elif isinstance(given, dict):
+        for key, value in given.items():
+            yield from _changed(value, shared[key])
+    elif isinstance(given, list):
+        for value, shown in zip(given, shared, strict=True):
+            yield from _changed(value, shown)

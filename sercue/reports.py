@@ -30,12 +30,14 @@ NEEDS = {"01": (), "02": ("01",), "03": ("02",), "04": ("02",), "05": ("04",)}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a notebook: ``done``, ``failed`` or ``not run``."""
+    """What became of a notebook: ``done``, ``failed`` or ``not run``, and when (UTC)."""
 
     notebook: Path
     state: str
     seconds: float = 0.0
     error: str | None = None
+    started: str = ""
+    ended: str = ""
 
 
 def notebook_files() -> list[Path]:
@@ -95,16 +97,23 @@ def run_notebooks(
     _prepare(folder)
     pages = [Page.of(file, folder) for file in notebook_files()]
     outcomes: list[Outcome] = []
-    with _terminal_bar(notebooks) as bar:
+    log = Artifacts(folder / "artifacts").provenance_file
+    numbers = [notebook.name[:2] for notebook in notebooks]
+    with (
+        provenance.invocation(log, command, numbers) as invoked,
+        _terminal_bar(notebooks) as bar,
+    ):
         for notebook in notebooks:
             outcome = _run_one(notebook, settings, folder, outcomes, bar)
             outcomes.append(outcome)
             if outcome.state != "not run":
+                _record_times(log, outcome)
                 write_page(Page.of(notebook, folder), pages, settings)
-    times = {o.notebook.stem: round(o.seconds, 1) for o in outcomes if o.state != "not run"}
-    Artifacts(folder / "artifacts").record(
+        done = all(outcome.state == "done" for outcome in outcomes)
+        invoked["outcome"] = "done" if done else "failed"
+    provenance.record(
+        log,
         parameters=provenance.shareable(settings),
-        seconds=times,
         command=command,
         **provenance.environment(),
     )
@@ -125,6 +134,14 @@ def _prepare(folder: Path) -> None:
         remove_stale(place)
 
 
+def _record_times(log: Path, outcome: Outcome) -> None:
+    """At once, so that a run that is stopped keeps those of its finished notebooks."""
+    name = outcome.notebook.stem
+    times = {"started": outcome.started, "ended": outcome.ended, "outcome": outcome.state}
+    seconds = {name: round(outcome.seconds, 1)}
+    provenance.record(log, seconds=seconds, notebooks={name: times})
+
+
 def _run_one(
     notebook: Path, settings: Settings, folder: Path, before: list[Outcome], bar: tqdm
 ) -> Outcome:
@@ -133,11 +150,10 @@ def _run_one(
     if needed:
         return Outcome(notebook, "not run", error=f"it needs notebook {', '.join(needed)}")
     bar.set_description(notebook.stem)
-    started = time.perf_counter()
+    started, begun = time.perf_counter(), provenance.utc_now()
     error = execute(notebook, folder / notebook.name, _parameters(notebook, settings), bar)
-    return Outcome(
-        notebook, "done" if error is None else "failed", time.perf_counter() - started, error
-    )
+    seconds, state = time.perf_counter() - started, "done" if error is None else "failed"
+    return Outcome(notebook, state, seconds, error, begun, provenance.utc_now())
 
 
 def _parameters(notebook: Path, settings: Settings) -> dict[str, Any]:

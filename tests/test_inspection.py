@@ -182,10 +182,10 @@ def test_an_interrupted_look_keeps_its_batches(tmp_path, decoded, monkeypatch):
     names = [f"{seed}.wav" for seed in range(3)]
     real = module.append_part
 
-    def interrupted(folder, table):
+    def interrupted(folder, table, kind):
         if part_files(folder):
             raise KeyboardInterrupt
-        return real(folder, table)
+        return real(folder, table, kind)
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "append_part", interrupted)

@@ -5,12 +5,15 @@ import pytest
 
 from sercue.errors import StorageError
 from sercue.parts import append_part, part_files, read_parts, write_table
+from sercue.schema import Kind
+
+NUMBERS = Kind("numbers", columns={"x": "int"})
 
 
 def test_parts_add_up(tmp_path):
     for number in range(3):
-        append_part(tmp_path / "deep" / "folder", pd.DataFrame({"x": [number]}))
-    assert sorted(read_parts(tmp_path / "deep" / "folder")["x"]) == [0, 1, 2]
+        append_part(tmp_path / "deep" / "folder", pd.DataFrame({"x": [number]}), NUMBERS)
+    assert sorted(read_parts(tmp_path / "deep" / "folder", NUMBERS)["x"]) == [0, 1, 2]
 
 
 def test_no_folder_is_no_rows(tmp_path):
@@ -20,10 +23,10 @@ def test_no_folder_is_no_rows(tmp_path):
 @pytest.mark.parametrize("keep", [0, 3, 60])
 def test_a_torn_part_is_set_aside_with_a_warning(tmp_path, caplog, keep):
     """A disk that filled up leaves an empty or a cut file; its rows must be made again."""
-    append_part(tmp_path, pd.DataFrame({"x": [1]}))
-    torn = append_part(tmp_path, pd.DataFrame({"x": [2]}))
+    append_part(tmp_path, pd.DataFrame({"x": [1]}), NUMBERS)
+    torn = append_part(tmp_path, pd.DataFrame({"x": [2]}), NUMBERS)
     torn.write_bytes(torn.read_bytes()[:keep])
-    assert read_parts(tmp_path)["x"].tolist() == [1]
+    assert read_parts(tmp_path, NUMBERS)["x"].tolist() == [1]
     assert torn.with_suffix(".torn").is_file()
     assert torn.name in caplog.text
     assert len(part_files(tmp_path)) == 1

@@ -30,3 +30,12 @@ def test_a_folder_within_another_is_taken_first():
 def test_a_checkpoint_on_this_machine_keeps_its_name_only():
     settings = Settings(model="hf:/models/mine")
     assert without_private_paths("model = 'hf:/models/mine'", settings) == "model = 'hf:mine'"
+
+
+def test_options_and_servers_are_replaced_like_all_else():
+    """A server's own message names its host; a notebook's parameters hold the options as given."""
+    options = {"base_url": "http://gpu7.lab:8000/v1", "list": ["/srv/me/a.csv", 3]}
+    settings = Settings(model="endpoint:m", model_options=options)
+    text = "'http://gpu7.lab:8000/v1' '/srv/me/a.csv' gpu7.lab: connection refused; gpu7.lab.other"
+    shown = without_private_paths(text, settings)
+    assert shown == "'http://HOST:8000/v1' 'a.csv' HOST: connection refused; gpu7.lab.other"

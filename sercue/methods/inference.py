@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pandas as pd
-
 from sercue.baselines import SVM, TOKENS_ONLY
 from sercue.evaluated import EvaluatedRun
 from sercue.interventions import about_concepts
@@ -130,8 +128,9 @@ def _reliance(run: EvaluatedRun) -> str:
 
 
 def _controls(run: EvaluatedRun) -> str:
-    path = run.artifacts.folder / "controls.parquet"
-    if not run.parameters["controls"] or not path.is_file() or pd.read_parquet(path).empty:
+    name = "controls.parquet"
+    there = run.parameters["controls"] and (run.artifacts.folder / name).is_file()
+    if not there or run.artifacts.read(name).empty:
         return ""
     return (
         "The model stands beside three small control models that were trained on this corpus to "

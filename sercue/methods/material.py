@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 import pandas as pd
 
+from sercue.binning import stored_binnings
 from sercue.concepts import UNKNOWN
 from sercue.corpora import available_corpora
 from sercue.corpora.corpus import PARTITIONS, Corpus
@@ -53,7 +53,7 @@ def feature_text(run: EvaluatedRun, corpus: Corpus) -> str:
         run: a finished run
         corpus: as its artifacts have it
     """
-    shown, binning = run.parameters, _binnings(run)[0]
+    shown, binning = run.parameters, next(iter(_binnings(run).values()))
     channel = shown["channel"]
     heard = "all channels averaged" if channel is None else f"channel {channel} alone"
     concepts = "; ".join(
@@ -74,8 +74,7 @@ def feature_text(run: EvaluatedRun, corpus: Corpus) -> str:
 
 def threshold_table(run: EvaluatedRun) -> str:
     """The thresholds of each concept as a Markdown table; of a cross-validation, of each fold."""
-    stored, lines = _stored(run), []
-    folds = stored.get("folds", {"": stored})
+    folds, lines = _binnings(run), []
     for fold, binning in folds.items():
         for concept, edges in binning["thresholds"].items():
             cells = [
@@ -91,7 +90,7 @@ def threshold_table(run: EvaluatedRun) -> str:
 
 def own_tokens(run: EvaluatedRun, corpus: Corpus) -> pd.DataFrame:
     """The true tokens of the evaluated utterances."""
-    tokens = pd.read_parquet(run.artifacts.folder / "tokens.parquet")
+    tokens = run.artifacts.read("tokens.parquet")
     return tokens.loc[corpus.rows(run.parameters["partition"]).index]
 
 
@@ -151,14 +150,8 @@ def _options(shown: dict[str, Any]) -> list[str]:
     return [f"Further settings: {'; '.join(told)}."] if told else []
 
 
-def _stored(run: EvaluatedRun) -> dict[str, Any]:
-    path = run.artifacts.folder / "binning.json"
-    return dict(json.loads(path.read_text(encoding="utf-8")))
-
-
-def _binnings(run: EvaluatedRun) -> list[dict[str, Any]]:
-    stored = _stored(run)
-    return list(stored["folds"].values()) if "folds" in stored else [stored]
+def _binnings(run: EvaluatedRun) -> dict[str, dict[str, Any]]:
+    return stored_binnings(run.artifacts.folder / "binning.json")
 
 
 def _signed(functionals: dict[str, int]) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pandas as pd
-
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
 from sercue.evaluated import EvaluatedRun, read_run
@@ -78,7 +76,7 @@ def write_methods(folder: str | os.PathLike[str]) -> Path:
 
 def _corpus(run: EvaluatedRun) -> Corpus:
     """The corpus as the artifacts have it, by the stamp that they bear."""
-    stamp = run.artifacts.stamp(pd.read_parquet(run.artifacts.folder / "utterances.parquet"))
+    stamp = run.artifacts.stamp(run.artifacts.read("utterances.parquet"))
     stored = run.artifacts.load_corpus(stamp.get("settings", ""))
     if stored is None:
         raise InputError(

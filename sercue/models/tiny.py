@@ -44,6 +44,7 @@ from sercue.paths import cache_folder
 from sercue.processes import side_by_side
 from sercue.progress import no_progress, progress_bar
 from sercue.prompts import TEMPLATES, Template, resolve_templates
+from sercue.schema import TRAINING, check_entries, read_json, write_json
 
 LONGEST_SECONDS = 30
 DEV_CONDITIONS = ("none", "aligned", "shuffled", "conflicting")
@@ -191,11 +192,16 @@ class TinyModel:
         Returns:
             what ``training.json`` holds: recipe, corpus, losses, UAR of the development
             speakers by condition, seconds, versions
+
+        Raises:
+            InputError: if ``training.json`` is not as this sercue writes it
         """
         if not self.trained:
             with _one_thread():
                 self._train_aside()
-        stored: dict[str, Any] = json.loads((self.folder / _FINISHED).read_text(encoding="utf-8"))
+        file = self.folder / _FINISHED
+        stored = read_json(file, TRAINING)
+        check_entries(file, stored, TRAINING)
         return stored
 
     def score(
@@ -229,8 +235,7 @@ class TinyModel:
             # Whatever draws random numbers on the way, the caller's own stay as they were.
             with torch.random.fork_rng(devices=[]):
                 record = self._fit(aside)
-            text = json.dumps(record, indent=2) + "\n"
-            (aside / _FINISHED).write_text(text, encoding="utf-8")
+            write_json(aside / _FINISHED, record, TRAINING)
 
     def _fit(self, folder: Path) -> dict[str, Any]:
         start = time.perf_counter()

@@ -16,6 +16,7 @@ from sercue.corpora.partitions import stratified_sample
 from sercue.errors import DecodingError, InputError
 from sercue.models import TINY, load_model
 from sercue.prompts import resolve_templates
+from sercue.provenance import torch_facts
 from sercue.run.stages import Stages
 from sercue.settings import CONTROL_KEYS, STUDY_KEYS
 from sercue.study import DECODINGS, plan_study, run_study
@@ -93,6 +94,7 @@ class Answers(Stages):
         predictions = self.ask("predictions")
         self.artifacts.record(
             model=self._model_record(),
+            torch=torch_facts(),
             predictions={"rows": len(predictions), "settings": self._stamp(STUDY_KEYS)},
         )
         return predictions

@@ -41,6 +41,7 @@ class Stages:
         self.folder = run_folder(settings)
         self.reuse = reuse
         self.artifacts = Artifacts(self.folder / "artifacts")
+        self.artifacts.refuse_newer()
         self.artifacts.record(
             parameters=provenance.shareable(settings),
             settings=settings.fingerprint(ANALYSIS_KEYS),
@@ -162,4 +163,11 @@ def _fingerprint(corpus: Corpus, digests: pd.Series) -> dict[str, Any]:
         "utterances": len(corpus.table),
         "speakers": int(corpus.table["speaker"].nunique()),
         "content": f"{pd.util.hash_pandas_object(digests, index=False).sum():016x}",
+        "annotations": f"{pd.util.hash_pandas_object(_annotations(corpus, digests)).sum():016x}",
     }
+
+
+def _annotations(corpus: Corpus, digests: pd.Series) -> pd.DataFrame:
+    """What the corpus says of each recording, by the recording's content and not its name."""
+    columns = sorted({"emotion", "speaker", "partition", "fold"} & set(corpus.table))
+    return corpus.table[columns].astype(object).set_axis(pd.Index(digests.astype(object)))

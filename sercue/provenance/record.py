@@ -1,0 +1,131 @@
+"""Reading and writing ``provenance.json``: whole or not at all, and by one process at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from sercue.errors import InputError, StorageError
+from sercue.provenance.machine import git, hardware
+from sercue.schema import PROVENANCE, read_json, write_json
+from sercue.storage import told
+
+# Of each notebook on its own, so that one that runs again leaves those of the others.
+_MERGED = ("seconds", "notebooks")
+#: The invocations that are kept; ``run_count`` goes on counting.
+KEPT_RUNS = 50
+_LOCKED_SECONDS = 60.0
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What a provenance file holds; nothing if it is not there.
+
+    Raises:
+        InputError: if it cannot be read, or is of a newer version than this sercue reads
+    """
+    return read_json(path, PROVENANCE) if path.is_file() else {}
+
+
+def record(path: Path, **entries: Any) -> dict[str, Any]:
+    """Set entries of a provenance file; what else it holds stays.
+
+    Processes that record at once wait for each other, so that nothing of either is lost.
+
+    Args:
+        path: the JSON file, made if it is not there
+        entries: what to set; of ``seconds`` and ``notebooks``, those that are named alone
+
+    Returns:
+        all that the file holds now
+
+    Raises:
+        InputError: if the file cannot be read, is of a newer version than this sercue reads, or
+            if another process does not let go of it
+        StorageError: if it cannot be written
+    """
+
+    def set_entries(held: dict[str, Any]) -> None:
+        for name, value in entries.items():
+            held[name] = {**held.get(name, {}), **value} if name in _MERGED else value
+
+    return _changed(path, set_entries)
+
+
+@contextmanager
+def invocation(path: Path, command: str, notebooks: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Record that a run was begun, and at its end what became of it.
+
+    The last ``KEPT_RUNS`` are kept under ``runs``, so that a study that was resumed is told from
+    one that ran through. One that was killed says ``not ended`` for good.
+
+    Args:
+        path: the provenance file
+        command: the command line, fit to be shown to others
+        notebooks: numbers of the notebooks to run
+
+    Yields:
+        the entry of this run; set its ``outcome``, which is ``stopped`` if an error ends it
+    """
+    entry = {
+        "command": command,
+        "notebooks": list(notebooks),
+        "started": utc_now(),
+        "ended": None,
+        "outcome": "not ended",
+        "git": git(),
+        "hardware": dict(hardware()),
+    }
+
+    def begin(held: dict[str, Any]) -> None:
+        entry["number"] = held["run_count"] = held.get("run_count", 0) + 1
+        held["runs"] = [*held.get("runs", []), dict(entry)][-KEPT_RUNS:]
+
+    def end(held: dict[str, Any]) -> None:
+        held["runs"] = [
+            entry if one["number"] == entry["number"] else one for one in held.get("runs", [])
+        ]
+
+    _changed(path, begin)
+    try:
+        yield entry
+    except BaseException as error:
+        entry["outcome"] = f"stopped: {type(error).__name__}"
+        raise
+    finally:
+        entry["ended"] = utc_now()
+        # Where the disk takes no more, that is told already.
+        with suppress(StorageError):
+            _changed(path, end)
+
+
+def utc_now() -> str:
+    """The time in UTC as ISO 8601 has it, to the second.
+
+    Examples:
+        >>> len(utc_now()), utc_now()[-1]
+        (20, 'Z')
+    """
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _changed(path: Path, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the file: the file itself is replaced, and with it a lock on it.
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=_LOCKED_SECONDS)
+    try:
+        with told(path), lock:
+            held = read(path)
+            change(held)
+            write_json(path, dict(sorted(held.items())), PROVENANCE)
+    except Timeout:
+        raise InputError(
+            f"{path}: another process has held it for {_LOCKED_SECONDS:.0f} s; valid is a folder "
+            "that no other run uses"
+        ) from None
+    return held

@@ -1,0 +1,296 @@
+"""The layout of the files that sercue reads back: each bears the version of its own.
+
+A file without a version is one of the first layout, version 0. Raise a kind's ``version`` whenever
+its columns or entries change their meaning, name or type, and either bring older ones to it where
+they are read, or raise ``lowest``, so that they are refused by name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+from pyarrow import types
+
+from sercue.errors import InputError
+from sercue.files import written_aside
+
+#: Where a table keeps what sercue says of it, in ``attrs`` and so in a Parquet file's metadata.
+STAMP = "sercue"
+_SCHEMA = "schema"
+
+
+class UnfitError(InputError):
+    """A file that is not laid out as its kind is; what is only derived can be made again."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What files of a kind look like.
+
+    Attributes:
+        name: how messages call them, and how they call themselves
+        version: of the layout that is written
+        columns: column to its type: ``text``, ``float``, ``int``, ``bool`` or ``time``. A name
+            with a ``*`` holds for all columns that match it, if there are any; the first name
+            that matches counts.
+        entries: of a JSON file, entry to its type: ``list``, ``dict``, ``str``, ...
+        lowest: the oldest version that can be read
+        cached: whether what does not fit is left out and made again, rather than refused
+    """
+
+    name: str
+    version: int = 1
+    columns: Mapping[str, str] = field(default_factory=dict)
+    entries: Mapping[str, type] = field(default_factory=dict)
+    lowest: int = 0
+    cached: bool = False
+
+
+_UTTERANCE = {"file": "text", "start": "time", "end": "time"}
+
+PREDICTIONS = Kind(
+    "predictions",
+    # Version 0 does not say which words were scored, or how many tokens an answer may have.
+    lowest=1,
+    columns={
+        "utterance": "text", "speaker": "text", "truth": "text", "condition": "text",
+        "replicate": "int", "template": "text", "label_order": "int", "decoding": "text",
+        "prediction": "text", "valid": "bool", "answer": "text", "label_mass": "float",
+        "tokens": "text", "audio": "text", "prompt": "text", "model": "text",
+        "options": "text", "p_*": "float",
+    },
+)  # fmt: skip
+CACHED_FEATURES = Kind("cached features", columns={"audio": "text", "*": "float"}, cached=True)
+CACHED_FACTS = Kind(
+    "cached facts of recordings",
+    columns={
+        "seconds": "float", "sampling_rate": "int", "channels": "int", "format": "text",
+        "peak": "float", "level": "float", "offset": "float", "clipped": "float",
+        "problem": "text", "detail": "text", "note": "text", "note_detail": "text",
+    },
+    cached=True,
+)  # fmt: skip
+#: The tables of ``artifacts``, by file name.
+TABLES = {
+    "utterances.parquet": Kind(
+        "utterances",
+        columns=_UTTERANCE
+        | {"emotion": "text", "speaker": "text", "partition": "text", "audio": "text"},
+    ),
+    "left_out.parquet": Kind("left out", columns=_UTTERANCE | {"reason": "text", "detail": "text"}),
+    "features.parquet": Kind("features", columns=_UTTERANCE | {"*": "float"}),
+    "tokens.parquet": Kind("tokens", columns=_UTTERANCE | {"*": "text"}),
+    "controls.parquet": Kind("controls", columns={"model": "text", "p_*": "float"}),
+    "measures.parquet": Kind(
+        "measures",
+        columns={
+            "condition": "text", "utterances": "int", "rows": "int", "baseline": "bool",
+            "uar": "float", "uar_low": "float", "uar_high": "float", "recall_*": "float",
+        },
+    ),
+    "tests.parquet": Kind(
+        "tests",
+        columns={
+            "condition": "text", "reference": "text", "difference": "float", "low": "float",
+            "high": "float", "p": "float", "holm_p": "float", "speakers": "int",
+        },
+    ),
+    "reliance.parquet": Kind(
+        "reliance", columns={"share": "float", "low": "float", "high": "float", "w_*": "float"}
+    ),
+}  # fmt: skip
+BINNING = Kind(
+    "binning",
+    entries={"concepts": list, "medians": dict, "scales": dict, "thresholds": dict, "words": list},
+)
+PROVENANCE = Kind("provenance")
+TRAINING = Kind("training", entries={"recipe": dict, "dev uar": dict, "training seconds": float})
+
+_IS: dict[str, tuple[Callable[[pyarrow.DataType], bool], ...]] = {
+    "text": (types.is_string, types.is_large_string),
+    "float": (types.is_floating,),
+    "int": (types.is_integer,),
+    "bool": (types.is_boolean,),
+    "time": (types.is_duration,),
+}
+
+
+def stamped(table: pd.DataFrame, kind: Kind, **more: Any) -> pd.DataFrame:
+    """A table that says of which kind and version it is; the rows are not copied.
+
+    Args:
+        table: what is to be written
+        kind: its kind
+        **more: what else to keep with it, fit for JSON
+
+    Examples:
+        >>> stamped(pd.DataFrame(), BINNING).attrs["sercue"]
+        {'schema': {'kind': 'binning', 'version': 1}}
+    """
+    marked = table.copy(deep=False)
+    marked.attrs = {STAMP: {**more, _SCHEMA: _mark(kind)}}
+    return marked
+
+
+def check_table(path: Path, kind: Kind) -> None:
+    """Raise unless a Parquet file is of a kind, by its metadata alone: no row is read.
+
+    Args:
+        path: the file
+        kind: of which it must be
+
+    Raises:
+        UnfitError: if it is of another kind, of a version that is no longer read, or if a column
+            is missing or of another type
+        InputError: if it is of a newer version than this sercue reads
+        pyarrow.ArrowInvalid: if it is not a whole Parquet file
+    """
+    schema = pyarrow.parquet.read_schema(path)
+    _check_mark(path, _mark_of(schema), kind)
+    wrong = _wrong_columns(schema, kind)
+    if wrong:
+        raise _unfit(path, kind, "; ".join(wrong))
+
+
+def read_table(path: Path, kind: Kind) -> pd.DataFrame:
+    """A table of a kind.
+
+    Args:
+        path: the Parquet file
+        kind: of which it must be
+
+    Raises:
+        InputError: as ``check_table`` raises it, or if the file cannot be read
+    """
+    try:
+        check_table(path, kind)
+        return pd.read_parquet(path)
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise _unfit(path, kind, f"it cannot be read: {error}") from None
+
+
+def read_json(path: Path, kind: Kind) -> dict[str, Any]:
+    """What a JSON file of a kind holds, without its version; ``check_entries`` is the rest.
+
+    Args:
+        path: the file
+        kind: of which it must be
+
+    Raises:
+        UnfitError: if it cannot be read, is no mapping, is of another kind, or of a version that
+            is no longer read
+        InputError: if it is of a newer version than this sercue reads
+    """
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unfit(path, kind, f"it cannot be read: {error}") from None
+    if not isinstance(held, dict):
+        raise _unfit(path, kind, f"it holds a {type(held).__name__}, valid is a mapping")
+    _check_mark(path, held.pop(_SCHEMA, None), kind)
+    return held
+
+
+def check_entries(path: Path, held: Mapping[str, Any], kind: Kind) -> None:
+    """Raise unless all entries of a kind are there.
+
+    Args:
+        path: where they were read
+        held: entry to value
+        kind: what they should be
+
+    Raises:
+        UnfitError: naming each entry that is missing or of another type
+    """
+    wrong = [
+        f"entry {name!r} is {type(held[name]).__name__}, valid is {valid.__name__}"
+        if name in held
+        else f"no entry {name!r}"
+        for name, valid in kind.entries.items()
+        if not isinstance(held.get(name), valid)
+    ]
+    if wrong:
+        raise _unfit(path, kind, "; ".join(wrong))
+
+
+def write_json(path: Path, content: Mapping[str, Any], kind: Kind) -> None:
+    """Write a JSON file with its version: aside, synced and renamed, so that none is half there.
+
+    Args:
+        path: the file; its folder is made
+        content: its entries, fit for JSON; NaN is written as such
+        kind: its kind
+
+    Raises:
+        StorageError: if it cannot be written
+    """
+    text = json.dumps({_SCHEMA: _mark(kind), **content}, indent=2) + "\n"
+    with written_aside(path, sync=True) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def _mark(kind: Kind) -> dict[str, Any]:
+    return {"kind": kind.name, "version": kind.version}
+
+
+def _mark_of(schema: pyarrow.Schema) -> Any:
+    """What a table says of its kind; nothing if it was written by others, or of version 0."""
+    try:
+        kept = json.loads((schema.metadata or {}).get(b"PANDAS_ATTRS", b"{}"))
+        return kept[STAMP][_SCHEMA]
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _check_mark(path: Path, mark: Any, kind: Kind) -> None:
+    mark = {"kind": kind.name, "version": 0} if mark is None else mark
+    number = mark.get("version") if isinstance(mark, dict) else None
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise _unfit(path, kind, f"its version is {mark!r}, valid is a whole number")
+    if mark.get("kind") != kind.name:
+        raise _unfit(path, kind, f"it says that it is of the kind {mark.get('kind')!r}")
+    if number > kind.version:
+        raise InputError(
+            f"{path}: found {kind.name} of version {number}, sercue {version('sercue')} reads "
+            f"versions up to {kind.version}; update sercue, or name another folder"
+        )
+    if number < kind.lowest:
+        raise _unfit(
+            path, kind, f"found version {number}, valid are {kind.lowest} to {kind.version}"
+        )
+
+
+def _unfit(path: Path, kind: Kind, why: str) -> UnfitError:
+    return UnfitError(
+        f"{path}: no {kind.name} as sercue {version('sercue')} reads them: {why}; move it "
+        "elsewhere, or name another folder"
+    )
+
+
+def _wrong_columns(schema: pyarrow.Schema, kind: Kind) -> list[str]:
+    wrong = [
+        f"no column {name!r}"
+        for name in kind.columns
+        if "*" not in name and name not in schema.names
+    ]
+    for column in schema:
+        valid = next((t for n, t in kind.columns.items() if fnmatchcase(column.name, n)), None)
+        if valid is not None and not _holds(column.type, valid):
+            wrong.append(f"column {column.name!r} is {column.type}, valid is {valid}")
+    return wrong
+
+
+def _holds(found: pyarrow.DataType, valid: str) -> bool:
+    if types.is_dictionary(found):
+        found = found.value_type
+    # A column without a single value has no type of its own.
+    return types.is_null(found) or any(is_it(found) for is_it in _IS[valid])

@@ -1,0 +1,86 @@
+"""The same study, from nothing, with caches of its own: the same bytes but for times."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sercue.cli import main
+
+TIMED = ["seconds", "notebooks", "runs", "run_count"]
+# Measured once, when the model was trained.
+_TRAINING = re.compile(r"[\d.]+ s on one core")
+_DATE = re.compile(r"on \d{4}-\d\d-\d\d\.|<dt>seconds</dt><dd>[^<]*</dd>")
+
+
+@pytest.fixture(scope="module")
+def twice(small_study, tmp_path_factory):
+    """The folders of two runs of one study file that share nothing."""
+    folder = tmp_path_factory.mktemp("again")
+    shutil.copy(small_study.file, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SERCUE_CACHE", str(folder / "cache"))
+        file = folder / small_study.file.name
+        assert main(["run", str(file), "--out", str(folder / "out")]) == 0
+    return small_study.folder, folder / "out"
+
+
+def names(folder, pattern):
+    return sorted(str(path.relative_to(folder)) for path in folder.glob(pattern))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["artifacts/*.parquet", "artifacts/binning.json", "figures/*", "tables/*", "methods.md"],
+)
+def test_what_two_runs_write_is_the_same(twice, pattern):
+    """Features, tokens, thresholds, measures, tests, figures, tables, methods."""
+    first, second = twice
+    written = names(second, pattern)
+    assert written
+    # Other tests go on in the first folder, and may leave more there.
+    assert set(written) <= set(names(first, pattern))
+    assert [n for n in written if content(first / n) != content(second / n)] == []
+
+
+def test_answers_are_the_same_to_the_last_bit(twice):
+    """Their parts are named by chance and end with the run; sorted, the rows are the same."""
+    tables = []
+    for folder in twice:
+        table = pd.read_parquet(folder / "artifacts" / "predictions")
+        keys = ["utterance", "condition", "replicate", "template", "label_order"]
+        tables.append(table.sort_values(keys, ignore_index=True))
+    assert len(tables[0]) == 512
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+    assert tables[0].to_csv() == tables[1].to_csv()
+
+
+def test_reports_are_the_same_but_for_times(twice):
+    for name in names(twice[1], "*.html"):
+        texts = [report(folder / name) for folder in twice]
+        assert texts[0] == texts[1], name
+
+
+def test_provenance_is_the_same_but_for_times(twice):
+    """All that decides a result is in what is left, and both runs had the same of it."""
+    held = [json.loads((f / "artifacts" / "provenance.json").read_text()) for f in twice]
+    for one in held:
+        for name in (*TIMED, "command"):
+            del one[name]
+    assert held[0] == held[1]
+
+
+def content(path: Path) -> bytes:
+    if path.stem == "model" and path.parent.name == "tables":
+        return _TRAINING.sub("", path.read_text(encoding="utf-8")).encode()
+    return path.read_bytes()
+
+
+def report(path: Path) -> str:
+    text = _TRAINING.sub("", path.read_text(encoding="utf-8"))
+    # The command and what became of each notebook are those of the last of several runs.
+    text = re.sub(r'<pre class="command">.*?</pre>|<span class="state">.*?</span>', "", text)
+    return _DATE.sub("", text)
