@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp, softmax
 
+from sercue.answers import parse_answer
 from sercue.audio import audio_digests, read_utterance
 from sercue.concepts import WORDS
 from sercue.corpora.corpus import Corpus, utterance_ids
@@ -19,7 +20,7 @@ from sercue.interventions import Condition, Material, parse_conditions
 from sercue.models import AudioLanguageModel
 from sercue.parts import append_part, part_files, read_parts
 from sercue.progress import progress_bar
-from sercue.prompts import TEMPLATES, Template, label_orders, parse_answer, resolve_templates
+from sercue.prompts import TEMPLATES, Template, label_orders, resolve_templates
 
 DECODINGS = ("score", "generate")
 #: What makes two answers the same answer: the audio's content, the text, the model, the decoding.
