@@ -24,6 +24,7 @@ from sercue.pages import Page, write_index, write_page
 from sercue.paths import project_folder
 from sercue.progress import PLAIN
 from sercue.run import run_folder
+from sercue.run.own_folder import check_run_folder
 from sercue.settings import Settings
 
 #: Notebook to the notebooks without which it has nothing to say.
@@ -87,9 +88,13 @@ def run_notebooks(
 
     Returns:
         one outcome a chosen notebook, in order
+
+    Raises:
+        InputError: if the study's folder holds what no run wrote
     """
     notebooks = choose_notebooks(only)
     folder = run_folder(settings)
+    check_run_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     pages = [Page.of(file, folder) for file in notebook_files()]
     outcomes: list[Outcome] = []
