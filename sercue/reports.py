@@ -22,6 +22,7 @@ from sercue.errors import InputError, unknown
 from sercue.methods import write_methods
 from sercue.pages import Page, write_index, write_page
 from sercue.paths import project_folder
+from sercue.private_paths import clean_notebook
 from sercue.progress import PLAIN
 from sercue.run import run_folder
 from sercue.run.own_folder import check_run_folder
@@ -131,6 +132,7 @@ def _run_one(
     bar.set_description(notebook.stem)
     started = time.perf_counter()
     error = _execute(notebook, folder / notebook.name, settings, bar)
+    clean_notebook(folder / notebook.name, settings)
     return Outcome(
         notebook, "done" if error is None else "failed", time.perf_counter() - started, error
     )
