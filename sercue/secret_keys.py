@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,8 @@ HUB_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 KEY_VARIABLE = "OPENAI_API_KEY"
 #: Stands where a key was.
 INSTEAD = "[key]"
+# Beginnings of the names of loggers that tell what is sent and got, at a level that somebody may have turned on.
+_TALKATIVE = ("openai", "httpx", "httpcore", "huggingface_hub", "transformers")
 # What is shorter guards nothing and stands in many a text: `none`, `EMPTY`, `x`.
 _SHORTEST = 8
 _NAMES = re.compile(
@@ -76,3 +79,35 @@ environment: into OPENAI_API_KEY, or the variable that key_variable names
         written = json.dumps(value, ensure_ascii=False, default=str)
         if without_secrets(written) != written:
             raise ValueError(f"{name!r} holds a key of this environment {where}")
+
+
+def hide_in_logs(variables: Iterable[str] = ()) -> None:
+    """Keep the keys of the environment out of what the libraries log that talk to servers.
+
+    Args:
+        variables: names of environment variables beside ``OPENAI_API_KEY`` and those of the hub
+    """
+    _WITHOUT_SECRETS.variables.update(variables)
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith(_TALKATIVE):
+            logging.getLogger(name).addFilter(_WITHOUT_SECRETS)
+
+
+class _WithoutSecrets(logging.Filter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.variables: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let all pass, with the keys taken out."""
+        told = record.getMessage()
+        record.msg, record.args = without_secrets(told, self.variables), ()
+        if record.exc_info:
+            # Formatters take the text that is there, and would write their own of the error.
+            error = logging.Formatter().formatException(record.exc_info)
+            record.exc_text, record.exc_info = without_secrets(error, self.variables), None
+        return True
+
+
+# One for all: a logger takes the same filter once.
+_WITHOUT_SECRETS = _WithoutSecrets()
