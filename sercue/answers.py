@@ -34,7 +34,8 @@ def parse_answer(answer: str, words: Mapping[str, str]) -> str | None:
         >>> parse_answer("angry or sad", words) is None
         True
     """
-    text, named = plain_words(answer), {}
+    text = plain_words(answer)
+    named: dict[tuple[int, int], set[str]] = {}
     for label, word in words.items():
         for span in _spans(plain_words(word), text):
             named.setdefault(span, set()).add(label)

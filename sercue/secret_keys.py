@@ -14,7 +14,8 @@ HUB_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 KEY_VARIABLE = "OPENAI_API_KEY"
 #: Stands where a key was.
 INSTEAD = "[key]"
-# Beginnings of the names of loggers that tell what is sent and got, at a level that somebody may have turned on.
+# Beginnings of the names of loggers that tell what is sent and got, at a level that somebody may
+# have turned on.
 _TALKATIVE = ("openai", "httpx", "httpcore", "huggingface_hub", "transformers")
 # What is shorter guards nothing and stands in many a text: `none`, `EMPTY`, `x`.
 _SHORTEST = 8

@@ -34,10 +34,10 @@ class _PlainLoader(yaml.SafeLoader):
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
             problem = f"found the alias *{event.anchor}, valid is the value itself"
-            raise ConstructorError(None, None, problem, event.start_mark)
+            raise _refused(problem, event)
         if self.depth == _DEEPEST:
             problem = f"found more than {_DEEPEST} levels, one in another"
-            raise ConstructorError(None, None, problem, event.start_mark)
+            raise _refused(problem, event)
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -48,17 +48,21 @@ class _PlainLoader(yaml.SafeLoader):
         for key, _ in node.value:
             if not isinstance(key, ScalarNode):
                 problem = "found a list or mapping as a key, valid is a text"
-                raise ConstructorError(None, None, problem, key.start_mark)
+                raise _refused(problem, key)
             if key.value in seen:
                 problem = f"found the key {key.value!r} twice, valid is once"
-                raise ConstructorError(None, None, problem, key.start_mark)
+                raise _refused(problem, key)
             seen.add(key.value)
         return BaseConstructor.construct_mapping(self, node, deep=deep)
 
 
+def _refused(problem: str, where: Any) -> ConstructorError:
+    return ConstructorError(None, None, problem, where.start_mark)
+
+
 def _refuse_tag(loader: _PlainLoader, node: Node) -> None:
     problem = f"found the tag {node.tag!r}, valid is plain data without a tag"
-    raise ConstructorError(None, None, problem, node.start_mark)
+    raise _refused(problem, node)
 
 
 def _scalar(kind: str) -> Callable[[_PlainLoader, ScalarNode], Any]:
@@ -67,13 +71,13 @@ def _scalar(kind: str) -> Callable[[_PlainLoader, ScalarNode], Any]:
     def checked(loader: _PlainLoader, node: ScalarNode) -> Any:
         if len(node.value) > _LONGEST_NUMBER:
             problem = f"found {len(node.value)} digits, valid are up to {_LONGEST_NUMBER}"
-            raise ConstructorError(None, None, problem, node.start_mark)
+            raise _refused(problem, node)
         try:
             return construct(loader, node)
         # What yaml's own constructors raise of `0x_` or `!!bool perhaps`.
         except (ValueError, KeyError, IndexError):
             problem = f"found {node.value!r}, which is not of the kind {kind}"
-            raise ConstructorError(None, None, problem, node.start_mark) from None
+            raise _refused(problem, node) from None
 
     return checked
 
@@ -94,7 +98,7 @@ _PlainLoader.yaml_constructors = (
 
 
 def plain_yaml(text: bytes | str) -> Any:
-    """What a YAML document holds: texts, numbers, truths, nulls, lists and mappings.
+    r"""What a YAML document holds: texts, numbers, truths, nulls, lists and mappings.
 
     Args:
         text: the document; bytes are UTF-8
@@ -107,7 +111,7 @@ def plain_yaml(text: bytes | str) -> Any:
     Examples:
         >>> plain_yaml("{a: [1, 2.5, yes, null], date: 2026-01-01}")
         {'a': [1, 2.5, True, None], 'date': '2026-01-01'}
-        >>> plain_yaml("a: 1\\na: 2")
+        >>> plain_yaml("a: 1\na: 2")
         Traceback (most recent call last):
         ...
         sercue.errors.InputError: line 2, column 1: found the key 'a' twice, valid is once

@@ -106,7 +106,12 @@ def test_a_word_is_not_found_within_a_longer_one_of_another_script():
 def test_a_label_without_words_is_named_by_nothing():
     """Or an empty answer would name it."""
     words = {"nothing": "", "blank": " \u200b", "sad": "sad"}
-    assert [parse_answer(text, words) for text in ("", " ", "sad", ".")] == [None, None, "sad", None]
+    assert [parse_answer(text, words) for text in ("", " ", "sad", ".")] == [
+        None,
+        None,
+        "sad",
+        None,
+    ]
 
 
 def test_labels_of_the_same_words_are_never_told_apart():

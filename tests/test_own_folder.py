@@ -93,7 +93,8 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path):
         place.chmod(0o755)
     told = run_unprivileged(
         "import sys, pathlib\nfrom sercue.run.own_folder import check_run_folder\n",
-        "try: check_run_folder(pathlib.Path(sys.argv[1]))\nexcept ValueError as error: print(error)",
+        "try: check_run_folder(pathlib.Path(sys.argv[1]))\n"
+        "except ValueError as error: print(error)",
         tmp_path / "closed",
     )
     assert told.startswith("out: ")

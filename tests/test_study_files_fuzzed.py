@@ -37,7 +37,8 @@ atoms = (
     | st.text(max_size=20)
     | st.sampled_from(["\ud800", "a\0b", "x" * 5000, "../x", "~", "~root/x", "~nobody-at-all", "",
                        "hf:", "hf:~/x", "endpoint:", "cuda:99", "all", "corrupted(.5)", "only(any)",
-                       "corrupted(1e-400)", "flip(energy + energy)", "\u202eabc", "C:\\x", "{labels}"])
+                       "corrupted(1e-400)", "flip(energy + energy)", "\u202eabc", "C:\\x",
+                       "{labels}"])
     | st.binary(max_size=5)
     | st.dates()
 )  # fmt: skip
@@ -75,8 +76,8 @@ valid = st.fixed_dictionaries(
 words = st.sampled_from(
     ["seed", "labels", "conditions", "corpus_options", ": ", "- ", "\n", "  ", "[", "]", "{", "}",
      "&a ", "*a", "<<", "? ", "!!python/object:x ", "!!int ", "!!set ", "0x_", "1e400", ".inf",
-     '"\\ud800"', '"\\0"', '"\\UFFFFFFFF"', "2020-13-45", "1:99", "|\n", ">-\n", "---", "...", "%YAML 9",
-     "'", '"', "#", "\t", "\x07", "~", "=", "no", "99999999999999999999999", ",", "@"]
+     '"\\ud800"', '"\\0"', '"\\UFFFFFFFF"', "2020-13-45", "1:99", "|\n", ">-\n", "---", "...",
+     "%YAML 9", "'", '"', "#", "\t", "\x07", "~", "=", "no", "99999999999999999999999", ",", "@"]
 )  # fmt: skip
 texts = st.lists(words | st.text(max_size=4), max_size=25).map("".join)
 

@@ -105,7 +105,5 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def first_line(error: BaseException) -> str:
-    """The beginning of an error's message; those of the libraries run to thousands of letters,
-    and a hub may repeat in them what it was sent.
-    """
+    """The beginning of an error's message, without keys: a hub may repeat what it was sent."""
     return without_secrets(str(error).strip().split("\n")[0])[:_LONGEST_QUOTE]
