@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import Any
+
+from sercue.answers import plain_words
+from sercue.errors import shortened
 
 _DEEPEST = 20
 _MOST_ENTRIES = 10_000
@@ -45,6 +49,38 @@ def check_plain(value: Any) -> None:
             waiting += [(inner, f"{place}.{key[:40]}", depth + 1) for key, inner in held.items()]
         elif isinstance(held, list):
             waiting += [(inner, f"{place}[{i}]", depth + 1) for i, inner in enumerate(held)]
+
+
+def check_distinct(words: list[str]) -> None:
+    """Refuse words that an answer cannot tell apart: it names a label however it is capitalised.
+
+    Raises:
+        ValueError: if there are none, if one is empty, or if two are the same
+
+    Examples:
+        >>> check_distinct(["sad", "Sad"])
+        Traceback (most recent call last):
+        ...
+        ValueError: ['sad', 'Sad'] are the same words; valid are words of their own
+    """
+    alike = [plain_words(word) for word in words]
+    if not words or not all(alike):
+        raise ValueError("valid are one or more labels, each with words that are not empty")
+    twice = [word for word, plain in zip(words, alike, strict=True) if alike.count(plain) > 1]
+    if twice:
+        raise ValueError(f"{shortened(twice)} are the same words; valid are words of their own")
+
+
+def home_written_out(path: str) -> str:
+    """A path whose ``~`` is the home folder that it stands for.
+
+    Raises:
+        ValueError: if there is no such user
+    """
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError:
+        raise ValueError("valid is a path; of this user there is no home folder") from None
 
 
 def _too_much(depth: int, entries: int) -> str | None:

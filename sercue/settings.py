@@ -11,11 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from sercue.answers import plain_words
 from sercue.errors import InputError, shortened, unknown
 from sercue.interventions import parse_conditions
 from sercue.models.endpoint_options import resolve_url, variable
-from sercue.plain_values import check_plain
+from sercue.plain_values import check_distinct, check_plain, home_written_out
 from sercue.prompts import TEMPLATES, resolve_templates
 from sercue.secret_keys import check_no_secret
 from sercue.study_yaml import MOST_BYTES, plain_yaml
@@ -150,21 +149,23 @@ class Settings(BaseModel):
     @classmethod
     def _is_a_path(cls, path: str | None) -> str | None:
         """With ``~`` written out, so that one folder has one name, and a user that exists."""
-        return None if path is None else _written_out(path)
+        return None if path is None else home_written_out(path)
 
     @field_validator("model")
     @classmethod
     def _is_a_model(cls, model: str) -> str:
         folder = model.removeprefix("hf:")
-        return f"hf:{_written_out(folder)}" if model.startswith("hf:~") else model
+        return f"hf:{home_written_out(folder)}" if model.startswith("hf:~") else model
 
     @field_validator("labels")
     @classmethod
     def _are_told_apart(
         cls, labels: list[str] | dict[str, str] | None
     ) -> list[str] | dict[str, str] | None:
-        for words in () if labels is None else (list(labels), _shown(labels)):
-            _check_distinct(words)
+        if labels is not None:
+            check_distinct(list(labels))
+        if isinstance(labels, dict):
+            check_distinct(list(labels.values()))
         return labels
 
     @field_validator("corpus_options")
@@ -261,27 +262,6 @@ def _found(key: str, value: Any) -> str:
     if key not in _OPTIONS:
         return f"found {shortened(value)}; "
     return "" if isinstance(value, dict) else f"found a {type(value).__name__}; "
-
-
-def _written_out(path: str) -> str:
-    try:
-        return str(Path(path).expanduser()) if path.startswith("~") else path
-    except RuntimeError:
-        raise ValueError("valid is a path; of this user there is no home folder") from None
-
-
-def _shown(labels: list[str] | dict[str, str]) -> list[str]:
-    return list(labels.values()) if isinstance(labels, dict) else labels
-
-
-def _check_distinct(words: list[str]) -> None:
-    """An answer names a label by its words, however they are capitalised."""
-    alike = [plain_words(word) for word in words]
-    if not words or not all(alike):
-        raise ValueError("valid are one or more labels, each with words that are not empty")
-    twice = [word for word, plain in zip(words, alike, strict=True) if alike.count(plain) > 1]
-    if twice:
-        raise ValueError(f"{shortened(twice)} are the same words; valid are words of their own")
 
 
 def read_study(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Settings:
