@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 _HOMES = {
+    "sercue.answers": ["parse_answer"],
     "sercue.baselines": ["baselines", "chance"],
     "sercue.binning": ["Binning", "FoldBinning", "fit_bins"],
     "sercue.check": ["check_study"],
@@ -53,7 +54,7 @@ _HOMES = {
         "plot_tokens_by_emotion", "plot_uar", "plot_variance",
     ],
     "sercue.printed": ["rounded"],
-    "sercue.prompts": ["TEMPLATES", "Template", "parse_answer"],
+    "sercue.prompts": ["TEMPLATES", "Template"],
     "sercue.reliance": [
         "concept_effects", "label_evidence", "reliance", "shapley", "subset_conditions",
     ],

@@ -16,6 +16,8 @@ from sercue.interventions import parse_conditions
 from sercue.models import CARDS, TINY, AudioLanguageModel, check_available, load_model
 from sercue.models.cards import ENDPOINT_PREFIX
 from sercue.prompts import label_orders, resolve_templates
+from sercue.run.own_folder import check_run_folder
+from sercue.run.stages import run_folder
 from sercue.settings import Settings
 from sercue.study_corpus import listed_corpus, usable_corpus
 
@@ -36,7 +38,7 @@ class StudyCheck:
 
 
 def check_study(settings: Settings) -> StudyCheck:
-    """Check the corpus, every recording of it, the prompts and the model of a study.
+    """Check a study's folder, corpus, every recording of it, the prompts and the model.
 
     Of the model: whether it can be had, whether its download has a place on the disk, whether it
     fits the memory of the device, whether it takes recordings as long as these; and of one on a
@@ -52,6 +54,7 @@ def check_study(settings: Settings) -> StudyCheck:
     Raises:
         InputError: naming what else is wrong, what was found and what is valid
     """
+    check_run_folder(run_folder(settings))
     listed = listed_corpus(settings, own_names=True)
     facts = inspect_audio(listed)
     findings = check_corpus(listed, facts)

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from sercue.errors import InputError, ServerError, StorageError
+from sercue.errors import InputError, ServerError, StorageError, shortened
 from sercue.stopping import Stopped, stoppable
 from sercue.storage import is_of_storage
+from sercue.study_yaml import plain_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,11 +109,11 @@ def _settings(options: argparse.Namespace) -> Any:
 def _assignment(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise InputError(f"--set: found {text!r}, valid is KEY=VALUE")
+        raise InputError(f"--set: found {shortened(text)}, valid is KEY=VALUE")
     try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {key}: {value!r} is not valid YAML: {error}") from None
+        return key, plain_yaml(value)
+    except InputError as error:
+        raise InputError(f"--set {key}: {shortened(value)} is not valid YAML: {error}") from None
 
 
 def _run(options: argparse.Namespace, given: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 
 
@@ -34,6 +35,22 @@ class StorageError(RuntimeError):
     """
 
 
+def shortened(value: object) -> str:
+    """A value as an error quotes it: all of a short one, the beginning and the end of a long one.
+
+    Examples:
+        >>> shortened({"seed": 1})
+        "{'seed': 1}"
+        >>> len(shortened("x" * 1_000_000))
+        100
+    """
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = 100
+    short.maxlist = short.maxtuple = short.maxdict = short.maxset = 8
+    short.maxlevel = 3
+    return short.repr(value)
+
+
 def unknown(kind: str, found: object, valid: Iterable[object]) -> InputError:
     """The error for a name that is not among the valid ones; the nearest valid one is named.
 
@@ -49,7 +66,8 @@ def unknown(kind: str, found: object, valid: Iterable[object]) -> InputError:
         >>> str(unknown("corpus", "emobd", ["demo", "emodb"]))
         "unknown corpus 'emobd': did you mean 'emodb'? Valid are: demo, emodb"
     """
-    names = [str(name) for name in valid]
-    near = difflib.get_close_matches(str(found), names, n=1, cutoff=0.5)
+    names, given = [str(name) for name in valid], str(found)
+    # Nothing that is this long is meant as one of them, and comparing takes its time.
+    near = difflib.get_close_matches(given[:200], names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return InputError(f"unknown {kind} {str(found)!r}: {hint}Valid are: {', '.join(names)}")
+    return InputError(f"unknown {kind} {shortened(given)}: {hint}Valid are: {', '.join(names)}")

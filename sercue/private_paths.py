@@ -1,23 +1,33 @@
-"""Folders of this machine taken out of what is sent to others."""
+"""Folders of this machine, and keys, taken out of what is sent to others."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import nbformat
+
+from sercue.files import written_aside
 from sercue.paths import project_folder
 from sercue.provenance import shareable
+from sercue.secret_keys import without_secrets
 from sercue.settings import Settings
+
+_CACHES = ("SERCUE_CACHE", "HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME")
+# Of the parameters, those that may begin with a tilde.
+_PATHS = ("corpus_root", "out", "model")
 
 
 def without_private_paths(text: str, settings: Settings) -> str:
-    """A text in which no folder of this machine, and so no user, is named.
+    """A text in which no folder of this machine, and so no user, is named, and no key stands.
 
-    Of the paths among a study's settings the last part is left, and of a server how to speak to
-    it, as in ``provenance.json``; the project's own folder is a dot, and the home folder a tilde.
+    Of the paths among a study's settings, and of those of the caches, the last part is left, and of
+    a server how to speak to it, as in ``provenance.json``; the project's own folder is a dot, and
+    the home folder a tilde. Keys are those that the environment holds.
 
     Args:
         text: of a cell, a message or a traceback
@@ -28,14 +38,15 @@ def without_private_paths(text: str, settings: Settings) -> str:
         >>> without_private_paths("no such file: /home/me/IEMOCAP/Session1", settings)
         'no such file: IEMOCAP/Session1'
     """
-    replaced = {str(project_folder()): ".", str(Path.home()): "~"} | _of_settings(settings)
+    replaced = _of_environment() | {str(project_folder()): ".", str(Path.home()): "~"}
+    replaced |= _of_settings(settings)
     # The longest first: one may be the beginning of another.
     for path in sorted(replaced, key=len, reverse=True):
         # The root folder, home of some services, stands in every path.
         if len(path) > 1:
             whole = rf"(?<![\w.~-]){re.escape(path)}(?![\w.-])"
             text = re.sub(whole, replaced[path].replace("\\", r"\\"), text)
-    return text
+    return without_secrets(text, [settings.model_options.get("key_variable", "")])
 
 
 def _of_settings(settings: Settings) -> dict[str, str]:
@@ -54,3 +65,65 @@ def _changed(given: Any, shared: Any) -> Iterator[tuple[str, str]]:
     elif isinstance(given, list):
         for value, shown in zip(given, shared, strict=True):
             yield from _changed(value, shown)
+
+
+def clean_notebook(path: Path, settings: Settings) -> None:
+    """Take what names this machine out of an executed notebook, which is sent with its report.
+
+    Outputs, errors and what papermill notes of the run are cleaned as the pages are. The cell of
+    parameters stays fit to run here: in it the home folder becomes ``~``, which a study's paths
+    may begin with, and other folders stay.
+
+    Args:
+        path: the notebook, written again aside and renamed; nothing is done if it is not there
+        settings: the study
+
+    Raises:
+        StorageError: if it cannot be written
+    """
+    if not path.is_file():
+        return
+    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    notebook.metadata = _cleaned(notebook.metadata, settings)
+    for cell in notebook.cells:
+        cell.metadata = _cleaned(cell.metadata, settings)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.source = _from_home(cell.source)
+        if cell.cell_type == "code":
+            cell.outputs = [_cleaned_output(output, settings) for output in cell.outputs]
+    with written_aside(path) as aside:
+        nbformat.write(notebook, aside)
+
+
+def _of_environment() -> dict[str, str]:
+    named = (os.environ.get(name, "").rstrip("/") for name in _CACHES)
+    return {path: Path(path).name for path in named if Path(path).is_absolute()}
+
+
+def _from_home(source: str) -> str:
+    home = str(Path.home())
+    if len(home) == 1:
+        return source
+    start = rf'^((?:{"|".join(_PATHS)}) = "(?:hf:)?){re.escape(home)}(?=[/"])'
+    return re.sub(start, r"\1~", source, flags=re.MULTILINE)
+
+
+def _cleaned(value: Any, settings: Settings) -> Any:
+    """A value as JSON has them, with all texts in it cleaned."""
+    if isinstance(value, str):
+        return without_private_paths(value, settings)
+    if isinstance(value, list):
+        return [_cleaned(inner, settings) for inner in value]
+    if isinstance(value, dict):
+        return nbformat.from_dict({key: _cleaned(value[key], settings) for key in value})
+    return value
+
+
+def _cleaned_output(output: Any, settings: Settings) -> Any:
+    """An output with its texts cleaned; pictures, which are text in a notebook, stay."""
+    data = {
+        kind: _cleaned(shown, settings) if kind.startswith("text/") else shown
+        for kind, shown in output.get("data", {}).items()
+    }
+    cleaned = _cleaned({key: output[key] for key in output if key != "data"}, settings)
+    return nbformat.from_dict({**cleaned, "data": data} if "data" in output else cleaned)

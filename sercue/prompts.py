@@ -1,4 +1,4 @@
-"""Prompts: templates, the order of the labels, and what an answer names.
+"""Prompts: templates and the order of the labels.
 
 A prompt is an instruction with the label options, then the cue block, then the answer cue. The cues
 come last but for the answer cue, so that all conditions of an utterance share the longest prefix.
@@ -6,15 +6,10 @@ come last but for the answer cue, so that all conditions of an utterance share t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from sercue.errors import InputError, unknown
-
-# An answer such as "not angry" names a label only to deny it. Such answers are invalid rather
-# than guessed at.
-_NEGATION = re.compile(r"\b(not|no|never|neither|nor|without|cannot)\b|n['’]t\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -185,31 +180,3 @@ def _williams_rows(labels: int) -> list[tuple[int, ...]]:
     rows = [tuple(name[(z + shift) % labels] for z in zigzag) for shift in range(labels)]
     paired = [row for forward in rows for row in (forward, forward[::-1])]
     return list(dict.fromkeys(paired))
-
-
-def parse_answer(answer: str, words: Mapping[str, str]) -> str | None:
-    """The label that an answer names, or ``None`` if it names no label, or more than one.
-
-    Whole words are matched without regard to case; where one label's words hold another's
-    ("very sad", "sad") the longer match counts. An answer with a negation is invalid. Nothing
-    is guessed by similarity of spelling.
-
-    Args:
-        answer: what the model wrote
-        words: label to the words that the prompt shows for it
-
-    Examples:
-        >>> words = {"anger": "angry", "sadness": "sad"}
-        >>> parse_answer("The speaker sounds Angry.", words)
-        'anger'
-        >>> parse_answer("angry or sad", words) is None
-        True
-    """
-    if _NEGATION.search(answer):
-        return None
-    rest, named = answer.casefold(), set()
-    for label, word in sorted(words.items(), key=lambda item: -len(item[1])):
-        rest, found = re.subn(rf"(?<!\w){re.escape(word.casefold())}(?!\w)", " | ", rest)
-        if found:
-            named.add(label)
-    return named.pop() if len(named) == 1 else None

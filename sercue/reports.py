@@ -20,7 +20,9 @@ from sercue.files import remove_stale
 from sercue.methods import write_methods
 from sercue.pages import Page, write_index, write_page
 from sercue.paths import project_folder
+from sercue.private_paths import clean_notebook
 from sercue.run import run_folder
+from sercue.run.own_folder import check_run_folder
 from sercue.settings import Settings
 from sercue.storage import told
 
@@ -89,11 +91,13 @@ def run_notebooks(
         one outcome a chosen notebook, in order
 
     Raises:
+        InputError: if the study's folder holds what no run wrote
         StorageError: if a notebook or a report cannot be stored
         KeyboardInterrupt: if the run was stopped; what is done is kept
     """
     notebooks = choose_notebooks(only)
     folder = run_folder(settings)
+    check_run_folder(folder)
     _prepare(folder)
     pages = [Page.of(file, folder) for file in notebook_files()]
     outcomes: list[Outcome] = []
@@ -152,6 +156,7 @@ def _run_one(
     bar.set_description(notebook.stem)
     started, begun = time.perf_counter(), provenance.utc_now()
     error = execute(notebook, folder / notebook.name, _parameters(notebook, settings), bar)
+    clean_notebook(folder / notebook.name, settings)
     seconds, state = time.perf_counter() - started, "done" if error is None else "failed"
     return Outcome(notebook, state, seconds, error, begun, provenance.utc_now())
 

@@ -155,10 +155,11 @@ def check_table(path: Path, kind: Kind) -> None:
         pyarrow.ArrowInvalid: if it is not a whole Parquet file
     """
     schema = pyarrow.parquet.read_schema(path)
-    _check_mark(path, _mark_of(schema), kind)
+    number = _number(path, _mark_of(schema), kind)
     wrong = _wrong_columns(schema, kind)
     if wrong:
         raise _unfit(path, kind, "; ".join(wrong))
+    _check_age(path, number, kind)
 
 
 def read_table(path: Path, kind: Kind) -> pd.DataFrame:
@@ -196,7 +197,7 @@ def read_json(path: Path, kind: Kind) -> dict[str, Any]:
         raise _unfit(path, kind, f"it cannot be read: {error}") from None
     if not isinstance(held, dict):
         raise _unfit(path, kind, f"it holds a {type(held).__name__}, valid is a mapping")
-    _check_mark(path, held.pop(_SCHEMA, None), kind)
+    _check_age(path, _number(path, held.pop(_SCHEMA, None), kind), kind)
     return held
 
 
@@ -251,7 +252,8 @@ def _mark_of(schema: pyarrow.Schema) -> Any:
         return None
 
 
-def _check_mark(path: Path, mark: Any, kind: Kind) -> None:
+def _number(path: Path, mark: Any, kind: Kind) -> int:
+    """The version of a file, if it is of this kind and not newer than this sercue."""
     mark = {"kind": kind.name, "version": 0} if mark is None else mark
     number = mark.get("version") if isinstance(mark, dict) else None
     if not isinstance(number, int) or isinstance(number, bool):
@@ -263,6 +265,10 @@ def _check_mark(path: Path, mark: Any, kind: Kind) -> None:
             f"{path}: found {kind.name} of version {number}, sercue {version('sercue')} reads "
             f"versions up to {kind.version}; update sercue, or name another folder"
         )
+    return number
+
+
+def _check_age(path: Path, number: int, kind: Kind) -> None:
     if number < kind.lowest:
         raise _unfit(
             path, kind, f"found version {number}, valid are {kind.lowest} to {kind.version}"

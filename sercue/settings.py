@@ -7,14 +7,17 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, shortened, unknown
 from sercue.interventions import parse_conditions
+from sercue.models.endpoint_options import resolve_url, variable
+from sercue.plain_values import check_distinct, check_plain, home_written_out
 from sercue.prompts import TEMPLATES, resolve_templates
+from sercue.secret_keys import check_no_secret
+from sercue.study_yaml import MOST_BYTES, plain_yaml
 
 CORPUS_KEYS = (
     "corpus", "corpus_root", "corpus_options", "labels", "drop_labels", "fold", "channel",
@@ -28,6 +31,12 @@ STUDY_KEYS = (
 )  # fmt: skip
 CONTROL_KEYS = (*STUDY_KEYS, "controls")
 ANALYSIS_KEYS = (*CONTROL_KEYS, "resamples", "confidence", "margin")
+
+# Of these only what is wrong is named: an option of a model may be a key.
+_OPTIONS = ("corpus_options", "model_options")
+# What readers of a corpus take besides their own options, most of it study keys of their own.
+_NO_OPTIONS = {*CORPUS_KEYS, "name", "root", "check_files"}
+_Name = Annotated[str, Field(max_length=200)]
 
 
 class Settings(BaseModel):
@@ -75,12 +84,12 @@ class Settings(BaseModel):
 
     study: str = "demo"
     out: str | None = None
-    corpus: str = "demo"
+    corpus: _Name = "demo"
     corpus_root: str | None = None
     corpus_options: dict[str, Any] = {}
-    labels: list[str] | dict[str, str] | None = None
-    drop_labels: list[str] = []
-    fold: str | int | None = None
+    labels: list[_Name] | dict[_Name, _Name] | None = None
+    drop_labels: list[_Name] = []
+    fold: _Name | int | None = None
     channel: int | None = Field(None, ge=0)
     bad_audio: Literal["stop", "leave_out"] = "stop"
     anonymise: bool = False
@@ -100,24 +109,83 @@ class Settings(BaseModel):
     max_new_tokens: int = Field(8, ge=1, le=256)
     templates: list[str | dict[str, str]] = list(TEMPLATES)
     label_orders: int = Field(2, ge=1)
-    conditions: list[str] = [
+    conditions: list[_Name] = [
         "none", "aligned", "shuffled", "shuffled_within_class", "conflicting", "constant",
         "corrupted(0.25)", "corrupted(0.5)", "corrupted(0.75)", "corrupted(1)",
     ]  # fmt: skip
-    replicates: int = Field(2, ge=1)
+    replicates: int = Field(2, ge=1, le=1000)
     controls: bool = True
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     batch_size: int = Field(8, ge=1)
-    resamples: int = Field(10_000, ge=100)
+    resamples: int = Field(10_000, ge=100, le=1_000_000)
     confidence: float = Field(0.95, gt=0, lt=1)
     margin: float = Field(0.05, gt=0, lt=1)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_plain(cls, value: Any) -> Any:
+        check_plain(value)
+        return value
 
     @field_validator("study")
     @classmethod
     def _is_a_folder_name(cls, study: str) -> str:
-        if not re.fullmatch(r"\w[\w .+-]*", study):
-            raise ValueError("valid is a folder name of letters, digits, space, '_', '-', '+', '.'")
+        # Bytes, as file systems count: their names have 255, less what is added to this one.
+        if not re.fullmatch(r"\w([\w .+-]*[\w+-])?", study) or len(study.encode()) > 100:
+            raise ValueError(
+                "valid is a folder name of letters, digits, space, '_', '-', '+', '.', that ends "
+                "in no space or '.', of at most 100 bytes"
+            )
         return study
+
+    @field_validator("out", "corpus_root", "model", "model_revision")
+    @classmethod
+    def _says_something(cls, text: str | None) -> str | None:
+        if text is not None and not text.strip():
+            raise ValueError("valid is a text that is not empty, or to leave the key out")
+        return text
+
+    @field_validator("out", "corpus_root")
+    @classmethod
+    def _is_a_path(cls, path: str | None) -> str | None:
+        """With ``~`` written out, so that one folder has one name, and a user that exists."""
+        return None if path is None else home_written_out(path)
+
+    @field_validator("model")
+    @classmethod
+    def _is_a_model(cls, model: str) -> str:
+        folder = model.removeprefix("hf:")
+        return f"hf:{home_written_out(folder)}" if model.startswith("hf:~") else model
+
+    @field_validator("labels")
+    @classmethod
+    def _are_told_apart(
+        cls, labels: list[str] | dict[str, str] | None
+    ) -> list[str] | dict[str, str] | None:
+        if labels is not None:
+            check_distinct(list(labels))
+        if isinstance(labels, dict):
+            check_distinct(list(labels.values()))
+        return labels
+
+    @field_validator("corpus_options")
+    @classmethod
+    def _are_options(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for name in sorted(_NO_OPTIONS & set(options)):
+            own = "is a study key of its own" if name in CORPUS_KEYS else "is no option"
+            raise ValueError(f"{name!r} {own}; `sercue corpora` lists the options of each corpus")
+        check_no_secret(options)
+        return options
+
+    @field_validator("model_options")
+    @classmethod
+    def _hold_no_secret(cls, options: dict[str, Any]) -> dict[str, Any]:
+        check_no_secret(options)
+        if isinstance(options.get("base_url"), str):
+            resolve_url(options["base_url"])
+        if "key_variable" in options:
+            variable("key_variable", options["key_variable"])
+        return options
 
     @field_validator("device")
     @classmethod
@@ -171,7 +239,7 @@ def settings_from(values: Mapping[str, Any], source: str = "study") -> Settings:
         sercue.errors.InputError: my.yaml: unknown study key 'sed': did you mean 'seed'? ...
     """
     for key in values:
-        if key not in Settings.model_fields:
+        if not isinstance(key, str) or key not in Settings.model_fields:
             raise InputError(f"{source}: {unknown('study key', key, Settings.model_fields)}")
     try:
         return Settings(**values)
@@ -186,25 +254,27 @@ def _problems(error: ValidationError, source: str) -> list[str]:
     for problem in error.errors(include_url=False, include_context=False):
         key = str(problem["loc"][0])
         message = problem["msg"].removeprefix("Value error, ")
-        told.setdefault(key, f"{source}: {key}: found {problem['input']!r}; {message}")
+        told.setdefault(key, f"{source}: {key}: {_found(key, problem['input'])}{message}")
     return list(told.values())
+
+
+def _found(key: str, value: Any) -> str:
+    if key not in _OPTIONS:
+        return f"found {shortened(value)}; "
+    return "" if isinstance(value, dict) else f"found a {type(value).__name__}; "
 
 
 def read_study(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read a study file.
 
     Args:
-        path: a YAML file that maps study keys to values
+        path: a YAML file that maps study keys to values, each once, without aliases and tags
         overrides: keys to set over those of the file
 
     Raises:
         InputError: if the file is not there or is not such a file, or a key or value is not valid
     """
-    file = Path(path)
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read as a study file: {error}") from None
+    values = _read_yaml(Path(path))
     if values is None:
         values = {}
     if not isinstance(values, dict):
@@ -213,3 +283,13 @@ def read_study(path: str | Path, overrides: Mapping[str, Any] | None = None) -> 
     return settings_from(
         {str(key): value for key, value in values.items()} | dict(overrides or {}), str(path)
     )
+
+
+def _read_yaml(file: Path) -> Any:
+    try:
+        with file.open("rb") as opened:
+            # No more than tells that it is too much: a path may name a device without an end.
+            return plain_yaml(opened.read(MOST_BYTES + 1))
+    # A name with a zero byte in it is a ValueError, as is InputError.
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: cannot be read as a study file: {error}") from None

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import nbformat
+from papermill.translators import translate_parameters
+
 from sercue.paths import project_folder
-from sercue.private_paths import without_private_paths
-from sercue.settings import Settings
+from sercue.private_paths import clean_notebook, without_private_paths
+from sercue.settings import Settings, settings_from
 
 
 def test_the_home_folder_and_the_project_are_not_named():
@@ -39,3 +42,62 @@ def test_options_and_servers_are_replaced_like_all_else():
     text = "'http://gpu7.lab:8000/v1' '/srv/me/a.csv' gpu7.lab: connection refused; gpu7.lab.other"
     shown = without_private_paths(text, settings)
     assert shown == "'http://HOST:8000/v1' 'a.csv' HOST: connection refused; gpu7.lab.other"
+
+
+def test_caches_and_keys_of_the_environment_are_not_named(monkeypatch):
+    """A cache often lies in a folder that is called after its user."""
+    monkeypatch.setenv("SERCUE_CACHE", "/scratch/me/cache")
+    monkeypatch.setenv("MY_KEY", "sk-planted/01234")
+    settings = Settings(model="endpoint:m", model_options={"key_variable": "MY_KEY"})
+    text = "/scratch/me/cache/models: sk-planted/01234, sk-planted\\/01234, sk-planted%2F01234"
+    assert without_private_paths(text, settings) == "cache/models: [key], [key], [key]"
+
+
+PICTURE = "iVBORw0KGgo/root/of/a/picture"
+
+
+def executed(folder, settings):
+    """A notebook as papermill leaves it, with a cell that tells of folders in all its outputs."""
+    parameters = settings.model_dump(exclude_defaults=True)
+    source = translate_parameters("python3", "python", parameters, "Parameters")
+    injected = nbformat.v4.new_code_cell(source, metadata={"tags": ["injected-parameters"]})
+    path = str(Path.home() / "elsewhere" / "a.wav")
+    outputs = [
+        nbformat.v4.new_output("stream", name="stderr", text=f"no {path}\n"),
+        nbformat.v4.new_output("error", ename="E", evalue=path, traceback=[f"1 {path}", "2"]),
+        nbformat.v4.new_output("display_data", {"text/html": path, "image/png": PICTURE}),
+    ]
+    cell = nbformat.v4.new_code_cell("1", outputs=outputs)
+    noted = {"input_path": path, "parameters": parameters, "duration": 1.5}
+    notebook = nbformat.v4.new_notebook(cells=[injected, cell], metadata={"papermill": noted})
+    file = folder / "01.ipynb"
+    nbformat.write(notebook, file)
+    return file
+
+
+def test_a_notebook_names_no_folder_and_runs_again_with_the_same_settings(tmp_path):
+    """It is sent with its report, and executed again here by hand."""
+    home = Path.home()
+    given = {"corpus": "emodb", "corpus_root": f"{home}/emodb", "out": "/srv/out", "study": "s"}
+    settings = Settings(**given, model=f"hf:{home}/mine", labels=[f"{home}/label"])
+    file = executed(tmp_path, settings)
+    clean_notebook(file, settings)
+    notebook = nbformat.read(file, as_version=4)
+    assert notebook.metadata.papermill.input_path == "~/elsewhere/a.wav"
+    assert notebook.metadata.papermill.parameters.corpus_root == "emodb"
+    assert notebook.metadata.papermill.duration == 1.5
+    outputs = notebook.cells[1].outputs
+    assert str(home) not in str(outputs[:2])
+    assert outputs[2].data == {"text/html": "~/elsewhere/a.wav", "image/png": PICTURE}
+    source = notebook.cells[0].source
+    assert 'corpus_root = "~/emodb"' in source
+    assert 'model = "hf:~/mine"' in source
+    again = {}
+    exec(source, {}, again)
+    assert settings_from(again) == settings
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_notebook_that_was_not_written_needs_no_cleaning(tmp_path):
+    clean_notebook(tmp_path / "01.ipynb", Settings())
+    assert list(tmp_path.iterdir()) == []

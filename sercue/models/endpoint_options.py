@@ -8,9 +8,10 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from sercue.errors import InputError
+from sercue.errors import InputError, shortened
 
 URL_VARIABLE = "OPENAI_BASE_URL"
+_NO_PORT = re.compile(r":(?!//)(?!\d*(/|$))")
 
 
 def resolve_url(base_url: str | None) -> str:
@@ -36,14 +37,19 @@ def resolve_url(base_url: str | None) -> str:
             f"belongs in an environment variable, and {valid}"
         )
     if not _has_host(url):
-        raise InputError(f"base_url: found {url!r}, {valid}")
+        # Behind a colon that no port follows, a password may stand.
+        shown = "another URL" if _NO_PORT.search(url) else shortened(url)
+        raise InputError(f"base_url: found {shown}, {valid}")
     return url
 
 
 def _has_host(url: str) -> bool:
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return False
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        named = bool(re.fullmatch(r"[\w.-]+|[0-9a-f:.]+", parts.hostname or ""))
+        return parts.scheme in ("http", "https") and named and parts.port != 0
     except ValueError:
         return False
 

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from sercue.errors import InputError, ServerError
+from sercue.secret_keys import INSTEAD, hide_in_logs, without_secrets
 
 # Servers on one's own machine ask for no key, and the client insists on one.
 _NO_KEY = "none"
@@ -41,7 +42,8 @@ class Server:
     """Asks one server, and says in plain words what went wrong.
 
     The key is read from the environment when a request is sent and kept nowhere; texts of the
-    server and of the client are cleared of it before they are shown.
+    server and of the client, answers and logs among them, are cleared of it before anybody else
+    gets them.
 
     Retries are those of the ``openai`` client: connection errors, timeouts and the statuses 408,
     409, 429 and from 500 on, after 0.5 s, 1 s, 2 s and so on up to 8 s each, shortened at random
@@ -100,7 +102,8 @@ class Server:
         # Raised behind all handlers, so that no chained error shows what this one clears away.
         if failure is not None:
             raise self._explained(*failure)
-        self.fingerprints = list(dict.fromkeys([*self.fingerprints, *_fingerprints(replies)]))
+        told = map(self._cleared, _fingerprints(replies))
+        self.fingerprints = list(dict.fromkeys([*self.fingerprints, *told]))
         return replies
 
     def cards(self) -> list[dict[str, Any]]:
@@ -126,7 +129,9 @@ class Server:
                 begun = time.monotonic()
                 try:
                     reply = await client.chat.completions.create(**request)
-                    replies[place] = _with_message(reply)
+                    message = _message(reply)
+                    message.content = message.content and self._cleared(message.content)
+                    replies[place] = reply
                 # What the client raises of replies that are no JSON is of no one class.
                 except Exception as error:
                     failures.append((error, time.monotonic() - begun))
@@ -143,13 +148,15 @@ class Server:
         async with self._client(_SECONDS_FOR_FACTS, 0) as client:
             try:
                 page = await client.models.list()
-                return [card.model_dump() for card in page.data]
+                return [self._cleared_card(card.model_dump()) for card in page.data]
             # Many servers have no list, or one of another shape, and answer all the same.
             except Exception:
                 return []
 
     def _client(self, timeout: Any, retries: int) -> Any:
-        return _library().AsyncOpenAI(
+        openai = _library()
+        hide_in_logs([self.key_variable])
+        return openai.AsyncOpenAI(
             base_url=self.url,
             api_key=self._key() or _NO_KEY,
             timeout=timeout,
@@ -200,22 +207,35 @@ class Server:
     def _place(self) -> str:
         return f"model {self.name!r}: the server at {self.url}"
 
+    def _cleared(self, text: str) -> str:
+        return without_secrets(text, [self.key_variable])
+
+    def _cleared_card(self, card: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            key: self._cleared(value) if isinstance(value, str) else value
+            for key, value in card.items()
+        }
+
     def _shown(self, text: str) -> str:
-        """The text on one line, without the key, and short."""
-        key = self._key()
-        clear = text.replace(key, "[key]") if key else text
-        line = " ".join(clear.split())
+        """The text on one line, without the key, however short that is, and short itself."""
+        key, clear = self._key(), self._cleared(text)
+        line = " ".join((clear.replace(key, INSTEAD) if key else clear).split())
         return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]} ..."
 
 
-def _with_message(reply: Any) -> Any:
+def _message(reply: Any) -> Any:
+    """The message of a reply.
+
+    Raises:
+        ValueError: if the reply is no chat completion
+    """
     choices = getattr(reply, "choices", None)
     message = (
         getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
     )
     if message is None or not isinstance(message.content, str | None):
         raise ValueError("it holds no choices, the first of them with a message of text")
-    return reply
+    return message
 
 
 def _fingerprints(replies: Iterable[Any]) -> list[str]:

@@ -14,6 +14,7 @@ from huggingface_hub.errors import (
 from transformers.utils import cached_file
 
 from sercue.errors import InputError
+from sercue.secret_keys import hide_in_logs, without_secrets
 
 # What the libraries raise where a repository, a file or the hub itself is out of reach.
 HUB_ERRORS = (OSError, ValueError, HTTPError)
@@ -34,6 +35,7 @@ def hub_file(repository: str, name: str, revision: str | None) -> str | None:
     Raises:
         OSError: and the others of ``HUB_ERRORS``
     """
+    hide_in_logs()
     return cached_file(repository, name, revision=revision)
 
 
@@ -43,6 +45,7 @@ def hub_holds(repository: str, names: Sequence[str], revision: str | None) -> bo
     Raises:
         OSError: and the others of ``HUB_ERRORS``, if neither can tell
     """
+    hide_in_logs()
     where = {"repo_id": repository, "revision": revision}
     if any(
         isinstance(huggingface_hub.try_to_load_from_cache(filename=name, **where), str)
@@ -102,5 +105,5 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def first_line(error: BaseException) -> str:
-    """The beginning of an error's message; those of the libraries run to thousands of letters."""
-    return str(error).strip().split("\n")[0][:_LONGEST_QUOTE]
+    """The beginning of an error's message, without keys: a hub may repeat what it was sent."""
+    return without_secrets(str(error).strip().split("\n")[0])[:_LONGEST_QUOTE]

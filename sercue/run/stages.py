@@ -17,6 +17,7 @@ from sercue.features import extract_features
 from sercue.inspection import inspect_audio
 from sercue.interventions import Material
 from sercue.paths import project_folder
+from sercue.run.own_folder import check_run_folder
 from sercue.settings import (
     ANALYSIS_KEYS,
     BINNING_KEYS,
@@ -39,6 +40,7 @@ class Stages:
     def __init__(self, settings: Settings, *, reuse: bool = False) -> None:
         self.settings = settings
         self.folder = run_folder(settings)
+        check_run_folder(self.folder)
         self.reuse = reuse
         self.artifacts = Artifacts(self.folder / "artifacts")
         self.artifacts.refuse_newer()

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sercue.answers import parse_answer
 from sercue.categories import categorical, codes_among
-from sercue.prompts import parse_answer
 
 #: What makes two answers the same answer: the audio's content, the text, the model, how it is
 #: decoded, and what was asked of the decoding: which words are scored, or how many tokens follow.

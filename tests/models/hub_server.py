@@ -45,6 +45,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         if code:
             self.send_header("X-Error-Code", code)
+            # Some servers repeat in their errors what they were sent.
+            self.send_header("X-Error-Message", f"sent: {self.headers.get('Authorization')}")
         self.send_header("X-Repo-Commit", COMMIT)
         self.send_header("ETag", f'"{hash(body):x}"')
         self.send_header("Content-Length", str(len(body)))

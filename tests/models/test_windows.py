@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sercue.answers import parse_answer
 from sercue.errors import InputError
 from sercue.models.chat import AudioChatModel
 from sercue.models.registry import AudioLanguageModel
 from sercue.models.windows import Windowed, split_evenly
-from sercue.prompts import parse_answer
 
 LABELS = ["angry", "neutral"]
 
