@@ -55,18 +55,22 @@ def check_writable(folder: Path, what: str, way_out: str) -> None:
     Raises:
         InputError: naming the folder
     """
-    there = nearest(folder)
     try:
         # Where the system can, such a file never has a name.
-        with tempfile.TemporaryFile(dir=there):
+        with tempfile.TemporaryFile(dir=nearest(folder)):
             pass
     except OSError as error:
+        reason = f"{error.strerror}: {error.filename}"
         raise InputError(
-            f"{what}: nothing can be written to {folder} ({error.strerror}: {there}); {way_out}"
+            f"{what}: nothing can be written to {folder} ({reason}); {way_out}"
         ) from None
 
 
 def nearest(folder: Path) -> Path:
-    """A folder, or the nearest one above it that is there."""
+    """A folder, or the nearest one above it that is there.
+
+    Raises:
+        OSError: if that cannot be seen
+    """
     absolute = folder.absolute()
     return next(place for place in (absolute, *absolute.parents) if place.exists())

@@ -41,7 +41,7 @@ def check_time(study: Rehearsal) -> str:
     trial = _Trial(study)
     seconds, measured_on = _measured(trial)
     return (
-        f"about {duration(seconds * study.evaluated)} for the answers: {duration(seconds)} an "
+        f"about {duration(seconds * study.evaluated)} for all answers: {duration(seconds)} an "
         f"utterance of {trial.prompts:.0f} prompts, measured on {measured_on}"
     )
 
