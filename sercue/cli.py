@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
     check = commands.add_parser("check", help="validate a study before any hour of compute")
     check.add_argument(
-        "--quick", action="store_true", help="measure no time: no features, no answers"
+        "--quick", action="store_true", help="do not measure the time that it will take"
     )
     check.set_defaults(command=_check)
     for command in (run, check):

@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from sercue.check.folders import nearest
+from sercue.check.model import download
 from sercue.check.rehearsal import Rehearsal
 from sercue.controls import CONTROLS, control_conditions, why_no_controls
 from sercue.errors import InputError
+from sercue.features import extracted
 from sercue.models import TINY
 from sercue.models.memory import size_text
 from sercue.parts import write_table
@@ -65,13 +67,20 @@ def check_disk_space(study: Rehearsal, run: Path) -> str:
     Raises:
         InputError: if there is too little place, naming what is needed and what there is
     """
+    from huggingface_hub import constants
+
     return told(
         [
-            Need(run, _of_run(study), "choose another folder with --out"),
+            Need(run, written_to_run(study), "choose another folder with --out"),
             Need(
                 cache_folder(),
-                _of_cache(study),
+                written_to_cache(study),
                 "let the environment variable SERCUE_CACHE name another folder",
+            ),
+            Need(
+                Path(constants.HF_HUB_CACHE),
+                {"weights": download(study)},
+                "let the environment variable HF_HOME name another folder",
             ),
         ]
     )
@@ -87,7 +96,7 @@ def told(needs: list[Need]) -> str:
         InputError: if one disk has less than is needed
     """
     disks: dict[int, list[Need]] = {}
-    for need in needs:
+    for need in filter(lambda one: one.size, needs):
         disks.setdefault(os.stat(nearest(need.folder)).st_dev, []).append(need)
     return "; ".join(_of_disk(shared) for shared in disks.values())
 
@@ -109,7 +118,8 @@ def _of_disk(needs: list[Need]) -> str:
     return f"{warning}about {size_text(size)} ({parts}), and {size_text(free)} are free"
 
 
-def _of_run(study: Rehearsal) -> dict[str, int]:
+def written_to_run(study: Rehearsal) -> dict[str, int]:
+    """What a study writes to its own folder: kinds of things and their bytes."""
     answers = _rows(study) * _bytes_a_row(_answered(study))
     return {
         "answers": round(answers),
@@ -118,9 +128,8 @@ def _of_run(study: Rehearsal) -> dict[str, int]:
     }
 
 
-def _of_cache(study: Rehearsal) -> dict[str, int]:
-    from sercue.features import extracted
-
+def written_to_cache(study: Rehearsal) -> dict[str, int]:
+    """What a study adds to the cache: kinds of things and their bytes, at most."""
     models = (study.settings.model == TINY) + len(CONTROLS) * (not why_no_controls(study.settings))
     return {
         "cached features": _of_features(int((~extracted(study.digests)).sum())),

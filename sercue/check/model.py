@@ -11,7 +11,7 @@ import pandas as pd
 from sercue.check.rehearsal import Rehearsal
 from sercue.errors import InputError
 from sercue.models import CARDS, TINY, AudioLanguageModel, check_available
-from sercue.models.availability import weights_folder
+from sercue.models.availability import hub_sizes, weights_folder
 from sercue.models.cards import ENDPOINT_PREFIX, checkpoint_source
 from sercue.models.tiny_data import make_recipe
 
@@ -59,12 +59,26 @@ def why_not_at_hand(study: Rehearsal) -> str:
             models = list(study.model.values())
         trained = all(model.trained for model in models)
         return "" if trained else f"{TINY} is trained at first use"
-    if s.model.startswith(ENDPOINT_PREFIX):
-        return ""
+    return "" if not _is_fetched(study) else "the weights of the model are fetched at first use"
+
+
+def download(study: Rehearsal) -> int:
+    """Bytes of weights that are still to be fetched, so far as that can be known."""
+    if not _is_fetched(study):
+        return 0
+    source, card = checkpoint_source(study.settings.model)
+    if card is not None:
+        return card.download
+    return hub_sizes(source, study.settings.model_revision)[1] or 0
+
+
+def _is_fetched(study: Rehearsal) -> bool:
+    s = study.settings
+    if s.model == TINY or s.model.startswith(ENDPOINT_PREFIX):
+        return False
     source, card = checkpoint_source(s.model)
     revision = s.model_revision or (card.revision if card else None)
-    there = weights_folder(source, revision) is not None
-    return "" if there else "the weights of the model are fetched at first use"
+    return weights_folder(source, revision) is None
 
 
 def _tiny(study: Rehearsal) -> str:

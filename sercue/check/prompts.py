@@ -5,7 +5,7 @@ from __future__ import annotations
 from sercue.check.rehearsal import Rehearsal
 
 # Rows that are planned in some seconds.
-_COUNTED = 500_000
+_COUNTED = 300_000
 
 
 def check_prompts(study: Rehearsal) -> str:

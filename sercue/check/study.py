@@ -63,6 +63,8 @@ def check_study(settings: Settings, *, measure: bool = False) -> StudyCheck:
     Raises:
         InputError: naming what else is wrong, what was found and what is valid
     """
+    # First of all, since what is seen of the recordings is cached.
+    run = check_folders(settings)
     listed = listed_corpus(settings, own_names=True)
     facts = inspect_audio(listed)
     findings = check_corpus(listed, facts)
@@ -80,22 +82,21 @@ def check_study(settings: Settings, *, measure: bool = False) -> StudyCheck:
     with tempfile.TemporaryDirectory() as folder:
         study = Rehearsal(settings, listed, corpus, facts, Path(folder), measured=measure)
         try:
-            rows += _rehearsed(settings, study)
+            rows += _rehearsed(study, run)
         except ServerError as error:
             raise InputError(str(error)) from None
     return StudyCheck(findings, rows)
 
 
-def _rehearsed(settings: Settings, study: Rehearsal) -> Iterator[tuple[str, str]]:
+def _rehearsed(study: Rehearsal, run: Path) -> Iterator[tuple[str, str]]:
     """What is found by going through the study; the cheapest refusals come first."""
-    check_labels(settings.decoding, study.label_words)
-    folders = check_folders(settings)
+    check_labels(study.settings.decoding, study.label_words)
     yield "notebooks", check_kernel()
     yield "features", check_features(study)
     yield "prompts", check_prompts(study)
     yield "model", check_model(study)
     yield "context", check_context(study)
-    yield "disk", check_disk_space(study, folders)
+    yield "disk", check_disk_space(study, run)
     if study.measured:
         yield "time", check_time(study)
 

@@ -97,7 +97,8 @@ class ChatInputs:
 
         Raises:
             InputError: if an utterance has no prompt, if one holds the mark of the audio, if an
-                audio is empty, too long, not finite or not mono, or if the chat template does not put the audio before the text
+                audio is empty, too long, not finite or not mono, or if the chat template does not
+                put the audio before the text
         """
         check_prompts(audios, prompts)
         # Before the processor, which would look for a second audio and fail in its own words.
