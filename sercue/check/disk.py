@@ -17,7 +17,6 @@ from sercue.check.model import download
 from sercue.check.rehearsal import Rehearsal
 from sercue.controls import CONTROLS, control_conditions, why_no_controls
 from sercue.errors import InputError
-from sercue.features import extracted
 from sercue.models import TINY
 from sercue.models.memory import size_text
 from sercue.parts import write_table
@@ -42,23 +41,25 @@ class Need:
         folder: where
         what: the kinds of things, with their sizes in bytes
         way_out: what to do if there is no place
+        there: bytes of it that an earlier run has written already
     """
 
     folder: Path
     what: Mapping[str, int]
     way_out: str
+    there: int = 0
 
     @property
     def size(self) -> int:
-        """In bytes, all together."""
-        return sum(self.what.values())
+        """What is still to be written, in bytes."""
+        return max(sum(self.what.values()) - self.there, 0)
 
 
 def check_disk_space(study: Rehearsal, run: Path) -> str:
     """What the study will write, and what is free where it does.
 
     Sizes of tables are those of a sample of theirs, written as the study writes them, times their
-    number of rows. What an earlier run has written already is not taken off.
+    number of rows. What an earlier run left in its folder is taken off.
 
     Args:
         study: the study
@@ -71,7 +72,7 @@ def check_disk_space(study: Rehearsal, run: Path) -> str:
 
     return told(
         [
-            Need(run, written_to_run(study), "choose another folder with --out"),
+            Need(run, written_to_run(study), "choose another folder with --out", _size_of(run)),
             Need(
                 cache_folder(),
                 written_to_cache(study),
@@ -96,8 +97,11 @@ def told(needs: list[Need]) -> str:
         InputError: if one disk has less than is needed
     """
     disks: dict[int, list[Need]] = {}
-    for need in filter(lambda one: one.size, needs):
-        disks.setdefault(os.stat(nearest(need.folder)).st_dev, []).append(need)
+    for need in needs:
+        if need.size:
+            disks.setdefault(os.stat(nearest(need.folder)).st_dev, []).append(need)
+    if not disks:
+        return "all that takes place is there already"
     return "; ".join(_of_disk(shared) for shared in disks.values())
 
 
@@ -107,6 +111,8 @@ def _of_disk(needs: list[Need]) -> str:
     parts = ", ".join(
         f"{size_text(part)} of {what}" for need in needs for what, part in need.what.items() if part
     )
+    there = sum(need.there for need in needs)
+    parts += f", less {size_text(there)} that are there" if there else ""
     places = " and ".join(str(need.folder) for need in needs)
     if free < size:
         ways = " or ".join(need.way_out for need in needs)
@@ -116,6 +122,10 @@ def _of_disk(needs: list[Need]) -> str:
         )
     warning = "warning: little is left: " if free < _AMPLE * size else ""
     return f"{warning}about {size_text(size)} ({parts}), and {size_text(free)} are free"
+
+
+def _size_of(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def written_to_run(study: Rehearsal) -> dict[str, int]:
@@ -132,7 +142,7 @@ def written_to_cache(study: Rehearsal) -> dict[str, int]:
     """What a study adds to the cache: kinds of things and their bytes, at most."""
     models = (study.settings.model == TINY) + len(CONTROLS) * (not why_no_controls(study.settings))
     return {
-        "cached features": _of_features(int((~extracted(study.digests)).sum())),
+        "cached features": _of_features(len(study.missing)),
         "small models": models * max(len(study.corpus.folds), 1) * _TRAINED,
     }
 

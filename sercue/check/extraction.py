@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -11,7 +10,6 @@ import pandas as pd
 
 from sercue.check.durations import duration
 from sercue.check.rehearsal import Rehearsal, spread
-from sercue.features import extract_features, extracted
 
 # As long as one waits for an exact count of prompts without asking why.
 _WORTH_WAITING = 20.0
@@ -27,9 +25,7 @@ def check_features(study: Rehearsal) -> str:
     Raises:
         InputError: if one of the few cannot be processed
     """
-    utterances = len(study.corpus.table)
-    there = extracted(study.digests)
-    missing = study.digests[~there & ~study.digests.duplicated()]
+    utterances, missing = len(study.corpus.table), study.missing
     if missing.empty:
         return f"eGeMAPS of all {utterances} utterances is in the cache"
     left = f"eGeMAPS of {len(missing)} of {utterances} utterances is still to be extracted"
@@ -38,7 +34,7 @@ def check_features(study: Rehearsal) -> str:
     number, each = _timed(study, missing)
     whole = each * (len(missing) - number)
     if whole <= _WORTH_WAITING:
-        extract_features(study.corpus)
+        study.extract(study.corpus.table, progress=True)
         return f"eGeMAPS of all {utterances} utterances is in the cache, {len(missing)} now added"
     return f"{left}: about {duration(whole)}, {duration(each)} each, measured on {number}"
 
@@ -51,8 +47,7 @@ def _timed(study: Rehearsal, missing: pd.Series) -> tuple[int, float]:
     few = missing.index[spread(by_length, 4 * joblib.cpu_count())]
     table = study.corpus.table.loc[few]
     # The first one waits for openSMILE to load.
-    extract_features(replace(study.corpus, table=table[:1]), progress=False)
+    study.extract(table[:1])
     begun = time.perf_counter()
-    extract_features(replace(study.corpus, table=table), progress=False)
-    rest = max(len(table) - 1, 1)
-    return len(table), (time.perf_counter() - begun) / rest
+    study.extract(table)
+    return len(table), (time.perf_counter() - begun) / max(len(table) - 1, 1)

@@ -92,9 +92,19 @@ class Rehearsal(Answers):
         return self.evaluated * self.variants * len(s.templates) * s.label_orders
 
     @cached_property
+    def missing(self) -> pd.Series:
+        """Digests of the utterances whose features are not in the cache, each recording once."""
+        return self.digests[~extracted(self.digests) & ~self.digests.duplicated()]
+
+    @property
     def extracted(self) -> bool:
         """Whether the features of every utterance are in the cache."""
-        return bool(extracted(self.digests).all())
+        return self.missing.empty
+
+    def extract(self, table: pd.DataFrame, *, progress: bool = False) -> None:
+        """Extract the features of some rows of the corpus into the cache."""
+        extract_features(replace(self.corpus, table=table), progress=progress)
+        self.__dict__.pop("missing", None)
 
     @cached_property
     def features(self) -> pd.DataFrame:

@@ -39,3 +39,13 @@ def test_less_than_twice_what_is_needed_is_a_warning(tmp_path, share, warned):
 
 def test_what_takes_no_place_is_not_told(tmp_path):
     assert "features" not in told([Need(tmp_path, {"answers": 10, "features": 0}, "")])
+
+
+def test_what_an_earlier_run_wrote_is_not_needed_again(tmp_path):
+    """Else a finished study could not be analysed anew on a disk that it has filled."""
+    most = share_of_free(tmp_path, 3)
+    need = Need(tmp_path, {"answers": most}, "go elsewhere", there=most - 1000)
+    assert told([need]).startswith("about 0.0 MB")
+    assert told([Need(tmp_path, {"answers": 1000}, "", there=2000)]) == (
+        "all that takes place is there already"
+    )
