@@ -75,7 +75,7 @@ def test_check_measures_unless_it_is_to_be_quick(small_study, capsys):
     assert f"= 512 prompts, {different} after merging equal ones" in told
     assert "sercue-tiny: trained on this corpus already" in told
     assert re.search(r"context +at most \d+ tokens .*; the model takes 4096", told)
-    assert re.search(r"time +about .* for all answers: .* measured on 16 utterances", told)
+    assert re.search(r"time +about .* for all answers: .* measured on \d+ ", told)
 
 
 def test_compare_writes_a_page_and_says_where(small_study, tmp_path, capsys):
