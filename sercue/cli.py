@@ -76,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--only", nargs="+", metavar="NN", help="numbers of the notebooks to run")
     run.set_defaults(command=_run)
     check = commands.add_parser("check", help="validate a study before any hour of compute")
+    check.add_argument(
+        "--quick", action="store_true", help="do not measure the time that it will take"
+    )
     check.set_defaults(command=_check)
     for command in (run, check):
         command.add_argument("study", metavar="STUDY.yaml", help="the study file")
@@ -142,7 +145,7 @@ def _check(options: argparse.Namespace, given: Sequence[str]) -> int:
     settings = _settings(options)
     from sercue.check import check_study
 
-    _print_check(check_study(settings))
+    _print_check(check_study(settings, measure=not options.quick))
     return 0
 
 

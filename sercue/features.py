@@ -57,8 +57,7 @@ def extract_features(
         Eyben et al.: The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for Voice Research
         and Affective Computing. IEEE Transactions on Affective Computing 7(2), 2016, 190-202.
     """
-    folder = cache_folder() / "features" if cache is None else Path(cache)
-    folder = folder / f"eGeMAPSv02-{opensmile.__version__}"
+    folder = _folder(cache)
     digests = audio_digests(corpus)
     stored = read_parts(folder, CACHED_FEATURES)
     # The same audio twice in a corpus is extracted once.
@@ -77,6 +76,25 @@ def extract_features(
         stored = read_parts(folder, CACHED_FEATURES)
     stored = stored[~stored.index.duplicated()]
     return stored.loc[digests.to_numpy()].astype(float).set_index(corpus.table.index)
+
+
+def extracted(digests: pd.Series, cache: str | os.PathLike[str] | None = None) -> pd.Series:
+    """Whether the functionals of each utterance are in the cache.
+
+    Args:
+        digests: as ``audio_digests`` has them
+        cache: as of ``extract_features``
+
+    Returns:
+        bool, indexed as ``digests``
+    """
+    return digests.isin(read_parts(_folder(cache), CACHED_FEATURES).index)
+
+
+def _folder(cache: str | os.PathLike[str] | None) -> Path:
+    """Where the functionals lie that this version of openSMILE extracted."""
+    folder = cache_folder() / "features" if cache is None else Path(cache)
+    return folder / f"eGeMAPSv02-{opensmile.__version__}"
 
 
 def functionals() -> opensmile.Smile:

@@ -115,6 +115,30 @@ class AudioChatModel:
             "tokens behind a recording at once": f"{scoring.tree_tokens} at most",
         }
 
+    @property
+    def context(self) -> int | None:
+        """Most tokens of a prompt and its answer together; ``None`` if the model names no limit."""
+        return self.checkpoint.context
+
+    def prompt_tokens(self, audio: np.ndarray, prompts: Sequence[str]) -> list[int]:
+        """How many tokens each prompt about a recording has, its chat and audio with it.
+
+        Loads no weights.
+
+        Args:
+            audio: recording, float array (samples,) at ``sampling_rate``, in [-1, 1]
+            prompts: the texts of the user turn
+
+        Raises:
+            InputError: if a prompt holds the mark of the audio, or the audio cannot be used
+        """
+        (ids,) = self._inputs.encode([audio], [list(prompts)]).ids
+        return list(map(len, ids))
+
+    def answer_tokens(self, prompt: str, label: str) -> list[int]:
+        """See ``ChatInputs.answer_tokens``. Loads no weights."""
+        return self._inputs.answer_tokens(prompt, label)
+
     def score(
         self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]], labels: Sequence[str]
     ) -> list[np.ndarray]:

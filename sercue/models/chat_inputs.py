@@ -96,10 +96,13 @@ class ChatInputs:
             prompts: for each utterance the texts of the user turn
 
         Raises:
-            InputError: if an utterance has no prompt, if an audio is empty, too long, not finite
-                or not mono, or if the chat template does not put the audio before the text
+            InputError: if an utterance has no prompt, if one holds the mark of the audio, if an
+                audio is empty, too long, not finite or not mono, or if the chat template does not
+                put the audio before the text
         """
         check_prompts(audios, prompts)
+        # Before the processor, which would look for a second audio and fail in its own words.
+        self._chat.check_texts([text for texts in prompts for text in texts])
         samples = [
             usable_samples(audio, self.sampling_rate, self.max_seconds, self._name)
             for audio in audios

@@ -55,6 +55,11 @@ class TemplateChat:
         """Raise ``InputError`` if the template does not put an audio before a text."""
         _ = self._head
 
+    def check_texts(self, texts: Sequence[str]) -> None:
+        """Raise ``InputError`` if a prompt holds what marks the place of the audio."""
+        if any(self._audio_token in text for text in texts):
+            raise self._marked()
+
     def ids(self, texts: Sequence[str], first: list[int]) -> list[list[int]]:
         """Token ids of several prompts about one recording.
 
@@ -134,11 +139,14 @@ class TemplateChat:
         chats = [self._chat(text) for text in texts]
         mark = self._audio_token
         if any(chat.count(mark) != 1 or not chat.startswith(self._head) for chat in chats):
-            raise InputError(
-                f"prompts: found {mark!r} in one, which is how {self._name} marks the place of "
-                "the audio; valid is any text without it"
-            )
+            raise self._marked()
         return chats
+
+    def _marked(self) -> InputError:
+        return InputError(
+            f"prompts: found {self._audio_token!r} in one, which is how {self._name} marks the "
+            "place of the audio; valid is any text without it"
+        )
 
     def _chat(self, text: str) -> str:
         try:

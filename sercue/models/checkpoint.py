@@ -91,6 +91,15 @@ class Checkpoint:
             return folder_digest(self._config_file.parent)
         return self._config_file.parent.name
 
+    @property
+    def context(self) -> int | None:
+        """Positions that the language model was made for; ``None`` if its configuration has none.
+
+        Layers that attend within a sliding window alone take no fewer.
+        """
+        text = self._part_config.get_text_config()
+        return getattr(text, "max_position_embeddings", None)
+
     @cached_property
     def processor(self) -> Any:
         """What turns audio and chat into the model's inputs; it loads without weights."""

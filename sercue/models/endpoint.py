@@ -119,10 +119,41 @@ class EndpointModel:
         except ServerError as error:
             raise InputError(str(error)) from None
 
+    @property
+    def context(self) -> int | None:
+        """Most tokens of a prompt and its answer together; ``None`` if the server does not say."""
+        limit = self._card().get("max_model_len")
+        return limit if isinstance(limit, int) else None
+
+    def prompt_tokens(self, audio: np.ndarray, prompts: Sequence[str]) -> list[int]:
+        """How many tokens each prompt about a recording has, as the server counts them.
+
+        Args:
+            audio: recording, float array (samples,) at ``sampling_rate``, in [-1, 1]
+            prompts: the texts of the user turn
+
+        Returns:
+            one number a prompt; none at all if the server does not tell them
+
+        Raises:
+            InputError: if the server refuses a prompt, such as one that is too long for it
+            ServerError: if it does not answer
+        """
+        wave = wav_base64(audio, self.sampling_rate)
+        asked = [greedy_request(self.served, wave, prompt, 1) for prompt in prompts]
+        usages = [getattr(reply, "usage", None) for reply in self._server.ask(asked)]
+        counts = [getattr(usage, "prompt_tokens", None) for usage in usages]
+        return [count for count in counts if count] if all(counts) else []
+
+    def _card(self) -> dict[str, Any]:
+        """What the server lists of the model, if it lists it."""
+        cards = (card for card in self._server.cards() if card.get("id") == self.served)
+        return next(cards, {})
+
     def facts(self) -> dict[str, str]:
         """What a report says of the model; of the server only what it tells when it is there."""
-        cards = [card for card in self._server.cards() if card.get("id") == self.served]
-        told = {key: cards[0].get(key) for key in ("root", "max_model_len")} if cards else {}
+        card = self._card()
+        told = {key: card.get(key) for key in ("root", "max_model_len")}
         told["system_fingerprint"] = ", ".join(self._server.fingerprints)
         return {
             "name": self.name,

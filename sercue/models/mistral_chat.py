@@ -40,6 +40,9 @@ class MistralChat:
     def check(self) -> None:
         """Raise nothing: where this tokenizer puts an audio is no matter of the checkpoint."""
 
+    def check_texts(self, texts: Sequence[str]) -> None:
+        """Raise nothing: this tokenizer reads no text as a mark."""
+
     def ids(self, texts: Sequence[str], first: list[int]) -> list[list[int]]:
         """Token ids of several prompts about one recording. See ``TemplateChat.ids``."""
         turns = [[{"role": "user", "content": text}] for text in texts]

@@ -1,49 +1,17 @@
 """The model of a study, checked with the study before any hour of compute."""
 
-import audiofile
-import numpy as np
-import pandas as pd
 import pytest
 from machines import simulate
 from serving import Loopback, completion
 
 from sercue.check import check_study
 from sercue.errors import InputError
-from sercue.settings import Settings
 
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
     simulate(monkeypatch, tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def study(tmp_path, qwen_checkpoint):
-    """A study of twelve recordings of four speakers, one of 5 s: the checkpoint takes 2 s."""
-    generator = np.random.default_rng(0)
-    rows = []
-    for number in range(12):
-        file, seconds = f"{number}.wav", 5.0 if number == 11 else 0.5
-        noise = generator.normal(0, 0.05, int(seconds * 16_000)).astype(np.float32)
-        audiofile.write(str(tmp_path / file), noise, 16_000)
-        partition = "train" if number < 6 else "dev" if number < 8 else "test"
-        emotion = ("angry", "neutral")[number % 2]
-        rows.append((file, emotion, f"s{number // 2}", partition))
-    table = pd.DataFrame(rows, columns=["file", "emotion", "speaker", "partition"])
-    table.to_csv(tmp_path / "corpus.csv", index=False)
-
-    def settings(**changes):
-        keys = {
-            "corpus": "table",
-            "corpus_root": str(tmp_path / "corpus.csv"),
-            "model": f"hf:{qwen_checkpoint}",
-            "device": "cpu",
-            "dtype": "float32",
-        }
-        return Settings(**{**keys, **changes})
-
-    return settings
 
 
 def test_recordings_that_are_too_long_are_told_before_the_study(study):
@@ -84,3 +52,11 @@ def test_check_asks_whether_a_server_scores(study):
         assert "endpoint:m@" in dict(check_study(study(**keys, decoding="generate")).rows)["model"]
         with pytest.raises(InputError, match=r"no log-probabilities of a prompt.*decoding: gener"):
             check_study(study(**keys, decoding="score"))
+
+
+def test_a_long_recording_that_only_notebook_03_asks_about_is_told(study):
+    """It tries the prompts on development speakers: 6.wav is of one, and of 5 s for that."""
+    with pytest.raises(InputError, match=r"longest 6\.wav with 5\.0 s"):
+        check_study(study(long=6))
+    rows = dict(check_study(study(long=0)).rows)
+    assert "its weights are here" in rows["model"]

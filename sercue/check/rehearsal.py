@@ -1,0 +1,160 @@
+"""A study as it will run, so far as that is cheap: what a check looks at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sercue.concepts import CONCEPTS
+from sercue.corpora.corpus import Corpus
+from sercue.corpora.partitions import stratified_sample
+from sercue.corpora.pseudonyms import pseudonymised
+from sercue.features import extract_features, extracted
+from sercue.interventions import parse_conditions
+from sercue.interventions.catalogue import one_of_each
+from sercue.run.answers import Answers
+from sercue.settings import Settings
+
+# Few enough to be planned in a moment, many enough to hold short and long ones.
+_SAMPLED = 64
+
+
+class Rehearsal(Answers):
+    """The stages of a study in a folder that is thrown away.
+
+    Features are those of the study if all of them are in the cache, and else drawn at random:
+    whatever does not hang on which tokens an utterance has can be tried with those.
+
+    Args:
+        settings: the study
+        listed: its corpus by its own names, all that it lists
+        corpus: the same without what cannot be used
+        facts: as ``inspect_audio`` has them of ``listed``
+        folder: where to write
+        measured: whether what takes some seconds is to be found out, too
+
+    Attributes:
+        own: ``corpus``, row by row the utterances of the study's own corpus
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        listed: Corpus,
+        corpus: Corpus,
+        facts: pd.DataFrame,
+        folder: Path,
+        *,
+        measured: bool,
+    ) -> None:
+        super().__init__(settings.model_copy(update={"out": str(folder)}))
+        self.own, self.measured = corpus, measured
+        self._own_facts = facts
+        # What a random condition exchanges hangs on the names that the study will know.
+        self.listed = pseudonymised(listed) if settings.anonymise else listed
+        self.audio_facts = facts.set_axis(self.listed.table.index)
+
+    @property
+    def seconds(self) -> pd.Series:
+        """How long each utterance is, by its own name."""
+        return self._own_facts.loc[self.own.table.index, "seconds"]
+
+    @property
+    def asked(self) -> pd.Series:
+        """How long those utterances are that the model is asked about, by their own names.
+
+        Those that are evaluated, and those on which notebook 03 tries the prompts.
+        """
+        tuned = self.corpus.rows(self.tuning_partition)
+        tuned = stratified_sample(tuned, self.settings.tuning_limit, self.settings.seed)
+        evaluated = self.corpus.table["partition"] == self.settings.partition
+        return self.seconds[(evaluated | self.corpus.table.index.isin(tuned.index)).to_numpy()]
+
+    @property
+    def evaluated(self) -> int:
+        """How many utterances are evaluated."""
+        return len(self.corpus.rows(self.settings.partition))
+
+    @property
+    def variants(self) -> int:
+        """Conditions, each as often as it is repeated."""
+        conditions = parse_conditions(self.settings.conditions)
+        return sum(len(one.replicates(self.settings.replicates)) for one in conditions)
+
+    @property
+    def planned(self) -> int:
+        """How many predictions the study is made of: its prompts, equal ones not merged."""
+        s = self.settings
+        return self.evaluated * self.variants * len(s.templates) * s.label_orders
+
+    @cached_property
+    def missing(self) -> pd.Series:
+        """Digests of the utterances whose features are not in the cache, each recording once."""
+        return self.digests[~extracted(self.digests) & ~self.digests.duplicated()]
+
+    @property
+    def extracted(self) -> bool:
+        """Whether the features of every utterance are in the cache."""
+        return self.missing.empty
+
+    def extract(self, table: pd.DataFrame, *, progress: bool = False) -> None:
+        """Extract the features of some rows of the corpus into the cache."""
+        extract_features(replace(self.corpus, table=table), progress=progress)
+        self.__dict__.pop("missing", None)
+
+    @cached_property
+    def features(self) -> pd.DataFrame:
+        """Functionals of the study, or numbers drawn at random where they are not extracted."""
+        if self.extracted:
+            return extract_features(self.corpus, progress=False)
+        names = list(dict.fromkeys(name for one in CONCEPTS for name in one.functionals))
+        drawn = np.random.default_rng(0).normal(size=(len(self.corpus.table), len(names)))
+        return pd.DataFrame(drawn, self.corpus.table.index, names)
+
+    @cached_property
+    def sampled(self) -> Corpus:
+        """The corpus with a few of its evaluated utterances, from the shortest to the longest."""
+        table = self.corpus.table
+        evaluated = np.flatnonzero(table["partition"] == self.settings.partition)
+        by_length = evaluated[np.argsort(self.seconds.to_numpy()[evaluated], kind="stable")]
+        kept = np.isin(np.arange(len(table)), spread(by_length, _SAMPLED))
+        others = (table["partition"] != self.settings.partition).to_numpy()
+        return replace(self.corpus, table=table[kept | others])
+
+    @property
+    def lengths_of_sample(self) -> pd.Series:
+        """How long each utterance of ``sampled`` is, in the order of its table."""
+        return self.seconds.set_axis(self.corpus.table.index).loc[self.sampled.table.index]
+
+    @cached_property
+    def every_prompt(self) -> pd.DataFrame:
+        """The plan of the sampled utterances."""
+        return self._plan_sample(self.settings.conditions)
+
+    @cached_property
+    def some_prompts(self) -> pd.DataFrame:
+        """The plan of the sampled utterances with one condition of each kind."""
+        return self._plan_sample(one_of_each(self.settings.conditions))
+
+    def _plan_sample(self, conditions: list[str]) -> pd.DataFrame:
+        tokens = self.tokens.loc[self.sampled.table.index]
+        return self.plan(corpus=self.sampled, tokens=tokens, conditions=conditions)
+
+
+def spread(items: np.ndarray, number: int) -> np.ndarray:
+    """Some of the items, evenly spread over all, each standing for as many.
+
+    Args:
+        items: in order
+        number: how many to take; all if there are not as many
+
+    Examples:
+        >>> spread(np.arange(10), 2).tolist(), spread(np.arange(2), 5).tolist()
+        ([2, 7], [0, 1])
+    """
+    number = min(number, len(items))
+    return items[((np.arange(number) + 0.5) * len(items) / max(number, 1)).astype(int)]

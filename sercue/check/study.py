@@ -1,0 +1,113 @@
+"""Validate a whole study before any hour of compute."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from sercue.check.context import check_context
+from sercue.check.disk import check_disk_space
+from sercue.check.extraction import check_features
+from sercue.check.folders import check_folders
+from sercue.check.kernel import check_kernel
+from sercue.check.labels import check_labels
+from sercue.check.model import check_model
+from sercue.check.prompts import check_prompts
+from sercue.check.rehearsal import Rehearsal
+from sercue.check.timing import check_time
+from sercue.corpora.corpus import Corpus
+from sercue.corpus_check import check_corpus
+from sercue.errors import InputError, ServerError
+from sercue.inspection import inspect_audio
+from sercue.settings import Settings
+from sercue.study_corpus import listed_corpus, usable_corpus
+
+
+@dataclass(frozen=True, eq=False)
+class StudyCheck:
+    """What there is to say of a study before it runs.
+
+    Attributes:
+        corpus: findings about the corpus, as ``check_corpus`` returns them
+        rows: what else was checked and what was found, to print
+        problem: why the study cannot run, if it cannot
+    """
+
+    corpus: pd.DataFrame
+    rows: list[tuple[str, str]]
+    problem: InputError | None = None
+
+
+def check_study(settings: Settings, *, measure: bool = False) -> StudyCheck:
+    """Check all that could end a study late: its corpus, prompts, model, folders and kernel.
+
+    Of the model: whether it can be had, whether its download has a place on the disk, whether it
+    fits the memory of the device, whether it takes recordings and prompts as long as these; and of
+    one on a server, whether it answers. No weights are fetched.
+
+    Args:
+        settings: the study; its keys and values are valid already
+        measure: whether to measure how long the study will take, too, and to count its prompts
+            exactly: features of some recordings are extracted (and cached), and a model whose
+            weights are at hand is loaded and asked about a few utterances. These answers are not
+            kept.
+
+    Returns:
+        what was found. Recordings that cannot be used are all in its table; if the study stops
+        at them, its ``problem`` says so, and the model has not been looked at.
+
+    Raises:
+        InputError: naming what else is wrong, what was found and what is valid
+    """
+    # First of all, since what is seen of the recordings is cached.
+    run = check_folders(settings)
+    listed = listed_corpus(settings, own_names=True)
+    facts = inspect_audio(listed)
+    findings = check_corpus(listed, facts)
+    rows = [("study", f"{settings.study}: all keys and values are valid")]
+    try:
+        corpus = usable_corpus(listed, facts, settings.bad_audio)
+    except InputError as problem:
+        return StudyCheck(findings, [*rows, ("corpus", repr(listed))], problem)
+    _check_evaluated(settings, corpus)
+    minutes = facts.loc[corpus.table.index, "seconds"].sum() / 60
+    rows += [
+        ("corpus", repr(corpus)),
+        ("audio", f"{len(corpus.table)} of {len(facts)} recordings are used, {minutes:.1f} min"),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        study = Rehearsal(settings, listed, corpus, facts, Path(folder), measured=measure)
+        try:
+            rows += _rehearsed(study, run)
+        except ServerError as error:
+            raise InputError(str(error)) from None
+    return StudyCheck(findings, rows)
+
+
+def _rehearsed(study: Rehearsal, run: Path) -> Iterator[tuple[str, str]]:
+    """What is found by going through the study; the cheapest refusals come first."""
+    check_labels(study.settings.decoding, study.label_words)
+    yield "notebooks", check_kernel()
+    yield "features", check_features(study)
+    yield "prompts", check_prompts(study)
+    yield "model", check_model(study)
+    yield "context", check_context(study)
+    yield "disk", check_disk_space(study, run)
+    if study.measured:
+        yield "time", check_time(study)
+
+
+def _check_evaluated(settings: Settings, corpus: Corpus) -> None:
+    """Intervals resample speakers and a shuffle swaps utterances: one of either is too few."""
+    rows = corpus.rows(settings.partition)
+    speakers = rows["speaker"].nunique()
+    if speakers < 2:
+        raise InputError(
+            f"partition: {settings.partition!r} of corpus {corpus.name!r} has {len(rows)} "
+            f"utterances of {speakers} speakers; valid is a partition with two speakers or more, "
+            "since intervals are taken over speakers"
+        )
