@@ -177,8 +177,11 @@ def _shareable_command(given: Sequence[str]) -> str:
 
 def _shortened(word: str) -> str:
     from sercue.models.cards import public_name
+    from sercue.provenance import public_address
 
     key, equals, value = word.rpartition("=")
+    if key == "scheduler":
+        return f"{key}={public_address(value)}"
     path = Path(value)
     return f"{key}{equals}{path.name if path.is_absolute() else public_name(value)}"
 

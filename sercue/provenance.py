@@ -58,7 +58,7 @@ def environment() -> dict[str, Any]:
 
 
 def shareable(settings: Settings) -> dict[str, Any]:
-    """The parameters without the folders of this machine: of a path, only its last part.
+    """The parameters without folders and servers: of a path, only its last part.
 
     Examples:
         >>> shareable(Settings(corpus="emodb", corpus_root="/home/me/emodb"))["corpus_root"]
@@ -69,7 +69,19 @@ def shareable(settings: Settings) -> dict[str, Any]:
         if values[key] is not None:
             values[key] = Path(values[key]).name
     values["model"] = public_name(values["model"])
+    if values["scheduler"] is not None:
+        values["scheduler"] = public_address(values["scheduler"])
     return values
+
+
+def public_address(address: str) -> str:
+    """The address of a server as reports may show it: how it is spoken to, and not where it is.
+
+    Examples:
+        >>> public_address("tcp://login1.cluster:8786")
+        'tcp://HOST'
+    """
+    return f"{address.partition('://')[0]}://HOST"
 
 
 def _versions() -> dict[str, str]:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,9 @@ from sercue.models import AudioLanguageModel
 from sercue.parts import append_part, part_files, read_parts
 from sercue.progress import progress_bar
 from sercue.prompts import TEMPLATES, Template, label_orders, parse_answer, resolve_templates
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 DECODINGS = ("score", "generate")
 #: What makes two answers the same answer: the audio's content, the text, the model, the decoding.
@@ -52,6 +56,7 @@ def run_study(
     store: Path | None = None,
     digests: pd.Series | None = None,
     max_new_tokens: int = 8,
+    client: Client | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Ask the model about every utterance under every condition.
@@ -78,6 +83,9 @@ def run_study(
         store: folder of Parquet parts
         digests: content identity of each utterance's audio; computed from the files by default
         max_new_tokens: most tokens of a generated answer
+        client: of a ``dask.distributed`` scheduler, whose workers ask the model instead, each
+            its own; they read model and recordings at the same paths, and ``digests`` must be
+            those of ``audio_digests``. ``connect`` makes one.
         progress: whether to show a progress bar
 
     Returns:
@@ -87,6 +95,7 @@ def run_study(
 
     Raises:
         InputError: if a condition, template, decoding or partition is not valid
+        ServerError: if the scheduler or all its workers are gone, or the server of the model
     """
     if decoding not in DECODINGS:
         raise unknown("decoding", decoding, DECODINGS)
@@ -110,10 +119,15 @@ def run_study(
     plan["decoding"] = decoding
     answers = [_stored_answers(store, words_of, decoding)]
     missing = _without_answer(plan, answers[0])
-    for one, batch in _batches(missing, answering, progress=progress):
-        answers.append(_ask(corpus, one, batch, words_of, decoding, max_new_tokens))
-        if store is not None:
-            append_part(store, _predictions(batch, answers[-1], words_of, decoding))
+    number = missing["row"].nunique()
+    shown = progress and number
+    asked = (words_of, decoding, max_new_tokens)
+    with progress_bar(total=number, unit="utt", desc="study", disable=not shown) as bar:
+        for batch, answer in _answered(corpus, _batches(missing, answering), asked, client):
+            answers.append(answer)
+            if store is not None:
+                append_part(store, _predictions(batch, answer, words_of, decoding))
+            bar.update(batch["row"].nunique())
     predictions = _predictions(plan, pd.concat(answers), words_of, decoding)
     if store is not None:
         _settle(store, predictions)
@@ -268,22 +282,32 @@ def _answering(
     return corpus.table["fold"].map(dict(model)).reset_index(drop=True)
 
 
+def _answered(
+    corpus: Corpus,
+    batches: Iterator[tuple[AudioLanguageModel, pd.DataFrame]],
+    asked: tuple[Any, ...],
+    client: Client | None,
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """The batches, each with what ``_ask`` gives: one after the other, or as workers are done."""
+    if client is not None:
+        from sercue.distributed.study import answered
+
+        yield from answered(client, _ask, corpus, batches, asked)
+        return
+    for model, batch in batches:
+        yield batch, _ask(corpus, model, batch, *asked)
+
+
 def _batches(
-    missing: pd.DataFrame, answering: pd.Series, *, progress: bool
+    missing: pd.DataFrame, answering: pd.Series
 ) -> Iterator[tuple[AudioLanguageModel, pd.DataFrame]]:
     """The rows to ask, a few utterances at a time, with the model to ask, one after the other."""
-    number = missing["row"].nunique()
-    with progress_bar(
-        total=number, unit="utt", desc="study", disable=not (progress and number)
-    ) as bar:
-        for _, rows in missing.groupby("model", sort=False):
-            utterances = rows["row"].unique()
-            model = answering[utterances[0]]
-            size = _BATCHES_A_PART * model.batch_size
-            for first in range(0, len(utterances), size):
-                batch = utterances[first : first + size]
-                yield model, rows[rows["row"].isin(batch)]
-                bar.update(len(batch))
+    for _, rows in missing.groupby("model", sort=False):
+        utterances = rows["row"].unique()
+        model = answering[utterances[0]]
+        size = _BATCHES_A_PART * model.batch_size
+        for first in range(0, len(utterances), size):
+            yield model, rows[rows["row"].isin(utterances[first : first + size])]
 
 
 def _predictions(
