@@ -40,7 +40,7 @@ def check_study(settings: Settings) -> StudyCheck:
 
     Of the model: whether it can be had, whether its download has a place on the disk, whether it
     fits the memory of the device, whether it takes recordings as long as these; and of one on a
-    server, whether it answers. No weights are fetched or loaded.
+    server, whether it answers; of a scheduler, too. No weights are fetched or loaded.
 
     Args:
         settings: the study; its keys and values are valid already
@@ -68,6 +68,10 @@ def check_study(settings: Settings) -> StudyCheck:
         ("prompts", _prompts(settings, corpus)),
         ("model", _model(settings, corpus, facts["seconds"])),
     ]
+    if settings.scheduler is not None:
+        from sercue.distributed.connection import connected_workers
+
+        rows.append(("scheduler", connected_workers(settings.scheduler)))
     return StudyCheck(findings, rows)
 
 

@@ -75,6 +75,23 @@ def _within(seconds: float, step: Callable[[], Client]) -> Client:
     return given
 
 
+def connected_workers(address: str) -> str:
+    """In words, how many workers a scheduler has now.
+
+    Args:
+        address: as ``connect`` takes it
+
+    Raises:
+        InputError: as ``connect`` does; or if the scheduler or a worker differs from here
+    """
+    with connect(address) as client:
+        threads = client.nthreads()
+        if not threads:
+            return "it answers; no worker is connected yet"
+        require_workers(client)
+        return f"{len(threads)} workers with {sum(threads.values())} threads, all as here"
+
+
 def require_workers(client: Client) -> None:
     """Wait for a worker; refuse those that would give other numbers.
 

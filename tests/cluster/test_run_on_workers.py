@@ -1,7 +1,6 @@
 """``sercue run --set scheduler=...``: the study of one machine, from several."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -92,10 +91,14 @@ def test_a_real_network_answers_the_same_on_workers(client, cache, decoding):
     pd.testing.assert_frame_equal(*tables, check_exact=True)
 
 
-def test_a_scheduler_that_is_gone_is_told_before_anything_is_asked(small_study, tmp_path, capsys):
-    """By the notebook that needs it: what needs none still runs."""
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_scheduler_that_is_gone_is_told_before_anything_runs(small_study, command, capsys):
     gone = ["--set", "scheduler=tcp://127.0.0.1:1"]
-    status = main(["run", str(small_study.file), "--out", str(tmp_path), "--only", "04", *gone])
-    assert status == 1
-    assert "no scheduler of dask answers at" in capsys.readouterr().out
-    assert not (Path(tmp_path) / "artifacts" / "predictions").exists()
+    assert main([command, str(small_study.file), *gone]) == 2
+    assert "scheduler: no scheduler of dask answers at" in capsys.readouterr().err
+
+
+def test_check_counts_the_workers(small_study, cluster, capsys):
+    given = ["--set", f"scheduler={cluster.scheduler_address}"]
+    assert main(["check", str(small_study.file), *given]) == 0
+    assert "2 workers with 2 threads, all as here" in capsys.readouterr().out
