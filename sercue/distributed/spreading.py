@@ -67,6 +67,13 @@ def spread(
     spreading = _Spreading(client, function)
     try:
         yield from spreading.results(first, waiting)
+    except (InputError, ServerError):
+        raise
+    except Exception:
+        # What dask raises while it loses its scheduler is of no one class.
+        if client.status != "running":
+            raise _gone() from None
+        raise
     finally:
         spreading.cancel()
 

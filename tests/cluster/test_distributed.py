@@ -202,20 +202,20 @@ def test_workers_that_go_for_good_end_the_study(corpus, tokens, asked, impatient
     assert len(found) == 8 * len(CONDITIONS)
 
 
-def test_a_scheduler_that_goes_is_told(corpus, tokens, asked, impatient):
-    with local_cluster(n_workers=1) as doomed:
-        client = Client(doomed.scheduler_address, timeout=5, set_as_default=False)
-        client.wait_for_workers(1)
-        model = HashingModel(asked, pause=0.3)
+def test_a_scheduler_that_goes_is_told(corpus, tokens, asked):
+    doomed = local_cluster(n_workers=1)
+    client = Client(doomed.scheduler_address, timeout=5, set_as_default=False)
+    client.wait_for_workers(1)
+    model = HashingModel(asked, pause=0.3)
 
-        def end():
-            while not calls(asked):
-                time.sleep(0.02)
-            doomed.close()
+    def end():
+        while not calls(asked):
+            time.sleep(0.02)
+        doomed.close()
 
-        ending = threading.Thread(target=end)
-        ending.start()
-        with pytest.raises(ServerError, match="the connection to it is lost"):
-            run(corpus, tokens, model, client=client)
-        ending.join()
-        client.close()
+    ending = threading.Thread(target=end)
+    ending.start()
+    with pytest.raises(ServerError, match="the connection to it is lost"):
+        run(corpus, tokens, model, client=client)
+    ending.join()
+    client.close()
