@@ -143,6 +143,7 @@ def test_more_than_one_machine_of_the_readme(places, tmp_path, monkeypatch):
     jobs = types.ModuleType("dask_jobqueue")
     jobs.SLURMCluster = local_cluster
     monkeypatch.setitem(sys.modules, "dask_jobqueue", jobs)
+    monkeypatch.setenv("DASK_LOGGING__DISTRIBUTED", "critical")
 
     def run_meanwhile(prompt):
         given = arguments(command, places | {"tcp://HOST:8786": addresses[0]})
