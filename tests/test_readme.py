@@ -160,10 +160,15 @@ def test_more_than_one_machine_of_the_readme(places, tmp_path, monkeypatch):
 def local_cluster(*, queue, walltime, memory, job_extra_directives, scheduler_options, **options):
     """One worker of those that are asked for; what only SLURM has is left aside."""
     threads, number = options["cores"] // options["processes"], options["processes"]
-    cluster = LocalCluster(n_workers=number, threads_per_worker=threads, dashboard_address=None,
-                           silence_logs=False)  # fmt: skip
-    cluster.scale = lambda jobs: None
-    return cluster
+    return OneWorker(n_workers=number, threads_per_worker=threads, dashboard_address=None,
+                     silence_logs=False)  # fmt: skip
+
+
+class OneWorker(LocalCluster):
+    """A cluster that has no more machines than this one."""
+
+    def scale(self, jobs):
+        return super().scale(min(jobs, 1))
 
 
 def python_blocks():
