@@ -26,6 +26,7 @@ _HOMES = {
         "compare_binnings", "measure_binning", "readable_designs", "threshold_stability",
         "token_balance", "token_information",
     ],
+    "sercue.distributed": ["connect"],
     "sercue.errors": ["DecodingError", "InputError", "ServerError"],
     "sercue.examples": ["prompt_examples", "wording_examples", "written_answers"],
     "sercue.exhibits": ["bullets"],

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import joblib
 import numpy as np
@@ -13,12 +15,15 @@ import opensmile
 import pandas as pd
 
 from sercue.audio import SAMPLING_RATE, audio_digests, read_utterance
-from sercue.corpora.corpus import Corpus
+from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError
 from sercue.parts import append_part, read_parts
 from sercue.paths import cache_folder
 from sercue.progress import progress_bar
 from sercue.schema import CACHED_FEATURES
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 #: What eGeMAPS takes at least, in seconds: openSMILE's longest analysis window.
 SHORTEST = 0.06
@@ -31,6 +36,7 @@ def extract_features(
     *,
     cache: str | os.PathLike[str] | None = None,
     workers: int | None = None,
+    client: Client | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """The 88 eGeMAPSv02 functionals of each utterance, at 16 kHz mono.
@@ -43,6 +49,8 @@ def extract_features(
         corpus: the utterances
         cache: folder of the cached functionals, by default ``features`` in ``cache_folder()``
         workers: threads, by default one a core (openSMILE works outside Python's lock)
+        client: of a ``dask.distributed`` scheduler, whose workers extract instead; they read the
+            recordings at the same paths. ``connect`` makes one.
         progress: whether to show a progress bar
 
     Returns:
@@ -52,6 +60,7 @@ def extract_features(
     Raises:
         InputError: if recordings cannot be processed, naming them and why; the others have been
             extracted and cached by then
+        ServerError: if the scheduler or all its workers are gone
 
     Source:
         Eyben et al.: The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for Voice Research
@@ -63,13 +72,14 @@ def extract_features(
     # The same audio twice in a corpus is extracted once.
     missing = digests[~digests.isin(stored.index) & ~digests.duplicated()]
     failures: dict[str, str] = {}
-    with ThreadPoolExecutor(workers or joblib.cpu_count()) as pool:
-        smile = functionals()
-        for batch in _batches(missing, progress):
-            rows, failed = _extract(corpus, batch, smile, pool)
+    batches = [missing.iloc[n : n + _BATCH] for n in range(0, len(missing), _BATCH)]
+    shown = progress and len(missing)
+    with progress_bar(total=len(missing), desc="eGeMAPS", unit="utt", disable=not shown) as bar:
+        for batch, (rows, failed) in _extracted(corpus, batches, workers, client):
             failures |= failed
             if len(rows):
                 append_part(folder, rows, CACHED_FEATURES)
+            bar.update(len(batch))
     if failures:
         raise InputError(_message(failures))
     if len(missing):
@@ -105,15 +115,41 @@ def functionals() -> opensmile.Smile:
     )
 
 
-def _batches(missing: pd.Series, progress: bool) -> Iterator[pd.Series]:
-    bar = progress_bar(
-        total=len(missing), desc="eGeMAPS", unit="utt", disable=not (progress and len(missing))
-    )
-    with bar:
-        for first in range(0, len(missing), _BATCH):
-            batch = missing.iloc[first : first + _BATCH]
-            yield batch
-            bar.update(len(batch))
+def _extracted(
+    corpus: Corpus, batches: list[pd.Series], workers: int | None, client: Client | None
+) -> Iterator[tuple[pd.Series, tuple[pd.DataFrame, dict[str, str]]]]:
+    """The batches, each with what ``_extract`` makes of it: here, or on the workers of a client."""
+    if client is not None:
+        from sercue.distributed import Call, spread
+        from sercue.distributed.study import excerpt
+
+        places = [corpus.table.index.get_indexer_for(batch.index) for batch in batches]
+        calls = (
+            Call(batch, (excerpt(corpus, rows), batch), list(utterance_ids(batch.index)))
+            for batch, rows in zip(batches, places, strict=True)
+        )
+        yield from spread(client, _extract_on_worker, calls)
+        return
+    with ThreadPoolExecutor(workers or joblib.cpu_count()) as pool:
+        smile = functionals()
+        for batch in batches:
+            yield batch, _extract(corpus, batch, smile, pool)
+
+
+def _extract_on_worker(corpus: Corpus, batch: pd.Series) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The same, by one thread: a worker has as many calls at once as it has threads."""
+    from sercue.distributed.worker import stray_files
+
+    strays = stray_files(corpus, batch.tolist())
+    here = batch[~batch.index.get_level_values("file").isin(list(strays))]
+    with ThreadPoolExecutor(1) as pool:
+        rows, failed = _extract(corpus, here, _functionals_of_process(), pool)
+    return rows, strays | failed
+
+
+@cache
+def _functionals_of_process() -> opensmile.Smile:
+    return functionals()
 
 
 def _extract(

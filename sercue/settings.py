@@ -75,6 +75,7 @@ class Settings(BaseModel):
         controls: whether models of known reliance are trained and asked, too, to compare with
         seed: seed of everything random
         batch_size: most recordings in one forward pass; halved when memory runs out
+        scheduler: address of a ``dask.distributed`` scheduler, whose workers do the work
         resamples: bootstrap resamples of speakers
         confidence: level of all intervals
         margin: difference (in UAR, share or entropy) below which two conditions count as equal
@@ -117,6 +118,7 @@ class Settings(BaseModel):
     controls: bool = True
     seed: int = Field(0, ge=0, lt=2**32)
     batch_size: int = Field(8, ge=1)
+    scheduler: str | None = Field(None, pattern=r"^(tcp|tls)://\S+:\d+$")
     resamples: int = Field(10_000, ge=100, le=1_000_000)
     confidence: float = Field(0.95, gt=0, lt=1)
     margin: float = Field(0.05, gt=0, lt=1)

@@ -1,15 +1,19 @@
 """Every command of the README is run: as it stands, or on the smallest thing of its kind."""
 
+import json
 import re
 import shlex
 import shutil
 import subprocess
+import sys
+import types
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import trees
 import yaml
+from distributed import LocalCluster
 
 import sercue
 from sercue.cli import main
@@ -104,7 +108,8 @@ def test_lists_of_the_readme(command, places, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", [c for c in commands(".venv/bin/sercue run") if "model=" not in c]
+    "command",
+    [c for c in commands(".venv/bin/sercue run") if "model=" not in c and "scheduler=" not in c],
 )
 def test_run_of_the_readme(command, places, tmp_path):
     """Its first notebook, which reads the corpus as all others do."""
@@ -130,9 +135,49 @@ def test_comparison_of_the_readme(command, places, tmp_path):
     assert (tmp_path / "compared" / "compare.html").is_file()
 
 
+def test_more_than_one_machine_of_the_readme(places, tmp_path, monkeypatch):
+    """Its cluster as it stands, with a cluster on this machine in place of SLURM's; its command."""
+    (block,) = [block for block in python_blocks() if "import sercue" not in block]
+    (command,) = [c for c in commands(".venv/bin/sercue run") if "scheduler=" in c]
+    addresses = []
+    jobs = types.ModuleType("dask_jobqueue")
+    jobs.SLURMCluster = local_cluster
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", jobs)
+    monkeypatch.setenv("DASK_LOGGING__DISTRIBUTED", "critical")
+
+    def run_meanwhile(prompt):
+        given = arguments(command, places | {"tcp://HOST:8786": addresses[0]})
+        small = ["--only", "04", "--out", str(tmp_path / "out"), "--set", *SMALL]
+        assert main([*given, *small]) == 0
+
+    names = {"input": run_meanwhile, "print": addresses.append}
+    exec(block, names)
+    names["cluster"].close()
+    known = json.loads((tmp_path / "out" / "artifacts" / "provenance.json").read_text())
+    assert known["model"]["device"].endswith("of 1 workers")
+
+
+def local_cluster(*, queue, walltime, memory, job_extra_directives, scheduler_options, **options):
+    """One worker of those that are asked for; what only SLURM has is left aside."""
+    threads, number = options["cores"] // options["processes"], options["processes"]
+    return OneWorker(n_workers=number, threads_per_worker=threads, dashboard_address=None,
+                     silence_logs=False)  # fmt: skip
+
+
+class OneWorker(LocalCluster):
+    """A cluster that has no more machines than this one."""
+
+    def scale(self, jobs):
+        return super().scale(min(jobs, 1))
+
+
+def python_blocks():
+    return [block for kind, block in BLOCKS if kind == "python"]
+
+
 def test_python_of_the_readme(cache, monkeypatch, capsys):
     """As it stands, but with a small corpus and a short training."""
-    (block,) = [block for kind, block in BLOCKS if kind == "python"]
+    (block,) = [block for block in python_blocks() if "import sercue" in block]
     load_corpus, load_model = sercue.load_corpus, sercue.load_model
     monkeypatch.setattr(
         sercue, "load_corpus", lambda name: load_corpus(name, speakers=6, sentences=2)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sercue.errors import InputError
-from sercue.settings import Settings, read_study, settings_from
+from sercue.settings import ANALYSIS_KEYS, STUDY_KEYS, Settings, read_study, settings_from
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,7 @@ from sercue.settings import Settings, read_study, settings_from
         ({"confidence": 95}, "confidence: found 95; Input should be less than 1"),
         ({"labels": "angry"}, "labels: found 'angry'"),
         ({"limit": 0}, "limit: found 0"),
+        ({"scheduler": "login1:8786"}, "scheduler: found 'login1:8786'"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_valid(values, message):
@@ -119,6 +120,13 @@ def test_any_text_is_a_study_or_one_clear_error(tmp_path_factory, text):
         assert isinstance(read_study(path), Settings)
     except InputError as error:
         assert str(path) in str(error)
+
+
+def test_where_a_study_runs_decides_no_result():
+    """Or what one machine has answered would be asked again on several."""
+    here, there = Settings(), Settings(scheduler="tcp://login1:8786")
+    for keys in (STUDY_KEYS, ANALYSIS_KEYS):
+        assert here.fingerprint(keys) == there.fingerprint(keys)
 
 
 def test_settings_read_back_from_yaml_are_the_same():

@@ -179,7 +179,7 @@ def _answered(study: Rehearsal) -> pd.DataFrame:
         audio=study.digests.to_numpy()[part["row"]],
         model=study.settings.model,
     )
-    return as_categories(table, table.select_dtypes(["category", "object", "str"]))
+    return as_categories(table, map(str, table.select_dtypes(["category", "object", "str"])))
 
 
 def _of_features(utterances: int) -> int:

@@ -47,7 +47,7 @@ def check_study(settings: Settings, *, measure: bool = False) -> StudyCheck:
 
     Of the model: whether it can be had, whether its download has a place on the disk, whether it
     fits the memory of the device, whether it takes recordings and prompts as long as these; and of
-    one on a server, whether it answers. No weights are fetched.
+    one on a server, whether it answers; of a scheduler, too. No weights are fetched.
 
     Args:
         settings: the study; its keys and values are valid already
@@ -65,10 +65,14 @@ def check_study(settings: Settings, *, measure: bool = False) -> StudyCheck:
     """
     # First of all, since what is seen of the recordings is cached.
     run = check_folders(settings)
+    rows = [("study", f"{settings.study}: all keys and values are valid")]
+    if settings.scheduler is not None:
+        from sercue.distributed.connection import connected_workers
+
+        rows.append(("scheduler", connected_workers(settings.scheduler)))
     listed = listed_corpus(settings, own_names=True)
     facts = inspect_audio(listed)
     findings = check_corpus(listed, facts)
-    rows = [("study", f"{settings.study}: all keys and values are valid")]
     try:
         corpus = usable_corpus(listed, facts, settings.bad_audio)
     except InputError as problem:

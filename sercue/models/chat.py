@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,7 +59,7 @@ class AudioChatModel:
         tree_tokens: int | None = None,
     ) -> None:
         self.name = name or str(source)
-        self.device = resolve_device(device)
+        self.device, self._asked_device = resolve_device(device), device
         self.dtype = resolve_dtype(dtype, self.device)
         for parameter, value in (("batch_size", batch_size), ("tree_tokens", tree_tokens)):
             if value is not None and value < 1:
@@ -70,6 +71,26 @@ class AudioChatModel:
 
     def __repr__(self) -> str:
         return f"AudioChatModel({self.name!r}, {self.device}, {self.dtype})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it is made from: weights load where it is unpickled, on a device there.
+
+        The precision is that of here, and so is the commit: it stays the same model.
+        """
+        source, revision = self.checkpoint.pinned
+        remade = partial(
+            type(self),
+            source,
+            name=self.name,
+            revision=revision,
+            device=self._asked_device,
+            dtype=self.dtype,
+            batch_size=self._batch_size,
+            attention=self._attention,
+            device_map=self._device_map,
+            tree_tokens=self._tree_tokens,
+        )
+        return remade, ()
 
     @property
     def identity(self) -> str:

@@ -84,6 +84,13 @@ class Checkpoint:
             )
         make_chat(self.processor, self.name).check()
 
+    @property
+    def pinned(self) -> tuple[str, str | None]:
+        """Source and revision that mean the same wherever they are used: whole path, or commit."""
+        if self._is_folder:
+            return str(Path(self._source).absolute()), None
+        return self._source, self.content
+
     @cached_property
     def content(self) -> str:
         """The commit of a repository, or a hash of a folder's files."""

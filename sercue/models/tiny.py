@@ -89,7 +89,7 @@ class TinyModel:
         self.templates = resolve_templates(options.get("templates", list(TEMPLATES)))
         recipe = make_recipe(options)
         self.recipe = replace(recipe, epochs=recipe.epochs_for(len(corpus.rows("train"))))
-        self.device = resolve_device(device)
+        self.device, self._asked_device = resolve_device(device), device
         self.dtype = resolve_dtype(dtype, self.device)
         self._batch_size = batch_size
         self._corpus, self._tokens = corpus, tokens
@@ -219,6 +219,11 @@ class TinyModel:
         """See ``AudioChatModel.generate``."""
         return self._chat.generate(audios, prompts, max_new_tokens)
 
+    @property
+    def answering(self) -> AudioChatModel:
+        """The trained checkpoint alone, which answers, without the corpus that it learnt from."""
+        return self._chat
+
     @cached_property
     def _chat(self) -> AudioChatModel:
         self.train()
@@ -226,7 +231,11 @@ class TinyModel:
 
     def _loaded(self, folder: Path) -> AudioChatModel:
         return AudioChatModel(
-            folder, name=TINY, device=self.device, dtype=self.dtype, batch_size=self._batch_size
+            folder,
+            name=TINY,
+            device=self._asked_device,
+            dtype=self.dtype,
+            batch_size=self._batch_size,
         )
 
     def _train_aside(self) -> None:

@@ -63,17 +63,30 @@ class Answers(Stages):
             number = f"{len(self.model)}, one a fold, trained on all other folds; of the first:"
             facts = {"models": number} | first.facts()
         else:
-            facts = self.model.facts()
+            facts = self._model_facts(self.model)
         return pd.Series(facts, name="value").rename_axis("fact").to_frame()
+
+    def _model_facts(self, model: AudioLanguageModel) -> dict[str, str]:
+        """What a model says of itself, where it answers; one trained here can say it here."""
+        if self.client is None or self.settings.model == TINY:
+            return model.facts()
+        from sercue.distributed.study import facts
+
+        return facts(self.client, model)
 
     def _model_record(self) -> dict[str, Any]:
         """What provenance says of the model; of several, one a fold, what they have in common."""
         models = list(self.model.values()) if isinstance(self.model, dict) else [self.model]
         values = {name: [getattr(model, name) for model in models] for name in _MODEL_FACTS}
-        return {
+        record = {
             name: told[0] if len(set(told)) == 1 else ", ".join(map(str, told))
             for name, told in values.items()
         }
+        if self.client is None:
+            return record
+        from sercue.distributed.study import where_it_ran
+
+        return record | where_it_ran(self.client, models[0].name)
 
     def _prompt_options(self) -> dict[str, Any]:
         """What a model that is trained here learns to answer: the very prompts of this study."""
@@ -112,6 +125,7 @@ class Answers(Stages):
             "digests": self.digests,
             "decoding": s.decoding,
             "max_new_tokens": s.max_new_tokens,
+            "client": self.client,
             "store": None if store is None else self.artifacts.folder / store,
         }
         return run_study(**(arguments | changes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -28,6 +28,9 @@ from sercue.settings import (
 )
 from sercue.study_corpus import listed_corpus, usable_corpus
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 
 class Stages:
     """One study, from its corpus to its tokens; each stage is computed on first use.
@@ -49,6 +52,15 @@ class Stages:
             settings=settings.fingerprint(ANALYSIS_KEYS),
             **provenance.environment(),
         )
+
+    @cached_property
+    def client(self) -> Client | None:
+        """A client of the scheduler that the study names, or ``None`` where this machine works."""
+        if self.settings.scheduler is None:
+            return None
+        from sercue.distributed import connect
+
+        return connect(self.settings.scheduler)
 
     @cached_property
     def listed(self) -> Corpus:
@@ -83,7 +95,7 @@ class Stages:
         if self._left is not None:
             return self._left.features
         _ = self.digests
-        features = extract_features(self.corpus)
+        features = extract_features(self.corpus, client=self.client)
         self.artifacts.save("features.parquet", features, self._stamp(CORPUS_KEYS))
         return features
 

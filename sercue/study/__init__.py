@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,9 @@ from sercue.prompts import TEMPLATES, Template
 from sercue.study.known_answers import KEY, ROW, KnownAnswers
 from sercue.study.plan import plan_study
 from sercue.study.store import PredictionStore
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 __all__ = ["DECODINGS", "KEY", "ROW", "plan_study", "run_study"]
 
@@ -49,6 +53,7 @@ def run_study(
     store: Path | None = None,
     digests: pd.Series | None = None,
     max_new_tokens: int = 8,
+    client: Client | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Ask the model about every utterance under every condition.
@@ -76,6 +81,9 @@ def run_study(
         store: folder of Parquet parts
         digests: content identity of each utterance's audio; computed from the files by default
         max_new_tokens: most tokens of a generated answer
+        client: of a ``dask.distributed`` scheduler, whose workers ask the model instead, each
+            its own; they read model and recordings at the same paths, and ``digests`` must be
+            those of ``audio_digests``. ``connect`` makes one.
         progress: whether to show a progress bar
 
     Returns:
@@ -86,6 +94,7 @@ def run_study(
 
     Raises:
         InputError: if a condition, template, decoding or partition is not valid
+        ServerError: if the scheduler or all its workers are gone, or the server of the model
     """
     if decoding not in DECODINGS:
         raise unknown("decoding", decoding, DECODINGS)
@@ -104,27 +113,35 @@ def run_study(
     )
     digests = audio_digests(corpus) if digests is None else digests.loc[corpus.table.index]
     answering = _answering(corpus, model)
-    rows, first = plan["row"].to_numpy(), np.zeros(len(plan), np.int8)
-    plan = plan.assign(
-        audio=categorical(digests, rows),
-        model=categorical([one.identity for one in answering], rows),
-        decoding=categorical([decoding], first),
-        options=categorical([_options(words_of, decoding, max_new_tokens)], first),
+    plan = _with_keys(
+        plan, digests, answering, decoding, _options(words_of, decoding, max_new_tokens)
     )
     answers, kept = KnownAnswers(plan, words_of, decoding), PredictionStore(store)
     kept.read_new(answers)
+    batches = _unanswered(plan, answering, answers, kept)
+    asked = (words_of, decoding, max_new_tokens)
     with kept.keeping(answers) as keep, _bar(plan[~answers.known], progress) as bar:
-        for one, batch in list(_batches(plan, answering)):
-            kept.read_new(answers)
-            asked = plan.iloc[missing := batch[~answers.known[batch]]]
-            if len(asked):
-                answers.add(_ask(corpus, one, asked, words_of, decoding, max_new_tokens))
-                keep(missing)
-                bar.update(asked["row"].nunique())
+        for batch, answer in _answered(corpus, batches, asked, client):
+            answers.add(answer)
+            keep(batch.index.to_numpy())
+            bar.update(batch["row"].nunique())
     predictions = answers.predictions()
-    del plan, answers, rows, first
+    del answers, batches
     kept.settle(predictions)
     return predictions
+
+
+def _with_keys(
+    plan: pd.DataFrame, digests: pd.Series, answering: pd.Series, decoding: str, options: str
+) -> pd.DataFrame:
+    """The plan with what the answer to each row depends on: the columns of ``KEY``."""
+    rows, first = plan["row"].to_numpy(), np.zeros(len(plan), np.int8)
+    return plan.assign(
+        audio=categorical(digests, rows),
+        model=categorical([model.identity for model in answering], rows),
+        decoding=categorical([decoding], first),
+        options=categorical([options], first),
+    )
 
 
 def _options(label_words: Mapping[str, str], decoding: str, max_new_tokens: int) -> str:
@@ -179,6 +196,33 @@ def _answering(
             f"corpus {corpus.name!r} has the folds {', '.join(corpus.folds) or '(none)'}"
         )
     return corpus.table["fold"].map(dict(model)).reset_index(drop=True)
+
+
+def _unanswered(
+    plan: pd.DataFrame, answering: pd.Series, answers: KnownAnswers, kept: PredictionStore
+) -> Iterator[tuple[AudioLanguageModel, pd.DataFrame]]:
+    """The rows still to ask, batch by batch; what another run has answered by then is not."""
+    for model, batch in _batches(plan, answering):
+        kept.read_new(answers)
+        missing = batch[~answers.known[batch]]
+        if len(missing):
+            yield model, plan.iloc[missing]
+
+
+def _answered(
+    corpus: Corpus,
+    batches: Iterator[tuple[AudioLanguageModel, pd.DataFrame]],
+    asked: tuple[Any, ...],
+    client: Client | None,
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """The batches, each with what ``_ask`` gives: one after the other, or as workers are done."""
+    if client is not None:
+        from sercue.distributed.study import answered
+
+        yield from answered(client, _ask, corpus, batches, asked)
+        return
+    for model, batch in batches:
+        yield batch, _ask(corpus, model, batch, *asked)
 
 
 def _batches(
