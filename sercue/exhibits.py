@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,10 @@ from IPython.display import HTML
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from sercue import markup
+from sercue import latex, markup
 from sercue.plots.description import describe
-from sercue.printed import rounded
+from sercue.printed import rounded, with_minus
 
-# A hyphen that stands for a minus sign: before a number, after no letter or digit.
-_NEGATIVE = re.compile(r"(?<![\w.)-])-(?=\.?\d)")
 # A fixed salt and no date: the same figure gives the same bytes. Journals ask for TrueType in PDF.
 _SAVED = {"svg.hashsalt": "sercue", "svg.fonttype": "path", "pdf.fonttype": 42}
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -107,16 +104,17 @@ def table_exhibit(
         path: file to write, without its ending
         shown: how the report and LaTeX print it; by default ``rounded(data)``
     """
-    printed = rounded(data) if shown is None else shown
+    printed = _without_empty(rounded(data) if shown is None else shown)
     path.parent.mkdir(parents=True, exist_ok=True)
     data.to_csv(path.with_suffix(".csv"))
-    latex = printed.style.format(_latex_cell, na_rep="--").format_index(escape="latex", axis=0)
-    latex = latex.format_index(escape="latex", axis=1)
-    path.with_suffix(".tex").write_text(
-        latex.to_latex(hrules=True, caption=_latex(caption), label=f"tab:{path.name}"),
-        encoding="utf-8",
-    )
+    latex.write_table(printed, caption, path.with_suffix(".tex"))
     return TableExhibit(data, printed, caption)
+
+
+def _without_empty(printed: pd.DataFrame) -> pd.DataFrame:
+    """A table as it is shown: a column in which nothing stands only takes room."""
+    empty = (printed.isna() | (printed == "")).all().to_numpy()
+    return printed if empty.all() else printed.loc[:, ~empty]
 
 
 def bullets(sentences: Sequence[str]) -> HTML:
@@ -131,14 +129,4 @@ def bullets(sentences: Sequence[str]) -> HTML:
 
 
 def _minus(cell: object) -> object:
-    return _NEGATIVE.sub("−", cell) if isinstance(cell, str) else cell
-
-
-def _latex_cell(cell: object) -> str:
-    """A cell with LaTeX's own marks escaped, and with minus signs that are not hyphens."""
-    return _NEGATIVE.sub("$-$", _latex(str(cell).replace("–", "--").replace("κ", r"$\kappa$")))
-
-
-def _latex(text: str) -> str:
-    escapes = {"\\": r"\textbackslash{}"} | {mark: f"\\{mark}" for mark in "&%$#_{}"}
-    return "".join(escapes.get(character, character) for character in text)
+    return with_minus(cell) if isinstance(cell, str) else cell

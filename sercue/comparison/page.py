@@ -11,12 +11,12 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
+from sercue import latex
 from sercue.comparison.layout import (
     DAGGER,
     printed_losses,
     printed_table,
     result_table,
-    write_latex,
 )
 from sercue.comparison.sentences import gain_sentences, notices
 from sercue.comparison.settings_table import runs_table, settings_table
@@ -81,8 +81,10 @@ def _write_tables(table: pd.DataFrame, runs: Mapping[str, EvaluatedRun], folder:
     folder.mkdir(parents=True, exist_ok=True)
     result_table(table).to_csv(folder / "compare.csv")
     table.to_csv(folder / "compare_long.csv", index=False)
-    caption, note = _caption(runs), _published_note(runs)
-    write_latex(printed_table(table), caption, note, folder / "compare.tex")
+    caption = f"{_caption(runs)} {_published_note(runs)}".strip()
+    latex.write_table(
+        printed_table(table), caption, folder / "compare.tex", keys=_KEYS, page=latex.WIDE_PAGE
+    )
 
 
 def _result_tables(table: pd.DataFrame, runs: Mapping[str, EvaluatedRun]) -> list[TableExhibit]:

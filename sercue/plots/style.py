@@ -48,7 +48,7 @@ _BRACKET = re.compile(r"(\w+)\((.+)\)")
 
 
 def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
-    """Draw in the style of the reports, leaving matplotlib's settings as they were."""
+    """Draw in the style of the reports, leaving matplotlib's settings and open figures alone."""
 
     @functools.wraps(draw)
     def drawn(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
@@ -59,6 +59,9 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
             figure = draw(*args, **kwargs)
             # Ticks are made when first drawn, in the style of that moment: make them now.
             figure.draw_without_rendering()
+        # Whoever holds the figure can show, save and restyle it. One that pyplot holds, too, is
+        # shown twice by a notebook and kept until the end.
+        plt.close(figure)
         return figure
 
     return drawn
