@@ -81,7 +81,7 @@ def _of_character(character: str) -> str:
 
 
 def _accented(character: str) -> str:
-    base, *marks = unicodedata.normalize("NFD", character)
+    base, *marks = list(unicodedata.normalize("NFD", character))
     if ord(base) > 126 or len(marks) != 1 or marks[0] not in _ACCENTS:
         return character
     # An accent takes the place of the dot.
