@@ -14,6 +14,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sercue.concepts import CONCEPTS, UNKNOWN, WORDS
@@ -63,6 +64,7 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
         # Whoever holds the figure can show, save and restyle it. One that pyplot holds, too, is
         # shown twice by a notebook and kept until the end.
         plt.close(figure)
+        FigureCanvasAgg(figure)  # closing took its canvas away
         return figure
 
     return drawn
