@@ -17,13 +17,11 @@ from IPython.display import HTML
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from sercue import markup
+from sercue import latex, markup
 from sercue.files import write_bytes, write_text
 from sercue.plots.description import describe
-from sercue.printed import rounded
+from sercue.printed import rounded, with_minus
 
-# A hyphen that stands for a minus sign: before a number, after no letter or digit.
-_NEGATIVE = re.compile(r"(?<![\w.)-])-(?=\.?\d)")
 # A fixed salt and no date: the same figure gives the same bytes. Journals ask for TrueType in PDF.
 _SAVED = {"svg.hashsalt": "sercue", "svg.fonttype": "path", "pdf.fonttype": 42}
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -125,15 +123,16 @@ def table_exhibit(
     Raises:
         StorageError: if it cannot be written
     """
-    printed = rounded(data) if shown is None else shown
+    printed = _without_empty(rounded(data) if shown is None else shown)
     write_text(path.with_suffix(".csv"), data.to_csv())
-    latex = printed.style.format(_latex_cell, na_rep="--").format_index(escape="latex", axis=0)
-    latex = latex.format_index(escape="latex", axis=1)
-    write_text(
-        path.with_suffix(".tex"),
-        latex.to_latex(hrules=True, caption=_latex(caption), label=f"tab:{path.name}"),
-    )
+    latex.write_table(printed, caption, path.with_suffix(".tex"))
     return TableExhibit(data, printed, caption)
+
+
+def _without_empty(printed: pd.DataFrame) -> pd.DataFrame:
+    """A table as it is shown: a column in which nothing stands only takes room."""
+    empty = (printed.isna() | (printed == "")).all().to_numpy()
+    return printed if empty.all() else printed.loc[:, ~empty]
 
 
 def bullets(sentences: Sequence[str]) -> HTML:
@@ -148,14 +147,4 @@ def bullets(sentences: Sequence[str]) -> HTML:
 
 
 def _minus(cell: object) -> object:
-    return _NEGATIVE.sub("−", cell) if isinstance(cell, str) else cell
-
-
-def _latex_cell(cell: object) -> str:
-    """A cell with LaTeX's own marks escaped, and with minus signs that are not hyphens."""
-    return _NEGATIVE.sub("$-$", _latex(str(cell).replace("–", "--").replace("κ", r"$\kappa$")))
-
-
-def _latex(text: str) -> str:
-    escapes = {"\\": r"\textbackslash{}"} | {mark: f"\\{mark}" for mark in "&%$#_{}"}
-    return "".join(escapes.get(character, character) for character in text)
+    return with_minus(cell) if isinstance(cell, str) else cell

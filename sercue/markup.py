@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import html
 import re
+from collections.abc import Mapping
 
 import pandas as pd
 
+from sercue.printed import is_number
+
 _POINTS = re.compile(rb'\s(width|height)="([\d.]+)pt"')
 _PIXELS = 96 / 72  # of CSS, a point
+_LONG = 40  # characters, from which on a text is set in lines
 
 
 def image(svg: bytes, alt: str) -> str:
@@ -41,7 +45,7 @@ def table(data: pd.DataFrame, caption: str) -> str:
         data: as it is to be printed; names of index levels head their columns
         caption: stands above the table
     """
-    prose = any(len(str(cell)) > 40 for cell in data.to_numpy().ravel())
+    prose = any(len(str(cell)) > _LONG for cell in data.to_numpy().ravel())
     return (
         f'<figure class="{"table prose" if prose else "table"}">'
         f"<figcaption>{html.escape(caption)}</figcaption>"
@@ -67,7 +71,30 @@ def _rows_and_columns(data: pd.DataFrame) -> str:
         head = head.replace('<th scope="col"></th>', _index_header(name), 1)
     body = body.replace(' valign="top"', "").replace("<th>", '<th scope="row">')
     body = re.sub(r'<th rowspan="(\d+)">', r'<th scope="rowgroup" rowspan="\1">', body)
-    return f"{head}<tbody>{body}"
+    kinds = {place: _kind(data.iloc[:, place]) for place in range(data.shape[1])}
+    head = _marked(head, '<th scope="col">', kinds)
+    return f"{head}<tbody>{_marked(body, '<td>', kinds)}"
+
+
+def _kind(column: pd.Series) -> str:
+    """The class of a column's cells: nothing for numbers, which stand to the right."""
+    texts = [str(cell) for cell in column[column.notna()]]
+    if all(map(is_number, texts)):
+        return ""
+    return "words long" if any(len(text) > _LONG for text in texts) else "words"
+
+
+def _marked(rows: str, tag: str, kinds: Mapping[int, str]) -> str:
+    """Rows of a table whose cells have the class of their column."""
+    marked = []
+    for row in rows.split("</tr>"):
+        before, *cells = row.split(tag)
+        tags = (
+            f'{tag[:-1]} class="{kind}">' if kind else tag
+            for kind in (kinds[place] for place in range(len(cells)))
+        )
+        marked.append(before + "".join(map("".join, zip(tags, cells, strict=True))))
+    return "</tr>".join(marked)
 
 
 def _index_header(name: object) -> str:

@@ -22,7 +22,7 @@ from sercue import markup
 from sercue.artifacts import Artifacts
 from sercue.files import write_text
 from sercue.findings import study_findings
-from sercue.interventions import main_conditions
+from sercue.interventions import main_conditions, shortened
 from sercue.printed import with_interval
 from sercue.private_paths import without_private_paths
 from sercue.run import fixture_notice
@@ -133,9 +133,10 @@ def write_index(
             for name, (state, error) in outcomes.items()
             if state == "failed"
         ],
+        methods=(folder / "methods.md").is_file(),
         command=known.get("command", ""),
         facts=_facts(known),
-        parameters=[(key, json.dumps(value)) for key, value in known["parameters"].items()],
+        parameters=_parameters(known["parameters"]),
         versions=list(known["versions"].items()),
         version=importlib.metadata.version("sercue"),
         date=_today(),
@@ -272,6 +273,13 @@ def _uar_table(measures: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 def _uar_values(measures: pd.DataFrame) -> list[str]:
     ends = (measures[name] for name in ("uar", "uar_low", "uar_high"))
     return [with_interval(*row) for row in zip(*ends, strict=True)]
+
+
+def _parameters(known: Mapping[str, Any]) -> list[tuple[str, str]]:
+    short = {"conditions": shortened(known["conditions"])} if "conditions" in known else {}
+    return [
+        (key, json.dumps(value, ensure_ascii=False)) for key, value in {**known, **short}.items()
+    ]
 
 
 def _facts(known: Mapping[str, Any]) -> list[tuple[str, str]]:

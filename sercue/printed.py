@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 
 import pandas as pd
@@ -22,6 +23,13 @@ _WORDS = {
     "detectable_holm": "in the family", "label_mass": "mass of labels",
 }  # fmt: skip
 _ENDS = ("low", "high")
+#: What stands where there is no number.
+MISSING = "–"
+_NUMBER = re.compile(
+    r"([<>=±+−-]?\s?[\d.,]+(\s?%)?(\s?[±(]\s?[\d.,]+\)?)?)|([+−-]?[\d.]+ \[[^\[\]]+\])"
+)
+# A hyphen that stands for a minus sign: before a number, after no letter or digit.
+_NEGATIVE = re.compile(r"(?<![\w.)-])-(?=\.?\d)")
 
 
 def rounded(data: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
@@ -92,6 +100,26 @@ def with_interval(value: float, low: float, high: float, digits: int = 3) -> str
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
+def with_minus(text: str) -> str:
+    """A text in which minus signs are no hyphens.
+
+    Examples:
+        >>> with_minus("-0.1 [-0.2, 0.0] of F0-F1")
+        '−0.1 [−0.2, 0.0] of F0-F1'
+    """
+    return _NEGATIVE.sub("−", text)
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell is a number as tables print it, with what belongs to it, or none at all.
+
+    Examples:
+        >>> [is_number(text) for text in ("< 0.001", ".72 ± .04", "0.5 [0.4, 0.6]", "–", "mid")]
+        [True, True, True, True, False]
+    """
+    return text in ("", MISSING) or _NUMBER.fullmatch(text) is not None
+
+
 def _interval_of(name: str, columns: Iterable[str]) -> list[str]:
     """The two columns after ``name``, if they are the ends of its interval; else nothing."""
     listed = list(columns)
@@ -107,7 +135,7 @@ def _is_p(name: str) -> bool:
 
 def _print_interval(value: float, low: float, high: float, digits: int) -> str:
     if math.isnan(value):
-        return "–"
+        return MISSING
     if math.isnan(low):
         return _print(value, digits, is_p=False)
     return with_interval(value, low, high, digits)
@@ -115,7 +143,7 @@ def _print_interval(value: float, low: float, high: float, digits: int) -> str:
 
 def _print(value: float, digits: int, is_p: bool) -> str:
     if math.isnan(value):
-        return "–"
+        return MISSING
     if is_p and value < 10**-digits:
         return f"< {10**-digits:.{digits}f}"
     return f"{value:.{digits}f}"

@@ -17,6 +17,7 @@ from sercue.artifacts import Artifacts
 from sercue.errors import InputError, unknown
 from sercue.execution import execute
 from sercue.files import remove_stale
+from sercue.interventions import shortened
 from sercue.methods import write_methods
 from sercue.pages import Page, write_index, write_page
 from sercue.paths import project_folder
@@ -165,6 +166,9 @@ def _parameters(notebook: Path, settings: Settings) -> dict[str, Any]:
     """The settings that differ from the defaults and that the notebook declares."""
     declared = papermill.inspect_notebook(str(notebook))
     given = settings.model_dump(exclude_defaults=True)
+    if "conditions" in given:
+        # As a study file says them: written out, they fill a screen of each report.
+        given["conditions"] = shortened(given["conditions"])
     return {key: value for key, value in given.items() if key in declared}
 
 

@@ -153,3 +153,22 @@ def test_latex_is_booktabs_and_escaped(tmp_path):
 )
 def test_numbers_are_printed_as_a_paper_does(name, value, printed):
     assert rounded(pd.DataFrame({name: [value]})).iloc[0, 0] == printed
+
+
+def test_numbers_stand_to_the_right_and_words_to_the_left(tmp_path):
+    """By what a cell says, whatever its type: intervals and p-values are texts, too."""
+    cells = {"uar": ["0.5 [0.4, 0.6]", "–"], "p": ["< 0.001", "1.000"], "commonest": ["sad", "–"]}
+    shown = shown_table(tmp_path, pd.DataFrame(cells, index=["none", "aligned"]))
+    assert '<th scope="col" class="words">commonest</th>' in shown
+    assert re.findall(r'<td class="([^"]*)">', shown) == ["words", "words"]
+    assert re.findall(r'<td class="words">([^<]*)<', shown) == ["sad", "–"]
+
+
+def test_a_column_in_which_nothing_stands_is_not_shown(tmp_path):
+    """It is in the CSV file: programs look for it."""
+    table = pd.DataFrame({"found": [1], "expected": [None], "examples": [""]})
+    exhibit = table_exhibit(table, "c", tmp_path / "t", table)
+    assert exhibit.shown.columns.tolist() == ["found"]
+    assert pd.read_csv(tmp_path / "t.csv").columns.tolist()[1:] == ["found", "expected", "examples"]
+    nothing = table_exhibit(table[["expected"]], "c", tmp_path / "n", table[["expected"]])
+    assert nothing.shown.columns.tolist() == ["expected"]

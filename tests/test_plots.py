@@ -498,3 +498,15 @@ def test_stability_points(features, corpus, concepts):
     np.testing.assert_allclose(dots[:, 0], 100 * refits["changed"])
     lines = refits["concept"].map(NAMES.index)
     np.testing.assert_array_equal(np.round(dots[:, 1]), lines)
+
+
+@pytest.mark.filterwarnings("error")
+def test_any_number_of_figures_can_be_drawn_and_each_can_still_be_restyled(tmp_path):
+    """pyplot keeps what is open, warns from the 21st on, and shows it a second time."""
+    rows = [("none", 0.5, 0.4, 0.6), ("aligned", 0.7, 0.65, 0.75)]
+    intervals = pd.DataFrame(rows, columns=["condition", "uar", "low", "high"])
+    figures = [plots.plot_uar(intervals) for _ in range(25)]
+    assert plt.get_fignums() == []
+    figures[0].axes[0].set_title("mine")
+    figures[0].savefig(tmp_path / "a.svg")
+    assert (tmp_path / "a.svg").stat().st_size > 1000

@@ -12,7 +12,8 @@ import pytest
 from sercue import pages as pages_module
 from sercue.cli import main
 from sercue.measures import uar
-from sercue.reports import choose_notebooks, notebook_files
+from sercue.reports import _parameters, choose_notebooks, notebook_files
+from sercue.settings import Settings, settings_from
 
 NAMES = [path.stem for path in notebook_files()]
 ARTIFACTS = ["utterances.parquet", "features.parquet", "binning.json", "tokens.parquet",
@@ -231,3 +232,12 @@ def test_only_chosen_notebooks_run():
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
+
+
+def test_a_report_shows_the_conditions_as_the_study_file_says_them():
+    """The 62 subsets of the concepts, written out, fill the first screen of each report."""
+    settings = Settings(conditions=["none", "aligned", "only(any)", "flip(each)"])
+    shown = {file.name[:2]: _parameters(file, settings) for file in notebook_files()}
+    assert shown["04"]["conditions"] == ["none", "aligned", "only(any)", "flip(each)"]
+    assert all(settings_from(values).study == settings.study for values in shown.values())
+    assert settings_from(shown["04"]).fingerprint() == settings.fingerprint()

@@ -133,3 +133,10 @@ def test_settings_read_back_from_yaml_are_the_same():
     settings = Settings(seed=4, labels={"a": "angry"})
     text = yaml.safe_dump(settings.model_dump())
     assert settings_from(yaml.safe_load(text)) == settings
+
+
+def test_one_word_for_many_conditions_is_the_same_study_as_all_of_them():
+    """A report shows the word: run again from there, no answer may be asked a second time."""
+    words = Settings(conditions=["none", "only(any)"])
+    assert len(words.conditions) == 1 + 2**6 - 2
+    assert Settings(conditions=words.conditions).fingerprint() == words.fingerprint()

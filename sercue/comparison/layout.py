@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
-from pathlib import Path
 
 import pandas as pd
 
 from sercue.comparison.studies import KEYS, PUBLISHED, difference_columns, ordered_conditions
-from sercue.files import write_text
 
 GAIN = "UAR+ − UAR−"
 DAGGER = "†"
 _NAMES = {"none": "UAR−", "aligned": "UAR+"}
 _HEADS = {"model": "Model", "corpus": "Corpus", "study": "Study"}
 _UAR = ["uar", "low", "high"]
-_INTERVAL = re.compile(r"([+−]?[.\d]+) (\[[^\[\]]+\])")
-_ESCAPES = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "−": "$-$", "\u00a0": "~", "–": "--", DAGGER: r"\textdagger{}",
-}  # fmt: skip
 
 
 def result_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -81,36 +73,14 @@ def number(value: float, *, signed: bool = False) -> str:
     return f"−{text}" if round(value, 3) < 0 else f"+{text}"
 
 
-def write_latex(printed: pd.DataFrame, caption: str, note: str, path: Path) -> None:
-    """Write a printed table for LaTeX with booktabs: intervals in a line beneath.
-
-    Args:
-        printed: as ``printed_table`` returns it
-        caption: its caption
-        note: what stands beneath it, if anything
-        path: the file to write
-    """
-    lines = [line for _, row in printed.iterrows() for line in _two_lines(row)]
-    frame = pd.DataFrame(lines, columns=[_latex(str(column)) for column in printed.columns])
-    keys = sum(column in _HEADS.values() for column in printed.columns)
-    text = frame.style.hide(axis="index").to_latex(
-        hrules=True,
-        environment="table*",
-        position_float="centering",
-        caption=_latex(f"{caption} {note}".strip()),
-        label=f"tab:{path.stem}",
-        column_format="l" * keys + "c" * (printed.shape[1] - keys),
-    )
-    write_text(path, text)
-
-
 def _printed(table: pd.DataFrame, columns: list[tuple[str, str]]) -> pd.DataFrame:
     studies = table[list(KEYS)].drop_duplicates().set_index(list(KEYS))
     shown = pd.DataFrame(index=studies.index)
     for name, value in columns:
         ends = _UAR if value == "uar" else difference_columns("aligned")
         cells = _of_condition(table, name, ends).reindex(shown.index)
-        head = _NAMES.get(name, name.replace("_", " "))
+        # In words that a narrow column can break.
+        head = _NAMES.get(name, name.replace("_", " ").replace("(", " ("))
         shown[head] = [_cell(*row, signed=value != "uar") for row in cells.to_numpy()]
         if (name, value) == ("aligned", "uar"):
             gains = _of_condition(table, name, difference_columns("none")).reindex(shown.index)
@@ -147,16 +117,3 @@ def _cell(value: float, low: float, high: float, *, signed: bool) -> str:
         return text
     # The ends stay together: a narrow column breaks the line before them.
     return f"{text} [{number(low, signed=signed)},\u00a0{number(high, signed=signed)}]"
-
-
-def _two_lines(row: pd.Series) -> list[list[str]]:
-    cells = [_INTERVAL.fullmatch(str(cell)) for cell in row]
-    below = [rf"{{\scriptsize {_latex(found[2])}}}" if found else "" for found in cells]
-    first = [
-        _latex(found[1] if found else str(cell)) for found, cell in zip(cells, row, strict=True)
-    ]
-    return [first, below] if any(below) else [first]
-
-
-def _latex(text: str) -> str:
-    return "".join(_ESCAPES.get(character, character) for character in text)

@@ -11,12 +11,12 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
+from sercue import latex
 from sercue.comparison.layout import (
     DAGGER,
     printed_losses,
     printed_table,
     result_table,
-    write_latex,
 )
 from sercue.comparison.sentences import gain_sentences, notices
 from sercue.comparison.settings_table import runs_table, settings_table
@@ -81,8 +81,10 @@ def write_comparison(
 def _write_tables(table: pd.DataFrame, runs: Mapping[str, EvaluatedRun], folder: Path) -> None:
     write_text(folder / "compare.csv", result_table(table).to_csv())
     write_text(folder / "compare_long.csv", table.to_csv(index=False))
-    caption, note = _caption(runs), _published_note(runs)
-    write_latex(printed_table(table), caption, note, folder / "compare.tex")
+    caption = f"{_caption(runs)} {_published_note(runs)}".strip()
+    latex.write_table(
+        printed_table(table), caption, folder / "compare.tex", keys=_KEYS, page=latex.WIDE_PAGE
+    )
 
 
 def _result_tables(table: pd.DataFrame, runs: Mapping[str, EvaluatedRun]) -> list[TableExhibit]:

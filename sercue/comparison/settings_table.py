@@ -11,6 +11,7 @@ import pandas as pd
 from sercue.baselines import SVM, TOKENS_ONLY, chance
 from sercue.comparison.layout import number
 from sercue.evaluated import EvaluatedRun, public_value
+from sercue.interventions import shortened
 
 # These name a run, and are in its row already.
 _NAMING = ("study", "out")
@@ -63,7 +64,8 @@ def _facts(run: EvaluatedRun) -> dict[str, str]:
 
 
 def _settings(run: EvaluatedRun) -> dict[str, str]:
-    chosen = {k: public_value(v) for k, v in run.parameters.items() if k not in _NAMING}
+    given = {**run.parameters, "conditions": shortened(run.parameters["conditions"])}
+    chosen = {k: public_value(v) for k, v in given.items() if k not in _NAMING}
     facts = {
         "corpus content": str(run.provenance["corpus"].get("content")),
         "ran on": str(run.provenance["model"].get("device")),
@@ -77,7 +79,7 @@ def _settings(run: EvaluatedRun) -> dict[str, str]:
 def _told(row: Sequence[str]) -> list[str]:
     """Values of one setting; of long lists only what a study lacks of all that the others name."""
     if not all(value.startswith("[") for value in row):
-        return [textwrap.shorten(value, _LONGEST) for value in row]
+        return ["–" if value == "null" else textwrap.shorten(value, _LONGEST) for value in row]
     lists = [list(map(str, json.loads(value))) for value in row]
     union = list(dict.fromkeys(entry for entries in lists for entry in entries))
     return [_lacking([entry for entry in union if entry not in held], union) for held in lists]

@@ -26,6 +26,7 @@ from sercue.interventions.catalogue import (
     one_of_each,
     parse_condition,
     parse_conditions,
+    shortened,
 )
 from sercue.interventions.condition import Condition
 from sercue.interventions.exchanged import derangement
@@ -42,4 +43,5 @@ __all__ = [
     "one_of_each",
     "parse_condition",
     "parse_conditions",
+    "shortened",
 ]

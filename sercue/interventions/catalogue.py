@@ -113,6 +113,32 @@ def parse_conditions(
     return conditions
 
 
+def shortened(names: Sequence[str], concepts: Sequence[str] = CONCEPT_NAMES) -> list[str]:
+    """Conditions as a study file may say them: those that one word stands for as that word.
+
+    Args:
+        names: names of conditions, as ``parse_conditions`` gives them
+        concepts: names of all concepts, in their order
+
+    Returns:
+        entries of which ``parse_conditions`` makes the same conditions in the same order
+
+    Examples:
+        >>> shortened(["none", "flip(a)", "flip(b)", "flip(c)"], ["a", "b", "c"])
+        ['none', 'flip(each)']
+    """
+    short = list(names)
+    for word in (f"{family}({many})" for many in ("any", "each") for family in _OF_CONCEPTS):
+        whole = _written_out(word, concepts)
+        if len(whole) < 2:
+            continue
+        starts = range(len(short) - len(whole) + 1)
+        place = next((n for n in starts if short[n : n + len(whole)] == whole), None)
+        if place is not None:
+            short[place : place + len(whole)] = [word]
+    return short
+
+
 def describe_conditions(
     texts: Sequence[str | Condition], material: Material | None = None, *, seed: int = 0
 ) -> pd.DataFrame:

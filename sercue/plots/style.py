@@ -14,6 +14,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sercue.concepts import CONCEPTS, UNKNOWN, WORDS
@@ -24,31 +25,32 @@ WIDTH = 8.0  # inches: the text width of a report
 GREY = "#6b6b6b"
 PARTITION_COLOURS = {"train": "#0173b2", "dev": "#56b4e9", "test": "#de8f05"}
 
-# seaborn's "colorblind" palette, by role. Conditions with a strength or a concept in brackets are
-# steps of one ramp, so that a family reads as a family.
+# seaborn's "colorblind" palette, by role; its yellow and pinks darker, since here they are thin
+# lines on white. Conditions with a strength or a concept in brackets are steps of one ramp, so
+# that a family reads as a family.
 _CONDITION_COLOURS = {
     "none": "#6b6b6b",
     "aligned": "#0173b2",
     "shuffled": "#de8f05",
-    "shuffled_within_class": "#ece133",
+    "shuffled_within_class": "#a89400",
     "shuffled_within_speaker": "#ca9161",
     "conflicting": "#d55e00",
-    "counter_emotion": "#cc78bc",
-    "constant": "#fbafe4",
+    "counter_emotion": "#8c3a8c",
+    "constant": "#e377c2",
 }
 _RAMPS = {
-    "corrupted": ("#9bdcc6", "#013d2d"),
-    "masked": ("#b9def5", "#14506f"),
-    "only": ("#c9b8e8", "#46287a"),
-    "without": ("#d8d3a0", "#57520d"),
-    "flip": ("#f2b3a6", "#7c1d0b"),
+    "corrupted": ("#7fc4ab", "#013d2d"),
+    "masked": ("#8cc4e8", "#14506f"),
+    "only": ("#a58fd6", "#46287a"),
+    "without": ("#b5ad62", "#57520d"),
+    "flip": ("#e8947f", "#7c1d0b"),
 }
 _SPARE = ("#029e73", "#56b4e9", "#949494", "#8c564b", "#bcbd22")
 _BRACKET = re.compile(r"(\w+)\((.+)\)")
 
 
 def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
-    """Draw in the style of the reports, leaving matplotlib's settings as they were."""
+    """Draw in the style of the reports, leaving matplotlib's settings and open figures alone."""
 
     @functools.wraps(draw)
     def drawn(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
@@ -59,6 +61,10 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
             figure = draw(*args, **kwargs)
             # Ticks are made when first drawn, in the style of that moment: make them now.
             figure.draw_without_rendering()
+        # Whoever holds the figure can show, save and restyle it. One that pyplot holds, too, is
+        # shown twice by a notebook and kept until the end.
+        plt.close(figure)
+        FigureCanvasAgg(figure)  # closing took its canvas away
         return figure
 
     return drawn
@@ -77,7 +83,7 @@ def condition_palette(conditions: Iterable[str]) -> dict[str, str]:
 
     Examples:
         >>> condition_palette(["aligned", "corrupted(0)", "corrupted(1)"])
-        {'aligned': '#0173b2', 'corrupted(0)': '#9bdcc6', 'corrupted(1)': '#013d2d'}
+        {'aligned': '#0173b2', 'corrupted(0)': '#7fc4ab', 'corrupted(1)': '#013d2d'}
     """
     return {name: _condition_colour(name) for name in conditions}
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from sercue.controls import THIS_MODEL, control_equivalence
+from sercue.controls import CONTROLS, THIS_MODEL, control_equivalence
 from sercue.explanation import shown_reliance, why_no_reliance, why_not_identified
+from sercue.models.cards import TINY
 from sercue.plots import plot_concept_effects, plot_reliance, plot_reliance_by, plot_shapley
 from sercue.printed import rounded, yes_or_no
 from sercue.results.reasons import Shown, or_why_not
@@ -55,7 +56,21 @@ def controls_table(run: Run) -> Shown:
     columns = ["w_audio", "w_cue", "share", "low", "high"]
     table = run.control_uar.join(whole[columns])
     caption = "UAR of each model on the very same prompts, and its reliance on the tokens."
+    alike = _twin(run)
+    if alike is not None:
+        caption += f" The model under study was trained as {alike} was: it is the same model."
     return run.table("controls", table, caption)
+
+
+def _twin(run: Run) -> str | None:
+    """The control that was trained just as the model under study was, if there is one."""
+    from sercue.models.tiny_data import SHARES
+
+    options = run.settings.model_options
+    if run.settings.model != TINY or set(options) & set(SHARES):
+        return None
+    recipe = options.get("recipe", "grounded")
+    return recipe if recipe in CONTROLS else None
 
 
 @or_why_not

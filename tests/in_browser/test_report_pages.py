@@ -1,44 +1,30 @@
 """The reports of a study as a collaborator sees them: in a browser, offline, on any screen."""
 
-import io
 import re
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import matplotlib.image
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
-from visits import DESKTOP, PHONE, UNFOLD, visited
+from visits import (
+    DESKTOP,
+    IMAGES,
+    LINKS,
+    NOTHING,
+    PHONE,
+    STANDS_OUT,
+    UNFOLD,
+    brightness,
+    leads_somewhere,
+    serious,
+    visited,
+)  # fmt: skip
 
 from sercue.reports import notebook_files
 
 REPORTS = [path.stem for path in notebook_files()]
 every_page = pytest.mark.parametrize("name", [*REPORTS, "index"])
 every_report = pytest.mark.parametrize("name", REPORTS)
-
-# What an <img> shows, once it is decoded; one that is broken has no size.
-IMAGES = """async () => Promise.all([...document.images].map(async image => {
-    image.loading = "eager";
-    await image.decode().catch(() => null);
-    return {alt: image.alt, width: image.naturalWidth, height: image.naturalHeight,
-            shown: image.src.slice(0, 40)};
-}))"""
-LINKS = "links => links.map(link => [link.getAttribute('href'), link.href])"
-# Whatever stands out of the window; boxes that scroll by themselves keep what is in them.
-STANDS_OUT = """() => {
-    const root = document.documentElement, wide = root.clientWidth + 1;
-    const kept = element => {
-        for (let box = element.parentElement; box && box !== document.body; box = box.parentElement)
-            if (getComputedStyle(box).overflowX !== "visible") return true;
-        return false;
-    };
-    const out = [...document.body.querySelectorAll("*")].filter(element => !kept(element) &&
-        element.checkVisibility() && element.getBoundingClientRect().right > wide);
-    return {scroll: root.scrollWidth - root.clientWidth,
-            out: out.slice(0, 5).map(element => element.outerHTML.slice(0, 80))};
-}"""
-NOTHING = {"scroll": 0, "out": []}
 
 
 @every_page
@@ -90,8 +76,7 @@ def test_dark_is_dark_and_light_is_light(name, small_study, browser):
     paper = {}
     for scheme in ("light", "dark"):
         with visited(browser, small_study.folder / f"{name}.html", color_scheme=scheme) as visit:
-            picture = matplotlib.image.imread(io.BytesIO(visit.page.screenshot()))
-            paper[scheme] = float(picture[..., :3].mean())
+            paper[scheme] = brightness(visit.page)
     assert paper["light"] > 0.7
     assert paper["dark"] < 0.4
 
@@ -178,27 +163,6 @@ def code_switch(page):
     return kinds[0].or_(kinds[1]).or_(kinds[2])
 
 
-def serious(found):
-    """What axe takes for serious or critical, with the places where it is."""
-    return [
-        (finding["id"], finding["help"], [node["target"] for node in finding["nodes"]][:5])
-        for finding in found.response["violations"]
-        if finding["impact"] in ("serious", "critical")
-    ]
-
-
-def leads_somewhere(page, file, address):
-    """Whether an address is a place in a file of the study, or elsewhere on the web."""
-    parts = urlsplit(address)
-    if parts.scheme in ("https", "mailto"):
-        return True
-    target, place = Path(unquote(parts.path)), unquote(parts.fragment)
-    if not target.is_file() or not target.is_relative_to(file.parent):
-        return False
-    if target == file:
-        return not place or page.evaluate("id => !!document.getElementById(id)", place)
-    return not place or f'id="{place}"' in target.read_text(encoding="utf-8")
-
-
 def page_name(address):
+    """The page that an address is of."""
     return unquote(urlsplit(address).path).rpartition("/")[2].removesuffix(".html")

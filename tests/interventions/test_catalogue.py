@@ -27,6 +27,7 @@ from sercue.interventions import (
     describe_conditions,
     parse_condition,
     parse_conditions,
+    shortened,
 )
 
 MIRRORED = {"low": "high", "high": "low"}
@@ -297,3 +298,18 @@ def test_equal_tokens_of_different_utterances_are_told():
     own = pd.DataFrame({"energy": ["low"] * 4})
     table = describe_conditions(["shuffled"], Material(own, WORDS[3]))
     assert table.loc["shuffled", "utterances not own"] == 0
+
+
+_WORDS = ["none", "only(any)", "only(each)", "without(each)", "flip(each)", "masked(0.5)"]
+
+
+@given(st.lists(st.sampled_from(_WORDS), unique=True, min_size=1), st.data())
+def test_a_list_of_conditions_can_be_shortened_without_changing_it(words, data):
+    """What a report shows in place of it must ask the same in the same order."""
+    if {"only(any)", "only(each)"} <= set(words):
+        words.remove("only(any)")
+    names = [condition.name for condition in parse_conditions(words)]
+    assert [c.name for c in parse_conditions(shortened(names))] == names
+    assert shortened(names) == words
+    some = data.draw(st.permutations(names))[: data.draw(st.integers(1, len(names)))]
+    assert [c.name for c in parse_conditions(shortened(some))] == some
