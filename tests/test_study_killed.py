@@ -43,7 +43,7 @@ def in_bytes(predictions: pd.DataFrame) -> bytes:
     """A table as bytes, its rows sorted and its texts as they read."""
     plain = predictions.astype(dict.fromkeys(predictions.select_dtypes("category"), object))
     file = io.BytesIO()
-    columns = sorted(plain)
+    plain.attrs, columns = {}, sorted(plain)
     plain[columns].sort_values(ROW, ignore_index=True).to_parquet(file)
     return file.getvalue()
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from sercue.answers import parse_answer
 from sercue.check.labels import check_answers, check_labels
 from sercue.errors import InputError
-from sercue.prompts import parse_answer
 
 
 @pytest.mark.parametrize(
