@@ -26,6 +26,7 @@ _NEGATIVE = re.compile(r"(?<![\w.)-])-(?=\.?\d)")
 # A fixed salt and no date: the same figure gives the same bytes. Journals ask for TrueType in PDF.
 _SAVED = {"svg.hashsalt": "sercue", "svg.fonttype": "path", "pdf.fonttype": 42}
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+_CLIP = re.compile(rb'(?<=["#])p[0-9a-f]{10}(?=[")])')
 _DPI = 200  # of what is drawn in pixels inside a figure
 
 
@@ -94,7 +95,18 @@ def _saved(figure: Figure, kind: str) -> bytes:
     stream = io.BytesIO()
     with mpl.rc_context(_SAVED):
         figure.savefig(stream, format=kind, bbox_inches="tight", dpi=_DPI, metadata=_NO_DATE[kind])
-    return stream.getvalue()
+    return _renumbered(stream.getvalue()) if kind == "svg" else stream.getvalue()
+
+
+def _renumbered(svg: bytes) -> bytes:
+    """The clip paths, named by their order: matplotlib names them by addresses in memory.
+
+    Examples:
+        >>> _renumbered(b'url(#p0123456789) id="pabcdef0123" id="p0123456789"')
+        b'url(#p0) id="p1" id="p0"'
+    """
+    names: dict[bytes, bytes] = {}
+    return _CLIP.sub(lambda found: names.setdefault(found[0], b"p%d" % len(names)), svg)
 
 
 def table_exhibit(
