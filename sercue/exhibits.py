@@ -25,7 +25,7 @@ from sercue.printed import rounded, with_minus
 # A fixed salt and no date: the same figure gives the same bytes. Journals ask for TrueType in PDF.
 _SAVED = {"svg.hashsalt": "sercue", "svg.fonttype": "path", "pdf.fonttype": 42}
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-_CLIP = re.compile(rb'<clipPath id="(p[0-9a-f]{10})">\s*(<rect[^>]*/>)')
+_CLIP = re.compile(rb'<clipPath id="(p[0-9a-f]{10})">\s*(<(?:rect|path)[^>]*/>)')
 _DPI = 200  # of what is drawn in pixels inside a figure
 
 
@@ -101,11 +101,12 @@ def _saved(figure: Figure, kind: str) -> bytes:
 def _with_stable_ids(svg: bytes) -> bytes:
     """Clip paths named by what is written of them, so that the same figure is the same bytes.
 
-    matplotlib names them by unrounded coordinates. Their last digits, below all that is written,
-    are not the same in every run: those of a constrained layout come from an iterative solver.
+    matplotlib names them by addresses in memory or by unrounded coordinates. The last digits of
+    these, below all that is written, are not the same in every run: those of a constrained layout
+    come from an iterative solver.
     """
-    for name, rectangle in _CLIP.findall(svg):
-        svg = svg.replace(name, b"p" + hashlib.sha256(rectangle).hexdigest()[:10].encode())
+    for name, shape in _CLIP.findall(svg):
+        svg = svg.replace(name, b"p" + hashlib.sha256(shape).hexdigest()[:10].encode())
     return svg
 
 
