@@ -38,14 +38,17 @@ def primary_cell(predictions: pd.DataFrame) -> pd.DataFrame:
         >>> primary_cell(both)["template"].unique().tolist()
         ['plain']
     """
-    rows = predictions
+    kept = np.ones(len(predictions), bool)
     for column in _CELL:
-        if column in rows:
-            chosen = rows[column].min() if column == "label_order" else rows[column].iloc[0]
-            rows = rows[rows[column] == chosen]
-    if "replicate" in rows:
-        least = rows.groupby("condition")["replicate"].transform("min")
-        rows = rows[rows["replicate"] == least]
+        if column in predictions:
+            values = predictions[column]
+            first = values[kept].min() if column == "label_order" else values.iloc[kept.argmax()]
+            kept &= (values == first).to_numpy()
+    if "replicate" in predictions:
+        asked = predictions.loc[kept, ["condition", "replicate"]]
+        least = asked.groupby("condition")["replicate"].transform("min")
+        kept[kept] = (asked["replicate"] == least).to_numpy()
+    rows = predictions[kept]
     twice = rows.duplicated(["utterance", "condition"])
     if twice.any():
         utterance, condition = rows.loc[twice, ["utterance", "condition"]].iloc[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,11 +91,11 @@ class KnownAnswers:
 
     def _read_scores(self, rows: np.ndarray | slice) -> dict[str, Any]:
         values = {name: values[rows] for name, values in self._values.items()}
-        likelihoods = np.stack([values[name] for name in self.value_columns[:-1]])
         nothing = pd.Categorical.from_codes(
-            np.full(likelihoods.shape[1], -1), categories=pd.Index([], dtype="str")
+            np.full(len(values["label_mass"]), -1, np.int8), categories=pd.Index([], dtype="str")
         )
-        return values | {"prediction": self._labels(likelihoods.argmax(axis=0)), "answer": nothing}
+        likeliest = _largest([values[name] for name in self.value_columns[:-1]])
+        return values | {"prediction": self._labels(likeliest), "answer": nothing}
 
     def _read_texts(self, rows: np.ndarray | slice) -> dict[str, Any]:
         number, texts = pd.factorize(self._texts[rows])
@@ -121,3 +121,13 @@ class KnownAnswers:
             there &= codes >= 0
             key = key * len(categories) + codes
         return np.where(there, key, -1)
+
+
+def _largest(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Which of the columns is largest in each row, the first of equal ones; holds no copy."""
+    place, best = np.zeros(len(columns[0]), np.int16), columns[0].copy()
+    for number, column in enumerate(columns[1:], start=1):
+        larger = column > best
+        place[larger] = number
+        np.copyto(best, column, where=larger)
+    return place

@@ -17,7 +17,7 @@ from sercue.study.known_answers import KEY, ROW, KnownAnswers
 
 # What an interruption may cost where a batch takes less: a file a batch would cost more.
 _SECONDS_A_PART = 1.0
-_ROWS_A_PART = 100_000
+_ROWS_A_PART = 25_000
 _NAMED = list(dict.fromkeys([*ROW, *KEY]))
 _TEXTS = [
     "utterance", "speaker", "truth", "condition", "template", "prediction", "answer", "tokens",
@@ -66,7 +66,8 @@ class PredictionStore:
 
         def keep(rows: np.ndarray) -> None:
             waiting.append(rows)
-            if time.monotonic() - written >= _SECONDS_A_PART:
+            many = sum(map(len, waiting)) >= _ROWS_A_PART
+            if many or time.monotonic() - written >= _SECONDS_A_PART:
                 write()
 
         try:
@@ -123,11 +124,18 @@ def _among(values: np.ndarray, ordered: np.ndarray) -> np.ndarray:
 
 def _hashes(table: pd.DataFrame) -> np.ndarray:
     """One number a row for what names it and what its answer depends on."""
-    numbers = dict.fromkeys(("replicate", "label_order"), np.int64)
-    slices = [table.iloc[i : i + _ROWS_A_PART] for i in range(0, len(table), _ROWS_A_PART)]
-    named = (rows.reindex(columns=_NAMED).astype(numbers) for rows in slices)
-    hashes = [pd.util.hash_pandas_object(rows, index=False) for rows in named]
-    return np.concatenate([np.empty(0, np.uint64), *hashes])
+    number = np.zeros(len(table), np.uint64)
+    for name in _NAMED:
+        # Numbers of 64 bits wrap around, as hashes may.
+        number = number * np.uint64(1_000_003) ^ _hashed(table[name])
+    return number
+
+
+def _hashed(column: pd.Series) -> np.ndarray:
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return pd.util.hash_array(column.to_numpy(np.int64))
+    texts = pd.util.hash_array(column.cat.categories.to_numpy(object))
+    return texts[column.cat.codes]
 
 
 def _compact(rows: pd.DataFrame) -> pd.DataFrame:
