@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import permutations
 
-from sercue.answers import parse_answer
 from sercue.errors import InputError
 
 
-def check_labels(decoding: str, words: Mapping[str, str]) -> None:
+def check_labels(words: Mapping[str, str]) -> None:
     """Refuse words of labels that no answer, or only an ambiguous one, can name.
 
     Args:
-        decoding: how answers are taken
         words: label to the words that prompts show for it
 
     Raises:
         InputError: naming the label, its words and what is wrong with them
 
     Examples:
-        >>> check_labels("generate", {"calm": "calm", "flat": "no emotion"})
+        >>> check_labels({"calm": "calm", "flat": "Calm"})
         Traceback (most recent call last):
             ...
-        sercue.errors.InputError: labels: 'flat' is shown as 'no emotion', and the answer \
-'no emotion' counts as invalid, since it holds a negation; choose other words
+        sercue.errors.InputError: labels: 'calm' and 'flat' are both shown as 'Calm'; valid are \
+words that differ
     """
     folded: dict[str, str] = {}
     for label, word in words.items():
@@ -35,11 +33,6 @@ def check_labels(decoding: str, words: Mapping[str, str]) -> None:
             raise InputError(
                 f"labels: {same!r} and {label!r} are both shown as {word!r}; valid are words that "
                 "differ"
-            )
-        if decoding == "generate" and parse_answer(word, words) != label:
-            raise InputError(
-                f"labels: {label!r} is shown as {word!r}, and the answer {word!r} counts as "
-                "invalid, since it holds a negation; choose other words"
             )
 
 

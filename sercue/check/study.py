@@ -94,7 +94,7 @@ def check_study(settings: Settings, *, measure: bool = False) -> StudyCheck:
 
 def _rehearsed(study: Rehearsal, run: Path) -> Iterator[tuple[str, str]]:
     """What is found by going through the study; the cheapest refusals come first."""
-    check_labels(study.settings.decoding, study.label_words)
+    check_labels(study.label_words)
     yield "notebooks", check_kernel()
     yield "features", check_features(study)
     yield "prompts", check_prompts(study)

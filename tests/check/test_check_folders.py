@@ -65,5 +65,5 @@ def test_a_file_where_the_folder_should_be_is_told(tmp_path):
 def test_a_file_in_the_way_of_the_artifacts_is_told(cache, tmp_path):
     """The folder of an earlier run may hold anything."""
     (tmp_path / "figures").touch()
-    with pytest.raises(InputError, match=r"out: nothing can be written to .*figures.*--out"):
+    with pytest.raises(InputError, match=r"out: .*cannot be used .*Not a directory.*figures"):
         check_folders(Settings(out=str(tmp_path)))
