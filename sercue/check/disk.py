@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from sercue.controls import CONTROLS, control_conditions, why_no_controls
 from sercue.errors import InputError
 from sercue.models import TINY
 from sercue.models.memory import size_text
-from sercue.parts import write_table
 from sercue.paths import cache_folder
 from sercue.study import DECODINGS
 
@@ -192,5 +190,4 @@ def _of_features(utterances: int) -> int:
 
 
 def _bytes_a_row(table: pd.DataFrame) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        return write_table(table, Path(folder) / "sample.parquet").stat().st_size / len(table)
+    return len(table.to_parquet()) / len(table)

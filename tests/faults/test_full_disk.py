@@ -10,24 +10,28 @@ from contextlib import contextmanager, suppress
 
 import pandas as pd
 import pytest
-from commands import COMMAND, KEPT, files_of, left_behind, said
+from commands import COMMAND, KEPT, files_of, left_behind, said, start
+from models.serving import wait_until
 
 from sercue import parts
 from sercue.cli import main
 from sercue.errors import StorageError
 from sercue.files import folder_written_aside, write_once, write_text
 from sercue.parts import append_part, read_parts
+from sercue.schema import Kind
 
+NUMBERS = Kind("numbers")
 _STORE = """
 import sys
 from pathlib import Path
 import numpy as np, pandas as pd
 from sercue.errors import StorageError
 from sercue.parts import append_part, read_parts
-store = Path(sys.argv[1])
+from sercue.schema import Kind
+store, numbers = Path(sys.argv[1]), Kind("numbers")
 def append(number, rows):
     values = np.random.default_rng(number).random((rows, 8))
-    append_part(store, pd.DataFrame(values).assign(number=number))
+    append_part(store, pd.DataFrame(values).assign(number=number), numbers)
 def fill(numbers):
     for number in numbers:
         append(number, 1000)
@@ -70,10 +74,10 @@ def test_a_full_disk_costs_what_was_being_written_and_no_more(small_disk, tmp_pa
             print(error)
         whole = [file for file in store.iterdir() if file.suffix == ".parquet"]
         print(len(whole) == done == len(list(store.iterdir())) - 1)
-        print(read_parts(store)["number"].nunique() == done > 0)
+        print(read_parts(store, numbers)["number"].nunique() == done > 0)
         ballast.unlink()
         append(done, 1000)
-        print(len(read_parts(store)) == (done + 1) * 1000)
+        print(len(read_parts(store, numbers)) == (done + 1) * 1000)
         """,
         tmp_path,
         command=[*small_disk, str(tmp_path), sys.executable, "-c"],
@@ -96,7 +100,7 @@ def test_a_disk_that_turns_read_only_is_told(small_disk, tmp_path):
             append(1, 10)
         except StorageError as error:
             print(error)
-        print(len(read_parts(store)))
+        print(len(read_parts(store, numbers)))
         """,
         tmp_path,
         command=[*small_disk, str(tmp_path), sys.executable, "-c"],
@@ -152,18 +156,18 @@ def test_a_limit_of_the_size_of_files_is_told_and_leaves_the_parts_before(tmp_pa
         tmp_path,
     )
     assert "the file would be larger than this process may write" in printed
-    assert len(read_parts(tmp_path)) == 10_010
+    assert len(read_parts(tmp_path, NUMBERS)) == 10_010
     assert left_behind(tmp_path) == []
 
 
 def test_too_many_open_files_do_not_make_a_whole_part_a_torn_one(tmp_path):
     """Set aside as torn, it would be asked of the model again."""
-    part = append_part(tmp_path, pd.DataFrame({"x": [1]}))
-    read_parts(tmp_path)  # what is imported on the way needs files of its own
-    for reading in (lambda: read_parts(tmp_path), lambda: parts._read(part)):
+    part = append_part(tmp_path, pd.DataFrame({"x": [1]}), NUMBERS)
+    read_parts(tmp_path, NUMBERS)  # what is imported on the way needs files of its own
+    for reading in (lambda: read_parts(tmp_path, NUMBERS), lambda: parts._read(part, NUMBERS)):
         with no_more_open_files(), pytest.raises(StorageError, match="too many files are open"):
             reading()
-    assert read_parts(tmp_path)["x"].tolist() == [1]
+    assert read_parts(tmp_path, NUMBERS)["x"].tolist() == [1]
     assert left_behind(tmp_path) == []
 
 
@@ -184,21 +188,20 @@ def no_more_open_files():
             os.close(descriptor)
 
 
-def test_a_fault_inside_a_cell_reaches_the_terminal_and_the_next_run_goes_on(
-    small_study, tmp_path, capsys
-):
-    """A file where the folder of the tables belongs: root meets it, too."""
+def test_a_fault_inside_a_cell_reaches_the_terminal_and_the_next_run_goes_on(small_study, tmp_path):
+    """A file comes to lie where the folder of the tables belongs: root meets it, too."""
     out = tmp_path / "out"
-    out.mkdir()
-    (out / "tables").write_text("in the way")
     command = ["run", str(small_study.file), "--only", "02", "--out", str(out)]
-    assert main(command) == 1
-    told = capsys.readouterr()
-    failed = next(line for line in told.out.splitlines() if "failed" in line)
+    run = start(*command)
+    assert wait_until((out / "artifacts" / "provenance.json").is_file)
+    (out / "tables").write_text("in the way")
+    told, complaints = run.communicate()
+    assert run.returncode == 1
+    failed = next(line for line in told.splitlines() if "failed" in line)
     assert "StorageError" in failed
     assert "a file lies where a folder belongs: move it away" in failed
     assert failed.endswith(KEPT)
-    assert "Traceback" not in told.out + told.err
+    assert "Traceback" not in told + complaints
     assert "This notebook stopped with an error." in (out / "02_binning_design.html").read_text()
     (out / "tables").unlink()
     assert main(command) == 0
@@ -209,8 +212,8 @@ def test_a_fault_inside_a_cell_reaches_the_terminal_and_the_next_run_goes_on(
 
 
 def test_a_fault_outside_of_all_cells_is_one_line(small_study, tmp_path):
-    """No file of more than 4 kB: not even the notebook that tells of the fault can be stored."""
-    limited = 'ulimit -f 8; exec "$@"'
+    """No file of more than 10 kB: not even the notebook that tells of the fault can be stored."""
+    limited = 'ulimit -f 20; exec "$@"'
     command = [*COMMAND, "run", small_study.file, "--only", "02", "--out", tmp_path / "out"]
     done = subprocess.run(
         ["sh", "-c", limited, "sh", *map(str, command)], capture_output=True, text=True
@@ -224,10 +227,10 @@ def test_a_fault_outside_of_all_cells_is_one_line(small_study, tmp_path):
 
 def test_a_folder_that_vanishes_is_made_again(tmp_path):
     """Somebody tidied up in mid-run: what comes after is stored all the same."""
-    append_part(tmp_path / "store", pd.DataFrame({"x": [1]}))
+    append_part(tmp_path / "store", pd.DataFrame({"x": [1]}), NUMBERS)
     shutil.rmtree(tmp_path / "store")
-    append_part(tmp_path / "store", pd.DataFrame({"x": [2]}))
-    assert read_parts(tmp_path / "store")["x"].tolist() == [2]
+    append_part(tmp_path / "store", pd.DataFrame({"x": [2]}), NUMBERS)
+    assert read_parts(tmp_path / "store", NUMBERS)["x"].tolist() == [2]
 
 
 def test_a_failed_write_leaves_the_text_as_it_was(tmp_path):

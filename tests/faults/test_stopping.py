@@ -27,7 +27,7 @@ def stopped(small_study, tmp_path_factory):
     found = {}
     for number, run in runs.items():
         # Written by the first cell that does anything.
-        assert wait_until((outs[number] / "artifacts" / "provenance.json").is_file)
+        assert wait_until((outs[number] / "artifacts" / "utterances.parquet").is_file)
         below = descendants(run)
         assert any("ipykernel" in " ".join(process.cmdline()) for process in below)
         for _ in range(2):
