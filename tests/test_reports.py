@@ -190,21 +190,32 @@ def test_05_is_rendered_again_without_model_or_audio(small_study, tmp_path, monk
     pd.testing.assert_frame_equal(run.tests, stored, check_dtype=False)
 
 
+def in_the_way(out):
+    """A folder where a file of notebook 02 belongs, in what looks like the folder of a run."""
+    artifacts = out / "artifacts"
+    artifacts.mkdir(parents=True, exist_ok=True)
+    (artifacts / "provenance.json").touch()
+    if not (artifacts / "provenance.json").stat().st_size:
+        (artifacts / "provenance.json").write_text("{}")
+    (artifacts / "binning.json").unlink(missing_ok=True)
+    (artifacts / "binning.json").mkdir()
+
+
 def test_a_failing_notebook_is_saved_and_shown_and_stops_those_that_need_it(
     small_study, tmp_path, capsys
 ):
-    """By thresholds that no notebook can use: 02 fails, 03 to 05 have nothing to stand on."""
+    """02 cannot store its thresholds, and 03 to 05 have nothing to stand on."""
     out = tmp_path / "out"
-    assignments = ["binning=thresholds", "thresholds={energy: [0, 1]}"]
-    status = main(["run", str(small_study.file), "--out", str(out), "--set", *assignments])
+    in_the_way(out)
+    status = main(["run", str(small_study.file), "--out", str(out)])
     assert status == 1
     told = capsys.readouterr().out
     assert "02_binning_design" in told
-    assert "failed: InputError: thresholds: none for concept 'pitch'" in told
+    assert "failed: StorageError: " in told
     assert "not run: it needs notebook 02" in told
     report = (out / "02_binning_design.html").read_text()
     assert "This notebook stopped with an error." in report
-    assert "thresholds: none for concept" in report
+    assert "binning.json could not be stored" in report
     assert "error" in References(report).ids
     assert (out / "02_binning_design.ipynb").is_file()
     assert not (out / "04_perturbation_study.html").exists()
@@ -217,7 +228,8 @@ def test_the_index_never_shows_the_numbers_of_other_settings(small_study, tmp_pa
     """A run that fails leaves the tables of the run before it; they answer another question."""
     out = tmp_path / "out"
     shutil.copytree(small_study.folder, out)
-    changed = ["binning=thresholds", "thresholds={energy: [0, 1]}"]
+    changed = ["binning=width"]
+    in_the_way(out)
     assert main(["run", str(small_study.file), "--out", str(out), "--set", *changed]) == 1
     index = (out / "index.html").read_text()
     assert "has not been evaluated yet" in index

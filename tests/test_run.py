@@ -113,7 +113,7 @@ def test_provenance_is_merged_and_names_no_folder(tmp_path):
     here = {"corpus_root": "/home/someone/corpora/emodb", "out": "/srv/x", "model": "hf:~/mine"}
     told = shareable(Settings(**here))
     assert (told["corpus_root"], told["out"], told["model"]) == ("emodb", "x", "hf:mine")
-    assert shareable(Settings(scheduler="tcp://login1:8786"))["scheduler"] == "tcp://HOST"
+    assert shareable(Settings(scheduler="tcp://login1:8786"))["scheduler"] == "tcp://HOST:8786"
 
 
 def example_plan(labels=("<b>", "sad")):

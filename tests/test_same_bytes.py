@@ -82,5 +82,5 @@ def content(path: Path) -> bytes:
 def report(path: Path) -> str:
     text = _TRAINING.sub("", path.read_text(encoding="utf-8"))
     # The command and what became of each notebook are those of the last of several runs.
-    text = re.sub(r'<pre class="command">.*?</pre>|<span class="state">.*?</span>', "", text)
+    text = re.sub(r'<pre class="command">.*?</pre>|\s*<span class="state">.*?</span>', "", text)
     return _DATE.sub("", text)

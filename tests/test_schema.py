@@ -1,6 +1,7 @@
 """The version in each file: old ones are read, foreign and newer ones refused, none misread."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -9,13 +10,12 @@ import pyarrow.parquet
 import pytest
 import soundfile
 
-from sercue import schema
 from sercue.artifacts import Artifacts
 from sercue.binning import Binning, fit_bins
 from sercue.comparison import compare_studies
 from sercue.concepts import Concept
 from sercue.corpora.corpus import Corpus, example_corpus
-from sercue.errors import InputError
+from sercue.errors import InputError, StorageError
 from sercue.features import extract_features
 from sercue.inspection import inspect_audio
 from sercue.methods import methods_text
@@ -354,8 +354,8 @@ def test_a_file_that_is_being_written_is_never_seen_half(tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(schema.os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="no space"):
         write_json(tmp_path / "a.json", {"x": 2}, kind)
     assert read_json(tmp_path / "a.json", kind) == {"x": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

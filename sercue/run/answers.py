@@ -189,7 +189,9 @@ class Answers(Stages):
         stored = self.artifacts.load("controls.parquet", stamp)
         if stored is None:
             reason = self._untrainable
-            answers = pd.DataFrame({"model": []}) if reason else self._ask_controls()
+            answers = (
+                pd.DataFrame({"model": pd.Series(dtype="str")}) if reason else self._ask_controls()
+            )
             self.artifacts.save("controls.parquet", answers, stamp, reason=reason)
             stored = self.artifacts.load("controls.parquet", stamp)
         return pd.DataFrame() if stored is None else stored

@@ -1,5 +1,6 @@
 """`sercue` as a process of its own, with what it needs to be watched, stopped and limited."""
 
+import signal
 import subprocess
 import sys
 
@@ -10,15 +11,24 @@ KEPT = "what is done is kept, run again to go on"
 
 
 def start(*arguments, **options):
-    """Start the command in a process group of its own, as a terminal does."""
+    """Start the command in a process group of its own, as a terminal does.
+
+    Signals mean there what they mean in a terminal, even if these tests run in the background.
+    """
     return subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_heed_signals,
         **options,
     )
+
+
+def _heed_signals():
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def said(stderr):

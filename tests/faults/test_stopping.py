@@ -148,10 +148,13 @@ def test_an_interrupted_cell_leaves_a_run_that_goes_on(small_study, tmp_path, mo
         return score(audios, prompts, labels)
 
     monkeypatch.setattr(model, "score", interrupted)
+    # In the background it would be ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     # Half of the evaluated utterances a call, so that there is a second one.
     monkeypatch.setattr(type(model), "batch_size", 4)
     with pytest.raises(KeyboardInterrupt):
         _ = run.predictions
+    signal.signal(signal.SIGINT, before)
     predictions = run.predictions
     finished = open_run(small_study.settings | {"out": str(small_study.folder)}, reuse=True)
     columns = ["utterance", "condition", "replicate", "template", "label_order", "prediction"]

@@ -14,8 +14,8 @@ from sercue.run import open_run
 
 
 @pytest.fixture(scope="module")
-def run(small_study):
-    return open_run(small_study.settings | {"out": str(small_study.folder)})
+def run(small_study, tmp_path_factory):
+    return open_run(small_study.settings | {"out": str(tmp_path_factory.mktemp("what_if"))})
 
 
 def test_the_answers_without_and_with_own_tokens_are_those_of_the_study(run):

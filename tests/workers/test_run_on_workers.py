@@ -1,6 +1,7 @@
 """``sercue run --set scheduler=...``: the study of one machine, from several."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,7 @@ def test_nothing_that_is_passed_on_names_the_scheduler(spread_study, cluster):
     assert len(written) == 4
     assert [file.name for file in written if place in file.read_text(encoding="utf-8")] == []
     known = json.loads(written[-1].read_text())
-    assert known["parameters"]["scheduler"] == "tcp://HOST"
+    assert re.fullmatch(r"tcp://HOST:\d+", known["parameters"]["scheduler"])
     assert "scheduler=tcp://HOST" in known["command"]
     assert known["model"]["device"] == "cpu of 2 workers"
 

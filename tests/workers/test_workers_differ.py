@@ -124,7 +124,8 @@ def test_a_worker_with_another_version_is_refused(
 def test_a_worker_without_sercue_is_refused(cluster, corpus, tokens, asked, other_worker, tmp_path):
     module = tmp_path / "shadow" / "sercue" / "__init__.py"
     module.parent.mkdir(parents=True)
-    module.write_text("")
+    # An editable install finds what an empty package lacks.
+    module.write_text("raise ModuleNotFoundError(\"No module named 'sercue'\", name='sercue')\n")
     other_worker(tmp_path / "shadow")
     told = r"worker tcp://.*: found no sercue .* there \(.*No module named 'sercue"
     refused(cluster, corpus, tokens, asked, told)
