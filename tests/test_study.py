@@ -243,6 +243,42 @@ def test_predictions_name_labels_and_prompts_show_their_words(corpus, tokens):
     assert all("rot" in prompt and "angry" not in prompt for prompt in model.asked)
 
 
+def test_words_that_change_their_label_are_scored_again(corpus, tokens, tmp_path):
+    """With both orders shown the prompts are the very same; only what a score stands for is not."""
+    store, options = tmp_path / "predictions", {"conditions": ["none"], "orders": 6}
+    words = {"angry": "rot", "neutral": "grau", "sad": "blau"}
+    changed = words | {"angry": "grau", "neutral": "rot"}
+    run(corpus, tokens, RecordingModel(), store=store, label_words=words, **options)
+    again = run(
+        corpus, tokens, model := RecordingModel(), store=store, label_words=changed, **options
+    )
+    fresh = run(corpus, tokens, RecordingModel(), label_words=changed, **options)
+    assert len(model.asked) == len(again)
+    pd.testing.assert_frame_equal(again, fresh)
+
+
+def test_longer_answers_are_generated_again(corpus, tokens, tmp_path):
+    """An answer that was cut after two tokens is no answer of eight."""
+    options = {"decoding": "generate", "store": tmp_path / "predictions"}
+    run(corpus, tokens, RecordingModel(), max_new_tokens=2, **options)
+    model = RecordingModel()
+    run(corpus, tokens, model, max_new_tokens=8, **options)
+    assert model.asked
+    back = RecordingModel()
+    run(corpus, tokens, back, max_new_tokens=2, **options)
+    assert back.asked == []
+
+
+def test_texts_are_held_once(corpus, tokens):
+    """What makes a study of a million rows fit: each column of texts is categorical, in order."""
+    table = run(corpus, tokens, RecordingModel())
+    texts = ["utterance", "speaker", "truth", "condition", "template", "prediction", "prompt"]
+    for name in texts:
+        categories = list(table[name].cat.categories)
+        assert categories == sorted(set(categories)), name
+    assert table.memory_usage(deep=True).sum() / len(table) < 150
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
