@@ -43,19 +43,3 @@ def codes_among(column: pd.Series, values: pd.Index) -> np.ndarray:
         return held.codes.to_numpy()
     # A missing text has the code -1, which finds the last place.
     return np.append(values.get_indexer(held.categories), -1)[held.codes]
-
-
-def as_categories(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
-    """A table with some columns categorical, their categories sorted and all of them in use.
-
-    Args:
-        table: any table
-        columns: those of its columns that hold texts; others are left out of account
-    """
-    texts = {name: table[name].astype("category") for name in columns if name in table}
-    return table.assign(**{name: _sorted(column) for name, column in texts.items()})
-
-
-def _sorted(column: pd.Series) -> pd.Series:
-    used = column.cat.remove_unused_categories()
-    return used.cat.reorder_categories(sorted(used.cat.categories))

@@ -52,7 +52,11 @@ def append_part(folder: Path, table: pd.DataFrame, kind: Kind = PREDICTIONS) -> 
         >>> sorted(read_parts(folder, kind)["x"])
         [1, 2]
     """
-    return write_table(stamped(table, kind), folder / f"part-{uuid.uuid4().hex}.parquet")
+    # As plain texts, which any program reads; the file holds each different one once anyway.
+    texts = dict.fromkeys(table.select_dtypes("category"), "str")
+    return write_table(
+        stamped(table.astype(texts), kind), folder / f"part-{uuid.uuid4().hex}.parquet"
+    )
 
 
 def part_files(folder: Path) -> list[Path]:
@@ -115,7 +119,7 @@ def _together(files: list[Path], kind: Kind) -> pd.DataFrame:
 def _read(file: Path, kind: Kind, columns: Sequence[str] | None = None) -> pa.Table | None:
     try:
         check_table(file, kind)
-        with pq.ParquetFile(file) as part:
+        with pq.ParquetFile(file, read_dictionary=kind.coded_columns) as part:
             return part.read(columns)
     except FileNotFoundError:
         raise

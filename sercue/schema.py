@@ -45,6 +45,7 @@ class Kind:
         entries: of a JSON file, entry to its type: ``list``, ``dict``, ``str``, ...
         lowest: the oldest version that can be read
         cached: whether what does not fit is left out and made again, rather than refused
+        coded: whether texts are read as categories, each different one held once
     """
 
     name: str
@@ -53,6 +54,13 @@ class Kind:
     entries: Mapping[str, type] = field(default_factory=dict)
     lowest: int = 0
     cached: bool = False
+    coded: bool = False
+
+    @property
+    def coded_columns(self) -> list[str] | None:
+        """The columns that are read as categories."""
+        texts = [name for name, held in self.columns.items() if held == "text"]
+        return texts if self.coded else None
 
 
 _UTTERANCE = {"file": "text", "start": "time", "end": "time"}
@@ -61,6 +69,7 @@ PREDICTIONS = Kind(
     "predictions",
     # Version 0 does not say which words were scored, or how many tokens an answer may have.
     lowest=1,
+    coded=True,
     columns={
         "utterance": "text", "speaker": "text", "truth": "text", "condition": "text",
         "replicate": "int", "template": "text", "label_order": "int", "decoding": "text",

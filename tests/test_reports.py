@@ -191,20 +191,18 @@ def test_05_is_rendered_again_without_model_or_audio(small_study, tmp_path, monk
 
 
 def in_the_way(out):
-    """A folder where a file of notebook 02 belongs, in what looks like the folder of a run."""
-    artifacts = out / "artifacts"
-    artifacts.mkdir(parents=True, exist_ok=True)
-    (artifacts / "provenance.json").touch()
-    if not (artifacts / "provenance.json").stat().st_size:
-        (artifacts / "provenance.json").write_text("{}")
-    (artifacts / "binning.json").unlink(missing_ok=True)
-    (artifacts / "binning.json").mkdir()
+    """A folder where a figure of notebook 02 belongs, in what looks like the folder of a run."""
+    (out / "artifacts").mkdir(parents=True, exist_ok=True)
+    if not (out / "artifacts" / "provenance.json").exists():
+        (out / "artifacts" / "provenance.json").write_text("{}")
+    (out / "figures" / "designs.svg").unlink(missing_ok=True)
+    (out / "figures" / "designs.svg").mkdir(parents=True)
 
 
 def test_a_failing_notebook_is_saved_and_shown_and_stops_those_that_need_it(
     small_study, tmp_path, capsys
 ):
-    """02 cannot store its thresholds, and 03 to 05 have nothing to stand on."""
+    """02 cannot store a figure, and 03 to 05 have nothing to stand on."""
     out = tmp_path / "out"
     in_the_way(out)
     status = main(["run", str(small_study.file), "--out", str(out)])
@@ -215,7 +213,7 @@ def test_a_failing_notebook_is_saved_and_shown_and_stops_those_that_need_it(
     assert "not run: it needs notebook 02" in told
     report = (out / "02_binning_design.html").read_text()
     assert "This notebook stopped with an error." in report
-    assert "binning.json could not be stored" in report
+    assert "designs.svg could not be stored" in report
     assert "error" in References(report).ids
     assert (out / "02_binning_design.ipynb").is_file()
     assert not (out / "04_perturbation_study.html").exists()

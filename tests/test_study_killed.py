@@ -141,3 +141,14 @@ def test_a_torn_part_costs_its_own_rows_alone(recordings, undisturbed, tmp_path)
     assert asked(log) == UTTERANCES // 2
     assert in_bytes(again) == in_bytes(undisturbed)
     assert len(part_files(store)) == 1
+
+
+def test_parts_with_few_and_with_many_names_are_read_together(undisturbed, tmp_path):
+    """Of a part with few different texts each has a short number, too short for those of all."""
+    names = [f"{number:05d}.wav" for number in range(1000)]
+    many = undisturbed.iloc[[0] * 1000].assign(utterance=pd.Categorical(names))
+    for rows in (undisturbed.iloc[:8], many, undisturbed.iloc[8:16]):
+        append_part(tmp_path, rows)
+    assert read_parts(tmp_path)["utterance"].nunique() == 1000 + 2
+    # As do readers that know nothing of sercue.
+    assert pd.read_parquet(tmp_path)["utterance"].nunique() == 1000 + 2

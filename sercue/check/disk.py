@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sercue.categories import as_categories
 from sercue.check.folders import nearest
 from sercue.check.model import download
 from sercue.check.rehearsal import Rehearsal
@@ -177,7 +176,7 @@ def _answered(study: Rehearsal) -> pd.DataFrame:
         audio=study.digests.to_numpy()[part["row"]],
         model=study.settings.model,
     )
-    return as_categories(table, map(str, table.select_dtypes(["category", "object", "str"])))
+    return table.astype(dict.fromkeys(table.select_dtypes("category"), "str"))
 
 
 def _of_features(utterances: int) -> int:

@@ -120,13 +120,21 @@ def paired_answers(predictions: pd.DataFrame, conditions: Sequence[str]) -> Pair
     for condition in conditions:
         if condition not in names:
             raise unknown("condition", condition, names)
-    rows = cell[cell["condition"].isin(list(conditions))]
-    who = rows.drop_duplicates("utterance").set_index("utterance")[["speaker", "truth"]]
+    chosen = cell["condition"].isin(list(conditions))
+    rows = cell if chosen.all() else cell[chosen]
+    who = rows.drop_duplicates("utterance")
     _check_same_utterances(rows, conditions, len(who))
-    wide = rows.pivot(index="utterance", columns="condition", values="prediction")
-    wide = wide.astype(object).loc[who.index, list(conditions)]
-    answers = wide.where(wide.notna(), None)
-    return PairedAnswers(answers, who["truth"].to_numpy(object), pd.factorize(who["speaker"])[0])
+    # Numbered in the order of their first appearance, as in ``who``.
+    number, utterances = pd.factorize(rows["utterance"])
+    table = np.empty((len(who), len(conditions)), dtype=object)
+    for place, name in enumerate(conditions):
+        own = (rows["condition"] == name).to_numpy()
+        said = rows["prediction"][own].astype(object)
+        table[number[own], place] = said.where(said.notna(), None)
+    index = pd.Index(utterances, name="utterance")
+    answers = pd.DataFrame(table, index=index, columns=pd.Index(conditions, name="condition"))
+    speaker = pd.factorize(who["speaker"])[0]
+    return PairedAnswers(answers, who["truth"].to_numpy(object), speaker)
 
 
 def _check_same_utterances(rows: pd.DataFrame, conditions: Sequence[str], expected: int) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from sercue.categories import as_categories
 from sercue.parts import append_part, part_files, read_part
 from sercue.study.known_answers import KEY, ROW, KnownAnswers
 
@@ -19,10 +18,6 @@ from sercue.study.known_answers import KEY, ROW, KnownAnswers
 _SECONDS_A_PART = 1.0
 _ROWS_A_PART = 25_000
 _NAMED = list(dict.fromkeys([*ROW, *KEY]))
-_TEXTS = [
-    "utterance", "speaker", "truth", "condition", "template", "prediction", "answer", "tokens",
-    *KEY,
-]  # fmt: skip
 
 
 class PredictionStore:
@@ -60,7 +55,7 @@ class PredictionStore:
             nonlocal written
             if self.folder is not None and waiting:
                 rows = answers.predictions(np.concatenate(waiting))
-                self._seen.add(append_part(self.folder, _compact(rows)))
+                self._seen.add(append_part(self.folder, rows.reset_index(drop=True)))
             waiting.clear()
             written = time.monotonic()
 
@@ -89,7 +84,7 @@ class PredictionStore:
             _set_aside(files, wanted, _superseded(self.folder))
             for first in range(0, len(predictions), _ROWS_A_PART):
                 rows = predictions.iloc[first : first + _ROWS_A_PART]
-                append_part(self.folder, _compact(rows))
+                append_part(self.folder, rows.reset_index(drop=True))
             for file in files:
                 file.unlink(missing_ok=True)
 
@@ -114,7 +109,7 @@ def _set_aside(files: list[Path], wanted: np.ndarray, superseded: Path) -> None:
         part = read_part(file)
         stale = pd.DataFrame() if part is None else part[~_among(_hashes(part), wanted)]
         if len(stale):
-            append_part(superseded, _compact(stale))
+            append_part(superseded, stale.reset_index(drop=True))
 
 
 def _among(values: np.ndarray, ordered: np.ndarray) -> np.ndarray:
@@ -136,7 +131,3 @@ def _hashed(column: pd.Series) -> np.ndarray:
         return pd.util.hash_array(column.to_numpy(np.int64))
     texts = pd.util.hash_array(column.cat.categories.to_numpy(object))
     return texts[column.cat.codes]
-
-
-def _compact(rows: pd.DataFrame) -> pd.DataFrame:
-    return as_categories(rows, _TEXTS).reset_index(drop=True)
