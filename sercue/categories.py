@@ -43,3 +43,16 @@ def codes_among(column: pd.Series, values: pd.Index) -> np.ndarray:
         return held.codes.to_numpy()
     # A missing text has the code -1, which finds the last place.
     return np.append(values.get_indexer(held.categories), -1)[held.codes]
+
+
+def with_sorted_categories(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose categories, of each column that has any, are in the order of the alphabet.
+
+    Examples:
+        >>> table = pd.DataFrame({"x": pd.Categorical(["b", "a"], categories=["b", "a"])})
+        >>> with_sorted_categories(table)["x"].cat.categories.tolist()
+        ['a', 'b']
+    """
+    coded = {str(name): column.cat for name, column in table.select_dtypes("category").items()}
+    ordered = {name: c.reorder_categories(sorted(c.categories)) for name, c in coded.items()}
+    return table.assign(**ordered)

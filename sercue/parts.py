@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sercue.categories import with_sorted_categories
 from sercue.errors import InputError
 from sercue.files import written_aside
 from sercue.schema import PREDICTIONS, Kind, check_table, stamped
@@ -113,7 +114,8 @@ def _together(files: list[Path], kind: Kind) -> pd.DataFrame:
     if not tables:
         return pd.DataFrame()
     # Texts that are held once in each part are held once in all.
-    return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().to_pandas()
+    whole = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
+    return with_sorted_categories(whole.to_pandas())
 
 
 def _read(file: Path, kind: Kind, columns: Sequence[str] | None = None) -> pa.Table | None:
