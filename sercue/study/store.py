@@ -76,8 +76,10 @@ class PredictionStore:
         The new parts are written before the old ones go, so that a run that is killed here leaves
         rows twice, and none lost; reading takes each once.
         """
+        if self.folder is None:
+            return
         wanted = np.sort(_hashes(predictions))
-        if self.folder is None or _is_settled(self.folder, wanted):
+        if _is_settled(self.folder, wanted):
             return
         with FileLock(self.folder.with_name(f".{self.folder.name}.lock")):
             files = part_files(self.folder)

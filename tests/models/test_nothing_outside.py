@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,8 @@ import sercue
 from sercue.cli import main
 
 # Where each would lead, from wherever it was appended: upwards, to the root, or below a folder.
-LABELS = ["../../label", "/tmp/label_at_the_root"]
+ROOT = Path(tempfile.gettempdir())
+LABELS = ["../../label", str(ROOT / "label_at_the_root")]
 WORDS = ["../word", "word/below"]
 SPEAKER = "../../speaker"
 FILE = "..\\..\\file.wav"
@@ -28,7 +30,7 @@ STUDY = {
     "labels": dict(zip(LABELS, WORDS, strict=True)),
     "decoding": "generate",
     "conditions": ["none", "aligned", "corrupted(0.5)"],
-    "templates": [TEMPLATE, TEMPLATE | {"name": "/tmp/template_at_the_root"}],
+    "templates": [TEMPLATE, TEMPLATE | {"name": str(ROOT / "template_at_the_root")}],
     "replicates": 1,
     "label_orders": 1,
     "resamples": 100,
@@ -73,7 +75,7 @@ def test_names_that_look_like_paths_write_nothing_elsewhere(cache, tmp_path, mon
         assert main(["run", str(file), "--out", str(out), "--only", "04", "05"]) == 0
     written = files(tmp_path) - before
     assert {path.relative_to(deep).parts[0] for path in written} == {"out", "cache"}
-    assert list(Path("/tmp").glob("*_at_the_root*")) == []
+    assert list(ROOT.glob("*_at_the_root*")) == []
     # The names were there to be misused.
     shown = pd.read_csv(out / "tables" / "recall.csv").to_csv()
     assert all(label in shown for label in LABELS)
