@@ -23,6 +23,8 @@ def categorical(values: Iterable[str], codes: np.ndarray) -> pd.Categorical:
         Categories (2, str): ['a', 'b']
     """
     number, texts = pd.factorize(pd.Index(list(values), dtype=object), sort=True)
+    # As small as the codes will be: a study may have millions of rows.
+    number = number.astype(np.min_scalar_type(-len(texts) - 1))
     return pd.Categorical.from_codes(number[codes], categories=pd.Index(texts, dtype="str"))
 
 

@@ -115,7 +115,7 @@ def cochran_test(
     """
     names = list(predictions["condition"].unique() if conditions is None else conditions)
     pair = paired_answers(predictions, names)
-    right = pair.right.astype(float)
+    right = pair.right.astype(np.int8)
     # All answers alike: nothing differs, and Q is 0 / 0.
     constant = np.ptp(right, axis=1).max(initial=0) == 0
     found = None if constant else cochrans_q(right)

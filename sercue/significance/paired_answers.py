@@ -48,15 +48,25 @@ def primary_cell(predictions: pd.DataFrame) -> pd.DataFrame:
         asked = predictions.loc[kept, ["condition", "replicate"]]
         least = asked.groupby("condition")["replicate"].transform("min")
         kept[kept] = (asked["replicate"] == least).to_numpy()
-    rows = predictions[kept]
-    twice = rows.duplicated(["utterance", "condition"])
-    if twice.any():
+    rows = predictions if kept.all() else predictions[kept]
+    if _times_at_most(rows["utterance"], rows["condition"]) > 1:
+        twice = rows.duplicated(["utterance", "condition"])
         utterance, condition = rows.loc[twice, ["utterance", "condition"]].iloc[0]
         raise InputError(
             f"predictions: utterance {utterance!r} occurs twice under condition {condition!r} in "
             "the same template, label order, decoding and replicate; valid is one row"
         )
     return rows
+
+
+def _times_at_most(first: pd.Series, second: pd.Series) -> int:
+    """How often the commonest pair of values occurs; counted, since to hash all takes memory."""
+    inner, outer = (column.astype("category").cat for column in (second, first))
+    # A missing value has the code -1.
+    number = outer.codes.to_numpy() + np.int64(1)
+    number *= 1 + len(inner.categories)
+    number += inner.codes.to_numpy() + 1
+    return int(np.bincount(number).max(initial=0))
 
 
 @dataclass(frozen=True)
@@ -92,9 +102,9 @@ class PairedAnswers:
         Returns:
             shape (speakers, ...)
         """
-        sums = np.zeros((self.speakers, *values.shape[1:]))
-        np.add.at(sums, self.speaker, values)
-        return sums
+        columns = values.reshape(len(values), -1).T
+        sums = [np.bincount(self.speaker, column, self.speakers) for column in columns]
+        return np.stack(sums, axis=1).reshape(self.speakers, *values.shape[1:])
 
 
 def paired_answers(predictions: pd.DataFrame, conditions: Sequence[str]) -> PairedAnswers:
@@ -132,7 +142,9 @@ def paired_answers(predictions: pd.DataFrame, conditions: Sequence[str]) -> Pair
         said = rows["prediction"][own].astype(object)
         table[number[own], place] = said.where(said.notna(), None)
     index = pd.Index(utterances, name="utterance")
-    answers = pd.DataFrame(table, index=index, columns=pd.Index(conditions, name="condition"))
+    columns = pd.Index(conditions, name="condition")
+    # As objects the answers are the few labels themselves; as texts each would be held anew.
+    answers = pd.DataFrame(table, index=index, columns=columns, dtype=object)
     speaker = pd.factorize(who["speaker"])[0]
     return PairedAnswers(answers, who["truth"].to_numpy(object), speaker)
 

@@ -120,7 +120,8 @@ def run_study(
     kept.read_new(answers)
     batches = _unanswered(plan, answering, answers, kept)
     asked = (words_of, decoding, max_new_tokens)
-    with kept.keeping(answers) as keep, _bar(plan[~answers.known], progress) as bar:
+    missing = plan["row"].to_numpy()[~answers.known]
+    with kept.keeping(answers) as keep, _bar(missing, progress) as bar:
         for batch, answer in _answered(corpus, batches, asked, client):
             answers.add(answer)
             keep(batch.index.to_numpy())
@@ -151,8 +152,8 @@ def _options(label_words: Mapping[str, str], decoding: str, max_new_tokens: int)
     return json.dumps(dict(label_words), ensure_ascii=False)
 
 
-def _bar(missing: pd.DataFrame, progress: bool) -> tqdm:
-    number = missing["row"].nunique()
+def _bar(missing: np.ndarray, progress: bool) -> tqdm:
+    number = len(pd.unique(missing))
     return progress_bar(total=number, unit="utt", desc="study", disable=not (progress and number))
 
 

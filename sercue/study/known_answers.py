@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,8 +43,10 @@ class KnownAnswers:
         self._values = {name: np.full(len(plan), np.nan) for name in self.value_columns}
         self._texts = np.full(0 if self._scored else len(plan), None, dtype=object)
         self._categories = {name: plan[name].cat.categories for name in KEY}
+        different = math.prod(map(len, self._categories.values()))
+        self._key_type = np.int32 if different < 2**31 else np.int64
         keys = self._keys(plan)
-        self._order = np.argsort(keys, kind="stable")
+        self._order = np.argsort(keys, kind="stable").astype(np.int32)
         self._sorted = keys[self._order]
 
     @property
@@ -114,13 +117,15 @@ class KnownAnswers:
 
     def _keys(self, table: pd.DataFrame) -> np.ndarray:
         """One number for each row's key; -1 for a key that is not in the plan."""
-        key = np.zeros(len(table), np.int64)
+        key: np.ndarray = np.zeros(len(table), self._key_type)
         there = np.ones(len(table), bool)
         for name, categories in self._categories.items():
             codes = codes_among(table[name], categories)
             there &= codes >= 0
-            key = key * len(categories) + codes
-        return np.where(there, key, -1)
+            key *= len(categories)
+            key += codes
+        key[~there] = -1
+        return key
 
 
 def _largest(columns: Sequence[np.ndarray]) -> np.ndarray:

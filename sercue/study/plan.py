@@ -63,11 +63,12 @@ def plan_study(
         for replicate in condition.replicates(replicates):
             changed = condition.show(material, seed=seed, replicate=replicate)
             asked.append((condition.name, replicate))
-            shown.append(distinct.numbers(changed, len(rows)))
+            shown.append(distinct.numbers(changed, len(rows)).astype(np.int32))
     blocks = pd.DataFrame(asked, columns=["condition", "replicate"])
     who = _each_utterance(corpus, rows, times=len(blocks) * len(wordings))
     said = _each_prompt(wordings, distinct.shown, np.stack(shown, axis=1))
-    return pd.DataFrame(who | _each_block(blocks, wordings, times=len(rows)) | said)
+    columns = who | _each_block(blocks, wordings, times=len(rows)) | said
+    return pd.DataFrame(columns, copy=False)
 
 
 class _Distinct:
@@ -113,8 +114,9 @@ def _each_block(
     blocks: pd.DataFrame, wordings: Sequence[_Wording], times: int
 ) -> dict[str, object]:
     """Condition and replicate, then template and label order within each, of every utterance."""
-    block = np.tile(np.repeat(np.arange(len(blocks)), len(wordings)), times)
-    wording = np.tile(np.arange(len(wordings)), len(blocks) * times)
+    each = np.repeat(np.arange(len(blocks), dtype=np.int32), len(wordings))
+    block = np.tile(each, times)
+    wording = np.tile(np.arange(len(wordings), dtype=np.int32), len(blocks) * times)
     number = np.array([number for _, (number, _) in wordings], dtype=np.int16)
     return {
         "condition": categorical(blocks["condition"], block),
@@ -133,7 +135,8 @@ def _each_prompt(
         for template, (_, labels) in wordings
         for block in blocks
     ]
-    place = shown[:, :, None] + len(blocks) * np.arange(len(wordings))
+    offset = len(blocks) * np.arange(len(wordings), dtype=np.int32)
+    place = shown[:, :, None] + offset
     tokens, texts = zip(*written, strict=True)
     hashes = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
     columns = {"tokens": tokens, "text": texts, "prompt": hashes}

@@ -78,7 +78,8 @@ class PredictionStore:
         """
         if self.folder is None:
             return
-        wanted = np.sort(_hashes(predictions))
+        wanted = _hashes(predictions)
+        wanted.sort()
         if _is_settled(self.folder, wanted):
             return
         with FileLock(self.folder.with_name(f".{self.folder.name}.lock")):
@@ -103,7 +104,8 @@ def _is_settled(folder: Path, wanted: np.ndarray) -> bool:
         return False
     hashes = [_hashes(part) for f in files if (part := read_part(f, _NAMED)) is not None]
     held = np.concatenate([np.empty(0, np.uint64), *hashes])
-    return np.array_equal(np.sort(held), wanted)
+    held.sort()
+    return np.array_equal(held, wanted)
 
 
 def _set_aside(files: list[Path], wanted: np.ndarray, superseded: Path) -> None:
@@ -124,12 +126,16 @@ def _hashes(table: pd.DataFrame) -> np.ndarray:
     number = np.zeros(len(table), np.uint64)
     for name in _NAMED:
         # Numbers of 64 bits wrap around, as hashes may.
-        number = number * np.uint64(1_000_003) ^ _hashed(table[name])
+        number *= np.uint64(1_000_003)
+        hashes, codes = _hashed(table[name])
+        number ^= hashes[codes]
     return number
 
 
-def _hashed(column: pd.Series) -> np.ndarray:
-    if not isinstance(column.dtype, pd.CategoricalDtype):
-        return pd.util.hash_array(column.to_numpy(np.int64))
-    texts = pd.util.hash_array(column.cat.categories.to_numpy(object))
-    return texts[column.cat.codes]
+def _hashed(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """The hash of each different value, and the place of each row's among them."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        texts = column.cat.categories.to_numpy(object)
+        return pd.util.hash_array(texts, categorize=False), column.cat.codes.to_numpy()
+    numbers = np.unique(column)
+    return pd.util.hash_array(numbers.astype(np.int64)), np.searchsorted(numbers, column)
