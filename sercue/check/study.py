@@ -102,7 +102,7 @@ def _rehearsed(study: Rehearsal, run: Path) -> Iterator[tuple[str, str]]:
     yield "context", check_context(study)
     yield "disk", check_disk_space(study, run)
     if study.measured:
-        yield "time", check_time(study)
+        yield "time", check_time(study, run)
 
 
 def _check_evaluated(settings: Settings, corpus: Corpus) -> None:

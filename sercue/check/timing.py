@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sercue.audio import read_utterance
 from sercue.check.durations import duration
 from sercue.check.model import first_model, why_not_at_hand
 from sercue.check.rehearsal import Rehearsal, spread
+from sercue.parts import part_files, read_part
 
 # What the sample may take; a model that would take longer over one utterance is asked some of
 # its prompts.
@@ -20,7 +22,7 @@ _FEW_PROMPTS = 16
 _WORTH_REPEATING = 5.0
 
 
-def check_time(study: Rehearsal) -> str:
+def check_time(study: Rehearsal, run: Path) -> str:
     """Ask the model about some utterances, spread over the lengths there are, and scale up.
 
     The model is asked as the study does: all different prompts of several utterances in one call.
@@ -28,6 +30,7 @@ def check_time(study: Rehearsal) -> str:
 
     Args:
         study: the study
+        run: the folder of the run, where an earlier one may have left answers
 
     Returns:
         the time of the study's answers, or why it was not measured
@@ -43,8 +46,18 @@ def check_time(study: Rehearsal) -> str:
     seconds, measured_on = _measured(trial)
     return (
         f"about {duration(seconds * study.evaluated)} for all answers: {duration(seconds)} an "
-        f"utterance of {trial.prompts:.0f} prompts, measured on {measured_on}"
+        f"utterance of {trial.prompts:.0f} prompts, measured on {measured_on}{_stored(study, run)}"
     )
+
+
+def _stored(study: Rehearsal, run: Path) -> str:
+    """What an earlier run answered; which of it still holds, the run finds out."""
+    folder = run / "artifacts" / "predictions"
+    parts = (read_part(file, ["utterance"]) for file in part_files(folder))
+    rows = sum(len(part) for part in parts if part is not None)
+    if not rows:
+        return ""
+    return f"; {rows} of {study.planned} are stored, and only what changed since is asked again"
 
 
 def _measured(trial: _Trial) -> tuple[float, str]:

@@ -81,6 +81,7 @@ def study(cache, tmp_path, qwen_checkpoint):
             "model": f"hf:{qwen_checkpoint}",
             "device": "cpu",
             "dtype": "float32",
+            "out": str(tmp_path / "run of the study"),
         }
         return Settings(**{**keys, **changes})
 

@@ -9,6 +9,7 @@ from test_check_context import shortened
 
 from sercue.check import check_study
 from sercue.errors import InputError
+from sercue.run.answers import Answers
 
 
 def test_the_model_is_asked_about_a_few_utterances_all_their_prompts(study):
@@ -19,6 +20,16 @@ def test_the_model_is_asked_about_a_few_utterances_all_their_prompts(study):
     told = r"about \S+ \w+ for all answers: \S+ s an utterance of 4 prompts, measured on \d "
     assert re.match(told, rows["time"])
     assert "time" not in dict(check_study(settings).rows)
+
+
+def test_answers_of_an_earlier_run_are_told(study, tmp_path):
+    """Whoever resumes does not wait for them again: here 4 utterances x 2 conditions x 2 label orders."""
+    keys = {"long": None, "templates": ["plain"], "controls": False, "out": str(tmp_path / "run")}
+    first = study(conditions=["none", "constant"], **keys)
+    _ = Answers(first).predictions
+    more = study(conditions=["none", "constant", "masked(1)"], **keys)
+    told = dict(check_study(more, measure=True).rows)["time"]
+    assert told.endswith("; 16 of 24 are stored, and only what changed since is asked again")
 
 
 def test_nothing_is_left_of_the_trial(study, tmp_path):
