@@ -11,7 +11,7 @@ report: $(STAMP)
 	$(BIN)/sercue run notebooks/studies/demo.yaml
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

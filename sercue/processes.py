@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
 import time
@@ -30,24 +29,22 @@ def side_by_side(
         >>> list(side_by_side(pow, [(2, 3), (3, 2)], jobs=1))
         [8, 9]
     """
-    calls = [joblib.delayed(_ending_with)(os.getpid(), work, *one) for one in arguments]
+    calls = [joblib.delayed(work)(*one) for one in arguments]
+    pool = joblib.Parallel(
+        n_jobs=jobs, return_as="generator", initializer=_watch, initargs=(os.getpid(),)
+    )
     try:
-        yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(calls)
+        yield from pool(calls)
     finally:
         if jobs > 1:
             get_reusable_executor().shutdown(wait=True)
 
 
-def _ending_with(starter: int, work: Callable[..., Any], *arguments: Any) -> Any:
+def _watch(starter: int) -> None:
+    """Begin with the process, since one that has no work yet would else wait for it for minutes."""
     # With one job, or inside another pool, the work stays in the process that asked for it.
     if os.getpid() != starter:
-        _watch(starter)
-    return work(*arguments)
-
-
-@functools.cache
-def _watch(starter: int) -> None:
-    threading.Thread(target=_end_after, args=(starter,), daemon=True).start()
+        threading.Thread(target=_end_after, args=(starter,), daemon=True).start()
 
 
 def _end_after(starter: int) -> None:

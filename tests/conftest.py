@@ -24,12 +24,16 @@ SMALL = {
 
 @dataclass(frozen=True)
 class SmallStudy:
-    """A finished small study: its settings and file, its folder, the command's exit status."""
+    """A finished small study: its settings and file, its folder, the command's exit status.
+
+    What the run left as its provenance is kept, since tests go on in the folder.
+    """
 
     settings: dict[str, Any]
     file: Path
     folder: Path
     status: int
+    provenance: str
 
 
 @pytest.fixture(scope="session")
@@ -48,4 +52,5 @@ def small_study(cache, tmp_path_factory):
     file = folder / "small.yaml"
     file.write_text(yaml.safe_dump(SMALL))
     status = main(["run", str(file), "--out", str(folder / "out")])
-    return SmallStudy(SMALL, file, folder / "out", status)
+    provenance = folder / "out" / "artifacts" / "provenance.json"
+    return SmallStudy(SMALL, file, folder / "out", status, provenance.read_text("utf-8"))

@@ -23,7 +23,7 @@ def test_the_model_is_asked_about_a_few_utterances_all_their_prompts(study):
 
 
 def test_answers_of_an_earlier_run_are_told(study, tmp_path):
-    """Whoever resumes does not wait for them again: here 4 utterances x 2 conditions x 2 label orders."""
+    """Whoever resumes does not wait for them: 4 utterances x 2 conditions x 2 label orders."""
     keys = {"long": None, "templates": ["plain"], "controls": False, "out": str(tmp_path / "run")}
     first = study(conditions=["none", "constant"], **keys)
     _ = Answers(first).predictions
