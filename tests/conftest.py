@@ -1,5 +1,6 @@
 """What several test files share: a cache of their own, and one small study that was run."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from sercue.cli import main
+from sercue.run import open_run
 
 # Six speakers (of twenty-four) and two sentences (of eight), one short training: the whole way
 # of a study in well under a minute. Nothing is to be learnt from its numbers.
@@ -34,6 +36,14 @@ class SmallStudy:
     folder: Path
     status: int
     provenance: str
+
+    def evaluated_again(self, folder: Path, confidence: float) -> Path:
+        """The same answers, evaluated at another level: a study of other settings."""
+        shutil.copytree(self.folder, folder)
+        named = {"out": str(folder), "study": folder.name, "confidence": confidence}
+        run = open_run(self.settings | named, reuse=True)
+        _ = run.measures, run.tests
+        return folder
 
 
 @pytest.fixture(scope="session")

@@ -18,24 +18,15 @@ from sercue.published import PUBLISHED, published_values
 from sercue.run import open_run
 
 
-def evaluated_again(small_study, folder, confidence):
-    """The same answers, evaluated at another level: a study of other settings, by the real way."""
-    shutil.copytree(small_study.folder, folder)
-    named = {"out": str(folder), "study": folder.name, "confidence": confidence}
-    run = open_run(small_study.settings | named, reuse=True)
-    _ = run.measures, run.tests
-    return folder
-
-
 @pytest.fixture(scope="module")
 def other_study(small_study, tmp_path_factory):
-    return evaluated_again(small_study, tmp_path_factory.mktemp("studies") / "other", 0.8)
+    return small_study.evaluated_again(tmp_path_factory.mktemp("studies") / "other", 0.8)
 
 
 @pytest.fixture
 def flamingo(small_study, tmp_path):
     """A study under the names of a model and a corpus of which a value is published."""
-    folder = evaluated_again(small_study, tmp_path / "flamingo", 0.9)
+    folder = small_study.evaluated_again(tmp_path / "flamingo", 0.9)
     change_provenance(
         folder,
         parameters={"model": "audio-flamingo-3", "corpus": "iemocap"},

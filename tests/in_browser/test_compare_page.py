@@ -1,7 +1,6 @@
 """Studies side by side in a browser: one page that is sent, read anywhere, and runs nothing."""
 
 import json
-import shutil
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -19,7 +18,6 @@ from visits import (
 )  # fmt: skip
 
 from sercue.comparison import write_comparison
-from sercue.run import open_run
 
 MODEL = "hf:<script>window.ran = 'model'</script>"
 CORPUS = "<img src=x onerror=\"window.ran = 'corpus'\">"
@@ -32,7 +30,7 @@ PAPER = {"width": 1032, "height": 703}
 def comparison(browser_path, small_study, tmp_path_factory):
     """Three studies, one of a model and a corpus with hostile names."""
     folder = tmp_path_factory.mktemp("studies")
-    folders = [evaluated_again(small_study, folder / name, level)
+    folders = [small_study.evaluated_again(folder / name, level)
                for name, level in (("first", 0.8), ("second", 0.9), ("hostile", 0.95))]  # fmt: skip
     file = folders[-1] / "artifacts" / "provenance.json"
     held = json.loads(file.read_text())
@@ -40,15 +38,6 @@ def comparison(browser_path, small_study, tmp_path_factory):
     held["model"]["name"], held["corpus"]["name"] = MODEL, CORPUS
     file.write_text(json.dumps(held))
     return write_comparison(folders, folder / "out", command=COMMAND)
-
-
-def evaluated_again(small_study, folder, confidence):
-    """The same answers, evaluated at another level: a study of other settings."""
-    shutil.copytree(small_study.folder, folder)
-    named = {"out": str(folder), "study": folder.name, "confidence": confidence}
-    run = open_run(small_study.settings | named, reuse=True)
-    _ = run.measures, run.tests
-    return folder
 
 
 def test_the_page_complains_of_nothing_and_asks_for_nothing(comparison, browser):
