@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dask.config
 import pytest
 import yaml
 
@@ -44,6 +45,23 @@ class SmallStudy:
         run = open_run(self.settings | named, reuse=True)
         _ = run.measures, run.tests
         return folder
+
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment_as_it_was():
+    """Workers of dask get their number of threads in their own processes.
+
+    By default dask sets it where they are started from, for good, and studies that other tests
+    run from there would have it as well.
+    """
+    here = {f"pre-spawn-environ.{name}": None for name in (*_THREADS, "MALLOC_TRIM_THRESHOLD_")}
+    there = {f"environ.{name}": 1 for name in _THREADS}
+    keys = {f"distributed.nanny.{name}": value for name, value in (here | there).items()}
+    with dask.config.set(keys):
+        yield
 
 
 @pytest.fixture(scope="session")
