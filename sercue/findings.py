@@ -337,12 +337,23 @@ def _losses(tests: pd.DataFrame) -> list[str]:
         if rows.empty:
             continue
         listed = "; ".join(f"{row['condition']} {_difference(row)}" for _, row in rows.iterrows())
-        lower = [direction(row["low"], row["high"]) < 0 for _, row in rows.iterrows()]
+        flat = (rows["low"] == rows["high"]) & (rows["difference"] != 0)
+        lower = [direction(row["low"], row["high"]) < 0 for _, row in rows[~flat].iterrows()]
         sentences.append(
-            f"Against {words}, the interval lies below zero for {sum(lower)} of {len(lower)} "
-            f"perturbed conditions: {listed}."
+            f"Against {words}, the interval lies below zero for {sum(lower)} of {len(rows)} "
+            f"perturbed conditions: {listed}.{_without_width(rows.loc[flat, 'condition'])}"
         )
     return sentences
+
+
+def _without_width(conditions: pd.Series) -> str:
+    """Two speakers who differ by the same are no evidence, however narrow the interval."""
+    if conditions.empty:
+        return ""
+    return (
+        f" That of {' and '.join(conditions)} has no width, since the few speakers agree by "
+        "chance, and does not count."
+    )
 
 
 def _collapse(table: pd.DataFrame) -> list[str]:

@@ -46,6 +46,19 @@ def test_the_verdict_follows_the_interval_and_not_the_estimate(gain, said):
     assert sum(verdict in text for verdict in verdicts) == 1
 
 
+def test_an_interval_without_width_is_no_evidence():
+    """Two speakers who differ by the same: resampled, they cannot differ by anything else."""
+    table = contrasts(speakers=2)
+    table.loc[2, ["low", "high"]] = -0.1
+    against_aligned, against_none = study_findings(MEASURES, table, 4)[1:3]
+    assert "below zero for 1 of 1" in against_aligned
+    assert "width" not in against_aligned
+    assert "below zero for 0 of 1" in against_none
+    assert against_none.endswith(
+        "That of shuffled has no width, since the few speakers agree by chance, and does not count."
+    )
+
+
 def test_what_the_correction_takes_back_is_not_claimed():
     """An interval that excludes zero, of a contrast that is not significant in its family."""
     text = study_findings(MEASURES, contrasts(holm_p=0.17), 4)[0]
