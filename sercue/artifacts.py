@@ -66,7 +66,7 @@ class Artifacts:
             **more: what else to keep with it, fit for JSON
         """
         stamp = {"settings": settings, **more}
-        write_table(stamped(table, TABLES[name], **stamp), self.folder / name)
+        write_table(stamped(_as_read_back(table), TABLES[name], **stamp), self.folder / name)
 
     def load(self, name: str, settings: str) -> pd.DataFrame | None:
         """A table if it is there and was made with these settings, else ``None``.
@@ -158,3 +158,16 @@ class Artifacts:
     def record(self, **entries: Any) -> None:
         """Set entries of ``provenance.json``; see ``provenance.record``."""
         provenance.record(self.provenance_file, **entries)
+
+
+def _as_read_back(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose index is of the type of text that pandas makes of it in reading.
+
+    A file says of which type its texts were, and its bytes should not tell whether an earlier
+    notebook's table was computed or read.
+    """
+    if not isinstance(table.index, pd.MultiIndex):
+        return table
+    keys = table.index.to_frame()
+    texts: list[str] = list(keys.select_dtypes("string"))
+    return table.set_axis(pd.MultiIndex.from_frame(keys.astype(dict.fromkeys(texts, "str"))))

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from sercue.cli import main
+from sercue.run import open_run
 
 TIMED = ["seconds", "notebooks", "runs", "run_count"]
 # Measured once, when the model was trained.
@@ -44,6 +45,18 @@ def test_what_two_runs_write_is_the_same(twice, pattern):
     # Other tests go on in the first folder, and may leave more there.
     assert set(written) <= set(names(first, pattern))
     assert [n for n in written if content(first / n) != content(second / n)] == []
+
+
+@pytest.mark.parametrize("reuse", [False, True])
+def test_what_is_read_back_is_written_as_what_is_computed(small_study, tmp_path, reuse):
+    """A stage that is opened again, on the files of an earlier one or not: the same bytes."""
+    copy = tmp_path / "small"
+    shutil.copytree(small_study.folder, copy)
+    run = open_run(small_study.settings | {"out": str(copy)}, reuse=reuse)
+    _ = run.features, run.tokens, run.measures, run.tests
+    files = names(copy, "artifacts/*.parquet")
+    assert len(files) == 8
+    assert [n for n in files if content(copy / n) != content(small_study.folder / n)] == []
 
 
 def test_answers_are_the_same_to_the_last_bit(twice):
