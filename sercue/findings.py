@@ -291,8 +291,18 @@ def direction(low: float, high: float) -> int:
     Examples:
         >>> direction(0.01, 0.2), direction(-0.1, 0.1), direction(-0.3, -0.1)
         (1, 0, -1)
+        >>> direction(0.1, 0.1)
+        0
     """
-    return int(low > 0) - int(high < 0)
+    return 0 if without_width(low, high) else int(low > 0) - int(high < 0)
+
+
+def without_width(low: float, high: float) -> bool:
+    """Whether an interval is one point off zero, which is no evidence, however narrow.
+
+    Few speakers may differ by the same; resampled, they cannot differ by anything else.
+    """
+    return low == high != 0
 
 
 def _levels(table: pd.DataFrame, labels: int) -> str:
@@ -319,6 +329,8 @@ def _difference(row: pd.Series) -> str:
 
 
 def _gain(row: pd.Series, family: int) -> str:
+    if without_width(row["low"], row["high"]):
+        return f"The difference is {_difference(row)}.{_not_counted('Its interval')}"
     side = direction(row["low"], row["high"])
     if side and row["holm_p"] >= LEVEL:
         return (
@@ -337,23 +349,18 @@ def _losses(tests: pd.DataFrame) -> list[str]:
         if rows.empty:
             continue
         listed = "; ".join(f"{row['condition']} {_difference(row)}" for _, row in rows.iterrows())
-        flat = (rows["low"] == rows["high"]) & (rows["difference"] != 0)
-        lower = [direction(row["low"], row["high"]) < 0 for _, row in rows[~flat].iterrows()]
+        lower = [direction(row["low"], row["high"]) < 0 for _, row in rows.iterrows()]
+        flat = [without_width(row["low"], row["high"]) for _, row in rows.iterrows()]
+        named = " and ".join(rows.loc[flat, "condition"])
         sentences.append(
             f"Against {words}, the interval lies below zero for {sum(lower)} of {len(rows)} "
-            f"perturbed conditions: {listed}.{_without_width(rows.loc[flat, 'condition'])}"
+            f"perturbed conditions: {listed}.{_not_counted(f'That of {named}') if named else ''}"
         )
     return sentences
 
 
-def _without_width(conditions: pd.Series) -> str:
-    """Two speakers who differ by the same are no evidence, however narrow the interval."""
-    if conditions.empty:
-        return ""
-    return (
-        f" That of {' and '.join(conditions)} has no width, since the few speakers agree by "
-        "chance, and does not count."
-    )
+def _not_counted(interval: str) -> str:
+    return f" {interval} has no width, since the few speakers agree by chance, and does not count."
 
 
 def _collapse(table: pd.DataFrame) -> list[str]:

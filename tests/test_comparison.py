@@ -5,12 +5,14 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from sercue.comparison import compare_studies, write_comparison
 from sercue.comparison.layout import printed_losses, printed_table, result_table
+from sercue.comparison.sentences import gain_sentences
 from sercue.comparison.settings_table import settings_table
 from sercue.comparison.studies import ordered_conditions, read_runs
 from sercue.errors import InputError
@@ -251,6 +253,21 @@ def test_the_headline_counts_by_the_intervals(page, other_study):
     else:
         side = "below zero" if row["high"] < 0 else "on both sides of zero"
     assert f"of 2 studies the interval lies {side} for 2 (other" in page[0]
+
+
+def test_an_interval_without_width_is_on_no_side_of_zero():
+    """Two speakers who gain the same cannot gain anything else when they are resampled."""
+    gains = {"wide": (0.1, -0.1, 0.3), "sure": (0.1, 0.05, 0.2), "two": (0.1, 0.1, 0.1)}
+    runs = {
+        study: SimpleNamespace(labels=["calm", "sad"], difference=lambda *_, gain=gain: gain)
+        for study, gain in gains.items()
+    }
+    told = gain_sentences(runs)[0].partition("of 3 studies the interval ")[2]
+    assert told == (
+        "lies above zero for 1 (sure +.100 [+.050, +.200]); "
+        "lies on both sides of zero for 1 (wide +.100 [−.100, +.300]); "
+        "has no width, and does not count, for 1 (two +.100 [+.100, +.100])."
+    )
 
 
 def test_the_files_for_a_paper_are_written(page):

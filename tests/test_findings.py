@@ -59,6 +59,12 @@ def test_an_interval_without_width_is_no_evidence():
     )
 
 
+def test_a_gain_without_width_is_no_evidence():
+    text = study_findings(MEASURES, contrasts((0.1, 0.1, 0.1), speakers=2), 4)[0]
+    assert "is +0.100 [+0.100, +0.100]. Its interval has no width" in text
+    assert "makes use" not in text
+
+
 def test_what_the_correction_takes_back_is_not_claimed():
     """An interval that excludes zero, of a contrast that is not significant in its family."""
     text = study_findings(MEASURES, contrasts(holm_p=0.17), 4)[0]

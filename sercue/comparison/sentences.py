@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from sercue.comparison.layout import number
 from sercue.evaluated import EvaluatedRun
-from sercue.findings import direction
+from sercue.findings import direction, without_width
 
-_SIDES = {1: "above zero", 0: "on both sides of zero", -1: "below zero"}
+_SIDES = {1: "lies above zero", 0: "lies on both sides of zero", -1: "lies below zero"}
+_POINT = "has no width, and does not count,"
 
 
 def gain_sentences(runs: Mapping[str, EvaluatedRun]) -> list[str]:
@@ -23,17 +24,16 @@ def gain_sentences(runs: Mapping[str, EvaluatedRun]) -> list[str]:
     known = {study: gain for study, gain in gains.items() if gain is not None}
     if not known:
         return ["No study has both UAR− (none) and UAR+ (aligned)."]
-    sides: dict[int, list[str]] = {1: [], 0: [], -1: []}
+    sides: dict[str, list[str]] = {side: [] for side in (*_SIDES.values(), _POINT)}
     for study, (value, low, high) in known.items():
-        sides[direction(low, high)].append(f"{study} {_signed(value, low, high)}")
+        side = _POINT if without_width(low, high) else _SIDES[direction(low, high)]
+        sides[side].append(f"{study} {_signed(value, low, high)}")
     told = "; ".join(
-        f"{_SIDES[side]} for {len(names)} ({', '.join(names)})"
-        for side, names in sides.items()
-        if names
+        f"{side} for {len(names)} ({', '.join(names)})" for side, names in sides.items() if names
     )
     return [
         f"UAR+ − UAR−, what aligned tokens add to the audio alone: of {len(known)} "
-        f"{'study' if len(known) == 1 else 'studies'} the interval lies {told}.",
+        f"{'study' if len(known) == 1 else 'studies'} the interval {told}.",
         "Each interval is of one study, over its own speakers. No test here compares two studies: "
         "where they share speakers, intervals that overlap do not show that they are alike."
         + differ
