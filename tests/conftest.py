@@ -29,14 +29,14 @@ SMALL = {
 class SmallStudy:
     """A finished small study: its settings and file, its folder, the command's exit status.
 
-    What the run left as its provenance is kept, since tests go on in the folder.
+    A copy of what the run left is kept, since tests go on in the folder.
     """
 
     settings: dict[str, Any]
     file: Path
     folder: Path
     status: int
-    provenance: str
+    as_left: Path
 
     def evaluated_again(self, folder: Path, confidence: float) -> Path:
         """The same answers, evaluated at another level: a study of other settings."""
@@ -80,5 +80,5 @@ def small_study(cache, tmp_path_factory):
     file = folder / "small.yaml"
     file.write_text(yaml.safe_dump(SMALL))
     status = main(["run", str(file), "--out", str(folder / "out")])
-    provenance = folder / "out" / "artifacts" / "provenance.json"
-    return SmallStudy(SMALL, file, folder / "out", status, provenance.read_text("utf-8"))
+    as_left = shutil.copytree(folder / "out", folder / "as_left")
+    return SmallStudy(SMALL, file, folder / "out", status, as_left)
