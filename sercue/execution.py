@@ -26,6 +26,9 @@ from sercue.progress import PLAIN
 
 # A kernel that died is noticed sooner; one on a busy machine is given the time it takes.
 _START_SECONDS = 300
+# Beside other kernels, a start finds a port taken once in some dozens of times.
+_STARTS = 5
+_TAKEN = b"Address already in use"
 _KEPT = "what is done is kept, run again to go on"
 _DEATH = f"its process was killed or broke down, mostly for lack of memory; {_KEPT}"
 
@@ -84,42 +87,69 @@ class _Engine(NBClientEngine):
     ) -> None:
         _move_at_each_cell(nb_man, bar)
         executed.append(nb_man.nb)
-        client = PapermillNotebookClient(
-            nb_man,
-            kernel_name=kernel_name,
-            startup_timeout=_START_SECONDS,
-            timeout=None,
-            log=logger,
-            stderr_file=_InnerProgress(bar),
-            # Kernels speak over local ports; encrypted where the kernel can.
-            config=Config({"KernelManager": {"transport_encryption": "auto"}}),
-        )
-        try:
-            with _held_back() as stderr:
-                client.execute(stderr=stderr)
-        except DeadKernelError:
-            _note_death(nb_man.nb, _DEATH)
-        except RuntimeError as error:
-            _note_death(nb_man.nb, f"its process did not start ({error}); {_KEPT}")
-        except KeyboardInterrupt:
-            # Of what was broken off half-way, each piece would print a traceback at the end.
-            ensure_event_loop().set_exception_handler(lambda *_: None)
-            raise
-        finally:
-            # One that was still starting is not ended by the client.
-            if client.km is not None and client.km.has_kernel:
-                run_sync(client.km.shutdown_kernel)(now=True)
+        for start in range(1, _STARTS + 1):
+            try:
+                _execute_in_kernel(nb_man, kernel_name, bar)
+                break
+            except _PortTakenError:
+                if start == _STARTS:
+                    told = f"its process found its ports taken, {start} times in a row; {_KEPT}"
+                    _note_death(nb_man.nb, told)
+
+
+class _PortTakenError(RuntimeError):
+    """A kernel's ports are chosen before it takes them: another process was faster."""
+
+
+def _execute_in_kernel(nb_man: Any, kernel_name: str, bar: tqdm) -> None:
+    client = PapermillNotebookClient(
+        nb_man,
+        kernel_name=kernel_name,
+        startup_timeout=_START_SECONDS,
+        timeout=None,
+        log=logger,
+        stderr_file=_InnerProgress(bar),
+        # Kernels speak over local ports; encrypted where the kernel can.
+        config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+    )
+    try:
+        with _held_back() as stderr:
+            client.execute(stderr=stderr)
+    except DeadKernelError:
+        _note_death(nb_man.nb, _DEATH)
+    except _PortTakenError:
+        raise
+    except RuntimeError as error:
+        _note_death(nb_man.nb, f"its process did not start ({error}); {_KEPT}")
+    except KeyboardInterrupt:
+        # Of what was broken off half-way, each piece would print a traceback at the end.
+        ensure_event_loop().set_exception_handler(lambda *_: None)
+        raise
+    finally:
+        # One that was still starting is not ended by the client.
+        if client.km is not None and client.km.has_kernel:
+            run_sync(client.km.shutdown_kernel)(now=True)
 
 
 @contextlib.contextmanager
 def _held_back() -> Iterator[IO[bytes]]:
-    """What a kernel itself has to say: nothing that matters if it is interrupted and ended."""
+    """What a kernel itself has to say: nothing that matters if it is interrupted and ended.
+
+    Raises:
+        _PortTakenError: if it did not start since a port was taken, which it says there alone
+    """
     with tempfile.TemporaryFile() as file:
         try:
             yield file
         except KeyboardInterrupt:
             file.truncate(0)
             raise
+        except RuntimeError as error:
+            file.seek(0)
+            if isinstance(error, DeadKernelError) or _TAKEN not in file.read():
+                raise
+            file.truncate(0)
+            raise _PortTakenError(str(error)) from error
         finally:
             file.seek(0)
             sys.stderr.write(file.read().decode(errors="replace"))

@@ -1,6 +1,9 @@
 """What several test files share: a cache of their own, and one small study that was run."""
 
+import itertools
+import os
 import shutil
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,7 @@ from typing import Any
 import dask.config
 import pytest
 import yaml
+from jupyter_client.connect import LocalPortCache
 
 from sercue.cli import main
 from sercue.run import open_run
@@ -62,6 +66,28 @@ def environment_as_it_was():
     keys = {f"distributed.nanny.{name}": value for name, value in (here | there).items()}
     with dask.config.set(keys):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ports_of_its_own():
+    """Tests run side by side, and plain papermill gives up where a kernel finds a port taken.
+
+    Each process of the tests has a range, beneath the ports that the system gives out.
+    """
+    first = 20_000 + 1_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = itertools.cycle(range(first, first + 1_000))
+
+    def find_available_port(_, ip):
+        return next(port for port in ports if is_free(ip, port))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalPortCache, "find_available_port", find_available_port)
+        yield
+
+
+def is_free(ip, port):
+    with socket.socket() as one:
+        return one.connect_ex((ip, port)) != 0
 
 
 @pytest.fixture(scope="session")
