@@ -87,17 +87,16 @@ class _Engine(NBClientEngine):
     ) -> None:
         _move_at_each_cell(nb_man, bar)
         executed.append(nb_man.nb)
-        for start in range(1, _STARTS + 1):
-            try:
+        for _start in range(_STARTS):
+            with contextlib.suppress(_PortTakenError):
                 _execute_in_kernel(nb_man, kernel_name, bar)
                 break
-            except _PortTakenError:
-                if start == _STARTS:
-                    told = f"its process found its ports taken, {start} times in a row; {_KEPT}"
-                    _note_death(nb_man.nb, told)
+        else:
+            told = f"its process found its ports taken, {_STARTS} times in a row; {_KEPT}"
+            _note_death(nb_man.nb, told)
 
 
-class _PortTakenError(RuntimeError):
+class _PortTakenError(Exception):
     """A kernel's ports are chosen before it takes them: another process was faster."""
 
 
@@ -117,8 +116,6 @@ def _execute_in_kernel(nb_man: Any, kernel_name: str, bar: tqdm) -> None:
             client.execute(stderr=stderr)
     except DeadKernelError:
         _note_death(nb_man.nb, _DEATH)
-    except _PortTakenError:
-        raise
     except RuntimeError as error:
         _note_death(nb_man.nb, f"its process did not start ({error}); {_KEPT}")
     except KeyboardInterrupt:
