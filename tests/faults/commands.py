@@ -42,7 +42,21 @@ def descendants(process):
 
 
 def alive(processes):
-    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    """Those that still run. One may end at any moment, also while it is looked at."""
+    gone = psutil.STATUS_ZOMBIE
+    return [p for p in processes if p.is_running() and _seen(p.status, gone) != gone]
+
+
+def any_runs(processes, word):
+    """Whether the command line of one of them has the word."""
+    return any(word in " ".join(_seen(process.cmdline, [])) for process in processes)
+
+
+def _seen(look, gone):
+    try:
+        return look()
+    except psutil.NoSuchProcess:
+        return gone
 
 
 def left_behind(folder):

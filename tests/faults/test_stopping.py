@@ -6,9 +6,8 @@ import subprocess
 import sys
 
 import pandas as pd
-import psutil
 import pytest
-from commands import COMMAND, KEPT, alive, descendants, left_behind, said, start
+from commands import COMMAND, KEPT, alive, any_runs, descendants, left_behind, said, start
 from models.serving import wait_until
 
 from sercue.run import open_run
@@ -29,7 +28,7 @@ def stopped(small_study, tmp_path_factory):
         # Written by the first cell that does anything.
         assert wait_until((outs[number] / "artifacts" / "utterances.parquet").is_file)
         below = descendants(run)
-        assert any("ipykernel" in " ".join(process.cmdline()) for process in below)
+        assert any_runs(below, "ipykernel")
         for _ in range(2):
             if number == signal.SIGINT:
                 # A terminal sends it to all of its group.
@@ -110,26 +109,21 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback():
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_processes_side_by_side_end_with_the_one_that_started_them(number, status):
     """A notebook's process may be ended or killed; they would go on and hold its memory."""
-    code = f"""
-import os, signal, sys, threading, time
-import psutil
+    code = """
+import sys, time
 from sercue.processes import side_by_side
 from sercue.stopping import Stopped, stoppable
-def stop_once_they_work():
-    me = psutil.Process()
-    while not any("loky" in " ".join(p.cmdline()) for p in me.children()):
-        time.sleep(0.02)
-    print(*(p.pid for p in me.children()), flush=True)
-    os.kill(os.getpid(), {number.value})
 try:
     with stoppable():
-        threading.Thread(target=stop_once_they_work).start()
         list(side_by_side(time.sleep, [(0.2,)] * 50, 2))
 except Stopped as stopped:
     sys.exit(stopped.status)
 """
-    done = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    workers = [psutil.Process(int(word)) for word in done.stdout.readline().split()]
+    done = subprocess.Popen([sys.executable, "-c", code])
+    # They end within moments of the signal: whom to watch is settled before it is sent.
+    assert wait_until(lambda: any_runs(descendants(done), "loky"))
+    workers = descendants(done)
+    done.send_signal(number)
     assert done.wait(timeout=60) == status
     assert workers
     assert wait_until(lambda: not alive(workers))
