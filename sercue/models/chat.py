@@ -207,7 +207,12 @@ class AudioChatModel:
         check_prompts(audios, prompts)
         decode = self._inputs.tokenizer.decode
         return [
-            [decode(answer, skip_special_tokens=True) for answer in answers]
+            [
+                NoAnswer("its logits are not finite")
+                if answer is None
+                else decode(answer, skip_special_tokens=True)
+                for answer in answers
+            ]
             for answers in self._scoring.generate(audios, prompts, max_new_tokens)
         ]
 
