@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from sercue.errors import InputError
 from sercue.models import packed, probe, suffixes
 from sercue.models.chat_inputs import ChatInputs
+from sercue.models.checkpoint import end_tokens
 from sercue.models.prefix import Batch, attention_of, run_prefix
 from sercue.models.tree import Ids
 
@@ -203,10 +204,7 @@ class Scoring:
 
     @property
     def _end_tokens(self) -> list[int]:
-        stops = self._model.generation_config.eos_token_id
-        if stops is None:
-            stops = self._inputs.tokenizer.eos_token_id
-        return list(stops) if isinstance(stops, list | tuple) else [stops]
+        return end_tokens(self._model.generation_config, self._inputs.tokenizer, self._name)
 
     def _rows(self, batch: Batch) -> int:
         """Rows of suffixes that hold as many tokens as a tree may."""
