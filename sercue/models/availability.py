@@ -168,17 +168,16 @@ def stored_tensors(name: str, folder: Path) -> dict[str, TensorInfo] | None:
         InputError: if a header cannot be read, or a shard of the index is missing
     """
     from huggingface_hub import get_local_safetensors_metadata
-    from huggingface_hub.errors import NotASafetensorsRepoError, SafetensorsParsingError
+    from huggingface_hub.errors import NotASafetensorsRepoError
 
-    try:
-        files = get_local_safetensors_metadata(folder).files_metadata.values()
-    except NotASafetensorsRepoError:
-        return None
-    except (SafetensorsParsingError, OSError, ValueError) as error:
-        raise InputError(
-            f"model {name!r}: its safetensors in {folder} are damaged or not whole ({error}); "
-            "download or copy them again"
-        ) from error
+    from sercue.models.hub import told_of
+
+    damaged = f"its safetensors in {folder} are damaged or not whole; download or copy them again"
+    with told_of(name, damaged):
+        try:
+            files = get_local_safetensors_metadata(folder).files_metadata.values()
+        except NotASafetensorsRepoError:
+            return None
     return {key: tensor for file in files for key, tensor in file.tensors.items()}
 
 

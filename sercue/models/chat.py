@@ -115,7 +115,7 @@ class AudioChatModel:
 
     def check(self) -> None:
         """See ``Checkpoint.check``: raise ``InputError`` if the model cannot be had."""
-        self.checkpoint.check()
+        self.checkpoint.check(self._attention)
 
     def facts(self) -> dict[str, str]:
         """What a report says of the model: version, place, precision, size, limits, method."""
@@ -251,7 +251,9 @@ def resolve_device(device: str) -> str:
     at_hand = [name for name, available in there.items() if available]
     if device == "auto":
         return at_hand[0]
-    if device.split(":")[0] not in at_hand:
+    kind, _, number = device.partition(":")
+    cards = torch.cuda.device_count() if kind == "cuda" else 1
+    if kind not in at_hand or (number and not (number.isdecimal() and int(number) < cards)):
         raise InputError(
             f"device: found {device!r}, but this machine has {', '.join(at_hand)}; "
             "valid is one of these, or auto"

@@ -19,12 +19,15 @@ from torch.nn.modules.module import register_module_module_registration_hook
 from transformers import utils as backends
 from transformers.quantizers.auto import get_hf_quantizer
 
+from sercue.audio import file_digest
 from sercue.errors import InputError, shortened, unknown
+from sercue.files import write_text
 from sercue.models import probe
 from sercue.models.availability import stored_tensors, weights_folder
 from sercue.models.chat_inputs import ChatInputs
 from sercue.models.hub import HUB_ERRORS, first_line, hub_error, hub_file, hub_holds, told_of
 from sercue.models.processor import audio_part, load_processor
+from sercue.paths import cache_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Attention by its name in transformers, with what tells whether its package is there. A name
@@ -63,10 +66,10 @@ _SIZES = (
 _MODULES = 1_000_000
 _RATES = (1_000, 1_000_000)
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-# Below this size a file is hashed whole; of a larger one, that many blocks spread over it.
-_WHOLE_FILE = 64 * 2**20
-_BLOCKS = 256
-_BLOCK = 2**16
+# Below this size hashing a file takes no time that is worth remembering its hash.
+_REMEMBERED = 64 * 2**20
+_SHA256 = re.compile("[0-9a-f]{64}")
+_DIGITS = 32  # of a SHA-256, as `file_digest` returns it
 
 
 class Checkpoint:
@@ -278,6 +281,14 @@ class Checkpoint:
         except Exception as error:
             raise self._load_error(error) from error
         self._require_all_weights(found)
+        folder = weights_folder(self._source, self._where().get("revision"))
+        if folder is not None:
+            check_weights(folder, self.name)
+        if self._is_folder and folder_digest(self._config_file.parent) != self.content:
+            raise InputError(
+                f"model {self.name!r}: the files in {self._source} have changed since this "
+                "process began to use them; run again"
+            )
         with told_of(self.name, f"it cannot be moved to {device}"):
             return (model if device_map else model.to(device)).eval()
 
@@ -394,19 +405,21 @@ class Checkpoint:
         _, part = _TEXT_PARTS.get(named, (None, named))
         with told_of(self.name, f"transformers cannot load the architecture {part!r}"):
             found: Any = getattr(transformers, part, None)
-        if not (isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)):
+        known = isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)
+        if not known:
             raise InputError(
                 f"model {self.name!r}: config.json names the architecture {shortened(named)}, "
                 f"which transformers {transformers.__version__} does not have"
             )
         own = isinstance(self._part_config, found.config_class or object)
         if not (own and found.can_generate()):
-            kind = shortened(getattr(self._config, "model_type", None))
+            given = shortened(getattr(self._config, "model_type", None))
             raise InputError(
                 f"model {self.name!r}: config.json names the architecture {shortened(named)} and "
-                f"the type {kind}, which do not make a model that answers in text"
+                f"the type {given}, which do not make a model that answers in text"
             )
-        return found
+        architecture: type[transformers.PreTrainedModel] = found
+        return architecture
 
 
 def check_loading(attention: str | None, device_map: str | None) -> None:
@@ -513,21 +526,48 @@ def _quietly() -> Iterator[None]:
 def folder_digest(folder: Path) -> str:
     """A hash of the names and contents of a folder's files.
 
-    Of files beyond 64 MiB only blocks spread evenly are read: weights differ throughout, and
-    reading 15 GB to look up a finished study would take longer than many a study.
+    The hashes of large files are remembered in the cache: reading 15 GB to look up a finished
+    study would take longer than many a study.
 
     Returns:
         16 hexadecimal digits
     """
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size}:".encode())
-        with path.open("rb") as file:
-            if size <= _WHOLE_FILE:
-                digest.update(file.read())
-                continue
-            for block in range(_BLOCKS):
-                file.seek(block * (size - _BLOCK) // (_BLOCKS - 1))
-                digest.update(file.read(_BLOCK))
+        digest.update(f"{path.name}:{path.stat().st_size}:{_remembered(path)}".encode())
     return digest.hexdigest()[:16]
+
+
+def _remembered(path: Path) -> str:
+    """The hash of a file, as it was found when the file was last written or renamed."""
+    state = path.stat()
+    if state.st_size < _REMEMBERED:
+        return file_digest(path)
+    told = f"{path.resolve()}:{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}"
+    kept = cache_folder() / "digests" / hashlib.sha256(told.encode()).hexdigest()
+    if not kept.is_file():
+        write_text(kept, file_digest(path))
+    return kept.read_text()
+
+
+def check_weights(folder: Path, name: str) -> None:
+    """Refuse weights whose bytes are not those that the identity of the model stands for.
+
+    The cache of the hub names a file of weights by its SHA-256. Of another folder the hash counts
+    that ``folder_digest`` has remembered.
+
+    Args:
+        folder: with the safetensors
+        name: how errors call the model
+
+    Raises:
+        InputError: naming the file
+    """
+    for path in sorted(folder.glob("*.safetensors")):
+        blob = path.resolve().name
+        expected = blob[:_DIGITS] if _SHA256.fullmatch(blob) else _remembered(path)
+        if file_digest(path) != expected:
+            raise InputError(
+                f"model {name!r}: {path} is damaged: its bytes are not those that its hash was "
+                "made of; download or copy it again"
+            )
