@@ -15,6 +15,7 @@ from sercue.errors import InputError
 from sercue.models.asked import NoAnswer, check_labels, check_prompts
 from sercue.models.chat_inputs import ChatInputs
 from sercue.models.checkpoint import DTYPES, Checkpoint, check_loading
+from sercue.models.hub import told_of
 from sercue.models.prefix import attention_of
 from sercue.models.scoring import Scoring
 
@@ -228,13 +229,15 @@ class AudioChatModel:
 
     @cached_property
     def _scoring(self) -> Scoring:
-        return Scoring(
-            self._model,
-            self._inputs,
-            name=self.name,
-            batch_size=self._batch_size,
-            tree_tokens=self._tree_tokens,
-        )
+        model = self._model
+        with told_of(self.name, "it cannot be asked about two recordings of noise"):
+            return Scoring(
+                model,
+                self._inputs,
+                name=self.name,
+                batch_size=self._batch_size,
+                tree_tokens=self._tree_tokens,
+            )
 
 
 def resolve_device(device: str) -> str:

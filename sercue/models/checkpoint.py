@@ -60,6 +60,7 @@ _TEXT_PARTS = {
 _SIZES = (
     (re.compile("layer|depth|block"), 10_000),
     (re.compile("n_fft|feature_size|mel|hop"), 1_000_000),
+    (re.compile("size|dim|d_model|num_|width"), 10_000_000),
     (re.compile("sampl|chunk"), 100_000_000),
     (re.compile(""), 2**31),
 )

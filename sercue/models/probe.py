@@ -95,7 +95,7 @@ not finite; numbers beyond 65504 overflow in float16: set dtype to bfloat16 or f
     cause = (
         "numbers beyond 65504 overflow in float16: set dtype to bfloat16 or float32"
         if dtype == torch.float16
-        else "its weights are damaged, or hold NaN themselves: download or copy them again"
+        else "its weights or its config.json are damaged: download or copy them again"
     )
     raise InputError(
         f"model {name!r}: in {str(dtype).removeprefix('torch.')}, {wrong} of {scores.size} scores "
