@@ -1,4 +1,4 @@
-"""Whether the longest prompt about the longest recording fits the model's context."""
+"""Whether the prompts reach the model, and the longest about the longest recording fits it."""
 
 from __future__ import annotations
 
@@ -49,6 +49,31 @@ def check_context(study: Rehearsal) -> str:
     answer = _answer_on_server(study) if server else _answer(study, model)
     about = max(lengths, key=lambda one: max(lengths[one]))
     return _told(study, model.context, max(lengths[about]), answer, about)
+
+
+def check_chat(study: Rehearsal) -> str:
+    """That the chat holds the whole of each prompt, and that the model can tell them apart.
+
+    Every different prompt of some utterances is written out, under a condition of each kind.
+
+    Args:
+        study: the study
+
+    Raises:
+        InputError: naming the prompt that the chat template or the tokenizer does not write, or two
+            that have the same token ids
+    """
+    if study.settings.model.startswith(ENDPOINT_PREFIX):
+        return "not known: the chat is written on the server"
+    if study.settings.model == TINY and why_not_at_hand(study):
+        return f"not known: the tokenizer of {TINY} is made when it is trained"
+    model, texts = _inner(study), list(study.some_prompts["text"].unique())
+    silence = np.zeros(round(model.sampling_rate * min(1.0, model.max_seconds)), np.float32)
+    model.prompt_tokens(silence, texts)
+    return (
+        f"each of {len(texts)} different prompts, of a sample, is in the model's chat as a whole "
+        "and has token ids of its own"
+    )
 
 
 def _inner(study: Rehearsal) -> Any:

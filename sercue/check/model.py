@@ -83,6 +83,10 @@ def _is_fetched(study: Rehearsal) -> bool:
 
 def _tiny(study: Rehearsal) -> str:
     make_recipe(study.settings.model_options)
+    if study.settings.device not in ("auto", "cpu"):
+        from sercue.models.chat import resolve_device
+
+        resolve_device(study.settings.device)
     longest = next(card.longest for card in CARDS if card.name == TINY)
     _check_lengths(TINY, longest, study.seconds, study.own.name)
     if not why_not_at_hand(study):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sercue.check.context import check_context
+from sercue.check.context import check_chat, check_context
 from sercue.check.disk import check_disk_space
 from sercue.check.extraction import check_features
 from sercue.check.folders import check_folders
@@ -100,6 +100,7 @@ def _rehearsed(study: Rehearsal, run: Path) -> Iterator[tuple[str, str]]:
     yield "prompts", check_prompts(study)
     yield "model", check_model(study)
     yield "context", check_context(study)
+    yield "chat", check_chat(study)
     yield "disk", check_disk_space(study, run)
     if study.measured:
         yield "time", check_time(study, run)

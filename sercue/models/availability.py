@@ -12,6 +12,8 @@ from sercue.models.cards import ENDPOINT_PREFIX, ModelCard, checkpoint_source
 from sercue.models.memory import check_fits, size_text
 
 if TYPE_CHECKING:
+    from huggingface_hub.utils import TensorInfo
+
     from sercue.models.registry import AudioLanguageModel
 
 _WHOLE = "model.safetensors"
@@ -143,33 +145,40 @@ def _sizes(
 
 
 def stored_parameters(name: str, folder: Path) -> int | None:
-    """Number of parameters that load from a folder, read off the headers of its safetensors.
+    """Number of parameters that load from a folder; see ``stored_tensors``."""
+    tensors = stored_tensors(name, folder)
+    if tensors is None:
+        return None
+    counts = {key: tensor.parameter_count for key, tensor in tensors.items()}
+    heard = {key: count for key, count in counts.items() if key.startswith(_LISTENER)}
+    return sum((heard or counts).values())
+
+
+def stored_tensors(name: str, folder: Path) -> dict[str, TensorInfo] | None:
+    """Names and shapes of the weights in a folder, read off the headers of its safetensors.
 
     Args:
         name: how errors call the model
         folder: with ``model.safetensors``, or an index and its shards
 
     Returns:
-        the number; ``None`` if there are no safetensors
+        by name; ``None`` if there are no safetensors
 
     Raises:
         InputError: if a header cannot be read, or a shard of the index is missing
     """
     from huggingface_hub import get_local_safetensors_metadata
-    from huggingface_hub.errors import NotASafetensorsRepoError, SafetensorsParsingError
+    from huggingface_hub.errors import NotASafetensorsRepoError
 
-    try:
-        files = get_local_safetensors_metadata(folder).files_metadata.values()
-    except NotASafetensorsRepoError:
-        return None
-    except (SafetensorsParsingError, OSError, ValueError) as error:
-        raise InputError(
-            f"model {name!r}: its safetensors in {folder} are damaged or not whole ({error}); "
-            "download or copy them again"
-        ) from error
-    counts = {key: tensor.parameter_count for file in files for key, tensor in file.tensors.items()}
-    heard = {key: count for key, count in counts.items() if key.startswith(_LISTENER)}
-    return sum((heard or counts).values())
+    from sercue.models.hub import told_of
+
+    damaged = f"its safetensors in {folder} are damaged or not whole; download or copy them again"
+    with told_of(name, damaged):
+        try:
+            files = get_local_safetensors_metadata(folder).files_metadata.values()
+        except NotASafetensorsRepoError:
+            return None
+    return {key: tensor for file in files for key, tensor in file.tensors.items()}
 
 
 def hub_sizes(repository: str, revision: str | None = None) -> tuple[int | None, int | None]:

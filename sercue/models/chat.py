@@ -15,6 +15,7 @@ from sercue.errors import InputError
 from sercue.models.asked import NoAnswer, check_labels, check_prompts
 from sercue.models.chat_inputs import ChatInputs
 from sercue.models.checkpoint import DTYPES, Checkpoint, check_loading
+from sercue.models.hub import told_of
 from sercue.models.prefix import attention_of
 from sercue.models.scoring import Scoring
 
@@ -115,7 +116,7 @@ class AudioChatModel:
 
     def check(self) -> None:
         """See ``Checkpoint.check``: raise ``InputError`` if the model cannot be had."""
-        self.checkpoint.check()
+        self.checkpoint.check(self._attention)
 
     def facts(self) -> dict[str, str]:
         """What a report says of the model: version, place, precision, size, limits, method."""
@@ -207,7 +208,12 @@ class AudioChatModel:
         check_prompts(audios, prompts)
         decode = self._inputs.tokenizer.decode
         return [
-            [decode(answer, skip_special_tokens=True) for answer in answers]
+            [
+                NoAnswer("its logits are not finite")
+                if answer is None
+                else decode(answer, skip_special_tokens=True)
+                for answer in answers
+            ]
             for answers in self._scoring.generate(audios, prompts, max_new_tokens)
         ]
 
@@ -223,13 +229,15 @@ class AudioChatModel:
 
     @cached_property
     def _scoring(self) -> Scoring:
-        return Scoring(
-            self._model,
-            self._inputs,
-            name=self.name,
-            batch_size=self._batch_size,
-            tree_tokens=self._tree_tokens,
-        )
+        model = self._model
+        with told_of(self.name, "it cannot be asked about two recordings of noise"):
+            return Scoring(
+                model,
+                self._inputs,
+                name=self.name,
+                batch_size=self._batch_size,
+                tree_tokens=self._tree_tokens,
+            )
 
 
 def resolve_device(device: str) -> str:
@@ -246,7 +254,9 @@ def resolve_device(device: str) -> str:
     at_hand = [name for name, available in there.items() if available]
     if device == "auto":
         return at_hand[0]
-    if device.split(":")[0] not in at_hand:
+    kind, _, number = device.partition(":")
+    cards = torch.cuda.device_count() if kind == "cuda" else 1
+    if kind not in at_hand or (number and not (number.isdecimal() and int(number) < cards)):
         raise InputError(
             f"device: found {device!r}, but this machine has {', '.join(at_hand)}; "
             "valid is one of these, or auto"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +14,16 @@ import numpy as np
 import torch
 import transformers
 
+from sercue.errors import InputError, shortened
 from sercue.models.asked import check_prompts, usable_samples
 from sercue.models.chats import make_chat
+from sercue.models.hub import told_of
 from sercue.models.processor import audio_part
 
 _WHISPER_SECONDS = 30
 _AUDIO_OPTIONS = ("padding", "truncation", "max_length")
+# White space, the mark that stands for it in sentencepiece, and combining accents.
+_UNKEPT = re.compile(r"[\s\u2581\u0300-\u036f]+")
 # One entry a token of text. Told by name, since a mask over frames may chance to be as long.
 _TOKEN_TYPES = ("token_type_ids", "mm_token_type_ids")
 
@@ -51,16 +57,26 @@ class ChatInputs:
         name: how errors call the model
 
     Raises:
-        InputError: if the processor has no chat template
+        InputError: if the processor has no chat template, or no token to fill up batches with
     """
 
     def __init__(self, processor: Any, name: str) -> None:
         self._processor = processor
         self._name = name
         self._chat = make_chat(processor, name)
+        self._written: set[str] = set()
         # Only to fill up batches; what is filled is masked, whichever token stands there.
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
+        if self.tokenizer.pad_token is None:
+            raise InputError(
+                f"model {name!r}: its tokenizer names neither a token for padding nor one for the "
+                "end of a text; valid is a tokenizer_config.json with pad_token or eos_token"
+            )
+
+    def check(self) -> None:
+        """Raise ``InputError`` if the chat template does not write a turn as it must."""
+        self._chat.check()
 
     @property
     def tokenizer(self) -> Any:
@@ -107,9 +123,13 @@ class ChatInputs:
             usable_samples(audio, self.sampling_rate, self.max_seconds, self._name)
             for audio in audios
         ]
-        given = self._processed(samples, [texts[0] for texts in prompts])
-        held = given.pop("attention_mask").bool()
+        with told_of(self._name, "its processor cannot prepare a recording"):
+            given = self._processed(samples, [texts[0] for texts in prompts])
+            held = given.pop("attention_mask").bool()
         first = _unpadded(given.pop("input_ids"), held)
+        ids = [self._chat.ids(texts, own) for texts, own in zip(prompts, first, strict=True)]
+        for texts, own in zip(prompts, ids, strict=True):
+            self._check_whole(texts, own)
         names = sorted({*_TOKEN_TYPES, *self.tokenizer.model_input_names} & given.keys())
         return Encoded(
             per_token={name: _unpadded(given.pop(name), held) for name in names},
@@ -117,7 +137,35 @@ class ChatInputs:
                 name: value.float() if value.is_floating_point() else value
                 for name, value in given.items()
             },
-            ids=[self._chat.ids(texts, ids) for texts, ids in zip(prompts, first, strict=True)],
+            ids=ids,
+        )
+
+    def _check_whole(self, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> None:
+        """Refuse ids that do not hold the text they were made of, or that two texts share.
+
+        Else a model that never saw the cues would be said to ignore them.
+        """
+        same: dict[tuple[int, ...], str] = {}
+        for text, own in zip(texts, ids, strict=True):
+            # The same texts come with every recording.
+            if text not in self._written:
+                self._check_written("prompts", text, own)
+                self._written.add(text)
+            other = same.setdefault(tuple(own), text)
+            if other.split() != text.split():
+                raise InputError(
+                    f"prompts: {shortened(other)} and {shortened(text)} have the same tokens for "
+                    f"{self._name}; valid are prompts that the model can tell apart"
+                )
+
+    def _check_written(self, parameter: str, text: str, ids: Sequence[int]) -> None:
+        letters = _letters(self.tokenizer.decode(ids, skip_special_tokens=False))
+        if _letters(text) in letters:
+            return
+        lost = next((word for word in text.split() if _letters(word) not in letters), text)
+        raise InputError(
+            f"{parameter}: the tokenizer of {self._name} does not write {shortened(lost)} of "
+            f"{shortened(text)}; valid are texts of which all reaches the model"
         )
 
     def answer_tokens(self, prompt: str, label: str) -> list[int]:
@@ -129,8 +177,13 @@ class ChatInputs:
         Args:
             prompt: the text of the user turn
             label: the words, at least one letter
+
+        Raises:
+            InputError: if the ids do not hold all of its words
         """
-        return self._chat.answer_tokens(prompt, label)
+        ids = self._chat.answer_tokens(prompt, label)
+        self._check_written("labels", label, ids)
+        return ids
 
     @property
     def _extractor(self) -> Any:
@@ -203,6 +256,11 @@ def _stacked(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
         rows = slice(start, start := start + len(tensor))
         whole[(rows, *(slice(size) for size in tensor.shape[1:]))] = tensor
     return whole
+
+
+def _letters(text: str) -> str:
+    """A text as far as tokenizers keep it: some drop white space, accents, case, or all three."""
+    return _UNKEPT.sub("", unicodedata.normalize("NFKD", text.casefold()))
 
 
 def _unpadded(rows: torch.Tensor, held: torch.Tensor) -> list[list[int]]:

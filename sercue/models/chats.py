@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import transformers
-from jinja2 import TemplateError
 
-from sercue.errors import InputError
+from sercue.errors import InputError, shortened
+from sercue.models import template_trial
+from sercue.models.hub import told_of
 from sercue.models.mistral_chat import MistralChat
+
+# What a template may take to write one chat; those that are known take milliseconds.
+_TRIAL = {"seconds": 5, "bytes": 2 * 10**9, "too_large": 3}
+# On a busy machine processor time passes more slowly than time.
+_TRIAL_WAIT = 120.0
+_TRIAL_TEXT = "Which emotion? " * 64
+# What changes a chat by chance, so that its answers could not be found again.
+_BY_CHANCE = re.compile(r"\|\s*random\b|\blipsum\s*\(")
+# Templates of Llama and its like write the date into the chat, so that answers would change by the
+# day while their key stays the same. This is the day that those templates name by default.
+_DATE = {"%Y": "2024", "%y": "24", "%m": "07", "%d": "26", "%b": "Jul", "%B": "July",
+         "%a": "Fri", "%A": "Friday", "%H": "12", "%I": "12", "%M": "00", "%S": "00",
+         "%p": "PM", "%j": "208"}  # fmt: skip
+_PINNED_DATE = (
+    "{%- macro strftime_now(format) -%}{{ format"
+    + "".join(f" | replace('{code}', '{value}')" for code, value in _DATE.items())
+    + " }}{%- endmacro -%}"
+)
 
 
 @dataclass(frozen=True)
@@ -52,8 +75,28 @@ class TemplateChat:
         return {"role": "user", "content": [heard, {"type": "text", "text": text}]}
 
     def check(self) -> None:
-        """Raise ``InputError`` if the template does not put an audio before a text."""
-        _ = self._head
+        """Find out whether the template writes a turn as it must.
+
+        Raises:
+            InputError: if it does not end, changes by chance, or does not put one audio, which is
+                one token of the tokenizer, before the whole of the text
+        """
+        template = self._processor.chat_template
+        why = why_not_rendered(template, json.dumps([self.turn(_TRIAL_TEXT)]))
+        if why:
+            raise InputError(f"model {self._name!r}: its chat template {why}")
+        mark, _ = self._audio_token, self._head
+        number = self._chat("yes").count(mark)
+        if number > 1:
+            raise InputError(
+                f"model {self._name!r}: its chat template writes the mark of the audio "
+                f"({mark}) {number} times for one recording; valid is once"
+            )
+        if self._audio_id not in self._tokens(self._chats(["yes"]))[0]:
+            raise InputError(
+                f"model {self._name!r}: the mark of the audio, {shortened(mark)}, is no token of "
+                "its tokenizer, so that it takes no audio"
+            )
 
     def check_texts(self, texts: Sequence[str]) -> None:
         """Raise ``InputError`` if a prompt holds what marks the place of the audio."""
@@ -140,6 +183,14 @@ class TemplateChat:
         mark = self._audio_token
         if any(chat.count(mark) != 1 or not chat.startswith(self._head) for chat in chats):
             raise self._marked()
+        for text, chat in zip(texts, chats, strict=True):
+            # Templates trim a text, and some fold its white space.
+            if "".join(text.split()) not in "".join(chat[len(self._head) :].split()):
+                raise InputError(
+                    f"model {self._name!r}: its chat template does not write the whole text beside "
+                    f"an audio: of {shortened(text)} it makes "
+                    f"{shortened(chat[len(self._head) :])}"
+                )
         return chats
 
     def _marked(self) -> InputError:
@@ -149,16 +200,12 @@ class TemplateChat:
         )
 
     def _chat(self, text: str) -> str:
-        try:
-            return self._processor.apply_chat_template(
+        # Templates for text alone add strings to what is a list here, or refuse it themselves.
+        with told_of(self._name, "its chat template does not take an audio with a text"):
+            chat: str = self._processor.apply_chat_template(
                 [self.turn(text)], add_generation_prompt=True, tokenize=False
             )
-        # Templates for text alone add strings to what is a list here, or refuse it themselves.
-        except (TypeError, TemplateError) as error:
-            raise InputError(
-                f"model {self._name!r}: its chat template does not take an audio with a text "
-                f"({error})"
-            ) from error
+        return chat
 
     @cached_property
     def _head(self) -> str:
@@ -196,10 +243,59 @@ def make_chat(processor: Any, name: str) -> TemplateChat | MistralChat:
     """
     if isinstance(processor.tokenizer, transformers.MistralCommonBackend):
         return MistralChat(processor, name)
+    if isinstance(processor.chat_template, dict):
+        processor.chat_template = processor.chat_template.get("default")
     if not processor.chat_template:
         raise InputError(
             f"model {name!r}: its processor has no chat template; valid are models that were "
             "trained for chat (often named Instruct); those of Mistral need the package "
             "mistral-common"
         )
+    if not isinstance(processor.chat_template, str):
+        raise InputError(
+            f"model {name!r}: its chat template is {shortened(processor.chat_template)}; valid is "
+            "a text"
+        )
+    if "strftime_now" in processor.chat_template and not processor.chat_template.startswith(
+        _PINNED_DATE
+    ):
+        processor.chat_template = _PINNED_DATE + processor.chat_template
     return TemplateChat(processor, name)
+
+
+@lru_cache
+def why_not_rendered(template: str, messages: str) -> str:
+    """Why a template cannot be used to write a chat, or an empty text.
+
+    A template may be without end; so it is first rendered in another process, which is ended.
+
+    Args:
+        template: of a chat
+        messages: what it is to write, as JSON
+
+    Examples:
+        >>> why_not_rendered("{{ messages | random }}", "[]")
+        'changes by chance (random, lipsum), so that its answers could not be found again'
+        >>> why_not_rendered("{{ 'x' * 10 ** 10 }}", "[]")
+        'takes more than 2 GB of memory to write one chat'
+    """
+    if _BY_CHANCE.search(template):
+        return "changes by chance (random, lipsum), so that its answers could not be found again"
+    given = {"template": template, "messages": json.loads(messages), **_TRIAL}
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-I", template_trial.__file__],
+            input=json.dumps(given).encode(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_TRIAL_WAIT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"does not end within {_TRIAL_WAIT:.0f} s"
+    if tried.returncode == _TRIAL["too_large"]:
+        return f"takes more than {_TRIAL['bytes'] / 1e9:g} GB of memory to write one chat"
+    # By the system, at its limit of processor time.
+    if tried.returncode < 0:
+        return f"does not end within {_TRIAL['seconds']} s of processor time"
+    return ""

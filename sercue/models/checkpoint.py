@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Mapping
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
+from torch.nn.modules.module import register_module_module_registration_hook
 from transformers import utils as backends
+from transformers.quantizers.auto import get_hf_quantizer
 
-from sercue.errors import InputError, unknown
-from sercue.models.chats import make_chat
-from sercue.models.hub import HUB_ERRORS, first_line, hub_error, hub_file, hub_holds
-from sercue.models.processor import load_processor
+from sercue.audio import file_digest
+from sercue.errors import InputError, shortened, unknown
+from sercue.files import write_text
+from sercue.models import probe
+from sercue.models.availability import stored_tensors, weights_folder
+from sercue.models.chat_inputs import ChatInputs
+from sercue.models.hub import HUB_ERRORS, first_line, hub_error, hub_file, hub_holds, told_of
+from sercue.models.processor import audio_part, load_processor
+from sercue.paths import cache_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Attention by its name in transformers, with what tells whether its package is there. A name
@@ -44,11 +55,22 @@ _TEXT_PARTS = {
         "Qwen3OmniMoeThinkerForConditionalGeneration",
     ),
 }
+# Numbers of a configuration beyond which no network is: building it would not end, or take all
+# memory before its weights are looked at.
+_SIZES = (
+    (re.compile("layer|depth|block"), 10_000),
+    (re.compile("n_fft|feature_size|mel|hop"), 1_000_000),
+    (re.compile("size|dim|d_model|num_|width"), 10_000_000),
+    (re.compile("sampl|chunk"), 100_000_000),
+    (re.compile(""), 2**31),
+)
+_MODULES = 1_000_000
+_RATES = (1_000, 1_000_000)
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-# Below this size a file is hashed whole; of a larger one, that many blocks spread over it.
-_WHOLE_FILE = 64 * 2**20
-_BLOCKS = 256
-_BLOCK = 2**16
+# Below this size hashing a file takes no time that is worth remembering its hash.
+_REMEMBERED = 64 * 2**20
+_SHA256 = re.compile("[0-9a-f]{64}")
+_DIGITS = 32  # of a SHA-256, as `file_digest` returns it
 
 
 class Checkpoint:
@@ -68,13 +90,20 @@ class Checkpoint:
         self._source = str(folder) if folder.exists() else str(source)
         self._revision = revision
 
-    def check(self) -> None:
+    def check(self, attention: str | None = None) -> None:
         """Find out without fetching or loading weights whether the model can be had.
+
+        The network is built without memory, and held against the names and shapes in the headers
+        of its weights, if these are on this machine.
+
+        Args:
+            attention: see ``load``
 
         Raises:
             InputError: if the folder or repository, its configuration, its weights as
-                safetensors, or its processor is missing, if the installed transformers does not
-                know the architecture, or if no chat template puts an audio before a text
+                safetensors, or its processor is missing or does not go with the others, if the
+                installed transformers does not know the architecture or lacks a package for it, or
+                if no chat template puts an audio before a text
         """
         _ = self._architecture
         if not self._has_weights():
@@ -82,7 +111,91 @@ class Checkpoint:
                 f"model {self.name!r}: no weights in {self._source}; found neither "
                 f"{' nor '.join(_WEIGHTS)}, and other formats are not read"
             )
-        make_chat(self.processor, self.name).check()
+        ChatInputs(self.processor, self.name).check()
+        with told_of(self.name, "its config.json names no language model that can be asked"):
+            probe.check_layers(self._part_config, self.name)
+        self._check_audio()
+        model = self._without_memory(attention)
+        if model is not None:
+            self._check_vocabulary(model)
+        with told_of(self.name, "its generation_config.json cannot be used"):
+            end_tokens(self._generation, self.processor.tokenizer, self.name)
+
+    def _without_memory(self, attention: str | None) -> transformers.PreTrainedModel | None:
+        """The network with shapes in place of weights; ``None`` where these are packed."""
+        options = {} if attention is None else {"attn_implementation": attention}
+        config = copy.deepcopy(self._part_config)
+        what = f"{self._architecture.__name__} cannot be made of its config.json and weights"
+        try:
+            with told_of(self.name, what), _bounded(), _quietly():
+                if getattr(self._config, "quantization_config", None) is not None:
+                    # It asks for the package behind it, and for its device.
+                    get_hf_quantizer(config, None, None, False, {})
+                    return None
+                folder = weights_folder(self._source, self._revision)
+                tensors = stored_tensors(self.name, folder) if folder else None
+                if tensors is None:
+                    with torch.device("meta"):
+                        return self._architecture._from_config(config, **options)
+                shapes = {
+                    name: torch.empty(tensor.shape, device="meta")
+                    for name, tensor in tensors.items()
+                }
+                model, found = self._architecture.from_pretrained(
+                    None,
+                    config=config,
+                    state_dict=shapes,
+                    device_map={"": "meta"},
+                    output_loading_info=True,
+                    **options,
+                )
+        except InputError as error:
+            raise self._attention_error(error.__cause__, attention) or error from error.__cause__
+        self._require_all_weights(found)
+        return model
+
+    def _check_vocabulary(self, model: transformers.PreTrainedModel) -> None:
+        with told_of(self.name, "it has no vocabulary to read and to answer with"):
+            parts = (model.get_input_embeddings(), model.get_output_embeddings())
+            rows = min(part.weight.shape[0] for part in parts)
+            tokens = self.processor.tokenizer.vocab_size
+        if rows < tokens:
+            raise InputError(
+                f"model {self.name!r}: its tokenizer has {tokens} tokens, but its weights have "
+                f"embeddings of {rows}; valid are files that belong together"
+            )
+
+    def _check_audio(self) -> None:
+        """Refuse a processor and a network that do not agree on what is audio."""
+        mark = getattr(self.processor, "audio_token", None)
+        if mark:
+            written = self.processor.tokenizer.convert_tokens_to_ids(mark)
+            for key in ("audio_token_id", "audio_token_index"):
+                read = getattr(self._part_config, key, None)
+                if read is not None and read != written:
+                    raise InputError(
+                        f"model {self.name!r}: config.json has {key} {shortened(read)}, but its "
+                        f"processor marks an audio by {shortened(mark)}, which is token {written}"
+                    )
+        bands = getattr(audio_part(self.processor), "feature_size", None)
+        heard = getattr(getattr(self._part_config, "audio_config", None), "num_mel_bins", None)
+        if isinstance(heard, int) and isinstance(bands, int) and heard != bands:
+            raise InputError(
+                f"model {self.name!r}: config.json has num_mel_bins {heard}, but its processor "
+                f"makes features of {bands} bands"
+            )
+
+    @property
+    def _generation(self) -> transformers.GenerationConfig:
+        try:
+            return transformers.GenerationConfig.from_pretrained(
+                self._config_file.parent if self._is_folder else self._source, **self._where()
+            )
+        # Not every repository has that file; what is in it stands in config.json, too.
+        except OSError:
+            if self._is_folder and (Path(self._source) / "generation_config.json").is_file():
+                raise
+            return transformers.GenerationConfig.from_model_config(self._part_config)
 
     @property
     def pinned(self) -> tuple[str, str | None]:
@@ -104,19 +217,32 @@ class Checkpoint:
 
         Layers that attend within a sliding window alone take no fewer.
         """
-        text = self._part_config.get_text_config()
-        return getattr(text, "max_position_embeddings", None)
+        with told_of(self.name, "its config.json names no language model"):
+            text = self._part_config.get_text_config()
+            limit = getattr(text, "max_position_embeddings", None)
+            if limit is None:
+                return None
+            return int(limit)
 
     @cached_property
     def processor(self) -> Any:
         """What turns audio and chat into the model's inputs; it loads without weights."""
-        try:
-            return load_processor(self._source, self._config, **self._where())
-        except (*HUB_ERRORS, AttributeError, ImportError) as error:
+        if self._is_folder:
+            for file in Path(self._source).glob("*processor_config.json"):
+                self._check_numbers(file)
+        what = (
+            f"{self._source} has no processor for audio and text that transformers "
+            f"{transformers.__version__} can use"
+        )
+        with told_of(self.name, what):
+            processor = load_processor(self._source, self._config, **self._where())
+        rate, (least, most) = audio_part(processor).sampling_rate, _RATES
+        if not (isinstance(rate, int) and least <= rate <= most):
             raise InputError(
-                f"model {self.name!r}: {self._source} has no processor for audio and text that "
-                f"transformers {transformers.__version__} can use ({first_line(error)})"
-            ) from error
+                f"model {self.name!r}: its processor has sampling_rate {shortened(rate)}; valid "
+                f"are {least} to {most} Hz"
+            )
+        return processor
 
     def load(
         self,
@@ -138,7 +264,7 @@ class Checkpoint:
                 attention, or the files hold not all of its weights
         """
         check_loading(attention, device_map)
-        self.check()
+        self.check(attention)
         options = {"attn_implementation": attention, "device_map": device_map}
         try:
             model, found = self._architecture.from_pretrained(
@@ -151,22 +277,39 @@ class Checkpoint:
                 **{name: value for name, value in options.items() if value is not None},
                 **self._where(),
             )
-        except (*HUB_ERRORS, SafetensorError) as error:
-            raise self._load_error(error, attention) from error
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise self._load_error(error) from error
         self._require_all_weights(found)
-        return (model if device_map else model.to(device)).eval()
-
-    def _load_error(self, error: Exception, attention: str | None) -> InputError:
-        # Transformers reports attention that an architecture lacks by this type alone.
-        if attention and isinstance(error, ValueError):
-            return InputError(
-                f"attention: found {attention!r}, but model {self.name!r} "
-                f"({self._architecture.__name__}) does not take it ({first_line(error)})"
+        folder = weights_folder(self._source, self._where().get("revision"))
+        if folder is not None:
+            check_weights(folder, self.name)
+        if self._is_folder and folder_digest(self._config_file.parent) != self.content:
+            raise InputError(
+                f"model {self.name!r}: the files in {self._source} have changed since this "
+                "process began to use them; run again"
             )
-        if self._is_folder:
+        with told_of(self.name, f"it cannot be moved to {device}"):
+            return (model if device_map else model.to(device)).eval()
+
+    def _attention_error(
+        self, error: BaseException | None, attention: str | None
+    ) -> InputError | None:
+        # Transformers reports attention that an architecture lacks by this type alone.
+        if not attention or not isinstance(error, ValueError | ImportError):
+            return None
+        return InputError(
+            f"attention: found {attention!r}, but model {self.name!r} "
+            f"({self._architecture.__name__}) does not take it ({first_line(error)})"
+        )
+
+    def _load_error(self, error: Exception) -> InputError:
+        if self._is_folder or not isinstance(error, HUB_ERRORS):
             return InputError(
                 f"model {self.name!r}: the weights in {self._source} cannot be read "
-                f"({first_line(error)}); valid are whole files as save_pretrained writes them"
+                f"({type(error).__name__}: {first_line(error)}); valid are whole files as "
+                "save_pretrained writes them"
             )
         return hub_error(error, self.name, self._source, self._revision)
 
@@ -221,18 +364,35 @@ class Checkpoint:
 
     @cached_property
     def _config(self) -> Any:
-        folder = self._config_file.parent
-        try:
-            return transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(
-                f"model {self.name!r}: transformers {transformers.__version__} cannot use its "
-                f"config.json ({first_line(error)})"
-            ) from error
+        self._check_numbers(self._config_file)
+        what = f"transformers {transformers.__version__} cannot use its config.json"
+        with told_of(self.name, what):
+            return transformers.AutoConfig.from_pretrained(
+                self._config_file.parent, trust_remote_code=False
+            )
+
+    def _check_numbers(self, file: Path) -> None:
+        """Refuse numbers that no network has before anything is made of them."""
+        with told_of(self.name, f"transformers cannot use its {file.name}"):
+            found = json.loads(file.read_text(encoding="utf-8"))
+            numbers = list(_numbers(found))
+        for key, value in numbers:
+            most = next(limit for pattern, limit in _SIZES if pattern.search(key))
+            if abs(value) > most if isinstance(value, int) else not math.isfinite(value):
+                raise InputError(
+                    f"model {self.name!r}: its {file.name} has {key} {shortened(value)}; valid "
+                    f"are finite numbers up to {most}"
+                )
 
     @property
     def _named_architecture(self) -> str:
-        return (getattr(self._config, "architectures", None) or ["none"])[0]
+        named = getattr(self._config, "architectures", None) or ["none"]
+        if not (isinstance(named, list) and isinstance(named[0], str)):
+            raise InputError(
+                f"model {self.name!r}: config.json has architectures {shortened(named)}; valid is "
+                "a list of names"
+            )
+        return named[0]
 
     @property
     def _part_config(self) -> Any:
@@ -244,13 +404,23 @@ class Checkpoint:
     def _architecture(self) -> type[transformers.PreTrainedModel]:
         named = self._named_architecture
         _, part = _TEXT_PARTS.get(named, (None, named))
-        found = getattr(transformers, part, None)
-        if not (isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)):
+        with told_of(self.name, f"transformers cannot load the architecture {part!r}"):
+            found: Any = getattr(transformers, part, None)
+        known = isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)
+        if not known:
             raise InputError(
-                f"model {self.name!r}: config.json names the architecture {named!r}, which "
-                f"transformers {transformers.__version__} does not have"
+                f"model {self.name!r}: config.json names the architecture {shortened(named)}, "
+                f"which transformers {transformers.__version__} does not have"
             )
-        return found
+        own = isinstance(self._part_config, found.config_class or object)
+        if not (own and found.can_generate()):
+            given = shortened(getattr(self._config, "model_type", None))
+            raise InputError(
+                f"model {self.name!r}: config.json names the architecture {shortened(named)} and "
+                f"the type {given}, which do not make a model that answers in text"
+            )
+        architecture: type[transformers.PreTrainedModel] = found
+        return architecture
 
 
 def check_loading(attention: str | None, device_map: str | None) -> None:
@@ -286,24 +456,119 @@ Valid are: eager, sdpa, flex_attention, flash_attention_2, flash_attention_3, fl
             )
 
 
+def end_tokens(generation: transformers.GenerationConfig, tokenizer: Any, name: str) -> list[int]:
+    """Ids that end an answer: those of the generation settings, or else that of the tokenizer.
+
+    Args:
+        generation: settings of the model
+        tokenizer: that of its processor
+        name: how errors call the model
+
+    Raises:
+        InputError: if there are none, or one is no token
+    """
+    stops = generation.eos_token_id
+    if stops is None:
+        stops = tokenizer.eos_token_id
+    ids = list(stops) if isinstance(stops, list | tuple) else [stops]
+    if not ids or not all(type(one) is int and 0 <= one < len(tokenizer) for one in ids):
+        raise InputError(
+            f"model {name!r}: its generation_config.json or tokenizer has eos_token_id "
+            f"{shortened(stops)}; valid are ids of the tokenizer's {len(tokenizer)} tokens"
+        )
+    return ids
+
+
+def _numbers(found: Any, key: str = "") -> Iterator[tuple[str, int | float]]:
+    """Each number of a JSON document with the key that it stands under."""
+    if isinstance(found, dict):
+        for name, value in found.items():
+            yield from _numbers(value, name)
+    elif isinstance(found, list):
+        for value in found:
+            yield from _numbers(value, key)
+    elif isinstance(found, int | float):
+        yield key, found
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Within, a network of more modules than any has ends in an error, not after hours."""
+    number = 0
+
+    def count(*_: object) -> None:
+        nonlocal number
+        number += 1
+        if number > _MODULES:
+            raise ValueError(f"it would have more than {_MODULES} modules")
+
+    handle = register_module_module_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Within, transformers shows no bar and logs no report of what its error says, too."""
+    told = transformers.utils.logging
+    shown, level = told.is_progress_bar_enabled(), told.get_verbosity()
+    told.disable_progress_bar()
+    told.set_verbosity_error()
+    try:
+        yield
+    finally:
+        told.set_verbosity(level)
+        if shown:
+            told.enable_progress_bar()
+
+
 def folder_digest(folder: Path) -> str:
     """A hash of the names and contents of a folder's files.
 
-    Of files beyond 64 MiB only blocks spread evenly are read: weights differ throughout, and
-    reading 15 GB to look up a finished study would take longer than many a study.
+    The hashes of large files are remembered in the cache: reading 15 GB to look up a finished
+    study would take longer than many a study.
 
     Returns:
         16 hexadecimal digits
     """
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size}:".encode())
-        with path.open("rb") as file:
-            if size <= _WHOLE_FILE:
-                digest.update(file.read())
-                continue
-            for block in range(_BLOCKS):
-                file.seek(block * (size - _BLOCK) // (_BLOCKS - 1))
-                digest.update(file.read(_BLOCK))
+        digest.update(f"{path.name}:{path.stat().st_size}:{_remembered(path)}".encode())
     return digest.hexdigest()[:16]
+
+
+def _remembered(path: Path) -> str:
+    """The hash of a file, as it was found when the file was last written or renamed."""
+    state = path.stat()
+    if state.st_size < _REMEMBERED:
+        return file_digest(path)
+    told = f"{path.resolve()}:{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}"
+    kept = cache_folder() / "digests" / hashlib.sha256(told.encode()).hexdigest()
+    if not kept.is_file():
+        write_text(kept, file_digest(path))
+    return kept.read_text()
+
+
+def check_weights(folder: Path, name: str) -> None:
+    """Refuse weights whose bytes are not those that the identity of the model stands for.
+
+    The cache of the hub names a file of weights by its SHA-256. Of another folder the hash counts
+    that ``folder_digest`` has remembered.
+
+    Args:
+        folder: with the safetensors
+        name: how errors call the model
+
+    Raises:
+        InputError: naming the file
+    """
+    for path in sorted(folder.glob("*.safetensors")):
+        blob = path.resolve().name
+        expected = blob[:_DIGITS] if _SHA256.fullmatch(blob) else _remembered(path)
+        if file_digest(path) != expected:
+            raise InputError(
+                f"model {name!r}: {path} is damaged: its bytes are not those that its hash was "
+                "made of; download or copy it again"
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import huggingface_hub
 from huggingface_hub.errors import (
@@ -13,7 +14,7 @@ from huggingface_hub.errors import (
 )
 from transformers.utils import cached_file
 
-from sercue.errors import InputError
+from sercue.errors import InputError, ServerError, StorageError
 from sercue.secret_keys import hide_in_logs, without_secrets
 
 # What the libraries raise where a repository, a file or the hub itself is out of reach.
@@ -107,3 +108,37 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def first_line(error: BaseException) -> str:
     """The beginning of an error's message, without keys: a hub may repeat what it was sent."""
     return without_secrets(str(error).strip().split("\n")[0])[:_LONGEST_QUOTE]
+
+
+@contextmanager
+def told_of(model: str, what: str) -> Iterator[None]:
+    """Within, any error of a library becomes one line about the model.
+
+    No list of types holds what libraries raise at files of others: configurations, tokenizers and
+    networks fail by KeyError, by ZeroDivisionError, and, where they are written in Rust, by an
+    exception outside of ``Exception``.
+
+    Args:
+        model: how errors call it
+        what: what is wrong if it fails, as the sentence goes on after the model's name
+
+    Raises:
+        InputError: from the error
+
+    Examples:
+        >>> with told_of("mine", "its config.json cannot be used"):
+        ...     {}["hidden_size"]
+        Traceback (most recent call last):
+            ...
+        sercue.errors.InputError: model 'mine': its config.json cannot be used \
+(KeyError: 'hidden_size')
+    """
+    try:
+        yield
+    except (InputError, ServerError, StorageError):
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        kind = type(error).__name__
+        raise InputError(f"model {model!r}: {what} ({kind}: {first_line(error)})") from error

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
-from sercue.models.greedy import greedy_tokens
+from sercue.models.greedy import greedy_tokens, likeliest_tokens
 from sercue.models.prefix import (
     Batch,
     Prefix,
@@ -200,7 +200,7 @@ def greedy_answers(
     end_tokens: Sequence[int],
     max_new_tokens: int,
     tree_tokens: int,
-) -> list[list[list[int]]]:
+) -> list[list[list[int] | None]]:
     """The likeliest token, one after another, until an end token or ``max_new_tokens``.
 
     Every prompt is a leaf of its recording's tree and grows by one token a step, all in one pass.
@@ -213,10 +213,11 @@ def greedy_answers(
         tree_tokens: see ``score_answers``
 
     Returns:
-        token ids of each prompt's answer, for each recording
+        token ids of each prompt's answer, for each recording; ``None`` where logits on the way were
+        not finite
     """
     prefix = run_prefix(model, batch)
-    answers: list[list[list[int]]] = [[[] for _ in prompts] for prompts in batch.ids]
+    answers: list[list[list[int] | None]] = [[[] for _ in prompts] for prompts in batch.ids]
     for groups in _groups(batch, prefix, [0] * len(batch.ids), tree_tokens):
         trees = [TokenTree() for _ in groups]
         leaves = [
@@ -227,7 +228,7 @@ def greedy_answers(
         places = [leaf[:2] for leaf in leaves]
         grown = greedy_tokens(
             (_run(model, prefix, trees, places), places),
-            lambda state: state[0].logits.argmax(-1).tolist(),
+            lambda state: likeliest_tokens(state[0].logits),
             lambda state, kept, tokens: _grown(
                 model, state[0], [state[1][row] for row in kept], tokens
             ),

@@ -71,6 +71,38 @@ def _separate_score(model: PreTrainedModel, batch: Batch, answer: Sequence[int])
     return float(chosen.cpu().double().sum())
 
 
+def check_finite(scores: np.ndarray, dtype: torch.dtype, name: str) -> None:
+    """Refuse a model whose scores of the probe are not finite.
+
+    Args:
+        scores: of separate passes, where no prompt can spoil another
+        dtype: precision of the weights
+        name: how errors call the model
+
+    Raises:
+        InputError: naming the precision, and what to do about it
+
+    Examples:
+        >>> check_finite(np.array([-1.0, np.nan]), torch.float16, "mine")
+        Traceback (most recent call last):
+            ...
+        sercue.errors.InputError: model 'mine': in float16, 1 of 2 scores of a trial on noise are \
+not finite; numbers beyond 65504 overflow in float16: set dtype to bfloat16 or float32
+    """
+    wrong = int((~np.isfinite(scores)).sum())
+    if not wrong:
+        return
+    cause = (
+        "numbers beyond 65504 overflow in float16: set dtype to bfloat16 or float32"
+        if dtype == torch.float16
+        else "its weights or its config.json are damaged: download or copy them again"
+    )
+    raise InputError(
+        f"model {name!r}: in {str(dtype).removeprefix('torch.')}, {wrong} of {scores.size} scores "
+        f"of a trial on noise are not finite; {cause}"
+    )
+
+
 def is_exact(difference: float, dtype: torch.dtype) -> bool:
     """Whether rounding at that precision explains a difference, in nats, from separate passes."""
     return difference <= _TOLERANCE.get(dtype, _TOLERANCE_16_BIT)

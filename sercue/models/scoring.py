@@ -14,7 +14,9 @@ from transformers import PreTrainedModel
 from sercue.errors import InputError
 from sercue.models import packed, probe, suffixes
 from sercue.models.chat_inputs import ChatInputs
-from sercue.models.prefix import Batch, attention_of
+from sercue.models.checkpoint import end_tokens
+from sercue.models.prefix import Batch, attention_of, run_prefix
+from sercue.models.tree import Ids
 
 TREE, SUFFIXES = "token tree", "batched suffixes"
 # What a tree wastes is attention between its branches: it grows with the tree, the rest of the
@@ -68,30 +70,63 @@ class Scoring:
     def score(
         self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]], labels: Sequence[str]
     ) -> list[np.ndarray]:
-        """Log-likelihood of each label's words; see ``AudioChatModel.score``."""
+        """Log-likelihood of each label's words; see ``AudioChatModel.score``.
+
+        Not finite is only what is not finite where it is asked alone.
+        """
         answers = [[self._inputs.answer_tokens(asked[0], w) for w in labels] for asked in prompts]
 
         def run(batch: Batch, chunk: Sequence[int]) -> list[np.ndarray]:
-            given = [answers[i] for i in chunk]
-            if self.method == TREE:
-                return packed.score_answers(self._model, batch, given, self.tree_tokens)
-            return suffixes.score_answers(self._model, batch, given, self._rows(batch))
+            return self._score(batch, [answers[i] for i in chunk])
 
-        return self._in_batches(run, audios, prompts)
+        scores = self._in_batches(run, audios, prompts)
+        for audio, asked, given, own in zip(audios, prompts, answers, scores, strict=True):
+            if not np.isfinite(own).all() and self._can_be_finite(audio, asked):
+                for prompt, label in np.argwhere(~np.isfinite(own)):
+                    alone = self._encode([audio], [[asked[prompt]]], [0])
+                    own[prompt, label] = self._score(alone, [[given[label]]])[0].item()
+        return scores
+
+    def _score(self, batch: Batch, answers: Sequence[Sequence[Ids]]) -> list[np.ndarray]:
+        if self.method == TREE:
+            return packed.score_answers(self._model, batch, answers, self.tree_tokens)
+        return suffixes.score_answers(self._model, batch, answers, self._rows(batch))
 
     def generate(
         self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]], max_new_tokens: int
-    ) -> list[list[list[int]]]:
-        """Token ids of the greedy answers; see ``AudioChatModel.generate``."""
-        ends = self._end_tokens
+    ) -> list[list[list[int] | None]]:
+        """Token ids of the greedy answers; see ``AudioChatModel.generate``.
 
-        def run(batch: Batch, chunk: Sequence[int]) -> list[list[list[int]]]:
-            model, most = self._model, max_new_tokens
-            if self.method == TREE:
-                return packed.greedy_answers(model, batch, ends, most, self.tree_tokens)
-            return suffixes.greedy_answers(model, batch, ends, most, self._rows(batch))
+        ``None`` where logits are not finite although the prompt is asked alone.
+        """
 
-        return self._in_batches(run, audios, prompts)
+        def run(batch: Batch, _: Sequence[int]) -> list[list[list[int] | None]]:
+            return self._generate(batch, max_new_tokens)
+
+        answers = self._in_batches(run, audios, prompts)
+        for audio, asked, own in zip(audios, prompts, answers, strict=True):
+            if None in own and self._can_be_finite(audio, asked):
+                for prompt in [place for place, answer in enumerate(own) if answer is None]:
+                    alone = self._encode([audio], [[asked[prompt]]], [0])
+                    own[prompt] = self._generate(alone, max_new_tokens)[0][0]
+        return answers
+
+    def _generate(self, batch: Batch, most: int) -> list[list[list[int] | None]]:
+        model, ends = self._model, self._end_tokens
+        if self.method == TREE:
+            return packed.greedy_answers(model, batch, ends, most, self.tree_tokens)
+        return suffixes.greedy_answers(model, batch, ends, most, self._rows(batch))
+
+    @torch.inference_mode()
+    def _can_be_finite(self, audio: np.ndarray, prompts: Sequence[str]) -> bool:
+        """Whether what all prompts of a recording share is finite where it runs alone.
+
+        In a batch, a token whose state is not finite reaches all that are masked from it: attention
+        gives it the weight zero, and zero times NaN is NaN. So whatever is not finite is asked
+        again alone, unless the fault lies in what the prompts share: then each has it.
+        """
+        prefix = run_prefix(self._model, self._encode([audio], [list(prompts)], [0]))
+        return all(part.isfinite().all() for layer in prefix.layers for part in layer)
 
     def _in_batches(
         self,
@@ -169,10 +204,7 @@ class Scoring:
 
     @property
     def _end_tokens(self) -> list[int]:
-        stops = self._model.generation_config.eos_token_id
-        if stops is None:
-            stops = self._inputs.tokenizer.eos_token_id
-        return list(stops) if isinstance(stops, list | tuple) else [stops]
+        return end_tokens(self._model.generation_config, self._inputs.tokenizer, self._name)
 
     def _rows(self, batch: Batch) -> int:
         """Rows of suffixes that hold as many tokens as a tree may."""
@@ -190,6 +222,7 @@ class Scoring:
             self._inputs.answer_tokens,
             audios,
         )
+        probe.check_finite(expected, self._model.dtype, self._name)
         found = {}
         for self.method in (TREE, SUFFIXES) if takes_tree else (SUFFIXES,):
             for self.together in (True, False):

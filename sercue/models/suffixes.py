@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
-from sercue.models.greedy import greedy_tokens
+from sercue.models.greedy import greedy_tokens, likeliest_tokens
 from sercue.models.prefix import (
     Batch,
     Prefix,
@@ -113,7 +113,7 @@ def greedy_answers(
     end_tokens: Sequence[int],
     max_new_tokens: int,
     rows: int,
-) -> list[list[list[int]]]:
+) -> list[list[list[int] | None]]:
     """The likeliest token, one after another, as ``packed.greedy_answers``.
 
     Args:
@@ -124,16 +124,17 @@ def greedy_answers(
         rows: most rows that run at once
 
     Returns:
-        token ids of each prompt's answer, for each recording
+        token ids of each prompt's answer, for each recording; ``None`` where logits on the way were
+        not finite
     """
     prefix = run_prefix(model, batch)
-    answers: list[list[list[int]]] = []
+    answers: list[list[list[int] | None]] = []
     for recording, texts in enumerate(batch.suffixes(prefix.lengths)):
-        said: list[list[int]] = [[] for _ in texts]
+        said: list[list[int] | None] = [[] for _ in texts]
         for chunk, first in _prompt_rows(model, prefix, recording, texts, rows):
             grown = greedy_tokens(
                 first,
-                lambda rows: rows.log_probs.argmax(-1).tolist(),
+                lambda rows: likeliest_tokens(rows.log_probs),
                 partial(_extend_some, model),
                 end_tokens,
                 max_new_tokens,

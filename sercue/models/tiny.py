@@ -28,7 +28,7 @@ from sercue.audio import audio_digests, read_utterance, utterance_seconds
 from sercue.concepts import UNKNOWN, WORDS
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
-from sercue.files import folder_written_aside
+from sercue.files import folder_written_aside, write_text
 from sercue.interventions import Material, parse_conditions
 from sercue.models.asked import NoAnswer
 from sercue.models.chat import AudioChatModel, resolve_device, resolve_dtype
@@ -53,8 +53,10 @@ DEV_CONDITIONS = ("none", "aligned", "shuffled", "conflicting")
 _TRAINING = 2
 # Processes that train at once: each holds half a gigabyte.
 _MOST_JOBS = 4
-# Written last: a folder without it was left unfinished and is never used.
-_FINISHED = "training.json"
+_RECORD = "training.json"
+# Hashes of all other files, as `sha256sum -c` reads them. Written last: a folder without it was
+# left unfinished; one that it does not fit is damaged, and is trained anew.
+_SUMS = "SHA256SUMS"
 
 
 class TinyModel:
@@ -181,7 +183,7 @@ class TinyModel:
 
     @property
     def trained(self) -> bool:
-        """Whether the trained model is stored already."""
+        """Whether the trained model is stored already, each of its bytes as it was written."""
         return _is_finished(self.folder)
 
     def train(self) -> dict[str, Any]:
@@ -200,7 +202,7 @@ class TinyModel:
         if not self.trained:
             with _one_thread():
                 self._train_aside()
-        file = self.folder / _FINISHED
+        file = self.folder / _RECORD
         stored = read_json(file, TRAINING)
         check_entries(file, stored, TRAINING)
         return stored
@@ -245,7 +247,8 @@ class TinyModel:
             # Whatever draws random numbers on the way, the caller's own stay as they were.
             with torch.random.fork_rng(devices=[]):
                 record = self._fit(aside)
-            write_json(aside / _FINISHED, record, TRAINING)
+            write_json(aside / _RECORD, record, TRAINING)
+            write_text(aside / _SUMS, _sums(aside))
 
     def _fit(self, folder: Path) -> dict[str, Any]:
         start = time.perf_counter()
@@ -411,7 +414,20 @@ def _check_rows(corpus: Corpus, tokens: pd.DataFrame) -> None:
 
 
 def _is_finished(folder: Path) -> bool:
-    return (folder / _FINISHED).is_file()
+    sums = folder / _SUMS
+    return sums.is_file() and sums.read_bytes() == _sums(folder).encode()
+
+
+def _sums(folder: Path) -> str:
+    # Hidden ones are of the system, such as those that file managers leave.
+    files = sorted(
+        file
+        for file in folder.iterdir()
+        if file.is_file() and file.name != _SUMS and not file.name.startswith(".")
+    )
+    return "".join(
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files
+    )
 
 
 def _versions() -> dict[str, str]:

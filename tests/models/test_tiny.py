@@ -1,6 +1,6 @@
 """``sercue-tiny`` learns from training rows alone, gives the same weights, never half a model."""
 
-import json
+import hashlib
 
 import audformat
 import audiofile
@@ -191,12 +191,38 @@ def test_an_unfinished_folder_is_never_used(corpus):
     assert [path.name for path in model.folder.parent.iterdir()] == [model.folder.name]
 
 
-def test_a_finished_model_is_not_trained_again(corpus):
+def test_a_finished_model_is_not_trained_again(corpus, monkeypatch):
     """The second run of a study must find it."""
     first = _model(corpus).train()
-    record = _model(corpus).folder / "training.json"
-    record.write_text(json.dumps({**first, "mark": 1}))
-    assert _model(corpus).train()["mark"] == 1
+    monkeypatch.setattr(TinyModel, "_fit", lambda *_: pytest.fail("it was trained again"))
+    assert _model(corpus).train() == first
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "training.json", "tokenizer.json"])
+def test_a_model_with_a_flipped_bit_is_trained_anew(corpus, file):
+    """Its answers would change under the same identity: one bit in the weights is enough."""
+    model = _model(corpus)
+    model.train()
+    path = model.folder / file
+    right = path.read_bytes()
+    damaged = bytearray(right)
+    damaged[len(right) // 2] ^= 1
+    path.write_bytes(damaged)
+    assert not _model(corpus).trained
+    _model(corpus).train()
+    assert _model(corpus).trained
+    if file != "training.json":  # which holds how long the training took
+        assert path.read_bytes() == right
+
+
+def test_the_sums_of_a_stored_model_are_those_of_sha256sum(corpus):
+    """Anybody can verify them with `sha256sum -c`; of the weights, by hashlib."""
+    model = _model(corpus)
+    model.train()
+    sums = dict(line.split()[::-1] for line in (model.folder / "SHA256SUMS").open())
+    weights = (model.folder / "model.safetensors").read_bytes()
+    assert sums["model.safetensors"] == hashlib.sha256(weights).hexdigest()
+    assert {"config.json", "tokenizer.json", "training.json"} < set(sums)
 
 
 def test_a_training_that_fails_leaves_nothing_behind(corpus, monkeypatch):
