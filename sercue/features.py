@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 SHORTEST = 0.06
 # Some seconds of work: what an interruption can cost.
 _BATCH = 200
+# To be raised when the same recording would get other functionals.
+_VERSION = 2
 
 
 def extract_features(
@@ -104,7 +106,7 @@ def extracted(digests: pd.Series, cache: str | os.PathLike[str] | None = None) -
 def _folder(cache: str | os.PathLike[str] | None) -> Path:
     """Where the functionals lie that this version of openSMILE extracted."""
     folder = cache_folder() / "features" if cache is None else Path(cache)
-    return folder / f"eGeMAPSv02-{opensmile.__version__}"
+    return folder / f"eGeMAPSv02-{opensmile.__version__}-{_VERSION}"
 
 
 def functionals() -> opensmile.Smile:
@@ -159,9 +161,13 @@ def _extract(
 
     def one(key: tuple[str, pd.Timedelta, pd.Timedelta]) -> np.ndarray | str:
         try:
-            return smile(read_utterance(corpus, key), SAMPLING_RATE).ravel()
-        except (InputError, RuntimeError) as error:
+            samples = read_utterance(corpus, key)
+        except InputError as error:
             return str(error)
+        try:
+            return smile(samples, SAMPLING_RATE).ravel()
+        except Exception as error:
+            return f"openSMILE fails ({first_line(error)})"
 
     results = list(pool.map(one, batch.index))
     done = [(d, r) for d, r in zip(batch, results, strict=True) if not isinstance(r, str)]
