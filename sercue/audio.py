@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sercue.errors import InputError
-from sercue.recordings import FRAME_SECONDS, Recording, RecordingError
+from sercue.recordings import FRAME_SECONDS, Recording, naming
 
 if TYPE_CHECKING:
     from sercue.corpora.corpus import Corpus
@@ -218,7 +218,11 @@ def read_audio(
         raise InputError(f"{path}: holds samples that are not finite")
     if heard.peak > LARGEST:
         raise InputError(f"{path}: {too_large(heard.peak)}")
-    return heard.at(sampling_rate)[1]
+    with naming(path, f"cannot be resampled from {heard.sampling_rate} to {sampling_rate} Hz"):
+        samples = heard.at(sampling_rate)[1]
+    if not len(samples):
+        raise InputError(f"{path}: holds no samples at {sampling_rate} Hz")
+    return samples
 
 
 def too_large(peak: float) -> str:

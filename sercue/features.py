@@ -20,6 +20,7 @@ from sercue.errors import InputError
 from sercue.parts import append_part, read_parts
 from sercue.paths import cache_folder
 from sercue.progress import progress_bar
+from sercue.recordings import naming
 from sercue.schema import CACHED_FEATURES
 
 if TYPE_CHECKING:
@@ -162,12 +163,10 @@ def _extract(
     def one(key: tuple[str, pd.Timedelta, pd.Timedelta]) -> np.ndarray | str:
         try:
             samples = read_utterance(corpus, key)
+            with naming(corpus.path(key[0]), "openSMILE cannot measure it"):
+                return smile(samples, SAMPLING_RATE).ravel()
         except InputError as error:
             return str(error)
-        try:
-            return smile(samples, SAMPLING_RATE).ravel()
-        except Exception as error:
-            return f"openSMILE fails ({first_line(error)})"
 
     results = list(pool.map(one, batch.index))
     done = [(d, r) for d, r in zip(batch, results, strict=True) if not isinstance(r, str)]

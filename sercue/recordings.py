@@ -34,9 +34,7 @@ _FORMATS = {
 #: or ffmpeg.
 DECODED_DIRECTLY = tuple(_FORMATS)
 #: libsndfile's name of a format to the extension of its files.
-SUFFIXES = {
-    format: suffix for suffix, formats in reversed(_FORMATS.items()) for format in formats
-}
+SUFFIXES = {format: suffix for suffix, formats in reversed(_FORMATS.items()) for format in formats}
 # Programs that write to a pipe cannot know the length and announce about 2 or 4 GiB.
 _STREAMED_BYTES = 0x7FFF0000
 # openSMILE's frames are 10 ms apart: less than that, missing at the end, is less than one of them.
@@ -46,6 +44,7 @@ _OGG_SECONDS = 0.1
 # libsndfile's number of samples where a header gives none, as that of a FLAC from a pipe.
 _NO_LENGTH = 2**63 - 1
 _OGG_PAGE_BYTES = 27 + 255 + 255 * 255
+_UNREAD = "cannot be read as audio"
 _UNRECOGNISED = 1  # SF_ERR_UNRECOGNISED_FORMAT
 # Samples of all channels together, 4 MB: what of a recording is held at a time.
 _BLOCK = 2**20
@@ -67,16 +66,21 @@ class Finding:
 
 
 class RecordingError(InputError):
-    """A recording that cannot be decoded.
+    """A recording that a library fails on.
 
-    Attributes:
+    Args:
+        path: the file
         finding: why
+        failed: what cannot be done with it
     """
 
-    def __init__(self, path: Path, finding: Finding) -> None:
-        told = finding.detail or finding.reason
-        super().__init__(f"{path}: cannot be read as audio ({told})")
-        self.finding = finding
+    def __init__(self, path: Path, finding: Finding, failed: str = _UNREAD) -> None:
+        super().__init__(f"{path}: {failed} ({finding.detail or finding.reason})")
+        self.path, self.finding, self.failed = path, finding, failed
+
+    def __reduce__(self) -> tuple[type, tuple[Path, Finding, str]]:
+        """As other processes send it."""
+        return type(self), (self.path, self.finding, self.failed)
 
 
 class Recording:
@@ -102,7 +106,7 @@ class Recording:
     def __init__(self, path: Path, start: float = 0.0, end: float | None = None) -> None:
         self.path = path
         self._by_program: np.ndarray | None = None
-        with _decoding(path):
+        with naming(path):
             try:
                 file = soundfile.SoundFile(path)
             except soundfile.LibsndfileError as error:
@@ -171,7 +175,10 @@ class Recording:
             signal = self._by_program[first - self._first : stop]
             yield from (signal[n : n + size] for n in range(0, len(signal), size))
             return
-        with _decoding(self.path, "cut short or damaged"), soundfile.SoundFile(self.path) as file:
+        with (
+            naming(self.path, reason="cut short or damaged"),
+            soundfile.SoundFile(self.path) as file,
+        ):
             left = self.announced - first if last is None else last - first
             if file.seekable():
                 file.seek(min(first, self.announced))
@@ -180,11 +187,12 @@ class Recording:
                 while first and (dropped := len(file.read(min(first, size)))):
                     first -= dropped
             while left > 0:
-                block = file.read(min(left, size), dtype="float32", always_2d=True)
-                if not len(block):
-                    return
-                left -= len(block)
-                yield block
+                wanted = min(left, size)
+                block = file.read(wanted, dtype="float32", always_2d=True)
+                if len(block):
+                    yield block
+                # What comes after damage may lie anywhere.
+                left = left - wanted if len(block) == wanted else 0
 
     @cached_property
     def samples(self) -> int:
@@ -208,21 +216,25 @@ class Recording:
 
 
 @contextmanager
-def _decoding(path: Path, reason: str = "cannot be decoded") -> Iterator[None]:
-    """Whatever a library raises about a file, as one error of one line that names the file.
+def naming(path: Path, failed: str = _UNREAD, reason: str = "cannot be decoded") -> Iterator[None]:
+    """Whatever a library raises about a recording becomes one line that names the file.
 
     Args:
         path: the file
-        reason: what a failure is called if the library does not say that the file is no audio
+        failed: what cannot be done with it
+        reason: what that is called in a ``Finding``, if the library does not say "not audio"
+
+    Raises:
+        RecordingError: from what was raised
     """
     try:
         yield
-    except RecordingError:
+    except InputError:
         raise
     except Exception as error:
         if getattr(error, "code", None) == _UNRECOGNISED:
             reason = "not audio"
-        raise RecordingError(path, Finding(reason, _clean(error, path))) from error
+        raise RecordingError(path, Finding(reason, _clean(error, path)), failed) from error
 
 
 def unreadable(path: Path) -> Finding | None:

@@ -141,9 +141,7 @@ def _not_there(
     return None
 
 
-def _of_samples(
-    heard: Heard, sound: Loudness, samples: Iterable[np.ndarray]
-) -> Finding | None:
+def _of_samples(heard: Heard, sound: Loudness, samples: Iterable[np.ndarray]) -> Finding | None:
     if not np.isfinite(heard.peak):
         bad, size = np.sum([[(~np.isfinite(s)).sum(), s.size] for s in samples], axis=0)
         return Finding("NaN or infinite samples", f"{bad:,} of {size:,}")
