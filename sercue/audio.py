@@ -232,9 +232,8 @@ def too_large(peak: float) -> str:
         >>> too_large(6553.0)
         'its samples go up to 6,553; full scale is 1, and up to 2 is limited to it'
     """
-    return (
-        f"its samples go up to {peak:,.4g}; full scale is 1, and up to {LARGEST:g} is limited to it"
-    )
+    found = f"{peak:,.{0 if peak >= 100 else 2}f}"
+    return f"its samples go up to {found}; full scale is 1, and up to {LARGEST:g} is limited to it"
 
 
 def read_utterance(

@@ -42,7 +42,7 @@ def extract_features(
     client: Client | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """The 88 eGeMAPSv02 functionals of each utterance, at 16 kHz mono.
+    """The 88 eGeMAPSv02 functionals of each utterance, at 16 kHz mono, limited to full scale.
 
     What was extracted before is taken from the cache. It is keyed by the bytes of the recording
     and the segment: a changed file is extracted again, a renamed one is not. Batches are stored as
