@@ -152,9 +152,7 @@ def test_a_clipped_recording_sounds_to_opensmile_as_a_softer_one(tmp_path, rate)
 def test_what_is_scaled_otherwise_is_refused(tmp_path):
     """16-bit integers that were written as floats."""
     soundfile.write(tmp_path / "a.wav", tone() * 2**15, RATE, subtype="FLOAT")
-    with pytest.raises(
-        InputError, match=r"a\.wav: its samples go up to 1\.638e\+04; full scale is 1"
-    ):
+    with pytest.raises(InputError, match=r"a\.wav: its samples go up to 16,384; full scale"):
         read_audio(tmp_path / "a.wav")
 
 
