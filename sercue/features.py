@@ -20,6 +20,7 @@ from sercue.errors import InputError
 from sercue.parts import append_part, read_parts
 from sercue.paths import cache_folder
 from sercue.progress import progress_bar
+from sercue.recordings import naming
 from sercue.schema import CACHED_FEATURES
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 SHORTEST = 0.06
 # Some seconds of work: what an interruption can cost.
 _BATCH = 200
+# To be raised when the same recording would get other functionals.
+_VERSION = 2
 
 
 def extract_features(
@@ -39,7 +42,7 @@ def extract_features(
     client: Client | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """The 88 eGeMAPSv02 functionals of each utterance, at 16 kHz mono.
+    """The 88 eGeMAPSv02 functionals of each utterance, at 16 kHz mono, limited to full scale.
 
     What was extracted before is taken from the cache. It is keyed by the bytes of the recording
     and the segment: a changed file is extracted again, a renamed one is not. Batches are stored as
@@ -104,7 +107,7 @@ def extracted(digests: pd.Series, cache: str | os.PathLike[str] | None = None) -
 def _folder(cache: str | os.PathLike[str] | None) -> Path:
     """Where the functionals lie that this version of openSMILE extracted."""
     folder = cache_folder() / "features" if cache is None else Path(cache)
-    return folder / f"eGeMAPSv02-{opensmile.__version__}"
+    return folder / f"eGeMAPSv02-{opensmile.__version__}-{_VERSION}"
 
 
 def functionals() -> opensmile.Smile:
@@ -159,8 +162,10 @@ def _extract(
 
     def one(key: tuple[str, pd.Timedelta, pd.Timedelta]) -> np.ndarray | str:
         try:
-            return smile(read_utterance(corpus, key), SAMPLING_RATE).ravel()
-        except (InputError, RuntimeError) as error:
+            samples = read_utterance(corpus, key)
+            with naming(corpus.path(key[0]), "openSMILE cannot measure it"):
+                return smile(samples, SAMPLING_RATE).ravel()
+        except InputError as error:
             return str(error)
 
     results = list(pool.map(one, batch.index))

@@ -18,12 +18,19 @@ from sercue.errors import InputError
 from sercue.parts import append_part, read_parts
 from sercue.paths import cache_folder
 from sercue.progress import progress_bar
-from sercue.recordings import DECODED_DIRECTLY, Finding, decode, misnamed, unreadable
+from sercue.recordings import (
+    DECODED_DIRECTLY,
+    Finding,
+    Recording,
+    RecordingError,
+    misnamed,
+    unreadable,
+)
 from sercue.schema import CACHED_FACTS
 from sercue.utterance_facts import note_columns, utterance_facts
 
 # To be raised when the same recording would get other facts.
-_VERSION = 1
+_VERSION = 2
 # Some seconds of work: what an interruption can cost.
 _BATCH = 200
 _FACTS = {
@@ -47,14 +54,14 @@ def inspect_audio(
 ) -> pd.DataFrame:
     """Look at every recording: whether it can be used, and what is odd about it.
 
-    A file is decoded once, however many segments lie in it. What was seen is cached by the bytes
+    It is read as ``read_audio`` reads it. What was seen is cached by the bytes
     of the file, the segment and the channel, so that a second look only hashes the files; one that
     cannot be decoded is tried again each time. Nothing that is wrong with a recording is an error.
 
     Args:
         corpus: the utterances; of several channels, ``corpus.channel`` is looked at
         cache: folder of the cached facts, by default that of ``cache_folder()``
-        workers: threads, by default one a core; each holds one whole file in memory
+        workers: threads, by default one a core; each holds one utterance in memory, as mono
         progress: whether to show a progress bar
 
     Returns:
@@ -162,13 +169,15 @@ def _look(
     """The facts of a batch by cache key; those of files that can be decoded are stored."""
 
     def one(file: str) -> list[Facts] | Finding:
-        recording = decode(corpus.path(file))
-        if isinstance(recording, Finding):
-            return recording
         utterances = batch[file].values()
-        return [
-            utterance_facts(recording, start, end, corpus.channel) for _, start, end in utterances
-        ]
+        try:
+            recording = Recording(corpus.path(file))
+            return [
+                utterance_facts(recording, start, end, corpus.channel)
+                for _, start, end in utterances
+            ]
+        except RecordingError as error:
+            return error.finding
 
     found = list(pool.map(one, batch))
     decoded: dict[str, Facts] = {}

@@ -1,4 +1,7 @@
-"""One recording as it lies on the disk: can it be decoded, and is all of it there?"""
+"""One recording as it lies on the disk: can it be decoded, and is all of it there?
+
+Every sample that the package reads from a file is decoded here, in blocks.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,32 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import audiofile
 import numpy as np
 import soundfile
 
-#: What libsndfile decodes by itself; for all else ``audiofile`` calls sox or ffmpeg.
-DECODED_DIRECTLY = (".wav", ".flac", ".mp3", ".ogg")
+from sercue.errors import InputError
+
 _FORMATS = {
     ".wav": ("WAV", "WAVEX", "RF64"),
     ".flac": ("FLAC",),
     ".mp3": ("MP3",),
     ".ogg": ("OGG",),
+    ".opus": ("OGG",),
+    ".aiff": ("AIFF",),
+    ".aif": ("AIFF",),
 }
+#: Names of what libsndfile decodes by itself; for what it does not know, ``audiofile`` calls sox
+#: or ffmpeg.
+DECODED_DIRECTLY = tuple(_FORMATS)
+#: libsndfile's name of a format to the extension of its files.
+SUFFIXES = {format: suffix for suffix, formats in reversed(_FORMATS.items()) for format in formats}
 # Programs that write to a pipe cannot know the length and announce about 2 or 4 GiB.
 _STREAMED_BYTES = 0x7FFF0000
 # openSMILE's frames are 10 ms apart: less than that, missing at the end, is less than one of them.
@@ -30,6 +44,12 @@ _OGG_SECONDS = 0.1
 # libsndfile's number of samples where a header gives none, as that of a FLAC from a pipe.
 _NO_LENGTH = 2**63 - 1
 _OGG_PAGE_BYTES = 27 + 255 + 255 * 255
+_UNREAD = "cannot be read as audio"
+_UNRECOGNISED = 1  # SF_ERR_UNRECOGNISED_FORMAT
+# Samples of all channels together, 4 MB: what of a recording is held at a time.
+_BLOCK = 2**20
+#: Blocks are whole frames of 25 ms, so that what is measured in frames is measured within a block.
+FRAME_SECONDS = 0.025
 
 
 @dataclass(frozen=True)
@@ -45,23 +65,176 @@ class Finding:
     detail: str = ""
 
 
-@dataclass(frozen=True, eq=False)
-class Recording:
-    """What was decoded of a file.
+class RecordingError(InputError):
+    """A recording that a library fails on.
 
-    Attributes:
-        signal: float32, shape (channels, samples)
-        sampling_rate: in Hz
-        format: as libsndfile names it (WAV, FLAC, MP3, OGG); else the extension
-        damage: that the file announces more than could be decoded; ``None`` if all is there
-        usable: samples from the start that are where they belong in spite of the damage
+    Args:
+        path: the file
+        finding: why
+        failed: what cannot be done with it
     """
 
-    signal: np.ndarray
-    sampling_rate: int
-    format: str
-    damage: Finding | None = None
-    usable: int = 0
+    def __init__(self, path: Path, finding: Finding, failed: str = _UNREAD) -> None:
+        super().__init__(f"{path}: {failed} ({finding.detail or finding.reason})")
+        self.path, self.finding, self.failed = path, finding, failed
+
+    def __reduce__(self) -> tuple[type, tuple[Path, Finding, str]]:
+        """As other processes send it."""
+        return type(self), (self.path, self.finding, self.failed)
+
+
+class Recording:
+    """A file that can be decoded; its samples are read when they are asked for.
+
+    What a failure is called is sure only where no other thread opens a file meanwhile: before
+    soundfile 0.14, libsndfile's one message for all was read without a lock.
+
+    Args:
+        path: a file that ``unreadable`` has found nothing against
+        start: where the part of it begins that is to be read, in seconds
+        end: where that part ends; ``None`` is the end of the file
+
+    Attributes:
+        sampling_rate: in Hz
+        channels: number of channels
+        format: as libsndfile names it (WAV, FLAC, MP3, OGG, AIFF); else the extension
+
+    Raises:
+        RecordingError: if it is no audio, or needs a program that is not there
+    """
+
+    def __init__(self, path: Path, start: float = 0.0, end: float | None = None) -> None:
+        self.path = path
+        self._by_program: np.ndarray | None = None
+        with naming(path):
+            try:
+                file = soundfile.SoundFile(path)
+            except soundfile.LibsndfileError as error:
+                known = path.suffix.lower() in DECODED_DIRECTLY
+                if known or error.code != _UNRECOGNISED:
+                    raise
+                self._decode_by_program(start, end)
+                return
+            with file:
+                self.sampling_rate, self.channels = file.samplerate, file.channels
+                self.format, self.announced = file.format, file.frames
+                if file.frames >= _NO_LENGTH:
+                    detail = "its header does not say how long it is"
+                    raise RecordingError(path, Finding("cannot be decoded", detail))
+                self._whole, self._exact = _announced(file, path)
+
+    def _decode_by_program(self, start: float, end: float | None) -> None:
+        """Only the part that is to be read."""
+        duration = None if end is None else end - start
+        try:
+            signal, self.sampling_rate = audiofile.read(
+                str(self.path), offset=start or None, duration=duration, always_2d=True
+            )
+        except FileNotFoundError as error:
+            finding = Finding("needs a program that is not installed", _clean(error, self.path))
+            raise RecordingError(self.path, finding) from error
+        except Exception as error:
+            detail = f"neither libsndfile nor sox or ffmpeg reads this {self.path.suffix}"
+            raise RecordingError(self.path, Finding("cannot be decoded", detail)) from error
+        self._by_program, self._first = signal.T, round(start * self.sampling_rate)
+        self.channels, self.format = len(signal), self.path.suffix[1:].upper()
+        self.announced = self._whole = self._first + signal.shape[1]
+        self._exact = False
+
+    def bounds(self, start: float, end: float | None) -> tuple[int, int | None]:
+        """First sample of a segment in seconds, and the one after its last; maybe beyond the end.
+
+        Args:
+            start: in seconds
+            end: in seconds; ``None`` is the end of the file
+        """
+        first = round(start * self.sampling_rate)
+        return first, None if end is None else first + round((end - start) * self.sampling_rate)
+
+    def blocks(self, first: int = 0, last: int | None = None) -> Iterator[np.ndarray]:
+        """The samples from the first to the one before the last, as far as they are there.
+
+        Yields:
+            float32, shape (samples, channels); all but the last are whole frames of 25 ms
+
+        Raises:
+            RecordingError: if they cannot be decoded
+        """
+        frame = max(1, round(FRAME_SECONDS * self.sampling_rate))
+        size = frame * max(1, _BLOCK // (frame * self.channels))
+        read = 0
+        for block in self._read(first, last, size):
+            read += len(block)
+            yield block
+        if first == 0 and last is None:
+            self.samples = read
+
+    def _read(self, first: int, last: int | None, size: int) -> Iterator[np.ndarray]:
+        if self._by_program is not None:
+            stop = None if last is None else last - self._first
+            signal = self._by_program[first - self._first : stop]
+            yield from (signal[n : n + size] for n in range(0, len(signal), size))
+            return
+        with (
+            naming(self.path, reason="cut short or damaged"),
+            soundfile.SoundFile(self.path) as file,
+        ):
+            left = self.announced - first if last is None else last - first
+            if file.seekable():
+                file.seek(min(first, self.announced))
+            else:
+                # As GSM 6.10: what lies before is decoded and dropped.
+                while first and (dropped := len(file.read(min(first, size)))):
+                    first -= dropped
+            while left > 0:
+                wanted = min(left, size)
+                block = file.read(wanted, dtype="float32", always_2d=True)
+                if len(block):
+                    yield block
+                # What comes after damage may lie anywhere.
+                left = left - wanted if len(block) == wanted else 0
+
+    @cached_property
+    def samples(self) -> int:
+        """Samples of a channel that can be decoded."""
+        return sum(map(len, self.blocks()))
+
+    @cached_property
+    def damage(self) -> Finding | None:
+        """That the file announces more than could be decoded; ``None`` if all is there."""
+        if self._whole is None:
+            return Finding("cut short or damaged", "its end is missing")
+        there, whole = self.samples / self.sampling_rate, self._whole / self.sampling_rate
+        if whole - there < (_OGG_SECONDS if self.format == "OGG" else _NEGLIGIBLE_SECONDS):
+            return None
+        return Finding("cut short or damaged", f"{there:.3f} of {whole:.3f} s are there")
+
+    @property
+    def usable(self) -> int:
+        """Samples from the start that are where they belong in spite of damage."""
+        return self.samples if self._exact else 0
+
+
+@contextmanager
+def naming(path: Path, failed: str = _UNREAD, reason: str = "cannot be decoded") -> Iterator[None]:
+    """Whatever a library raises about a recording becomes one line that names the file.
+
+    Args:
+        path: the file
+        failed: what cannot be done with it
+        reason: what that is called in a ``Finding``, if the library does not say "not audio"
+
+    Raises:
+        RecordingError: from what was raised
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if getattr(error, "code", None) == _UNRECOGNISED:
+            reason = "not audio"
+        raise RecordingError(path, Finding(reason, _clean(error, path)), failed) from error
 
 
 def unreadable(path: Path) -> Finding | None:
@@ -112,50 +285,6 @@ def printable(name: str) -> str:
     )
 
 
-def decode(path: Path) -> Recording | Finding:
-    """All samples of a file that can be opened, or why there are none.
-
-    What a failure is called is sure only where no other thread opens a file meanwhile: before
-    soundfile 0.14, libsndfile's one message for all was read without a lock.
-
-    Args:
-        path: a file that ``unreadable`` has found nothing against
-    """
-    if path.suffix.lower() not in DECODED_DIRECTLY:
-        return _decode_by_program(path)
-    try:
-        with soundfile.SoundFile(path) as file:
-            return _decode_open(file, path)
-    except soundfile.LibsndfileError as error:
-        return _undecodable(error)
-
-
-def _decode_open(file: soundfile.SoundFile, path: Path) -> Recording | Finding:
-    if file.frames >= _NO_LENGTH:
-        return Finding("cannot be decoded", "its header does not say how long it is")
-    announced, exact = _announced(file, path)
-    try:
-        signal = file.read(dtype="float32", always_2d=True).T
-    except soundfile.LibsndfileError as error:
-        return Finding("cut short or damaged", _clean(error.error_string))
-    except (ValueError, MemoryError):
-        return Finding("cannot be decoded", f"its header announces {file.frames:,} samples")
-    read = signal.shape[1]
-    damage = _damage(read, announced, file)
-    if read == 0:
-        return damage or Finding("no samples", f"{path.stat().st_size:,} bytes in all")
-    return Recording(signal, file.samplerate, file.format, damage, read if exact else 0)
-
-
-def _damage(read: int, announced: int | None, file: soundfile.SoundFile) -> Finding | None:
-    if announced is None:
-        return Finding("cut short or damaged", "its end is missing")
-    there, whole = read / file.samplerate, announced / file.samplerate
-    if whole - there < (_OGG_SECONDS if file.format == "OGG" else _NEGLIGIBLE_SECONDS):
-        return None
-    return Finding("cut short or damaged", f"{there:.3f} of {whole:.3f} s are there")
-
-
 def _announced(file: soundfile.SoundFile, path: Path) -> tuple[int | None, bool]:
     """Samples that the file says it has, and whether those decoded are surely its first.
 
@@ -194,34 +323,20 @@ def _ogg_samples(path: Path, file: soundfile.SoundFile) -> int | None:
     return counted * file.samplerate // 48000 if file.subtype == "OPUS" else counted
 
 
-def _decode_by_program(path: Path) -> Recording | Finding:
-    try:
-        signal, rate = audiofile.read(str(path), always_2d=True)
-    except FileNotFoundError as error:
-        return Finding("needs a program that is not installed", _clean(str(error)))
-    except (OSError, RuntimeError, ValueError, MemoryError):
-        return Finding("cannot be decoded", f"neither sox nor ffmpeg reads this {path.suffix}")
-    if signal.shape[1] == 0:
-        return Finding("no samples")
-    return Recording(signal, rate, path.suffix[1:].upper())
-
-
-def _undecodable(error: soundfile.LibsndfileError) -> Finding:
-    unrecognised = 1  # SF_ERR_UNRECOGNISED_FORMAT
-    reason = "not audio" if error.code == unrecognised else "cannot be decoded"
-    return Finding(reason, _clean(error.error_string))
-
-
-def _clean(message: str) -> str:
-    """The first sentence of a library's message, without its decoration."""
-    return message.strip().splitlines()[0].removeprefix("Error : ").rstrip(".")
+def _clean(error: Exception, path: Path) -> str:
+    """The first line of a library's message, without its decoration and the name of the file."""
+    message = str(getattr(error, "error_string", error)).strip() or type(error).__name__
+    line = message.splitlines()[0].removeprefix("Error : ").rstrip(".")
+    return line.replace(str(path), "the file")[:200]
 
 
 def misnamed(suffix: str, format: str) -> bool:
     """Whether the content is of another format than the extension of the name says.
 
     Examples:
-        >>> misnamed(".wav", "FLAC"), misnamed(".WAV", "WAVEX")
-        (True, False)
+        >>> misnamed(".wav", "FLAC"), misnamed(".WAV", "WAVEX"), misnamed(".m4a", "WAV")
+        (True, False, True)
     """
-    return format not in _FORMATS.get(suffix.lower(), (format,))
+    if suffix.lower() in _FORMATS:
+        return format not in _FORMATS[suffix.lower()]
+    return bool(suffix) and format in SUFFIXES

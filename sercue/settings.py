@@ -51,7 +51,8 @@ class Settings(BaseModel):
         labels: the labels in their order, or a mapping from label to the words that prompts show
         drop_labels: labels whose utterances are left out
         fold: for a corpus that has folds, the one to evaluate, or ``all`` to cross-validate
-        channel: the one channel that is heard, counted from 0; by default all are averaged
+        channel: the one channel that is heard, counted from 0; by default all that are not
+            silent are averaged
         bad_audio: ``stop`` at recordings that cannot be used, or ``leave_out`` and report them
         anonymise: whether all that is written has pseudonyms for utterances and speakers
         partition: the partition that is evaluated

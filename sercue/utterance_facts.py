@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sercue.audio import SAMPLING_RATE
+from sercue.audio import LARGEST, SAMPLING_RATE, SILENCE, Heard, Loudness, hear, too_large
 from sercue.features import SHORTEST
 from sercue.recordings import Finding, Recording
 
-_FRAME_SECONDS = 0.025
-# An RMS of 10 steps of 16 bits. The weaker sounds of speech lie some 30 dB below its strongest:
-# they would be less than one step.
-_SILENCE = -70.0
 # -26 dB of full scale, about the RMS level of speech that is neither loud nor soft: an offset of
 # that size is as strong as the speech.
 _OFFSET = 0.05
@@ -32,27 +28,40 @@ def utterance_facts(
         recording: the file that it lies in
         start: where it begins
         end: where it ends; NaT is the end of the file
-        channel: the one that is heard, counted from 0; ``None`` averages all
+        channel: the one that is heard, counted from 0; ``None`` averages all that are not silent
 
     Returns:
         all columns of ``inspect_audio`` except ``audio``
+
+    Raises:
+        RecordingError: if the file cannot be decoded
     """
-    first, last = _bounds(recording, start, end)
-    heard = recording.signal[slice(None) if channel is None else slice(channel, channel + 1)]
-    heard = heard[:, max(0, first) : last]
-    problem = _not_there(recording, first, last, channel, to_end=pd.isna(end))
-    problem = problem or _of_samples(recording, heard)
-    notes = [] if problem else _notes(recording, heard, last, channel)
-    measured = heard.size > 0 and bool(np.isfinite(heard).all())
-    return {
-        "seconds": heard.shape[1] / recording.sampling_rate,
+    there = channel is None or channel < recording.channels
+    stop = None if pd.isna(end) else end.total_seconds()
+    first, last = recording.bounds(start.total_seconds(), stop)
+    heard = hear(recording, max(0, first), last if there else 0, channel if there else 0)
+    facts: dict[str, Any] = {
+        "seconds": len(heard.mono) / recording.sampling_rate,
         "sampling_rate": recording.sampling_rate,
-        "channels": len(recording.signal),
+        "channels": recording.channels,
         "format": recording.format,
-        "peak": float(np.abs(heard).max()) if measured else np.nan,
-        "level": _decibels(_mixed(heard)) if measured else np.nan,
-        "offset": float(heard.mean(dtype=float)) if measured else np.nan,
-        "clipped": clipped_share(heard) if measured else np.nan,
+        **dict.fromkeys(("peak", "level", "offset", "clipped"), np.nan),
+    }
+    blocks = recording.blocks(max(0, first), last)
+    samples = (block if channel is None else block[:, [channel]] for block in blocks)
+    sound = Loudness(recording.sampling_rate)
+    if len(heard.mono) and np.isfinite(heard.peak):
+        sound.add(heard.mono[:, None])
+        facts |= {
+            "peak": heard.peak,
+            "level": float(sound.level()[0]),
+            "offset": float(sound.means()[0]),
+            "clipped": clipped_share(samples, heard.low, heard.high),
+        }
+    problem = _not_there(recording, first, last, channel) or _of_samples(heard, sound, samples)
+    notes = [] if problem else _notes(recording, heard, facts, last, channel)
+    return {
+        **facts,
         "problem": problem.reason if problem else "",
         "detail": problem.detail if problem else "",
         **note_columns(notes),
@@ -72,57 +81,58 @@ def note_columns(notes: Sequence[Finding]) -> dict[str, str]:
     }
 
 
-def clipped_share(signal: np.ndarray) -> float:
-    """The share of samples that stand in a row at the largest or smallest value.
+def clipped_share(blocks: Iterable[np.ndarray], low: np.ndarray, high: np.ndarray) -> float:
+    """The share of samples that stand in a row at the largest or smallest value of their channel.
 
     A row has three samples or more, and its value is within 5 % of full scale: an amplifier or a
     converter at its limit gives the same value again and again, speech does not.
 
     Args:
-        signal: shape (channels, samples), full scale being 1
+        blocks: the samples, shape (samples, channels) each; not read if none is near full scale
+        low: smallest sample of each channel
+        high: largest sample of each channel, full scale being 1
 
     Returns:
         0 to 1
 
     Examples:
-        >>> float(clipped_share(np.array([[0.1, 1, 1, 1, 0.5, -1, -1, 0.2]])))
+        >>> samples = np.array([[0.1, 1, 1, 1, 0.5, -1, -1, 0.2]]).T
+        >>> clipped_share([samples[:2], samples[2:]], samples.min(axis=0), samples.max(axis=0))
         0.375
     """
-    flat = 0
-    for channel in signal:
-        for extreme in (channel.max(), channel.min()):
-            if abs(extreme) >= _NEAR_FULL_SCALE:
-                flat += _in_rows_of_three(channel == extreme)
-    return flat / signal.size
-
-
-def _in_rows_of_three(there: np.ndarray) -> int:
-    rows = there[:-2] & there[1:-1] & there[2:]
-    covered = np.zeros(len(there), bool)
-    for shift in range(3):
-        covered[shift : shift + len(rows)] |= rows
-    return int(covered.sum())
-
-
-def _bounds(recording: Recording, start: pd.Timedelta, end: pd.Timedelta) -> tuple[int, int]:
-    """First sample and the one after the last, as ``read_audio`` rounds them; maybe beyond."""
-    rate, samples = recording.sampling_rate, recording.signal.shape[1]
-    first = round(start.total_seconds() * rate)
-    if pd.isna(end):
-        return first, max(first, samples)
-    return first, first + round((end - start).total_seconds() * rate)
+    extremes = np.stack([low, high])
+    extremes = np.where(np.abs(extremes) < _NEAR_FULL_SCALE, np.nan, extremes)
+    if np.isnan(extremes).all():
+        return 0.0
+    flat, size = 0, 0
+    # Of the two samples before a block: whether they are at an extreme, and counted.
+    before = counted = np.zeros((2, *extremes.shape), bool)
+    for block in blocks:
+        there = np.concatenate([before, block[:, None] == extremes])
+        covered = np.concatenate([counted, np.zeros_like(there[2:])])
+        rows = there[:-2] & there[1:-1] & there[2:]
+        for shift in range(3):
+            covered[shift : shift + len(rows)] |= rows
+        flat += int(covered.sum()) - int(counted.sum())
+        before, counted = there[-2:], covered[-2:]
+        size += block.size
+    return flat / size
 
 
 def _not_there(
-    recording: Recording, first: int, last: int, channel: int | None, *, to_end: bool
+    recording: Recording, first: int, last: int | None, channel: int | None
 ) -> Finding | None:
     """Why the file does not hold the samples of the utterance."""
-    channels, samples = recording.signal.shape
+    channels, samples = recording.channels, recording.samples
+    if samples == 0:
+        return recording.damage or Finding(
+            "no samples", f"{recording.path.stat().st_size:,} bytes in all"
+        )
     if channel is not None and channel >= channels:
         return Finding("no such channel", f"channel {channel}; those of the file are {channels}")
-    if first < 0 or (last <= first and first < samples):
+    if first < 0 or (last is not None and last <= first and first < samples):
         return Finding("no such segment", "it must start at 0 or later and end after it starts")
-    if recording.damage and (to_end or last > recording.usable):
+    if recording.damage and (last is None or last > recording.usable):
         return recording.damage
     if first >= samples:
         length = samples / recording.sampling_rate
@@ -131,69 +141,61 @@ def _not_there(
     return None
 
 
-def _of_samples(recording: Recording, heard: np.ndarray) -> Finding | None:
-    bad = int((~np.isfinite(heard)).sum())
-    if bad:
-        return Finding("NaN or infinite samples", f"{bad:,} of {heard.size:,}")
-    seconds = heard.shape[1] / recording.sampling_rate
+def _of_samples(heard: Heard, sound: Loudness, samples: Iterable[np.ndarray]) -> Finding | None:
+    if not np.isfinite(heard.peak):
+        bad, size = np.sum([[(~np.isfinite(s)).sum(), s.size] for s in samples], axis=0)
+        return Finding("NaN or infinite samples", f"{bad:,} of {size:,}")
+    if heard.peak > LARGEST:
+        return Finding("samples far above full scale", too_large(heard.peak))
+    seconds = len(heard.mono) / heard.sampling_rate
     # The limit counts after resampling.
     if round(seconds * SAMPLING_RATE) < SHORTEST * SAMPLING_RATE:
         return Finding("too short", f"{seconds:.4f} s; eGeMAPS takes {SHORTEST:g} s or more")
-    return _silent(recording, heard)
+    return _silent(heard, sound)
 
 
-def _silent(recording: Recording, heard: np.ndarray) -> Finding | None:
-    mixed = _mixed(heard)
-    loudest = _loudest(mixed, recording.sampling_rate)
-    if loudest >= _SILENCE:
+def _silent(heard: Heard, sound: Loudness) -> Finding | None:
+    loudest, mean = float(sound.loudest()[0]), float(sound.means()[0])
+    if loudest >= SILENCE:
         return None
-    if abs(mixed.mean()) >= 10 ** (_SILENCE / 20):
-        return Finding("DC only", f"no sound, only an offset of {mixed.mean():.3f}")
-    alone = max(_loudest(one.astype(float), recording.sampling_rate) for one in heard)
-    if alone >= _SILENCE:
-        return Finding("silence", f"its {len(heard)} channels cancel each other when averaged")
+    if abs(mean) >= 10 ** (SILENCE / 20):
+        return Finding("DC only", f"no sound, only an offset of {mean:.3f}")
+    if (heard.loudest >= SILENCE).any():
+        audible = len(heard.loudest) - len(heard.silent)
+        return Finding("silence", f"its {audible} channels cancel each other when averaged")
     found = "all zero" if loudest == -np.inf else f"{loudest:.0f} dB in its loudest 25 ms"
     return Finding("silence", found)
 
 
 def _notes(
-    recording: Recording, heard: np.ndarray, last: int, channel: int | None
+    recording: Recording,
+    heard: Heard,
+    facts: dict[str, Any],
+    last: int | None,
+    channel: int | None,
 ) -> list[Finding]:
-    channels, samples = recording.signal.shape
-    rate = recording.sampling_rate
+    channels, rate = recording.channels, recording.sampling_rate
     notes = []
-    if (clipped := clipped_share(heard)) > _CLIPPED_SHARE:
-        notes.append(Finding("clipped", f"{100 * clipped:.1f} % of samples"))
-    if abs(offset := float(heard.mean(dtype=float))) > _OFFSET:
-        notes.append(Finding("DC offset", f"{offset:.2f} of full scale"))
-    if channels > 1 and channel is None:
-        notes.append(Finding("several channels", f"{channels} channels, averaged"))
+    if facts["clipped"] > _CLIPPED_SHARE:
+        notes.append(Finding("clipped", f"{100 * facts['clipped']:.1f} % of samples"))
+    samples = np.abs(heard.at(SAMPLING_RATE)[0])
+    if above := int((samples > 1).sum()):
+        found = f"{above:,} of {len(samples):,} samples, up to {samples.max():.2f}"
+        notes.append(Finding("limited to full scale", found))
+    if abs(facts["offset"]) > _OFFSET:
+        notes.append(Finding("DC offset", f"{facts['offset']:.2f} of full scale"))
+    if heard.silent:
+        found = f"{len(heard.silent)} of {channels}, left out of the mean"
+        notes.append(Finding("silent channels", found))
+    if channel is None and channels - len(heard.silent) > 1:
+        notes.append(
+            Finding("several channels", f"{channels - len(heard.silent)} channels, averaged")
+        )
     if rate < SAMPLING_RATE:
         notes.append(Finding("sampling rate below 16 kHz", f"{rate} Hz"))
-    if last > samples:
-        notes.append(Finding("ends after its file", f"{(last - samples) / rate:.3f} s after"))
+    if last is not None and last > recording.samples:
+        after = (last - recording.samples) / rate
+        notes.append(Finding("ends after its file", f"{after:.3f} s after"))
     if recording.damage:
         notes.append(Finding("its file is cut short", recording.damage.detail))
     return notes
-
-
-def _mixed(heard: np.ndarray) -> np.ndarray:
-    return heard.mean(axis=0, dtype=float)
-
-
-def _loudest(mono: np.ndarray, rate: int) -> float:
-    """The level of the loudest 25 ms, without the mean of the whole, in dB of full scale."""
-    centred = mono - mono.mean()
-    frame = max(1, round(_FRAME_SECONDS * rate))
-    starts = np.arange(0, len(centred), frame)
-    power = np.add.reduceat(centred**2, starts) / np.diff(np.append(starts, len(centred)))
-    return _power_decibels(power.max())
-
-
-def _decibels(mono: np.ndarray) -> float:
-    return _power_decibels(mono.var())
-
-
-def _power_decibels(power: float) -> float:
-    with np.errstate(divide="ignore"):
-        return float(10 * np.log10(power))

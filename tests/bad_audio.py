@@ -116,6 +116,7 @@ def _not_audio(folder: Path) -> dict[str, BadRecording]:
         "header.wav": whole[:44],
         "no_extension": whole,
         "other.m4a": whole,
+        "mobile.amr": b"#!AMR\n" + bytes(100),
     }
     # The length in the header of a FLAC: the last 36 of these 64 bits.
     flac = bytearray(write(folder, "whole.flac", voice()))
@@ -125,7 +126,8 @@ def _not_audio(folder: Path) -> dict[str, BadRecording]:
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     write(folder, "no_samples.wav", np.zeros(0))
-    undecoded = "needs a program that is not installed" if _no_programs() else ""
+    needed = "needs a program that is not installed"
+    undecoded = needed if _no_programs() else "cannot be decoded"
     return {
         "text named .wav": BadRecording("text.wav", "not audio"),
         "zero bytes named .wav": BadRecording("zeros.wav", "not audio"),
@@ -133,8 +135,9 @@ def _not_audio(folder: Path) -> dict[str, BadRecording]:
         "header only": BadRecording("header.wav", "no samples"),
         "header that announces nothing": BadRecording("no_samples.wav", "no samples"),
         "FLAC without a length": BadRecording("piped.flac", "cannot be decoded"),
-        "WAV without an extension": BadRecording("no_extension", undecoded),
-        "WAV named .m4a": BadRecording("other.m4a", undecoded),
+        "WAV without an extension": BadRecording("no_extension"),
+        "WAV named .m4a": BadRecording("other.m4a", "", "another format"),
+        "AMR without speech": BadRecording("mobile.amr", undecoded),
     }
 
 
@@ -174,6 +177,7 @@ def _bad_samples(folder: Path) -> dict[str, BadRecording]:
     # The last bit of 16 flickers, as in a converter without an input.
     write(folder, "hiss.wav", np.random.default_rng(5).integers(-1, 2, RATE) / 2**15)
     write(folder, "dc.wav", np.full(RATE, 0.3))
+    write(folder, "integers.wav", voice(seed=5) * 2**15, subtype="FLOAT")
     write(folder, "cancel.wav", np.stack([voice(), -voice()], axis=1))
     write(folder, "short.wav", voice(959 / RATE))
     return {
@@ -181,6 +185,7 @@ def _bad_samples(folder: Path) -> dict[str, BadRecording]:
         "infinite": BadRecording("infinite.wav", "NaN or infinite samples"),
         "silence": BadRecording("silence.wav", "silence"),
         "hiss of the last bit": BadRecording("hiss.wav", "silence"),
+        "integers as floats": BadRecording("integers.wav", "samples far above full scale"),
         "DC": BadRecording("dc.wav", "DC only"),
         "channels that cancel": BadRecording("cancel.wav", "silence"),
         "one sample too short": BadRecording("short.wav", "too short"),
@@ -204,6 +209,8 @@ def _odd(folder: Path) -> dict[str, BadRecording]:
     write(folder, "clipped.wav", np.clip(8 * voice(seed=7), -1, 1))
     write(folder, "offset.wav", voice(seed=8) / 2 + 0.1)
     write(folder, "stereo.wav", np.stack([voice(seed=9), voice(seed=10)], axis=1))
+    write(folder, "half.wav", np.stack([voice(seed=15), np.zeros(RATE)], axis=1))
+    write(folder, "above.wav", 5 * voice(seed=16), subtype="FLOAT")
     write(folder, "telephone.wav", voice(rate=8000), 8000)
     write(folder, "shortest.wav", voice(0.06))
     content = write(folder, "flac.wav", voice(seed=11), format="FLAC")
@@ -218,6 +225,8 @@ def _odd(folder: Path) -> dict[str, BadRecording]:
         "clipped": BadRecording("clipped.wav", "", "clipped"),
         "DC offset": BadRecording("offset.wav", "", "DC offset"),
         "stereo": BadRecording("stereo.wav", "", "several channels"),
+        "one of two channels silent": BadRecording("half.wav", "", "silent channels"),
+        "float above 1": BadRecording("above.wav", "", "limited to full scale"),
         "8 kHz": BadRecording("telephone.wav", "", "sampling rate below 16 kHz"),
         "FLAC named .wav": BadRecording("flac.wav", "", "another format"),
         "as short as may be": BadRecording("shortest.wav"),

@@ -269,3 +269,25 @@ def test_an_utterance_shorter_than_the_window_is_missing(few, tmp_path):
     audiofile.write(str(few.path("blip.wav")), np.ones(800, "float32") / 2, 16000)
     features = extract_features(corpus_of(few.root, ["blip.wav"]), cache=tmp_path / "cache")
     assert features.isna().all(axis=None)
+
+
+def test_opensmile_failing_in_any_way_names_the_recording(few, tmp_path, monkeypatch):
+    class Broken:
+        feature_names = ("a",)
+
+        def __call__(self, *_):
+            raise KeyError("odd\nand more")
+
+    monkeypatch.setattr(module, "functionals", Broken)
+    with pytest.raises(InputError, match=r"4 recordings cannot be processed:\n.*openSMILE cannot"):
+        extract_features(few, cache=tmp_path / "cache", progress=False)
+
+
+def test_functionals_from_before_samples_were_limited_are_not_taken(few, tmp_path, counted):
+    """An older cache holds wrong values of loud recordings; its folder has no version."""
+    cache = tmp_path / "cache"
+    extract_features(few, cache=cache, progress=False)
+    (made,) = cache.iterdir()
+    made.rename(cache / f"eGeMAPSv02-{module.opensmile.__version__}")
+    extract_features(few, cache=cache, progress=False)
+    assert len(counted) == 8

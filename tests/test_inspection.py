@@ -43,6 +43,7 @@ def test_each_odd_recording_gets_its_note(bad):
         ("header only", "44 bytes in all"),
         ("NaN", "1 of 16,000"),
         ("DC", "no sound, only an offset of 0.300"),
+        ("one of two channels silent", "1 of 2, left out of the mean"),
         # Three steps at random, -1, 0 and 1: the loudest 400 of them are a little above their
         # mean square of 2/3 of a step of 2**-15, which is -92.1 dB.
         ("hiss of the last bit", "-92 dB in its loudest 25 ms"),
@@ -109,19 +110,19 @@ def test_a_second_look_gives_the_same_and_stores_nothing_more(tmp_path):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """The names of the files that are decoded."""
+    """The names of the files that are opened to be decoded."""
     seen = []
-    real = module.decode
+    real = module.Recording
 
     def counting(path):
         seen.append(path.name)
         return real(path)
 
-    monkeypatch.setattr(module, "decode", counting)
+    monkeypatch.setattr(module, "Recording", counting)
     return seen
 
 
-def test_a_dialogue_is_decoded_once_for_all_its_segments(tmp_path, decoded):
+def test_a_dialogue_is_looked_at_once_for_all_its_segments(tmp_path, decoded):
     write(tmp_path, "a.wav", voice(10))
     segments = [BadRecording("a.wav", segment=(0.1 * n, 0.1 * n + 0.5)) for n in range(90)]
     facts = inspected(tmp_path, *segments)

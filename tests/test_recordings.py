@@ -42,7 +42,7 @@ def test_a_name_that_is_not_utf8_is_named_so(tmp_path):
     assert facts["problem"].tolist() == ["name is not valid UTF-8"]
 
 
-@pytest.mark.parametrize("file", ["a.wav", "a.flac", "a.mp3", "a.ogg"])
+@pytest.mark.parametrize("file", ["a.wav", "a.flac", "a.mp3", "a.ogg", "a.aiff"])
 def test_whole_files_of_every_format_are_whole(tmp_path, file):
     """Of many lengths, since a frame of MP3 or Ogg is seldom full at the end."""
     rng = np.random.default_rng(0)
@@ -52,11 +52,13 @@ def test_whole_files_of_every_format_are_whole(tmp_path, file):
             assert inspected(tmp_path, file).iloc[0]["problem"] == ""
 
 
+@pytest.mark.parametrize("file", ["a.ogg", "a.opus"])
 @pytest.mark.parametrize("rate", [8000, 16000, 48000])
-def test_whole_opus_is_whole(tmp_path, rate):
-    write(tmp_path, "a.ogg", voice(2.345, rate), rate, subtype="OPUS")
-    facts = inspected(tmp_path, "a.ogg").iloc[0]
-    assert facts["problem"] == ""
+def test_whole_opus_is_whole(tmp_path, rate, file):
+    write(tmp_path, file, voice(2.345, rate), rate, format="OGG", subtype="OPUS")
+    facts = inspected(tmp_path, file).iloc[0]
+    assert facts[["problem", "format"]].tolist() == ["", "OGG"]
+    assert "another format" not in facts["note"]
     assert facts["seconds"] == pytest.approx(2.345, abs=0.001)
 
 

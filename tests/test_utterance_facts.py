@@ -5,6 +5,7 @@ import pytest
 from bad_audio import RATE, BadRecording, corpus_of, inspected, voice, write
 from scipy.io import wavfile
 
+from sercue import recordings
 from sercue.audio import read_utterance
 from sercue.features import functionals
 from sercue.inspection import notes_of
@@ -97,9 +98,8 @@ def test_the_channel_that_is_heard_is_looked_at(tmp_path):
     }
     problems = {channel: facts["problem"] for channel, facts in found.items()}
     assert problems == {None: "", 0: "", 1: "silence", 2: "no such channel"}
-    # Half of the amplitude is 6.02 dB less.
-    assert found[None]["level"] == pytest.approx(found[0]["level"] - 6.02, abs=0.01)
-    assert found[None]["note"] == "several channels"
+    assert found[None]["level"] == found[0]["level"]
+    assert found[None]["note"] == "silent channels"
     assert found[0]["note"] == ""
     assert len({facts["audio"] for facts in found.values()}) == 4
 
@@ -118,6 +118,40 @@ def test_notes_of_one_recording_can_be_told_apart(tmp_path):
     write(tmp_path, "a.wav", np.stack([samples, samples], axis=1), 8000)
     facts = inspected(tmp_path, "a.wav")
     notes = notes_of(facts).set_index("note")["note_detail"].to_dict()
-    assert list(notes) == ["clipped", "several channels", "sampling rate below 16 kHz"]
+    assert list(notes) == [
+        "clipped", "limited to full scale", "several channels", "sampling rate below 16 kHz"
+    ]  # fmt: skip
     assert notes["sampling rate below 16 kHz"] == "8000 Hz"
     assert notes["several channels"] == "2 channels, averaged"
+
+
+def test_what_was_limited_is_counted(tmp_path):
+    """A sine of amplitude 1.25 is above 1 for 2 acos(0.8) of pi: 41 % of its samples."""
+    time = np.arange(RATE) / RATE
+    write(tmp_path, "a.wav", 1.25 * np.sin(2 * np.pi * 99.7 * time), subtype="FLOAT")
+    write(tmp_path, "b.wav", np.sin(2 * np.pi * 99.7 * time), subtype="FLOAT")
+    facts = inspected(tmp_path, "a.wav", "b.wav")
+    assert facts["note"].tolist() == ["limited to full scale", ""]
+    number = int(facts["note_detail"].iloc[0].split()[0].replace(",", ""))
+    assert number == pytest.approx(2 * np.arccos(0.8) / np.pi * RATE, rel=0.01)
+    assert facts["note_detail"].iloc[0].endswith(f"of {RATE:,} samples, up to 1.25")
+
+
+def test_facts_do_not_depend_on_the_blocks_that_are_read(tmp_path, monkeypatch):
+    samples = np.clip(8 * np.stack([voice(2, seed=n) for n in (1, 2)], 1), -1, 1)
+    write(tmp_path, "a.wav", samples)
+    at_once = inspected(tmp_path, "a.wav", cache=tmp_path / "one").iloc[0]
+    assert at_once["clipped"] > 0.1
+    monkeypatch.setattr(recordings, "_BLOCK", 1)
+    in_frames = inspected(tmp_path, "a.wav", cache=tmp_path / "other").iloc[0]
+    measured = ["seconds", "peak", "level", "offset", "clipped"]
+    assert in_frames[measured].tolist() == pytest.approx(at_once[measured].tolist(), rel=1e-9)
+    assert in_frames[["note", "note_detail"]].tolist() == at_once[["note", "note_detail"]].tolist()
+
+
+@pytest.mark.parametrize("subtype", ["GSM610", "G721_32", "NMS_ADPCM_32"])
+def test_what_cannot_be_sought_in_is_looked_at_as_it_is_read(tmp_path, subtype):
+    write(tmp_path, "a.wav", voice(2, 8000), 8000, subtype=subtype)
+    facts = inspected(tmp_path, "a.wav", BadRecording("a.wav", segment=(0.5, 1.5)))
+    assert facts["problem"].tolist() == ["", ""]
+    assert facts["seconds"].tolist() == pytest.approx([2, 1], abs=0.02)

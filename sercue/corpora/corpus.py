@@ -42,6 +42,7 @@ class Corpus:
         may_share_audio: whether a report may hold a recording
         synthetic: whether the speech is made by a program: a fixture, not evidence
         channel: the one channel that is heard, counted from 0; ``None`` averages all
+            that are not silent
         left_out: utterances that the corpus lists and that are not used, indexed as ``table``,
             with ``emotion``, ``speaker``, ``partition``, ``reason`` and ``detail``
         expected: what the complete corpus holds, as published: utterances of ``table`` by the

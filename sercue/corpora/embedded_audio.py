@@ -13,10 +13,8 @@ import soundfile
 
 from sercue.files import folder_written_aside
 from sercue.paths import cache_folder
-from sercue.recordings import DECODED_DIRECTLY
+from sercue.recordings import DECODED_DIRECTLY, SUFFIXES
 
-#: What libsndfile calls the formats that are read.
-_SUFFIXES = {"WAV": ".wav", "WAVEX": ".wav", "FLAC": ".flac", "MP3": ".mp3", "OGG": ".ogg"}
 # The longest name of a file that common file systems take, less room for a number.
 _LONGEST = 200
 
@@ -92,10 +90,10 @@ def _suffix(name: str, content: bytes) -> str:
         return ""
     try:
         found = soundfile.info(io.BytesIO(content)).format
-    except soundfile.LibsndfileError:
-        found = ""
     # What is not known is left for the reader of recordings to refuse.
-    return _SUFFIXES.get(found, "" if PurePosixPath(name).suffix else ".wav")
+    except Exception:
+        found = ""
+    return SUFFIXES.get(found, "" if PurePosixPath(name).suffix else ".wav")
 
 
 def _names(rows: pd.DataFrame, shared: bool) -> pd.Series:

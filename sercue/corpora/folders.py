@@ -41,9 +41,9 @@ def read_folders(
 ) -> Corpus:
     r"""Read a tree of recordings with a folder for each emotion.
 
-    Read are wav, flac, mp3 and ogg, at any depth below the folder of the emotion; hidden files are
-    not. If the top folders are called train, dev (or val, valid, validation) and test, the
-    emotions lie below them and these are the partitions.
+    Read are wav, flac, mp3, ogg, opus and aiff, at any depth below the folder of the emotion;
+    hidden files are not. If the top folders are called train, dev (or val, valid, validation) and
+    test, the emotions lie below them and these are the partitions.
 
     Args:
         root: the folder of the tree

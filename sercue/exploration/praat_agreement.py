@@ -17,6 +17,7 @@ from sercue.concepts import measurable
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.partitions import stratified_sample
 from sercue.processes import side_by_side
+from sercue.recordings import naming
 
 #: Pitch range of Praat in Hz; openSMILE's is 55 to 1000. Formants below 5.5 kHz, as in openSMILE.
 PITCH_RANGE = (60.0, 600.0)
@@ -93,7 +94,9 @@ def praat_pairs(
 
 
 def _measured(corpus: Corpus, key: Any) -> dict[str, float]:
-    return measured_by_praat(read_utterance(corpus, key))
+    samples = read_utterance(corpus, key)
+    with naming(corpus.path(key[0]), "Praat cannot measure it"):
+        return measured_by_praat(samples)
 
 
 def measured_by_praat(signal: np.ndarray, sampling_rate: int = SAMPLING_RATE) -> dict[str, float]:

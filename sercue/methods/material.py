@@ -55,13 +55,14 @@ def feature_text(run: EvaluatedRun, corpus: Corpus) -> str:
     """
     shown, binning = run.parameters, next(iter(_binnings(run).values()))
     channel = shown["channel"]
-    heard = "all channels averaged" if channel is None else f"channel {channel} alone"
+    heard = "the mean of all channels" if channel is None else f"channel {channel} alone"
+    silent = " that are not silent" if channel is None else ""
     concepts = "; ".join(
         f"{concept['name']} ({_signed(concept['functionals'])})" for concept in binning["concepts"]
     )
     return (
-        "From the audio, at 16 kHz with "
-        f"{heard}, the functionals of eGeMAPSv02 [Eyben et al., 2016] were extracted with "
+        f"From the audio, at 16 kHz with {heard}{silent}, limited to full scale, the functionals "
+        "of eGeMAPSv02 [Eyben et al., 2016] were extracted with "
         f"openSMILE (Python package opensmile {run.provenance['versions']['opensmile']}). "
         f"{len(binning['concepts'])} acoustic concepts were derived from them, with these signs: "
         f"{concepts}. The score of a concept is the mean of the signed robust z-scores of its "

@@ -9,6 +9,9 @@ import numpy as np
 
 from sercue.errors import InputError
 
+# That of ``sercue.audio``, which a machine that only computes cannot import.
+_LARGEST = 2.0
+
 
 @dataclass(frozen=True)
 class NoAnswer:
@@ -60,13 +63,15 @@ def usable_samples(
         float32, (samples,)
 
     Raises:
-        InputError: if it is empty, not finite, not mono, or too long
+        InputError: if it is empty, not finite, not mono, far above full scale, or too long
     """
     samples = np.asarray(audio, dtype=np.float32)
     if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
         raise InputError(
             f"audio: found shape {samples.shape}, valid are finite samples of one channel"
         )
+    if (peak := float(np.abs(samples).max())) > _LARGEST:
+        raise InputError(f"audio: found samples up to {peak:,.0f}, valid are -1 to 1 (full scale)")
     seconds = samples.size / sampling_rate
     if seconds > max_seconds:
         raise InputError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from IPython.display import HTML, Audio
 
@@ -90,7 +89,7 @@ def listen(run: Run, utterance: str | None = None) -> Any:
         return HTML("<p>Recordings of this corpus may not be passed on.</p>")
     corpus = one_utterance(run, utterance)
     signal = read_utterance(corpus, corpus.table.index[0], _RATE)
-    return Audio(np.clip(signal, -1, 1), rate=_RATE, normalize=False)
+    return Audio(signal, rate=_RATE, normalize=False)
 
 
 def _changed(material: Material, tokens: Mapping[str, str]) -> pd.DataFrame:

@@ -29,17 +29,21 @@ def by_file(corpus, column):
 
 
 def test_emotion_is_the_folder_and_speaker_what_the_pattern_finds(tmp_path):
-    root = tree(
-        tmp_path, ["sad/anna_1.wav", "sad/day1/ben_1.flac", "Neutral/anna_2.MP3", "Neutral/c_1.ogg"]
-    )
+    files = [
+        "sad/anna_1.wav", "sad/day1/ben_1.flac", "Neutral/anna_2.MP3", "Neutral/c_1.ogg",
+        "Neutral/d_1.opus", "sad/e_1.AIFF",
+    ]  # fmt: skip
+    root = tree(tmp_path, files)
     corpus = read_folders(root, speaker=SPEAKER)
     assert by_file(corpus, "emotion") == {
         "sad/anna_1.wav": "sad", "sad/day1/ben_1.flac": "sad",
         "Neutral/anna_2.MP3": "Neutral", "Neutral/c_1.ogg": "Neutral",
+        "Neutral/d_1.opus": "Neutral", "sad/e_1.AIFF": "sad",
     }  # fmt: skip
     assert by_file(corpus, "speaker") == {
         "sad/anna_1.wav": "anna", "sad/day1/ben_1.flac": "ben",
         "Neutral/anna_2.MP3": "anna", "Neutral/c_1.ogg": "c",
+        "Neutral/d_1.opus": "d", "sad/e_1.AIFF": "e",
     }  # fmt: skip
     assert (corpus.labels, corpus.neutral_label) == (("Neutral", "sad"), "Neutral")
     assert not corpus.may_share_audio

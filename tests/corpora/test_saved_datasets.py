@@ -220,7 +220,7 @@ def test_a_row_without_recording_is_left_out_with_its_number(tmp_path):
     assert left_out["emotion"].tolist() == [LABELS[number] for number in (1, 3, 4)]
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "aiff"])
 def test_a_recording_without_a_name_gets_the_suffix_of_its_content(tmp_path, suffix):
     """Without it no library could tell how to read the file."""
     audio = [{"bytes": encoded(n, suffix), "path": [None, "noname", ""][n % 3]} for n in range(6)]

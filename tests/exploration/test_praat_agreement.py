@@ -1,5 +1,7 @@
 """Agreement with Praat: sounds of known pitch and formants, and arithmetic by hand."""
 
+import sys
+
 import audformat
 import audiofile
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from scipy.signal import lfilter
 
 from sercue.corpora.corpus import Corpus
+from sercue.errors import InputError
 from sercue.exploration.praat_agreement import (
     MEASURES,
     measured_by_praat,
@@ -114,3 +117,19 @@ def test_what_one_program_misses_is_counted_apart():
         pairs_of("F0", [10, np.nan, 30, np.nan, 12], [10.0, 20, np.nan, np.nan, 11])
     )
     assert table.loc["F0", ["utterances", "one_only"]].tolist() == [2, 2]
+
+
+def test_praat_failing_in_any_way_names_the_recording(tmp_path, monkeypatch):
+    audiofile.write(str(tmp_path / "a.wav"), vowel(120), RATE)
+    index = audformat.segmented_index(["a.wav"])
+    table = pd.DataFrame({"emotion": "a", "speaker": "s", "partition": "train"}, index=index)
+    corpus = Corpus("one", tmp_path, table, ("a",), None, "none")
+
+    def fails(*_):
+        raise KeyError("odd")
+
+    # A function of the package bears the module's name.
+    module = sys.modules["sercue.exploration.praat_agreement"]
+    monkeypatch.setattr(module, "measured_by_praat", fails)
+    with pytest.raises(InputError, match=r"a\.wav: Praat cannot measure it"):
+        module._measured(corpus, index[0])

@@ -98,6 +98,8 @@ def test_identity_asks_nobody_and_knows_what_decides_answers():
         ([np.zeros(0)], [["a"]], "audio: found shape"),
         ([np.full(9, np.nan)], [["a"]], "audio: found shape"),
         ([np.zeros((2, 9))], [["a"]], "audio: found shape"),
+        # What 16-bit integers look like to who forgets to divide them.
+        ([np.arange(9) * 1000], [["a"]], "audio: found samples up to 8,000"),
         ([np.zeros(9)], [], "prompts: found"),
         ([np.zeros(9)], [[]], "prompts: found"),
     ],
