@@ -95,8 +95,9 @@ def one_class(spellings: Sequence[str]) -> str:
         >>> print(one_class(["Fear", "fear"]))
         {"Fear": "fear", "fear": "fear"}
     """
-    # The shortest: composed, and without characters that cannot be seen.
-    return json.dumps(dict.fromkeys(spellings, min(reversed(spellings), key=len)))
+    # Best as they are compared: composed, and without characters that cannot be seen.
+    words = min(spellings, key=lambda spelling: (spelling != plain_words(spelling), len(spelling)))
+    return json.dumps(dict.fromkeys(spellings, words))
 
 
 def check_distinct(words: list[str]) -> None:
