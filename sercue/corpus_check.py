@@ -10,6 +10,7 @@ from typing import TypedDict
 
 import pandas as pd
 
+from sercue.answers import folded
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpus_counts import home_column, homes
 from sercue.inspection import notes_of
@@ -238,13 +239,19 @@ def _duplicates(corpus: Corpus, facts: pd.DataFrame) -> Iterator[Row]:
 
 def _names(corpus: Corpus) -> Iterator[Row]:
     files = pd.Series(corpus.table.index.get_level_values("file").unique(), dtype=object)
-    alike = files[files.map(str.casefold).duplicated(keep=False)]
+    alike = files[files.map(folded).duplicated(keep=False)]
     if len(alike):
-        names = sorted(alike, key=lambda name: (name.casefold(), name))
+        names = sorted(alike, key=lambda name: (folded(name), name))
         found = f"{_number(len(alike), 'name')} that some computers cannot tell apart"
         yield _row("names that differ in case only", found, "note", names=names)
+    spelled = [
+        file for file, path in corpus.files.items() if folded(Path(file).name) == folded(path.name)
+    ]
+    if spelled:
+        found = f"{_number(len(spelled), 'file')} found by the same letters"
+        yield _row("names that the disk spells otherwise", found, "note", names=spelled)
     extra = _unlisted(corpus, files)
-    shown = () if corpus.files else extra
+    shown = () if len(corpus.files) > len(spelled) else extra
     found = _number(len(extra), "file")
     yield _row("audio files that are not listed", found, "note" if extra else "ok", names=shown)
 

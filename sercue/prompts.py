@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from sercue.errors import InputError, unknown
+from sercue.answers import spelled_alike
+from sercue.errors import InputError, shortened, unknown
 
 
 @dataclass(frozen=True)
@@ -67,15 +68,33 @@ class Template:
             labels: the words of the label options, in the order to show
             tokens: concept name to word; ``None`` leaves the cue block out
 
+        Raises:
+            InputError: if the words of a label hold what separates two labels
+
         Examples:
             >>> print(TEMPLATES["plain"].render(["angry", "sad"], {"energy": "low"}))
             Listen to the recording and name the emotion of the speaker. Answer with one of these \
 options: angry, sad. Acoustic cues: energy=low. Emotion:
         """
-        parts = [self.instruction.replace("{labels}", self.separator.join(labels))]
+        parts = [self.instruction.replace("{labels}", self._options(labels))]
         if tokens is not None:
             parts.append(self.cues.replace("{tokens}", self.show_tokens(tokens)))
         return " ".join([*parts, self.answer])
+
+    def _options(self, labels: Sequence[str]) -> str:
+        """The label options, as a reader can take them apart again."""
+        # "a,b" would be read as two options, whatever space the separator has beside its comma.
+        mark = self.separator.strip()
+        mark = mark if mark and not any(map(str.isalnum, mark)) else self.separator
+        for label in labels:
+            if mark in label:
+                raise InputError(
+                    f"labels: {shortened(label)} holds {mark!r}, which parts the options in "
+                    f"template {self.name!r}, so that they cannot be told apart; valid are other "
+                    "words for this label (labels maps labels to the words shown), or a template "
+                    "with another separator"
+                )
+        return self.separator.join(labels)
 
 
 TEMPLATES: dict[str, Template] = {
@@ -122,7 +141,7 @@ def resolve_templates(chosen: Sequence[str | Mapping[str, str] | Template]) -> l
     names = [template.name for template in templates]
     if not names:
         raise InputError(f"templates: found none, valid are {', '.join(TEMPLATES)}")
-    if len(set(names)) < len(names):
+    if len(set(names)) < len(names) or spelled_alike(names):
         raise InputError(f"templates: a name stands twice in {', '.join(names)}")
     return templates
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sercue.errors import InputError, shortened, unknown
 from sercue.interventions import parse_conditions
 from sercue.models.endpoint_options import resolve_url, variable
-from sercue.plain_values import check_distinct, check_plain, home_written_out
+from sercue.plain_values import check_plain, classes_of, home_written_out
 from sercue.prompts import TEMPLATES, resolve_templates
 from sercue.secret_keys import check_no_secret
 from sercue.study_yaml import MOST_BYTES, plain_yaml
@@ -48,7 +48,8 @@ class Settings(BaseModel):
         corpus: name of the corpus reader, see ``sercue corpora``
         corpus_root: folder (or file, for ``table``) of the corpus on this machine
         corpus_options: further options of that reader
-        labels: the labels in their order, or a mapping from label to the words that prompts show
+        labels: the labels in their order, or a mapping from label to the words that prompts show;
+            labels that differ in spelling only and have the same words there are one class
         drop_labels: labels whose utterances are left out
         fold: for a corpus that has folds, the one to evaluate, or ``all`` to cross-validate
         channel: the one channel that is heard, counted from 0; by default all that are not
@@ -166,9 +167,7 @@ class Settings(BaseModel):
         cls, labels: list[str] | dict[str, str] | None
     ) -> list[str] | dict[str, str] | None:
         if labels is not None:
-            check_distinct(list(labels))
-        if isinstance(labels, dict):
-            check_distinct(list(labels.values()))
+            classes_of(labels)
         return labels
 
     @field_validator("corpus_options")

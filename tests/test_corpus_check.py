@@ -274,6 +274,16 @@ def test_names_that_differ_in_case_only_are_noted(corpus, checked):
     assert found.iloc[0]["examples"] == "ann/ANGRY1.wav, ann/angry1.wav"
 
 
+def test_a_name_that_the_disk_spells_otherwise_is_noted(corpus, checked):
+    """It is found, and is not one of the files that nobody lists, whose names are still shown."""
+    other = replace(corpus, files={"ann/angry1.wav": corpus.root / "ann" / "ANGRY1.WAV"})
+    (corpus.root / "ann" / "angry1.wav").rename(corpus.root / "ann" / "ANGRY1.WAV")
+    write(corpus.root, "ann/extra.wav", voice(seed=61))
+    found = checked(other)
+    assert found.loc["names that the disk spells otherwise", "examples"] == "ann/angry1.wav"
+    assert found.loc["audio files that are not listed", "examples"] == "ann/extra.wav"
+
+
 def test_audio_beside_the_listed_files_is_noted_and_nothing_else_is(corpus, checked):
     write(corpus.root, "ann/extra.flac", voice())
     (corpus.root / "ann" / "notes.txt").write_text("no audio")

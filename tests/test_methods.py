@@ -1,15 +1,21 @@
 """The methods of a study: what its artifacts say, in full, and nothing of this machine."""
 
 import hashlib
+import html
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
+import mistune
 import pandas as pd
 import pytest
 
+from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
 from sercue.methods import methods_text, write_methods
+from sercue.methods.asking import prompt_text
+from sercue.methods.markdown import code
 from sercue.methods.references import REFERENCES
 
 
@@ -157,3 +163,36 @@ def test_an_unfinished_run_has_no_methods(copy):
     with pytest.raises(InputError, match=r"no artifacts/tests.parquet, which notebook 05 writes"):
         write_methods(copy)
     assert not (copy / "methods.md").exists()
+
+
+MARKED = ["*sad*", "__a_b__", "<b>c</b>", "d|e", "`f` ```g```", "[h](i) &amp; $j$", "k\n# l"]
+
+
+@pytest.mark.parametrize("labels", [MARKED[:4], MARKED[3:]])
+def test_marks_in_labels_are_shown_as_they_are(labels):
+    """Rendered by a Markdown library: what a reader sees is what the label says, on one line."""
+    corpus = example_corpus(labels=4)
+    shown = dict(zip(corpus.labels, labels, strict=True))
+    tokens = pd.DataFrame({"energy": "low"}, index=corpus.table.index)
+    asked = {"labels": shown, "templates": ["plain"], "label_orders": 1, "partition": "test"}
+    run = SimpleNamespace(parameters=asked, artifacts=SimpleNamespace(read=lambda name: tokens))
+    page = mistune.html(prompt_text(run, corpus))
+    seen = [" ".join(label.split()) for label in labels]
+    stand = [f"{word} stands for {name}" for word, name in zip(seen, shown, strict=True)]
+    first, _, quoted = html.unescape(re.sub("</?(?:p|em)>", "", page)).partition("<pre>")
+    assert f"the label options: {', '.join(seen)}. There, {', '.join(stand[:3])} and " in first
+    assert f"options: {', '.join(labels)}. Acoustic" in quoted
+
+
+@pytest.mark.parametrize("text", MARKED)
+def test_code_is_shown_as_it_is(text):
+    page = mistune.html(code(text))
+    assert html.unescape(page) == f"<p><code>{' '.join(text.split())}</code></p>\n"
+
+
+def test_how_generated_answers_are_read_is_told(copy):
+    """With the languages whose negations are known, as a reader of the numbers must know."""
+    change_parameters(copy, decoding="generate")
+    text = methods_text(copy)
+    assert "Negations are known of English, German, Dutch, French, Spanish" in text
+    assert "valid only if it is the label and nothing else" in text

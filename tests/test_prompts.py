@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -104,3 +105,29 @@ def test_all_label_orders_are_balanced_for_place_and_for_carry_over(labels):
 def test_an_impossible_number_of_label_orders_is_refused(orders):
     with pytest.raises(InputError, match="valid are 1 to 4 for 4 labels"):
         label_orders(4, orders)
+
+
+@pytest.mark.parametrize(
+    ("separator", "refused", "fine"),
+    [
+        (", ", ["happy, excited", "excited"], ["happy or excited", "excited"]),
+        (", ", ["happy,excited", "sad"], ["happy and excited", "sad"]),
+        (" or ", ["angry or furious", "furious"], ["horror", "angry, furious"]),
+        (" | ", ["a|b", "b"], ["a, b", "b"]),
+        ("\n", ["a\nb", "b"], ["a, b", "b"]),
+    ],
+)
+def test_options_can_be_taken_apart_again(separator, refused, fine):
+    """A reader who splits the options at what parts them finds the labels, and no others."""
+    template = replace(TEMPLATES["plain"], separator=separator)
+    options = template.render(fine).partition("options: ")[2].partition(". Emotion")[0]
+    assert options.split(separator) == fine
+    with pytest.raises(InputError, match="cannot be told apart"):
+        template.render(refused)
+
+
+def test_templates_whose_names_are_the_same_words_are_refused():
+    """Tables and figures know them by their names alone."""
+    own = {"name": "Plain", "instruction": "{labels}", "cues": "{tokens}", "answer": ":"}
+    with pytest.raises(InputError, match="stands twice"):
+        resolve_templates(["plain", own])

@@ -140,3 +140,24 @@ def test_one_word_for_many_conditions_is_the_same_study_as_all_of_them():
     words = Settings(conditions=["none", "only(any)"])
     assert len(words.conditions) == 1 + 2**6 - 2
     assert Settings(conditions=words.conditions).fingerprint() == words.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["Fear", "fear"], '{"Fear": "fear", "fear": "fear"}'),
+        ({"Fear": "fear", "fear": "FEAR"}, "as one class"),
+        ({"anger": "bad", "fear": "Bad"}, "['bad', 'Bad'] are the same words"),
+        ({"anger": "bad", "fear": " \u200b"}, "words that are not empty"),
+        ([], "one or more labels"),
+    ],
+)
+def test_labels_that_no_answer_can_tell_apart_are_refused(labels, message):
+    with pytest.raises(InputError) as error:
+        settings_from({"labels": labels})
+    assert message in str(error.value)
+
+
+def test_spellings_of_a_label_with_the_same_words_are_fine():
+    labels = {"Fear": "fear", "fear": "fear", "joy": "glad"}
+    assert settings_from({"labels": labels}).labels == labels

@@ -131,6 +131,13 @@ def test_without_a_token_block_nothing_but_the_block_is_gone(corpus, tokens):
         assert text.replace(f"Acoustic cues: {shown}. ", "") == bare
 
 
+@pytest.mark.parametrize("words", [["sad", "Sad", "calm"], ["sad", " ", "calm"]])
+def test_words_that_no_answer_can_tell_apart_are_not_asked(corpus, tokens, words):
+    label_words = dict(zip(corpus.labels, words, strict=True))
+    with pytest.raises(InputError, match="labels: .*(are the same words|not empty)"):
+        plan_study(corpus, tokens, conditions=["none"], label_words=label_words)
+
+
 def test_every_condition_holds_the_same_utterances(corpus, tokens):
     """Those alone in their class among them: without them the conditions were not paired."""
     plan = plan_study(corpus, tokens, conditions=ALL_CONDITIONS)

@@ -1,4 +1,4 @@
-"""Whether an answer can name each label, and that label alone."""
+"""Whether a model can answer each label, and that label alone."""
 
 from __future__ import annotations
 
@@ -6,34 +6,6 @@ from collections.abc import Mapping, Sequence
 from itertools import permutations
 
 from sercue.errors import InputError
-
-
-def check_labels(words: Mapping[str, str]) -> None:
-    """Refuse words of labels that no answer, or only an ambiguous one, can name.
-
-    Args:
-        words: label to the words that prompts show for it
-
-    Raises:
-        InputError: naming the label, its words and what is wrong with them
-
-    Examples:
-        >>> check_labels({"calm": "calm", "flat": "Calm"})
-        Traceback (most recent call last):
-            ...
-        sercue.errors.InputError: labels: 'calm' and 'flat' are both shown as 'Calm'; valid are \
-words that differ
-    """
-    folded: dict[str, str] = {}
-    for label, word in words.items():
-        if not word.strip():
-            raise InputError(f"labels: {label!r} is shown as {word!r}; valid is a word or several")
-        same = folded.setdefault(" ".join(word.casefold().split()), label)
-        if same != label:
-            raise InputError(
-                f"labels: {same!r} and {label!r} are both shown as {word!r}; valid are words that "
-                "differ"
-            )
 
 
 def check_answers(

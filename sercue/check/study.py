@@ -14,7 +14,6 @@ from sercue.check.disk import check_disk_space
 from sercue.check.extraction import check_features
 from sercue.check.folders import check_folders
 from sercue.check.kernel import check_kernel
-from sercue.check.labels import check_labels
 from sercue.check.model import check_model
 from sercue.check.prompts import check_prompts
 from sercue.check.rehearsal import Rehearsal
@@ -94,7 +93,6 @@ def check_study(settings: Settings, *, measure: bool = False) -> StudyCheck:
 
 def _rehearsed(study: Rehearsal, run: Path) -> Iterator[tuple[str, str]]:
     """What is found by going through the study; the cheapest refusals come first."""
-    check_labels(study.label_words)
     yield "notebooks", check_kernel()
     yield "features", check_features(study)
     yield "prompts", check_prompts(study)

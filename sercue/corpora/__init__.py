@@ -32,6 +32,7 @@ from sercue.corpora.validation import (
     check_rows,
     select_fold,
     select_labels,
+    with_found_files,
 )
 from sercue.errors import InputError, unknown
 from sercue.paths import existing_path
@@ -186,7 +187,8 @@ def load_corpus(
         name: as ``available_corpora`` lists them
         root: where the corpus lies on this machine; the demo corpus takes none
         labels: all labels of the corpus in the order in which tables show them; of a mapping from
-            label to prompt words the labels count. By default the order of the corpus.
+            label to prompt words the labels count, and those that differ in spelling only and have
+            the same words are one class. By default the order of the corpus.
         drop_labels: labels whose utterances are left out
         fold: of a corpus with folds, the one to test, with all others to train; ``"all"`` for a
             cross-validation over them. By default as the reader has it.
@@ -221,6 +223,7 @@ def load_corpus(
     place = _root(card, root)
     corpus = card.reader(*([] if place is None else [place]), seed=seed, **options)
     check_rows(corpus)
+    corpus = with_found_files(corpus)
     if check_files:
         check_files_exist(corpus)
     corpus = select_labels(corpus, labels, drop_labels)

@@ -48,7 +48,8 @@ class Corpus:
         expected: what the complete corpus holds, as published: utterances of ``table`` by the
             columns that name the levels of each index
         listed: utterances that the complete corpus lists, those left out among them
-        files: the path of each name of a file, where names are pseudonyms; else nothing
+        files: the path of each name of a file, where names are pseudonyms, or where the disk
+            spells a name otherwise; else nothing
     """
 
     name: str

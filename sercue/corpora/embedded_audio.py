@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import soundfile
 
+from sercue.answers import folded
 from sercue.files import folder_written_aside
 from sercue.paths import cache_folder
 from sercue.recordings import DECODED_DIRECTLY, SUFFIXES
@@ -99,10 +100,10 @@ def _suffix(name: str, content: bytes) -> str:
 def _names(rows: pd.DataFrame, shared: bool) -> pd.Series:
     """A file for each row, below the folder of the dataset, of the same name on every call."""
     first = rows.groupby(["split", "digest" if shared else "number"], sort=False).head(1)
-    folded = first["split"] + "/" + first["name"].str.casefold()
+    alike = first["split"] + "/" + first["name"].map(folded)
     bare = first["name"].str.startswith(".")
     numbers = first["number"].map("{:06}".format) + bare.map({True: "", False: "-"})
-    numbered = bare | folded.duplicated(keep=False)
+    numbered = bare | alike.duplicated(keep=False)
     names = first["split"] + "/" + numbers.where(numbered, "") + first["name"]
     if not shared:
         return names

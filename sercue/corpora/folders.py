@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import audformat
 import pandas as pd
 
+from sercue.answers import plain_words
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.rows import (
     NOT_STATED,
@@ -127,7 +128,7 @@ def _folders(files: list[str], root: Path) -> dict[str, list[str | None]]:
     """The emotion, and the partition where the top folders are partitions."""
     folders = [PurePosixPath(file).parts[:-1] for file in files]
     tops = sorted({parts[0] for parts in folders if parts})
-    others = [top for top in tops if top.lower() not in PARTITION_NAMES]
+    others = [top for top in tops if plain_words(top) not in PARTITION_NAMES]
     if others and len(others) < len(tops):
         raise InputError(
             f"corpus_root: of the folders in {root} some are partitions "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from sercue.answers import folded
 from sercue.errors import InputError
 
 
@@ -58,7 +59,7 @@ class NameScheme:
                 f"corpus_root: {len(bad)} of {len(files)} files in {folder} are not named as "
                 f"{self.corpus} names them: {_listed(bad)}. Valid is {self.valid}"
             )
-        names = pd.Series([_name(file) for file in files], index=files)
+        names = pd.Series([folded(_name(file)) for file in files], index=files)
         twice = names[names.duplicated(keep=False)].sort_values(kind="stable").index.tolist()
         if twice:
             raise InputError(

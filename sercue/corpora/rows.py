@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from sercue.answers import plain_words, same_word
 from sercue.corpora.corpus import LEFT_OUT, PARTITIONS, Corpus
 from sercue.corpora.partitions import speaker_partition
 from sercue.errors import InputError, unknown
@@ -96,11 +97,12 @@ def neutral_of(labels: Sequence[str], named: str | None) -> str | None:
         'Neutral'
     """
     if named is not None:
-        if named not in labels:
+        label = same_word(named, labels)
+        if label is None:
             raise unknown("neutral_label", named, labels)
-        return named
-    alike = [label for label in labels if label.casefold() == "neutral"]
-    return alike[0] if len(alike) == 1 else None
+        return label
+    # Of several, which are one class or refused, any.
+    return next((label for label in labels if plain_words(label) == "neutral"), None)
 
 
 def named_partitions(names: Iterable[str]) -> dict[str, str] | None:
@@ -115,7 +117,7 @@ def named_partitions(names: Iterable[str]) -> dict[str, str] | None:
         {'train': 'train', 'Validation': 'dev', 'test': 'test'}
         >>> named_partitions(["train", "validation"])
     """
-    meant = {name: PARTITION_NAMES.get(name.lower(), "") for name in names}
+    meant = {name: PARTITION_NAMES.get(plain_words(name), "") for name in names}
     complete = {"train", "test"} <= set(meant.values()) and "" not in meant.values()
     return meant if complete else None
 

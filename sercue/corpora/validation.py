@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from sercue.answers import folded, plain_words, same_word, spelled_alike
 from sercue.corpora.corpus import PARTITIONS, Corpus, natural_order, utterance_ids
 from sercue.errors import InputError, unknown
+from sercue.plain_values import classes_of, one_class
 
 #: What a study says to test every fold in turn.
 ALL_FOLDS = "all"
@@ -29,8 +34,51 @@ def check_files_exist(corpus: Corpus) -> None:
         )
 
 
+def with_found_files(corpus: Corpus) -> Corpus:
+    """The same corpus with the paths of files that the disk spells otherwise than the corpus.
+
+    Computers differ in how they compose an ü and whether they tell capital letters apart. A file
+    that is not there is taken to be the only one beside it whose name is the same when folded, if
+    the corpus does not list that one itself.
+    """
+    names = corpus.table.index.get_level_values("file").unique()
+    missing = [file for file in names if not os.path.exists(corpus.path(file))]
+    if not missing:
+        return corpus
+    listed = {os.path.normpath(corpus.path(file)) for file in names}
+    in_folder = functools.cache(_names_in)
+    found = {file: _spelled_otherwise(corpus.root, file, in_folder) for file in missing}
+    new = {file: path for file, path in found.items() if path and str(path) not in listed}
+    return replace(corpus, files={**corpus.files, **new})
+
+
+def _names_in(folder: Path) -> dict[str, list[str]]:
+    """The names in a folder, by what they are when folded."""
+    names: dict[str, list[str]] = {}
+    try:
+        for name in os.listdir(folder):
+            names.setdefault(folded(name), []).append(name)
+    except OSError:
+        pass  # The file is then not there, as those who look for it will tell.
+    return names
+
+
+def _spelled_otherwise(
+    root: Path, file: str, in_folder: Callable[[Path], Mapping[str, list[str]]]
+) -> Path | None:
+    path = Path(os.path.normpath(root))
+    for part in PurePosixPath(file).parts:
+        alike = [part] if (path / part).exists() else in_folder(path).get(folded(part), [])
+        if len(alike) != 1:
+            return None
+        path /= alike[0]
+    return path
+
+
 def check_rows(corpus: Corpus) -> None:
     """There are utterances, none is listed twice, each has a label and a speaker.
+
+    Speakers and others who are the same words are spelled in one way.
 
     Raises:
         InputError: naming the first five utterances in question and their number
@@ -50,6 +98,20 @@ def check_rows(corpus: Corpus) -> None:
                 f"corpus {corpus.name!r}: {len(empty)} utterances have no {column}: "
                 f"{_listed(utterance_ids(empty))}"
             )
+    for column in ("speaker", "fold", "sex", "session"):
+        if column in corpus.table:
+            for group in spelled_alike(corpus.table[column].dropna().astype(str)):
+                raise InputError(
+                    f"corpus {corpus.name!r}: {column} {_spellings(corpus, column, group)} are "
+                    f"the same words; valid is one spelling of each {column}"
+                )
+
+
+def _spellings(corpus: Corpus, column: str, names: Sequence[str]) -> str:
+    """How names are spelled, where they look the same by their characters, and how often."""
+    counts = corpus.table[column].value_counts()
+    told = [f"{name[:100]!a} ({counts[name]} utterances)" for name in names[:5]]
+    return " and ".join(told)
 
 
 def select_labels(
@@ -59,28 +121,73 @@ def select_labels(
 
     Args:
         corpus: the corpus as its reader made it
-        labels: the labels of the study in their order; ``None`` keeps the corpus's own
+        labels: the labels of the study in their order, as ``classes_of`` takes them; ``None``
+            keeps the corpus's own. A label that the corpus spells otherwise, in one way, is called
+            as the study calls it.
         drop_labels: labels whose utterances are left out
 
     Raises:
-        InputError: if a label of the corpus is not listed, or a listed one is not in the corpus
+        InputError: if a label of the corpus is not listed, or a listed one is not in the corpus;
+            if two labels of the corpus are the same words, and the study does not make them one
     """
+    classes = {} if labels is None else _classes(labels, corpus)
+    corpus, spelled = _called(corpus, classes), corpus
     counts = corpus.table["emotion"].value_counts()
-    for label in drop_labels:
-        if label not in counts:
-            raise unknown("label in drop_labels", label, corpus.labels)
-    dropped = corpus.table[corpus.table["emotion"].isin(list(drop_labels))]
+    drop = [same_word(label, counts.index) for label in drop_labels]
+    if None in drop:
+        raise unknown("label in drop_labels", drop_labels[drop.index(None)], corpus.labels)
+    _check_spellings(corpus, drop)
+    dropped = corpus.table[corpus.table["emotion"].isin(drop)]
     reasons = {"reason": "class not in the study", "detail": dropped["emotion"]}
     kept = corpus.without(pd.DataFrame(reasons, index=dropped.index))
     present = set(kept.table["emotion"])
     if labels is None:
         ordered = tuple(label for label in corpus.labels if label in present)
     else:
-        ordered = tuple(labels)
+        ordered = tuple(dict.fromkeys(classes[label] for label in labels))
         _check_labels(ordered, present, counts, corpus)
     neutral = corpus.neutral_label if corpus.neutral_label in ordered else None
-    expected = () if len(dropped) else corpus.expected
+    changed = len(dropped) or corpus is not spelled
+    expected = () if changed else corpus.expected
     return replace(kept, labels=ordered, neutral_label=neutral, expected=expected)
+
+
+def _classes(labels: Iterable[str], corpus: Corpus) -> dict[str, str]:
+    """The class of each label of the study, and of each of the corpus that is the same word."""
+    try:
+        classes = classes_of(labels)
+    except ValueError as error:
+        raise InputError(f"labels: {error}") from None
+    others = [label for label in corpus.labels if label not in classes]
+    alone = {same_word(label, corpus.labels): label for label in classes}
+    return classes | {label: classes[alone[label]] for label in others if label in alone}
+
+
+def _called(corpus: Corpus, classes: Mapping[str, str]) -> Corpus:
+    """The same corpus with its labels called as the study calls them."""
+    names = {label: classes.get(label, label) for label in corpus.labels}
+    if all(label == name for label, name in names.items()):
+        return corpus
+    table = corpus.table.assign(emotion=corpus.table["emotion"].map(names))
+    neutral = None if corpus.neutral_label is None else names[corpus.neutral_label]
+    labels = tuple(dict.fromkeys(names.values()))
+    return replace(corpus, table=table, labels=labels, neutral_label=neutral)
+
+
+def _check_spellings(corpus: Corpus, dropped: Sequence[str | None]) -> None:
+    for label in corpus.labels:
+        if not plain_words(label):
+            raise InputError(
+                f"corpus {corpus.name!r}: the label {label!r} has no words, so that no answer can "
+                "name it; valid are labels that can be read"
+            )
+    for group in spelled_alike(corpus.labels):
+        if not set(group) <= set(dropped):
+            raise InputError(
+                f"corpus {corpus.name!r}: labels {_spellings(corpus, 'emotion', group)} are the "
+                "same words; write them in one way in the corpus, or make them one class in the "
+                f"study, beside its other labels: labels: {one_class(group)}"
+            )
 
 
 def select_fold(corpus: Corpus, fold: str | int | None) -> Corpus:
@@ -106,8 +213,9 @@ def select_fold(corpus: Corpus, fold: str | int | None) -> Corpus:
     if "fold" not in corpus.table:
         raise InputError(f"fold: found {fold!r}, but corpus {corpus.name!r} has no folds")
     folds = sorted(corpus.table["fold"].unique(), key=natural_order)
-    if str(fold) in folds:
-        return corpus.in_fold(str(fold))
+    named = same_word(str(fold), folds)
+    if named is not None:
+        return corpus.in_fold(named)
     if fold != ALL_FOLDS:
         raise unknown("fold", str(fold), [*folds, ALL_FOLDS])
     return replace(corpus, table=corpus.table.assign(partition="test"))
@@ -168,9 +276,6 @@ def _check_disjoint(corpus: Corpus, column: str) -> None:
 def _check_labels(
     ordered: tuple[str, ...], present: set[str], counts: pd.Series, corpus: Corpus
 ) -> None:
-    repeated = sorted({label for label in ordered if ordered.count(label) > 1})
-    if repeated:
-        raise InputError(f"labels: {_listed(repeated)} listed more than once")
     unlisted = [label for label in corpus.labels if label in present and label not in ordered]
     if unlisted:
         found = ", ".join(f"{label!r} ({counts[label]} utterances)" for label in unlisted)

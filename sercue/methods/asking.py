@@ -10,6 +10,8 @@ import pandas as pd
 from sercue.corpora.corpus import Corpus
 from sercue.evaluated import EvaluatedRun, public_value
 from sercue.interventions import about_concepts, describe_conditions
+from sercue.languages import READ
+from sercue.methods.markdown import block, code, plain
 from sercue.methods.material import own_tokens
 from sercue.methods.references import listed
 from sercue.models.cards import CARDS
@@ -26,7 +28,7 @@ def prompt_text(run: EvaluatedRun, corpus: Corpus) -> str:
     shown, words = run.parameters, label_words(run, corpus)
     templates = resolve_templates(shown["templates"])
     orders = label_orders(len(words), shown["label_orders"])
-    options = "; ".join(", ".join(words[place] for place in order) for order in orders)
+    options = "; ".join(", ".join(plain(words[n]) for n in order) for order in orders)
     first = {str(name): str(word) for name, word in own_tokens(run, corpus).iloc[0].items()}
     one_order, one_wording = len(orders) == 1, len(templates) == 1
     sentences = [
@@ -52,12 +54,12 @@ def model_text(run: EvaluatedRun) -> str:
     card = next((card for card in CARDS if card.name == shown["model"]), None)
     about = f" ({card.description}{_from(card.repository)})" if card else ""
     sentences = [
-        f"The model is {known['name']}{about}, with the identity `{known['identity']}`, in "
-        f"{known['dtype']} on {known['device']}."
+        f"The model is {plain(known['name'])}{about}, with the identity {code(known['identity'])}, "
+        f"in {known['dtype']} on {plain(known['device'])}."
     ]
     options = public_value(shown["model_options"])
     if options != "{}":
-        sentences.append(f"Options of the model: {options}.")
+        sentences.append(f"Options of the model: {code(options)}.")
     return " ".join([*sentences, _decoding(shown)])
 
 
@@ -101,14 +103,16 @@ def label_words(run: EvaluatedRun, corpus: Corpus) -> list[str]:
 def _quoted(template: Template, labels: list[str], tokens: dict[str, str]) -> str:
     cues = template.cues.replace("{tokens}", "…")
     return (
-        f"*{template.name}*; without tokens, the part “{cues}” is left out:\n\n"
-        f"```text\n{template.render(labels, tokens)}\n```"
+        f"*{plain(template.name)}*; without tokens, the part “{plain(cues)}” is left out:\n\n"
+        f"{block(template.render(labels, tokens))}"
     )
 
 
 def _renamed(words: list[str], corpus: Corpus) -> str:
     pairs = [(w, n) for w, n in zip(words, corpus.labels, strict=True) if w != n]
-    return f" There, {listed(f'{w} stands for {n}' for w, n in pairs)}." if pairs else ""
+    return (
+        f" There, {listed(f'{plain(w)} stands for {plain(n)}' for w, n in pairs)}." if pairs else ""
+    )
 
 
 def _from(repository: str) -> str:
@@ -122,9 +126,12 @@ def _decoding(shown: dict[str, Any]) -> str:
             "the log-likelihoods of their tokens were summed."
         )
     return (
-        f"Its answer was decoded greedily, with at most {shown['max_new_tokens']} new tokens. An "
-        "answer that names no label, or more than one, or has a negation, is invalid and counts "
-        "as wrong."
+        f"Its answer was decoded greedily, with at most {shown['max_new_tokens']} new tokens. The "
+        "words of the labels were searched in it, whole and without regard to case; reasoning in "
+        "tags such as `<think>` is not part of it. An answer that names no label, or more than "
+        "one, or has a negation, is invalid and counts as wrong. Negations are known of "
+        f"{listed(READ)}; an answer in another language, or one that names a label of a single "
+        "character, is valid only if it is the label and nothing else."
     )
 
 

@@ -12,6 +12,7 @@ from sercue.concepts import UNKNOWN
 from sercue.corpora import available_corpora
 from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.evaluated import EvaluatedRun, public_value
+from sercue.methods.markdown import code, plain
 from sercue.methods.references import listed
 
 _METHODS = {
@@ -39,7 +40,7 @@ def corpus_text(run: EvaluatedRun, corpus: Corpus) -> str:
     sentences += _division(corpus, shown["partition"])
     if len(corpus.left_out):
         reasons = corpus.left_out["reason"].value_counts()
-        told = listed(f"{number} ({reason})" for reason, number in reasons.items())
+        told = listed(f"{number} ({plain(reason)})" for reason, number in reasons.items())
         sentences.append(f"Of the utterances that it lists, these were left out: {told}.")
     sentences += _options(shown)
     sentences.append(f"The hash of the audio's content is {known['content']}.")
@@ -58,7 +59,8 @@ def feature_text(run: EvaluatedRun, corpus: Corpus) -> str:
     heard = "the mean of all channels" if channel is None else f"channel {channel} alone"
     silent = " that are not silent" if channel is None else ""
     concepts = "; ".join(
-        f"{concept['name']} ({_signed(concept['functionals'])})" for concept in binning["concepts"]
+        f"{plain(concept['name'])} ({_signed(concept['functionals'])})"
+        for concept in binning["concepts"]
     )
     return (
         f"From the audio, at 16 kHz with {heard}{silent}, limited to full scale, the functionals "
@@ -79,8 +81,8 @@ def threshold_table(run: EvaluatedRun) -> str:
     for fold, binning in folds.items():
         for concept, edges in binning["thresholds"].items():
             cells = [
-                concept,
-                *([fold] if fold else []),
+                plain(concept),
+                *([plain(fold)] if fold else []),
                 ", ".join(f"{e:.3f}".replace("-", "−") for e in edges),
             ]
             lines.append(" | ".join(cells))
@@ -103,21 +105,22 @@ def _citation(name: str) -> str:
 
 def _counts(values: pd.Series, names: Any) -> str:
     number = values.value_counts()
-    return ", ".join(f"{name} {number.get(name, 0)}" for name in names)
+    return ", ".join(f"{plain(name)} {number.get(name, 0)}" for name in names)
 
 
 def _sexes(table: pd.DataFrame) -> str:
     if "sex" not in table:
         return ""
     speakers = table.groupby("speaker")["sex"].first().dropna().value_counts().sort_index()
-    return f" ({', '.join(f'{number} {sex}' for sex, number in speakers.items())})"
+    return f" ({', '.join(f'{number} {plain(sex)}' for sex, number in speakers.items())})"
 
 
 def _division(corpus: Corpus, partition: str) -> list[str]:
     if corpus.folds:
         return [
-            f"It was cross-validated over {len(corpus.folds)} folds ({', '.join(corpus.folds)}): "
-            "each was evaluated with everything that is fitted, thresholds first, fitted on all "
+            f"It was cross-validated over {len(corpus.folds)} folds "
+            f"({', '.join(map(plain, corpus.folds))}): each was evaluated with everything that is "
+            "fitted, thresholds first, fitted on all "
             f"others.{_disjoint(corpus.table, 'fold')}"
         ]
     parts = [
@@ -143,7 +146,7 @@ def _disjoint(table: pd.DataFrame, column: str) -> str:
 
 def _options(shown: dict[str, Any]) -> list[str]:
     told = [
-        f"{key} {public_value(shown[key])}"
+        f"{plain(key)} {code(public_value(shown[key]))}"
         for key in ("corpus_options", "drop_labels", "fold", "limit")
         if shown[key]
     ]

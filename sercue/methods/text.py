@@ -11,6 +11,7 @@ from sercue.evaluated import EvaluatedRun, read_run
 from sercue.files import write_text
 from sercue.methods.asking import condition_text, model_text, prompt_text
 from sercue.methods.inference import statistics_text
+from sercue.methods.markdown import plain
 from sercue.methods.material import corpus_text, feature_text, threshold_table
 from sercue.methods.references import cited, listed
 
@@ -39,7 +40,7 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
     run = read_run(folder)
     corpus = _corpus(run)
     parts = [
-        f"# Methods of the study {run.parameters['study']}",
+        f"# Methods of the study {plain(run.parameters['study'])}",
         *([f"> {run.notice}"] if run.notice else []),
         "The protocol follows Tsangko, Triantafyllopoulos and Schuller [Tsangko et al., 2026]; "
         "what it leaves open is filled as said here.",

@@ -15,6 +15,7 @@ from sercue.concepts import WORDS
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError
 from sercue.interventions import Condition, Material, parse_conditions
+from sercue.plain_values import check_distinct
 from sercue.prompts import TEMPLATES, Template, label_orders, resolve_templates
 
 # A template and an order of the labels, with the number of that order.
@@ -54,6 +55,10 @@ def plan_study(
         found = ", ".join(corpus.table["partition"].unique())
         raise InputError(f"partition: no utterance in {partition!r}; found {found}")
     options = list((label_words or {label: label for label in corpus.labels}).values())
+    try:
+        check_distinct(options)
+    except ValueError as error:
+        raise InputError(f"labels: {error}") from None
     listed = [[options[i] for i in order] for order in label_orders(len(options), orders)]
     wordings = list(product(resolve_templates(templates), enumerate(listed)))
     material = Material.of_corpus(corpus, tokens, words, partition=partition)

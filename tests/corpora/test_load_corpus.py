@@ -4,6 +4,7 @@ import audiofile
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from sercue.corpora import CORPORA, available_corpora, load_corpus
 from sercue.errors import InputError
@@ -80,7 +81,7 @@ def test_limit_keeps_classes_and_partitions(path):
          r"'table' also has 'sad' \(8 utterances\); add to labels or to drop_labels"),
         ({"labels": ["happy", "neutral", "sad", "angry"]}, "labels: unknown label 'angry'"),
         ({"labels": ["happy", "neutral", "sad"], "drop_labels": ["sad"]}, "it is in drop_labels"),
-        ({"labels": ["happy", "neutral", "sad", "sad"]}, "sad listed more than once"),
+        ({"labels": ["happy", "neutral", "sad", "sad"]}, r"\['sad', 'sad'\] are the same words"),
         ({"drop_labels": ["sda"]}, "unknown label in drop_labels 'sda': did you mean 'sad'"),
         ({"limit": 0}, "limit: found 0, valid are whole numbers of 1 or more"),
         ({"limit": 1.5}, "limit: found 1.5"),
@@ -178,3 +179,124 @@ def test_what_dropped_labels_leave_out_is_remembered(path):
 def test_a_channel_is_a_number_from_0(path, channel):
     with pytest.raises(InputError, match=r"channel: found .*, valid are whole numbers from 0"):
         load_corpus("table", path, channel=channel)
+
+
+NFC, NFD = "fr\u00f6hlich", "fro\u0308hlich"
+
+
+def respelled(path, column, old, new):
+    """The same corpus with every other cell of one name spelled otherwise."""
+
+    def change(table):
+        places = table.index[table[column] == old][::2]
+        table.loc[places, column] = new
+        return table
+
+    return changed(path, change)
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [("Happy", "'Happy'"), ("happy\u200b", r"'happy\\u200b'"), ("ｈappy", r"'\\uff48appy'")],
+)
+def test_labels_that_are_the_same_words_are_refused(path, label, shown):
+    """Both spellings are shown by their characters, and the way out for a study file."""
+    path = respelled(path, "emotion", "happy", label)
+    with pytest.raises(InputError, match=rf"{shown} \(4 utterances\)") as error:
+        load_corpus("table", path)
+    assert "'happy' (4 utterances)" in str(error.value)
+    labels = yaml.safe_load(str(error.value).rpartition("labels: ")[2])
+    assert labels == {"happy": "happy", label: "happy"}
+    corpus = load_corpus("table", path, labels=labels | {"neutral": "calm", "sad": "sad"})
+    assert corpus.labels == ("happy", "neutral", "sad")
+    assert (corpus.table["emotion"] == "happy").sum() == 8
+
+
+def test_one_class_of_two_spellings_is_called_as_its_words_or_as_the_first(path):
+    path = respelled(path, "emotion", "happy", "Happy")
+    rest = {"neutral": "neutral", "sad": "sad"}
+    merged = {"Happy": "glad", "happy": "glad"}
+    assert load_corpus("table", path, labels=merged | rest).labels[0] == "Happy"
+    merged = {"Happy": "happy", "happy": "happy"}
+    assert load_corpus("table", path, labels=merged | rest).labels[0] == "happy"
+
+
+def test_a_neutral_class_of_two_spellings_is_the_neutral_class(path):
+    path = respelled(path, "emotion", "neutral", "Neutral")
+    labels = {"Neutral": "neutral", "neutral": "neutral", "happy": "happy", "sad": "sad"}
+    assert load_corpus("table", path, labels=labels).neutral_label == "neutral"
+    kept = load_corpus("table", path, drop_labels=["Neutral", "neutral"])
+    assert kept.labels == ("happy", "sad")
+
+
+def test_a_dropped_label_does_not_leave_its_other_spelling(path):
+    path = respelled(path, "emotion", "sad", "Sad")
+    with pytest.raises(InputError, match="are the same words"):
+        load_corpus("table", path, drop_labels=["sad"])
+
+
+def test_spellings_are_one_class_in_every_layout(tmp_path):
+    """Folders named by two computers: one composes the letter, the other does not."""
+    for speaker in "abcd":
+        for emotion in (NFC, NFD, "sad"):
+            file = tmp_path / emotion / f"{speaker}_{emotion}.wav"
+            file.parent.mkdir(exist_ok=True)
+            audiofile.write(str(file), np.zeros(160, "float32"), 16000)
+    if len(list(tmp_path.iterdir())) < 3:
+        pytest.skip("this disk cannot tell them apart")
+    with pytest.raises(InputError, match="are the same words"):
+        load_corpus("folders", tmp_path, speaker="/(.)_")
+    labels = {NFC: "froh", NFD: "froh", "sad": "traurig"}
+    corpus = load_corpus("folders", tmp_path, speaker="/(.)_", labels=labels)
+    assert corpus.table["emotion"].value_counts().to_dict() == {NFC: 8, "sad": 4}
+
+
+def test_a_study_names_a_label_in_any_spelling(path):
+    """A corpus from a Mac has its letters in two parts; a study that is typed does not."""
+    path = changed(path, lambda table: table.replace({"emotion": {"happy": NFD}}))
+    corpus = load_corpus("table", path, labels=[NFC, "neutral", "sad"])
+    assert corpus.labels == (NFC, "neutral", "sad")
+    assert set(corpus.table["emotion"]) == {NFC, "neutral", "sad"}
+    assert load_corpus("table", path, drop_labels=[NFC]).labels == ("neutral", "sad")
+
+
+@pytest.mark.parametrize("column", ["speaker", "fold", "sex", "session"])
+def test_other_names_that_are_the_same_words_are_refused(path, column):
+    """One speaker under two names could train and be tested."""
+    changed(path, lambda table: table.assign(**{column: table["speaker"]}))
+    respelled(path, column, "d", "D")
+    with pytest.raises(InputError, match=rf"{column} 'D' \(3 utterances\) and 'd' \(3 utter"):
+        load_corpus("table", path)
+
+
+def test_a_label_that_cannot_be_seen_is_refused(path):
+    path = changed(path, lambda table: table.replace({"emotion": {"sad": "\u200b"}}))
+    with pytest.raises(InputError, match=r"the label '\\u200b' has no words"):
+        load_corpus("table", path)
+
+
+def test_a_file_is_found_however_the_disk_composes_its_name(path):
+    """The table says ü in one character, the disk in two, in the folder and in the file."""
+    folder = path.parent / "u\u0308ben"
+    folder.mkdir()
+    (path.parent / "a_sad_0.wav").rename(folder / "u\u0308b_1.WAV")
+    named = "\u00fcben/\u00fcb_1.wav"
+    changed(path, lambda table: table.replace({"file": {"a_sad_0.wav": named}}))
+    corpus = load_corpus("table", path)
+    assert corpus.path(named).is_file()
+    assert named in corpus.table.index.get_level_values("file")
+
+
+def test_a_file_is_not_taken_for_another_that_is_listed_or_for_one_of_several(path):
+    """Then its recording would be in the corpus twice, or a guess."""
+    changed(path, lambda table: table.replace({"file": {"a_sad_0.wav": "A_SAD_1.wav"}}))
+    (path.parent / "a_sad_0.wav").unlink()
+    if (path.parent / "A_SAD_1.wav").exists():
+        pytest.skip("this disk cannot tell them apart")
+    with pytest.raises(InputError, match=r"1 of 24 files are not there: A_SAD_1\.wav"):
+        load_corpus("table", path)
+    for name in ("B_SAD_9.wav", "b_Sad_9.wav"):
+        audiofile.write(str(path.parent / name), np.zeros(160, "float32"), 16000)
+    changed(path, lambda table: table.replace({"file": {"A_SAD_1.wav": "b_sad_9.wav"}}))
+    with pytest.raises(InputError, match=r"1 of 24 files are not there: b_sad_9\.wav"):
+        load_corpus("table", path)

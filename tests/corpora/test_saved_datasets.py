@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -240,6 +241,15 @@ def test_equal_names_do_not_overwrite_each_other(tmp_path):
         "000000-x.wav": encoded(0), "000001-X.wav": encoded(1), "000002-x.wav": encoded(2),
         "y.wav": encoded(3), "z.wav": encoded(4), "w.wav": encoded(5),
     }  # fmt: skip
+
+
+def test_names_that_a_mac_cannot_tell_apart_get_numbers(tmp_path):
+    """On a disk that composes letters, one of the two would overwrite the other."""
+    names = ["fr\u00f6h.wav", "fro\u0308h.wav", *(f"{n}.wav" for n in range(2, 6))]
+    audio = [{"bytes": encoded(n), "path": name} for n, name in enumerate(names)]
+    corpus = read_datasets(saved(rows(audio=audio), tmp_path / "saved"))
+    written = {unicodedata.normalize("NFD", name).casefold() for name in contents(corpus)}
+    assert len(written) == 6
 
 
 def test_names_of_a_dataset_lead_nowhere_else(tmp_path):
