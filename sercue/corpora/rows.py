@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
 from sercue.corpora.corpus import LEFT_OUT, PARTITIONS, Corpus
 from sercue.corpora.partitions import speaker_partition
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, StorageError, unknown
 
 NOT_STATED = "not stated; see where the corpus comes from"
 #: How corpora call their parts, in small letters.
@@ -21,6 +22,7 @@ PARTITION_NAMES = {
     "val": "dev", "valid": "dev", "validation": "dev",
     "test": "test", "testing": "test",
 }  # fmt: skip
+_LONGEST_MESSAGE = 200  # characters of each exception
 COLUMNS = ("emotion", "speaker", "partition", "sex", "session", "fold")
 #: Why an utterance cannot be used where one of these columns has nothing of it.
 _NEEDED = {
@@ -178,6 +180,43 @@ def captures(
             f"{', '.join(first[:5])}{', ...' if len(first) > 5 else ''}"
         )
     return found
+
+
+@contextmanager
+def reading(what: object, valid: str) -> Iterator[None]:
+    r"""Within, whatever another library raises becomes one line that says what was being read.
+
+    A corpus may be cut short, or of another make than it says, in more ways than a list of types
+    of exceptions could name.
+
+    Args:
+        what: what is read within, for the message
+        valid: what it should be
+
+    Raises:
+        InputError: for every exception within that is none of this package
+
+    Examples:
+        >>> with reading("a.csv", "a table"):
+        ...     raise RuntimeError("cut\nshort")
+        Traceback (most recent call last):
+        ...
+        sercue.errors.InputError: corpus_root: a.csv cannot be read (RuntimeError: cut short); ...
+    """
+    try:
+        yield
+    except (InputError, StorageError):
+        raise
+    except Exception as error:
+        raise InputError(
+            f"corpus_root: {what} cannot be read ({_told(error)}); expected is {valid}"
+        ) from error
+
+
+def _told(error: BaseException) -> str:
+    """What an exception and its causes say, in one line."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"[:_LONGEST_MESSAGE]
+    return f"{said}; {_told(error.__cause__)}" if error.__cause__ else said
 
 
 def captured_speakers(texts: pd.Series, pattern: str) -> pd.Series:

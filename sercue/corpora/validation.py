@@ -12,6 +12,11 @@ from sercue.errors import InputError, unknown
 
 #: What a study says to test every fold in turn.
 ALL_FOLDS = "all"
+#: What pandas and R write where a value is missing, and pandas reads as missing by default.
+MISSING = frozenset(
+    {"nan", "NaN", "-nan", "-NaN", "NaT", "NA", "<NA>", "N/A", "n/a", "#N/A", "#NA", "None",
+     "NULL", "null"}
+)  # fmt: skip
 
 
 def check_files_exist(corpus: Corpus) -> None:
@@ -30,7 +35,7 @@ def check_files_exist(corpus: Corpus) -> None:
 
 
 def check_rows(corpus: Corpus) -> None:
-    """There are utterances, none is listed twice, each has a label and a speaker.
+    """There are utterances, none is listed twice, each has a label and a speaker by name.
 
     Raises:
         InputError: naming the first five utterances in question and their number
@@ -50,6 +55,14 @@ def check_rows(corpus: Corpus) -> None:
                 f"corpus {corpus.name!r}: {len(empty)} utterances have no {column}: "
                 f"{_listed(utterance_ids(empty))}"
             )
+    for column in ("speaker", "sex", "session", "fold"):
+        # NA may be the initials of a speaker.
+        for text in sorted(MISSING - {"NA"} & set(corpus.table.get(column, ()))):
+            rows = corpus.table.index[corpus.table[column] == text]
+            raise InputError(
+                f"corpus {corpus.name!r}: {len(rows)} utterances have the {column} {text!r}, as "
+                f"programs write a missing value: {_listed(utterance_ids(rows))}; valid are names"
+            )
 
 
 def select_labels(
@@ -63,7 +76,8 @@ def select_labels(
         drop_labels: labels whose utterances are left out
 
     Raises:
-        InputError: if a label of the corpus is not listed, or a listed one is not in the corpus
+        InputError: if a label of the corpus is not listed, if a listed one is not in the corpus,
+            or if one that no study lists looks like a missing value
     """
     counts = corpus.table["emotion"].value_counts()
     for label in drop_labels:
@@ -75,6 +89,13 @@ def select_labels(
     present = set(kept.table["emotion"])
     if labels is None:
         ordered = tuple(label for label in corpus.labels if label in present)
+        for label in ordered:
+            if label in MISSING:
+                raise InputError(
+                    f"labels: {counts[label]} utterances of corpus {corpus.name!r} have the label "
+                    f"{label!r}, as programs write a missing value. Valid are drop_labels: "
+                    f"[{label!r}], which leaves them out, or labels that list it as a class"
+                )
     else:
         ordered = tuple(labels)
         _check_labels(ordered, present, counts, corpus)
