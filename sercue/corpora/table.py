@@ -11,6 +11,7 @@ from pathlib import Path
 import audformat
 import numpy as np
 import pandas as pd
+from pandas.api.typing import NaTType
 
 from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.corpora.rows import NOT_STATED, corpus_of_rows, reading, relative_files
@@ -95,11 +96,12 @@ def _read(path: Path) -> pd.DataFrame:
             raise InputError(f"corpus_root: {path} is empty; expected is {LAYOUT}") from None
     if not isinstance(rows.index, pd.RangeIndex):
         # pandas takes the first fields of longer rows for their names, and shifts the others.
-        more = rows.index.nlevels
+        levels = rows.index.nlevels
+        more = "one field" if levels == 1 else f"{levels} fields"
         raise InputError(
-            f"corpus_root: the rows of {path} have {more} field{'s' * (more > 1)} more than the "
-            f"header, which has {rows.shape[1]}; valid is one field per column, without a comma at "
-            "the end of the rows"
+            f"corpus_root: the rows of {path} have {more} "
+            f"more than the header, which has {rows.shape[1]}; valid is one field per column, "
+            "without a comma at the end of the rows"
         )
     return rows
 
@@ -197,7 +199,8 @@ def _durations(rows: pd.DataFrame, column: str, path: Path) -> pd.Series:
         return cells.astype("timedelta64[ns]")
     text = cells.astype("string").str.strip()
     text = text.mask(text == "").astype(object)
-    durations = pd.Series(map(_duration, text), index=rows.index, dtype="timedelta64[ns]")
+    known = text.fillna("")
+    durations = pd.Series(map(_duration, known), index=rows.index, dtype="timedelta64[ns]")
     bad = text.notna() & durations.isna()
     if bad.any():
         first = text[bad].iloc[0]
@@ -209,9 +212,8 @@ def _durations(rows: pd.DataFrame, column: str, path: Path) -> pd.Series:
     return durations
 
 
-def _duration(cell: object) -> pd.Timedelta:
-    """A cell as a duration; NaT where it holds none, or one that no recording has."""
-    text = "" if pd.isna(cell) else str(cell)
+def _duration(text: str) -> pd.Timedelta | NaTType:
+    """A text as a duration; NaT where it holds none, or one that no recording has."""
     if _SECONDS.fullmatch(text):
         seconds = float(text)
         in_range = abs(seconds) < _LONGEST

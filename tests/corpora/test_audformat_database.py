@@ -327,8 +327,7 @@ def test_a_table_that_leads_to_a_pickle_in_a_folder_called_as_a_table_is_refused
         read_audformat(folder)
     assert not (tmp_path / "mark").exists()
     # The trap works: audformat by itself falls into it.
-    with pytest.raises((TypeError, AttributeError, ValueError, RuntimeError)):
-        audformat.Database.load(str(folder))["x.csv/files"].df  # noqa: B018
+    audformat.Database.load(str(folder))["x.csv/files"].df  # noqa: B018
     assert (tmp_path / "mark").exists()
 
 
