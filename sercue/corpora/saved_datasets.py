@@ -37,7 +37,7 @@ LAYOUT = (
 )
 #: The options that have another name than the column of a corpus.
 _OPTIONS = {"emotion": "label"}
-Splits = Sequence[str] | Mapping[str, str | Sequence[str]]
+Splits = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
 
 def read_datasets(

@@ -178,3 +178,19 @@ def test_what_dropped_labels_leave_out_is_remembered(path):
 def test_a_channel_is_a_number_from_0(path, channel):
     with pytest.raises(InputError, match=r"channel: found .*, valid are whole numbers from 0"):
         load_corpus("table", path, channel=channel)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("table", {"may_share_audio": "no"}, "may_share_audio: found 'no'; .*valid boolean"),
+        ("folders", {"draw_partition": "false"}, "draw_partition: found 'false'"),
+        ("audformat", {"speaker": 3}, "speaker: found 3; .*valid string"),
+        ("iemocap", {"merge_excited": 0}, "merge_excited: found 0; .*valid boolean"),
+        ("fau_aibo", {"classes": "5"}, "classes: found '5'; .*valid integer"),
+    ],
+)
+def test_an_option_of_another_type_is_refused(tmp_path, name, options, message):
+    """As a truth, the text "no" is true: recordings would be shared that must not be."""
+    with pytest.raises(InputError, match=f"corpus_options: {message}"):
+        load_corpus(name, tmp_path, **options)
