@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from sercue.corpora.corpus import LEFT_OUT, PARTITIONS, Corpus
-from sercue.corpora.partitions import speaker_partition
+from sercue.corpora.partitions import divided
 from sercue.errors import InputError, StorageError, unknown
 
 NOT_STATED = "not stated; see where the corpus comes from"
@@ -54,7 +54,7 @@ def corpus_of_rows(
             or the partition or fold that others have, or that has a ``reason`` (and ``detail``)
             not to be used, goes to ``left_out``. The sex is kept if it is known of every row.
         seed: of the speaker-disjoint partition that is made if the rows have none
-        draw_partition: make one even if they have
+        draw_partition: make one even if they have; of fewer than five speakers, each is a fold
         neutral_label: the neutral class; by default the label ``neutral``, however capitalised
         licence: under what terms the recordings may be used
         may_share_audio: whether a report may hold a recording
@@ -80,7 +80,7 @@ def corpus_of_rows(
         rows = rows.drop(columns="partition", errors="ignore")
     used, left_out = _apart(rows, name)
     if "partition" not in used:
-        used["partition"] = speaker_partition(used["speaker"], used.get("sex"), seed=seed)
+        used = divided(used, seed)
     labels = tuple(sorted(set(used["emotion"])))
     table = used[[column for column in COLUMNS if column in used]]
     neutral = neutral_of(labels, neutral_label)
