@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sercue.interventions import describe_conditions, main_conditions, one_of_each
 from sercue.plots import plot_dose_response, plot_neutral_shift, plot_uar
 from sercue.printed import rounded, yes_or_no
-from sercue.results.reasons import Shown
+from sercue.results.reasons import Shown, or_why_not
 
 if TYPE_CHECKING:
     from sercue.run import Run
@@ -16,6 +16,7 @@ _DOSES = ("corrupted(", "masked(")
 _UAR = ["condition", "uar", "uar_low", "uar_high", "accuracy", "macro_f1"]
 
 
+@or_why_not
 def conditions_table(run: Run) -> Shown:
     """What each condition shows; of those about concepts one of each kind, the file has all."""
     names = run.settings.conditions
@@ -44,6 +45,7 @@ def uar_table(run: Run) -> Shown:
     return run.table("uar", table.set_index("condition"), caption, shown)
 
 
+@or_why_not
 def dose_response_figure(run: Run) -> Shown:
     """UAR against the share of replaced tokens, or why there is no such figure."""
     if not any(name.startswith(_DOSES) for name in run.settings.conditions):
@@ -52,6 +54,7 @@ def dose_response_figure(run: Run) -> Shown:
     return run.figure("dose_response", plot_dose_response(run.intervals), caption)
 
 
+@or_why_not
 def recall_table(run: Run) -> Shown:
     """Recall of each class by condition."""
     names = {f"recall_{label}": label for label in run.corpus.labels}
@@ -61,6 +64,7 @@ def recall_table(run: Run) -> Shown:
     return run.table("recall", table.set_index("condition"), caption, shown)
 
 
+@or_why_not
 def neutral_shift_figure(run: Run) -> Shown:
     """The shift towards neutral, or why there is no such figure."""
     neutral = run.corpus.neutral_label
@@ -71,6 +75,7 @@ def neutral_shift_figure(run: Run) -> Shown:
     return run.figure("neutral_shift", plot_neutral_shift(main_conditions(rows)), caption)
 
 
+@or_why_not
 def answers_table(run: Run) -> Shown:
     """How spread the answers are, and how many differ from those under none and aligned."""
     columns = ["entropy", "commonest", "commonest_share", "flip_none", "flip_aligned",
