@@ -18,7 +18,7 @@ import pandas as pd
 
 from sercue.concepts import CONCEPTS, UNKNOWN, WORDS, Concept, measurable
 from sercue.corpora.corpus import Corpus
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, shortened, unknown
 from sercue.schema import BINNING, check_entries, read_json, write_json
 
 METHODS = ("quantile", "width", "thresholds")
@@ -215,6 +215,8 @@ def fit_bins(
         ['low', 'mid', 'high', 'high', 'high', 'high', 'high', 'high', 'high']
     """
     _check_choices(bins, method, centre)
+    if method == "thresholds":
+        check_thresholds(thresholds or {}, bins, concepts)
     missing = sorted({f for c in concepts for f in c.functionals} - set(features.columns))
     if missing:
         raise InputError(f"features: no column {', '.join(missing)}; found {len(features.columns)}")
@@ -285,9 +287,9 @@ def _edges(
     method: str,
     thresholds: Mapping[str, Sequence[float]] | None,
 ) -> tuple[float, ...]:
-    known = score.dropna().to_numpy()
     if method == "thresholds":
-        return _given_edges(concept, bins, thresholds or {})
+        return tuple(float(edge) for edge in (thresholds or {})[concept])
+    known = score.dropna().to_numpy()
     if not len(known):
         raise InputError(
             f"concept {concept!r}: no training row in which it could be measured, "
@@ -301,17 +303,41 @@ def _edges(
     return tuple(float(edge) for edge in edges)
 
 
-def _given_edges(
-    concept: str, bins: int, thresholds: Mapping[str, Sequence[float]]
-) -> tuple[float, ...]:
-    if concept not in thresholds:
-        raise InputError(f"thresholds: none for concept {concept!r}; found {sorted(thresholds)}")
-    edges = tuple(float(edge) for edge in thresholds[concept])
-    if len(edges) != bins - 1 or any(a >= b for a, b in pairwise(edges)):
-        raise InputError(
-            f"thresholds[{concept!r}]: found {list(edges)}, valid are {bins - 1} ascending numbers"
-        )
-    return edges
+def check_thresholds(
+    thresholds: Mapping[str, Sequence[float]],
+    bins: int,
+    concepts: Sequence[Concept] = CONCEPTS,
+) -> None:
+    """Refuse thresholds that do not give each concept its bins.
+
+    Args:
+        thresholds: concept name to the inner edges of its bins
+        bins: number of bins
+        concepts: the concepts to bin
+
+    Raises:
+        InputError: if a concept has none, or other than ``bins - 1`` ascending numbers, or if a
+            name is that of no concept
+
+    Examples:
+        >>> check_thresholds({"pich": [-1, 1]}, 3)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        sercue.errors.InputError: unknown concept in thresholds 'pich': did you mean 'pitch'? ...
+    """
+    names = [concept.name for concept in concepts]
+    for name in thresholds:
+        if name not in names:
+            raise unknown("concept in thresholds", name, names)
+    for name in names:
+        if name not in thresholds:
+            raise InputError(f"thresholds: none for concept {name!r}; found {sorted(thresholds)}")
+        edges = list(thresholds[name])
+        if len(edges) != bins - 1 or not all(a < b for a, b in pairwise(edges)):
+            raise InputError(
+                f"thresholds[{name!r}]: found {shortened(edges)}, valid are {bins - 1} ascending "
+                "numbers"
+            )
 
 
 def _check_choices(bins: int, method: str, centre: str | None) -> None:

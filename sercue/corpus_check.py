@@ -12,6 +12,7 @@ import pandas as pd
 
 from sercue.answers import folded
 from sercue.corpora.corpus import Corpus, utterance_ids
+from sercue.corpora.partitions import FEWEST
 from sercue.corpus_counts import home_column, homes
 from sercue.inspection import notes_of
 from sercue.recordings import DECODED_DIRECTLY, printable
@@ -149,6 +150,9 @@ def _speakers(corpus: Corpus) -> Iterator[Row]:
     tested = len(groups) if column == "fold" else by_home.get("test", 0)
     verdict, expected = ("ok", "") if tested >= 2 else ("wrong", "2 or more to test")
     yield _row(f"speakers by {column}", found, verdict, expected=expected)
+    if corpus.folds == [f"speaker {number}" for number in range(1, len(groups) + 1)]:
+        told = f"{len(groups)}: each is tested on in turn, with the others to train"
+        yield _row("few speakers", told, "note", expected=f"{FEWEST} or more to draw partitions")
     several, few = groups[column].nunique() > 1, groups.size() < _FEW_UTTERANCES
     single = groups["emotion"].nunique() == 1
     for check, those, verdict in (

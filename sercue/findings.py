@@ -135,9 +135,9 @@ def _size(corpus: Corpus) -> str:
 def binning_findings(
     balance: pd.DataFrame,
     information: pd.DataFrame,
-    stability: pd.DataFrame,
-    designs: pd.DataFrame,
-    own: pd.DataFrame,
+    stability: pd.DataFrame | None,
+    designs: pd.DataFrame | None,
+    own: pd.DataFrame | None,
     corpus: Corpus,
     partition: str,
 ) -> list[str]:
@@ -146,28 +146,34 @@ def binning_findings(
     Args:
         balance: as ``token_balance`` returns it
         information: as ``token_information`` returns it
-        stability: as ``threshold_stability`` returns it
-        designs: as ``compare_binnings`` returns them
-        own: as ``measure_binning`` returns it, of the study's own design
+        stability: as ``threshold_stability`` returns it, if a speaker can be left out
+        designs: as ``compare_binnings`` returns them, if any can be compared
+        own: as ``measure_binning`` returns it, of the study's own design, if it can be measured
         corpus: the corpus
         partition: the evaluated partition
     """
     shares = balance[balance["partition"] == partition]
     fullest = shares.sort_values("share").iloc[-1]
     told = information[information["partition"] == partition].set_index("concept")["information"]
-    left_out = stability[stability["left_out"] != "nobody"]
-    moved = left_out.groupby("concept")["changed"].mean()
-    unit = "fold" if corpus.folds else "training speaker"
     return [
         f"On the {partition} speakers the fullest bin is {fullest['concept']} = "
         f"{fullest['word']}, with {fullest['share']:.0%} of the utterances.",
         f"One token tells at most {told.max():.2f} bits about the emotion ({told.idxmax()}), and "
         f"at least {told.min():.2f} ({told.idxmin()}), after correction for the bias of counts.",
-        f"Leaving one {unit} out changes {moved.max():.1%} of the test tokens of "
-        f"{moved.idxmax()} on average, and no more of any other concept.",
-        _own_design(own, partition),
-        _best_design(designs, str(own.index[0]), corpus),
+        *([] if stability is None else [_stable(stability, corpus)]),
+        *([] if own is None else [_own_design(own, partition)]),
+        *([] if designs is None else [_best_design(designs, own, corpus)]),
     ]
+
+
+def _stable(stability: pd.DataFrame, corpus: Corpus) -> str:
+    left_out = stability[stability["left_out"] != "nobody"]
+    moved = left_out.groupby("concept")["changed"].mean()
+    unit = "fold" if corpus.folds else "training speaker"
+    return (
+        f"Leaving one {unit} out changes {moved.max():.1%} of the test tokens of "
+        f"{moved.idxmax()} on average, and no more of any other concept."
+    )
 
 
 def _own_design(own: pd.DataFrame, partition: str) -> str:
@@ -179,8 +185,9 @@ def _own_design(own: pd.DataFrame, partition: str) -> str:
     )
 
 
-def _best_design(designs: pd.DataFrame, own: str, corpus: Corpus) -> str:
+def _best_design(designs: pd.DataFrame, measured: pd.DataFrame | None, corpus: Corpus) -> str:
     """The best design beside that of the study, and what this may be used for."""
+    own = "" if measured is None else str(measured.index[0])
     uar, error = (designs[name].to_dict() for name in ("tokens_uar", "tokens_se"))
     best = max(uar, key=lambda name: uar[name])
     where = "Out of fold" if corpus.folds else "On held-out training speakers"

@@ -9,8 +9,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
+from sercue.binning import check_thresholds
 from sercue.errors import InputError, shortened, unknown
 from sercue.interventions import parse_conditions
 from sercue.models.endpoint_options import resolve_url, variable
@@ -61,7 +69,7 @@ class Settings(BaseModel):
         tuning_limit: at most so many utterances on which notebook 03 tries the prompts
         bins: number of bins of a concept, 3 or 5
         binning: ``quantile``, ``width`` or ``thresholds``
-        thresholds: concept to bin edges, for ``binning: thresholds``
+        thresholds: each concept to its ``bins - 1`` edges, with ``binning: thresholds`` alone
         centre: ``speaker`` or ``sex``: whose median is taken off each functional first
         model: name of the model, see ``sercue models``
         model_revision: revision of the checkpoint
@@ -101,7 +109,7 @@ class Settings(BaseModel):
     tuning_limit: int = Field(100, ge=1)
     bins: Literal[3, 5] = 3
     binning: Literal["quantile", "width", "thresholds"] = "quantile"
-    thresholds: dict[str, list[float]] | None = None
+    thresholds: dict[str, list[float]] | None = Field(None, validate_default=True)
     centre: Literal["speaker", "sex"] | None = None
     model: str = "sercue-tiny"
     model_revision: str | None = None
@@ -154,6 +162,21 @@ class Settings(BaseModel):
     def _is_a_path(cls, path: str | None) -> str | None:
         """With ``~`` written out, so that one folder has one name, and a user that exists."""
         return None if path is None else home_written_out(path)
+
+    @field_validator("thresholds")
+    @classmethod
+    def _are_thresholds(
+        cls, thresholds: dict[str, list[float]] | None, others: ValidationInfo
+    ) -> dict[str, list[float]] | None:
+        binning, bins = others.data.get("binning"), others.data.get("bins")
+        if binning == "thresholds" and bins is not None:
+            check_thresholds(thresholds or {}, bins)
+        elif binning is not None and thresholds is not None:
+            raise ValueError(
+                f"binning is {binning}, which does not use them; valid is binning: thresholds, or "
+                "to leave them out"
+            )
+        return thresholds
 
     @field_validator("model")
     @classmethod

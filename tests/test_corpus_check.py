@@ -11,6 +11,7 @@ from bad_audio import RATE, bad_audio, voice, write
 
 from sercue.corpora import load_corpus
 from sercue.corpora.corpus import Corpus
+from sercue.corpora.partitions import divided
 from sercue.corpus_check import VERDICTS, check_corpus
 from sercue.inspection import inspect_audio
 
@@ -146,6 +147,13 @@ def test_folds_of_one_speaker_each_are_in_order(corpus, checked):
     """Leaving one speaker out is the rule, not a fault."""
     table = corpus.table.assign(fold=corpus.table["speaker"], partition="test")
     assert checked(replace(corpus, table=table)).empty
+
+
+def test_folds_that_were_made_of_few_speakers_are_told(corpus, checked):
+    table = divided(corpus.table.drop(columns="partition"))
+    found = checked(replace(corpus, table=table))
+    assert found["verdict"].to_dict() == {"few speakers": "note"}
+    assert found["found"].item() == "4: each is tested on in turn, with the others to train"
 
 
 def test_speakers_with_little_to_say_are_named(corpus, checked):

@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 from sercue.errors import InputError
 from sercue.settings import ANALYSIS_KEYS, STUDY_KEYS, Settings, read_study, settings_from
 
+CONCEPTS = ("energy", "pitch", "dynamics", "brightness", "formants", "voice quality")
+EDGES = {name: [-0.5, 0.5] for name in CONCEPTS}
+
 
 @pytest.mark.parametrize(
     ("values", "message"),
@@ -31,13 +34,25 @@ from sercue.settings import ANALYSIS_KEYS, STUDY_KEYS, Settings, read_study, set
         ({"labels": "angry"}, "labels: found 'angry'"),
         ({"limit": 0}, "limit: found 0"),
         ({"scheduler": "login1:8786"}, "scheduler: found 'login1:8786'"),
+        ({"thresholds": EDGES}, "binning is quantile, which does not use them"),
+        ({"binning": "thresholds"}, "found None; thresholds: none for concept 'energy'"),
+        ({"binning": "thresholds", "thresholds": EDGES | {"pich": [-1, 1]}},
+         "unknown concept in thresholds 'pich': did you mean 'pitch'?"),
+        ({"binning": "thresholds", "thresholds": EDGES, "bins": 5},
+         "thresholds['energy']: found [-0.5, 0.5], valid are 4 ascending numbers"),
+        ({"binning": "thresholds", "thresholds": EDGES | {"pitch": [1, 0]}}, "2 ascending numbers"),
     ],
-)
+)  # fmt: skip
 def test_a_bad_value_is_named_with_what_is_valid(values, message):
     with pytest.raises(InputError) as error:
         settings_from(values, "my.yaml")
     assert str(error.value).startswith("my.yaml: ")
     assert message in str(error.value)
+
+
+def test_thresholds_that_are_used_are_taken():
+    values = {"binning": "thresholds", "thresholds": EDGES}
+    assert settings_from(values).thresholds == EDGES
 
 
 def test_all_bad_values_are_told_at_once():

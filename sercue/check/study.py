@@ -111,6 +111,8 @@ def _check_evaluated(settings: Settings, corpus: Corpus) -> None:
     if speakers < 2:
         raise InputError(
             f"partition: {settings.partition!r} of corpus {corpus.name!r} has {len(rows)} "
-            f"utterances of {speakers} speakers; valid is a partition with two speakers or more, "
-            "since intervals are taken over speakers"
+            f"utterances of {speakers} speaker{'s' * (speakers != 1)}; valid is a partition with "
+            "two speakers or more, since intervals are taken over speakers. Of few speakers all "
+            "can be evaluated: with a fold for each and fold: all, or where the corpus has the "
+            "option, with corpus_options: {draw_partition: true}"
         )

@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 
 from sercue.corpora import (
     audformat_database,
@@ -34,7 +35,7 @@ from sercue.corpora.validation import (
     select_labels,
     with_found_files,
 )
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, shortened, unknown
 from sercue.paths import existing_path
 
 
@@ -280,6 +281,16 @@ def _check_options(card: CorpusCard, options: dict[str, Any]) -> None:
             )
         if option not in card.options:
             raise unknown(f"option of corpus {card.name!r}", option, card.options)
+    types = get_type_hints(card.reader)
+    for option, value in options.items():
+        try:
+            # Strict: the text "no" is not false, and would let a report hold recordings.
+            TypeAdapter(types[option]).validate_python(value, strict=True)
+        except ValidationError as error:
+            told = error.errors(include_url=False)[0]["msg"]
+            raise InputError(
+                f"corpus_options: {option}: found {shortened(value)}; {told}"
+            ) from None
 
 
 def _check_limit(limit: int | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import audformat
 import pandas as pd
-import pyarrow
 import yaml
 
 from sercue.corpora.corpus import PARTITIONS, Corpus
@@ -22,15 +22,17 @@ from sercue.corpora.rows import (
     corpus_of_rows,
     listed_names,
     named_partitions,
+    reading,
     relative_files,
 )
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, shortened, unknown
 
 LICENCE = "that of the database, from its header"
 LAYOUT = (
     "a folder with db.yaml and its tables db.*.parquet or db.*.csv, as audformat and audb save "
     "them, or that header file itself"
 )
+TABLES = "tables in Parquet or CSV; pickles are not opened, since they can run code"
 SCHEME = "emotion"
 Tables = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
@@ -117,27 +119,31 @@ def _database(root: Path) -> Iterator[audformat.Database]:
     header = root / "db.yaml" if root.is_dir() else root
     if header.suffix != ".yaml" or not header.is_file():
         raise InputError(f"corpus_root: no db.yaml in {root}; expected is {LAYOUT}")
-    with tempfile.TemporaryDirectory() as folder:
+    valid = f"a database with {TABLES}"
+    with tempfile.TemporaryDirectory() as folder, reading(f"a table of {header}", valid):
         for file in header.parent.glob(f"{glob.escape(header.stem)}.*"):
-            if file.suffix in (".yaml", ".csv", ".parquet"):
+            # A folder of such a name could hold pickles.
+            if file.suffix in (".csv", ".parquet") and file.is_file():
                 (Path(folder) / file.name).symlink_to(file.resolve())
-        try:
-            yield _loaded(Path(folder), header)
-        except (RuntimeError, pyarrow.ArrowException) as error:
-            raise InputError(
-                f"corpus_root: a table of {header} cannot be read ({error}). Valid are tables in "
-                "Parquet or CSV; pickles are not opened, since they can run code"
-            ) from error
+        yield _loaded(Path(folder), header)
 
 
 def _loaded(folder: Path, header: Path) -> audformat.Database:
-    try:
+    """The database of a header, whose tables lie in a folder."""
+    with reading(header, LAYOUT):
+        text = header.read_text(encoding="utf-8")
         # audformat's own way of reading YAML would make any object that it names.
-        if not isinstance(yaml.safe_load(header.read_text(encoding="utf-8")), dict):
+        content = yaml.safe_load(text)
+        if not isinstance(content, dict):
             raise ValueError("it holds no mapping")
+        # Of a single key, audformat takes what it holds for the header.
+        head = content if len(content) > 1 else next(iter(content.values()))
+        for table in [*(head.get("tables") or ()), *(head.get("misc_tables") or ())]:
+            # audformat makes the path of a file of it.
+            if not isinstance(table, str) or re.search(r"[/\\\0]", table):
+                raise ValueError(f"found the table {shortened(table)}, valid are names of files")
+        (folder / header.name).write_text(text, encoding="utf-8")
         return audformat.Database.load(str(folder), name=header.stem)
-    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"corpus_root: {header} cannot be read ({error!r})") from error
 
 
 def _emotions(db: audformat.Database, table: Tables | None, column: str | None) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sercue.corpora.corpus import REQUIRED, Corpus
 from sercue.corpora.names import NameScheme, visible_names
-from sercue.corpora.partitions import speaker_partition
+from sercue.corpora.partitions import divided
 
 EMOTIONS = {
     "ANG": "anger",
@@ -77,12 +77,12 @@ def read_crema_d(root: Path, *, seed: int = 0) -> Corpus:
     codes = codes.set_index(audformat.segmented_index([prefix + name for name in names]))
     codes["emotion"] = codes["emotion"].map(EMOTIONS)
     codes["sex"] = codes["speaker"].astype(int).isin(WOMEN).map({True: "female", False: "male"})
-    codes["partition"] = speaker_partition(codes["speaker"], codes["sex"], seed=seed)
+    codes = divided(codes, seed)
     present = tuple(label for label in EMOTIONS.values() if label in set(codes["emotion"]))
     return Corpus(
         "crema_d",
         folder.parent if prefix else folder,
-        codes[[*REQUIRED, "sex"]],
+        codes[[*REQUIRED, "sex", *codes.columns.intersection(["fold"])]],
         present,
         "neutral" if "neutral" in present else None,
         LICENCE,

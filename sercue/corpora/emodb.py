@@ -10,7 +10,7 @@ import pandas as pd
 
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.names import NameScheme, visible_names
-from sercue.corpora.partitions import speaker_partition
+from sercue.corpora.partitions import divided
 
 # Position 6 of a file name: the first letter of the German word for the emotion.
 EMOTIONS = {
@@ -69,14 +69,14 @@ def read_emodb(root: Path, *, seed: int = 0) -> Corpus:
     # The same names of utterances, whichever of the two folders was given.
     prefix = "wav/" if folder.name == "wav" else ""
     codes["sex"] = codes["speaker"].map(SEX)
-    codes["partition"] = speaker_partition(codes["speaker"], codes["sex"], seed=seed)
+    codes = divided(codes, seed)
     table = codes.set_index(audformat.segmented_index([prefix + name for name in names]))
     present = tuple(label for label in LABELS if label in set(table["emotion"]))
     neutral = "neutral" if "neutral" in present else None
     return Corpus(
         "emodb",
         folder.parent if prefix else folder,
-        table[["emotion", "speaker", "sex", "partition"]],
+        table[["emotion", "speaker", "sex", "partition", *table.columns.intersection(["fold"])]],
         present,
         neutral,
         LICENCE,

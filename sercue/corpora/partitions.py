@@ -11,7 +11,41 @@ import pandas as pd
 from sercue.corpora.corpus import PARTITIONS
 from sercue.errors import InputError, unknown
 
+#: Of fewer, less than two speakers would train or test.
+FEWEST = 5
 SHARES: Mapping[str, float] = {"train": 0.5, "dev": 0.15, "test": 0.35}
+
+
+def divided(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Rows with a partition for each speaker; of fewer than five speakers, with folds instead.
+
+    Intervals are taken over the evaluated speakers, so that there must be two at least, and
+    thresholds are compared between training speakers. Of two to four speakers, all are evaluated:
+    each is a fold, tested on with the others to train, unless the rows have folds of their own.
+
+    Args:
+        rows: ``speaker``, and where known ``sex`` and ``fold``, one row per utterance
+        seed: of the random order of the speakers
+
+    Returns:
+        the rows with ``partition``, and with ``fold`` where all of them are in ``test``
+
+    Raises:
+        InputError: if there are fewer than two speakers, or if a speaker has two sexes
+
+    Examples:
+        >>> divided(pd.DataFrame({"speaker": ["OAF", "OAF", "YAF"]}))
+          speaker partition       fold
+        0     OAF      test  speaker 1
+        1     OAF      test  speaker 1
+        2     YAF      test  speaker 2
+    """
+    drawn = speaker_partition(rows["speaker"], rows.get("sex"), seed=seed)
+    if rows["speaker"].nunique() >= FEWEST:
+        return rows.assign(partition=drawn)
+    # Numbers, since pseudonyms leave the names of folds as they are.
+    names = {name: f"speaker {n}" for n, name in enumerate(sorted(set(rows["speaker"])), 1)}
+    return rows.assign(partition="test", fold=rows.get("fold", rows["speaker"].map(names)))
 
 
 def speaker_partition(

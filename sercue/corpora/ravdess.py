@@ -10,7 +10,7 @@ import pandas as pd
 
 from sercue.corpora.corpus import REQUIRED, Corpus
 from sercue.corpora.names import NameScheme, visible_names
-from sercue.corpora.partitions import speaker_partition
+from sercue.corpora.partitions import divided
 from sercue.errors import InputError
 
 EMOTIONS = {
@@ -81,10 +81,8 @@ def read_ravdess(root: Path, *, seed: int = 0) -> Corpus:
             f"corpus_root: none of {len(codes)} files in {root} is a recording of speech; "
             f"expected is {LAYOUT}"
         )
-    speech = codes[reasons.isna()]
-    table = speech.assign(partition=speaker_partition(speech["speaker"], speech["sex"], seed=seed))[
-        [*REQUIRED, "sex"]
-    ]
+    speech = divided(codes[reasons.isna()], seed)
+    table = speech[[*REQUIRED, "sex", *speech.columns.intersection(["fold"])]]
     present = tuple(label for label in EMOTIONS.values() if label in set(table["emotion"]))
     return Corpus(
         "ravdess",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
 from sercue.answers import plain_words, same_word
 from sercue.corpora.corpus import LEFT_OUT, PARTITIONS, Corpus
-from sercue.corpora.partitions import speaker_partition
-from sercue.errors import InputError, unknown
+from sercue.corpora.partitions import divided
+from sercue.errors import InputError, StorageError, unknown
 
 NOT_STATED = "not stated; see where the corpus comes from"
 #: How corpora call their parts, in small letters.
@@ -22,6 +23,7 @@ PARTITION_NAMES = {
     "val": "dev", "valid": "dev", "validation": "dev",
     "test": "test", "testing": "test",
 }  # fmt: skip
+_LONGEST_MESSAGE = 200  # characters of each exception
 COLUMNS = ("emotion", "speaker", "partition", "sex", "session", "fold")
 #: Why an utterance cannot be used where one of these columns has nothing of it.
 _NEEDED = {
@@ -53,7 +55,7 @@ def corpus_of_rows(
             or the partition or fold that others have, or that has a ``reason`` (and ``detail``)
             not to be used, goes to ``left_out``. The sex is kept if it is known of every row.
         seed: of the speaker-disjoint partition that is made if the rows have none
-        draw_partition: make one even if they have
+        draw_partition: make one even if they have; of fewer than five speakers, each is a fold
         neutral_label: the neutral class; by default the label ``neutral``, however capitalised
         licence: under what terms the recordings may be used
         may_share_audio: whether a report may hold a recording
@@ -79,7 +81,7 @@ def corpus_of_rows(
         rows = rows.drop(columns="partition", errors="ignore")
     used, left_out = _apart(rows, name)
     if "partition" not in used:
-        used["partition"] = speaker_partition(used["speaker"], used.get("sex"), seed=seed)
+        used = divided(used, seed)
     labels = tuple(sorted(set(used["emotion"])))
     table = used[[column for column in COLUMNS if column in used]]
     neutral = neutral_of(labels, neutral_label)
@@ -180,6 +182,43 @@ def captures(
             f"{', '.join(first[:5])}{', ...' if len(first) > 5 else ''}"
         )
     return found
+
+
+@contextmanager
+def reading(what: object, valid: str) -> Iterator[None]:
+    r"""Within, whatever another library raises becomes one line that says what was being read.
+
+    A corpus may be cut short, or of another make than it says, in more ways than a list of types
+    of exceptions could name.
+
+    Args:
+        what: what is read within, for the message
+        valid: what it should be
+
+    Raises:
+        InputError: for every exception within that is none of this package
+
+    Examples:
+        >>> with reading("a.csv", "a table"):
+        ...     raise RuntimeError("cut\nshort")
+        Traceback (most recent call last):
+        ...
+        sercue.errors.InputError: corpus_root: a.csv cannot be read (RuntimeError: cut short); ...
+    """
+    try:
+        yield
+    except (InputError, StorageError):
+        raise
+    except Exception as error:
+        raise InputError(
+            f"corpus_root: {what} cannot be read ({_told(error)}); expected is {valid}"
+        ) from error
+
+
+def _told(error: BaseException) -> str:
+    """What an exception and its causes say, in one line."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"[:_LONGEST_MESSAGE]
+    return f"{said}; {_told(error.__cause__)}" if error.__cause__ else said
 
 
 def captured_speakers(texts: pd.Series, pattern: str) -> pd.Series:

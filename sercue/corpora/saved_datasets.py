@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import audformat
 import pandas as pd
-import pyarrow
 
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.embedded_audio import recorded_name, written_files
@@ -20,14 +20,15 @@ from sercue.corpora.rows import (
     corpus_of_rows,
     listed_names,
     named_partitions,
+    reading,
     relative_files,
 )
 from sercue.corpora.table import segment_bounds
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, shortened, unknown
 from sercue.paths import cache_folder
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
+    from datasets import Dataset, DatasetBuilder, DatasetDict, Features
 
 LICENCE = "that of the dataset, from its card"
 LAYOUT = (
@@ -36,7 +37,7 @@ LAYOUT = (
 )
 #: The options that have another name than the column of a corpus.
 _OPTIONS = {"emotion": "label"}
-Splits = Sequence[str] | Mapping[str, str | Sequence[str]]
+Splits = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
 
 def read_datasets(
@@ -132,22 +133,64 @@ def _loaded(root: Path, config: str | None, revision: str | None) -> Dataset | D
             "corpus 'datasets': the library datasets is not installed; `pip install datasets` "
             "installs it"
         ) from None
-    # What a folder holds may be cut short or of another make: the library checks little of it.
-    errors = (
-        datasets.exceptions.DatasetsError, pyarrow.ArrowException, OSError, ValueError,
-        RuntimeError, KeyError, TypeError, AttributeError,
-    )  # fmt: skip
-    try:
+    with reading(repr(str(root)), LAYOUT):
         if any((root / name).is_file() for name in ("dataset_dict.json", "state.json")):
+            _refuse_options(root, config=config, revision=revision)
             return datasets.load_from_disk(str(root))
-        cache = str(cache_folder() / "datasets" / "arrow")
-        return datasets.load_dataset(
-            root.as_posix(), name=config, revision=revision, cache_dir=cache
-        )
-    except errors as error:
-        raise InputError(
-            f"corpus_root: {str(root)!r} cannot be loaded ({error}); expected is {LAYOUT}"
-        ) from error
+        if root.exists():
+            _refuse_options(root, revision=revision)
+        builder = _builder(root.as_posix(), name=config, revision=revision)
+        builder.download_and_prepare()
+        return builder.as_dataset()
+
+
+def _refuse_options(root: Path, **options: str | None) -> None:
+    """Options that would be passed over, since they are of repositories alone."""
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(
+                f"{name}: found {shortened(value)}, but {root} is a folder; valid is to leave it "
+                "out, or the name of a repository as corpus_root"
+            )
+
+
+def _builder(path: str, **options: str | None) -> DatasetBuilder:
+    """What ``datasets.load_dataset`` reads with, but for what it would lose or cannot do."""
+    from datasets import Audio, load_dataset_builder
+    from datasets.packaged_modules.audiofolder.audiofolder import AudioFolder
+    from datasets.packaged_modules.csv.csv import Csv
+
+    class Named(Audio):
+        """A recording by its path, for which the library itself wants torchcodec."""
+
+        def encode_example(self, value: str) -> dict[str, str | None]:
+            return {"bytes": None, "path": value}
+
+    load = partial(
+        load_dataset_builder, path, cache_dir=str(cache_folder() / "datasets" / "arrow"), **options
+    )
+    builder = load()
+    files = [file for listed in builder.config.data_files.values() for file in listed]
+    if isinstance(builder, Csv):
+        written: dict[str, Any] = builder.config.pd_read_csv_kwargs
+        columns = pd.read_csv(files[0], **(written | {"nrows": 0, "chunksize": None})).columns
+        return load(features=_all_text(columns), keep_default_na=False, na_values=[""])
+    if isinstance(builder, AudioFolder):
+        listing = [file for file in files if PurePosixPath(file).name == "metadata.csv"]
+        if listing:
+            features = _all_text(pd.read_csv(listing[0], nrows=0).columns)
+            features["audio"] = Audio()
+            builder = load(features=features)
+            builder.info.features["audio"] = Named()
+        builder.BASE_FEATURE = Named
+    return builder
+
+
+def _all_text(columns: Iterable[str]) -> Features:
+    """Columns as the corpus ``table`` reads them: as text, so that 03 and 3 are two speakers."""
+    from datasets import Features, Value
+
+    return Features({name: Value("large_string") for name in columns if name != "file_name"})
 
 
 def _parts(
@@ -169,13 +212,16 @@ def _parts(
 
 def _encoded(part: Dataset, audio: str) -> Sequence[Mapping[str, Any] | None]:
     """The recordings of a split, not decoded: ``bytes`` and ``path`` each, read when asked for."""
-    from datasets import Audio
+    from datasets import Audio, Value
 
     if audio not in part.column_names:
         raise unknown("column in audio", audio, part.column_names)
+    column = part.select_columns([audio])
     try:
-        return part.select_columns([audio]).cast_column(audio, Audio(decode=False))[audio]
-    except (TypeError, ValueError, ImportError, pyarrow.ArrowException) as error:
+        if column.features[audio] == Value("large_string"):
+            column = column.cast_column(audio, Value("string"))
+        return column.cast_column(audio, Audio(decode=False))[audio]
+    except Exception as error:
         raise InputError(
             f"audio: column {audio!r} holds {part.features[audio]}; valid are an audio feature, "
             "encoded bytes, or paths"
@@ -195,7 +241,7 @@ def _rows(
         if name == audio:
             rows[key] = [recorded_name(recording) for recording in recordings]
         elif key in ("start", "end"):
-            rows[key] = pd.Series(_cells(part, name, key), dtype=float)
+            rows[key] = pd.Series(_cells(part, name, key), dtype=object)
         else:
             rows[key] = pd.Series(_labels(part, name, key), dtype=object)
     return rows

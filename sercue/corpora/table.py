@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,14 +11,23 @@ from pathlib import Path
 import audformat
 import numpy as np
 import pandas as pd
+from pandas.api.typing import NaTType
 
 from sercue.corpora.corpus import PARTITIONS, Corpus
-from sercue.corpora.rows import NOT_STATED, corpus_of_rows, relative_files
-from sercue.errors import InputError, unknown
+from sercue.corpora.rows import NOT_STATED, corpus_of_rows, reading, relative_files
+from sercue.errors import InputError, shortened, unknown
 
 REQUIRED = ("file", "emotion", "speaker")
 PASSED_ON = ("partition", "sex", "session", "fold")
 OPTIONAL = ("start", "end", *PASSED_ON)
+# pandas itself reads "0,5" as 5 ns, and "12 3" as 123.
+_SECONDS = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_DURATION = re.compile(
+    r"(-?\d+ days? ?[+-]?)?\d+:\d\d:\d\d(\.\d+)?|\d+ days?|"
+    r"[+-]?\d+(\.\d+)? ?(ns|us|ms|s|sec|min|h)",
+    re.ASCII,
+)
+_LONGEST = 1e9  # seconds, some thirty years: nothing is recorded in one piece for so long
 LAYOUT = (
     "a CSV or Parquet file with columns file, emotion, speaker "
     "and optionally start, end (seconds), partition (train, dev, test), sex, session, fold"
@@ -74,17 +84,26 @@ def _read(path: Path) -> pd.DataFrame:
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".parquet"):
         raise InputError(f"corpus_root: found {path.name!r}, valid are .csv and .parquet files")
-    try:
+    with reading(path, LAYOUT):
         if suffix == ".parquet":
             return pd.read_parquet(path).reset_index()
-        # Everything as text, and only an empty cell as missing: "03" and "NA" are names.
-        return pd.read_csv(
-            path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"
+        try:
+            # Everything as text, and only an empty cell as missing: "03" is a name.
+            rows = pd.read_csv(
+                path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"
+            )
+        except pd.errors.EmptyDataError:
+            raise InputError(f"corpus_root: {path} is empty; expected is {LAYOUT}") from None
+    if not isinstance(rows.index, pd.RangeIndex):
+        # pandas takes the first fields of longer rows for their names, and shifts the others.
+        levels = rows.index.nlevels
+        more = "one field" if levels == 1 else f"{levels} fields"
+        raise InputError(
+            f"corpus_root: the rows of {path} have {more} "
+            f"more than the header, which has {rows.shape[1]}; valid is one field per column, "
+            "without a comma at the end of the rows"
         )
-    except pd.errors.EmptyDataError:
-        raise InputError(f"corpus_root: {path} is empty; expected is {LAYOUT}") from None
-    except (ValueError, OSError) as error:
-        raise InputError(f"corpus_root: {path} cannot be read ({error})") from error
+    return rows
 
 
 def _cleaned(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -107,6 +126,13 @@ def _cleaned(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 def _check_columns(rows: pd.DataFrame, path: Path) -> None:
     found = [str(column) for column in rows.columns]
+    for column in (*REQUIRED, *OPTIONAL):
+        # So pandas calls the second of two columns of one name.
+        if column in found and f"{column}.1" in found:
+            raise InputError(
+                f"corpus_root: {path} has two columns {column!r} (or {column!r} and "
+                f"'{column}.1'); valid is one"
+            )
     for column in REQUIRED:
         if column not in found:
             near = get_close_matches(column, found, n=1, cutoff=0.5)
@@ -172,19 +198,29 @@ def _durations(rows: pd.DataFrame, column: str, path: Path) -> pd.Series:
     if pd.api.types.is_timedelta64_dtype(cells):
         return cells.astype("timedelta64[ns]")
     text = cells.astype("string").str.strip()
-    text = text.mask(text == "")
-    seconds = pd.to_numeric(text, errors="coerce").astype(float)
-    durations = pd.to_timedelta((seconds * 1e9).round(), unit="ns")
-    others = text.notna() & seconds.isna()
-    worded = pd.to_timedelta(text[others].astype(object), errors="coerce")
-    durations = durations.astype("timedelta64[ns]").where(~others, worded)
+    text = text.mask(text == "").astype(object)
+    known = text.fillna("")
+    durations = pd.Series(map(_duration, known), index=rows.index, dtype="timedelta64[ns]")
     bad = text.notna() & durations.isna()
     if bad.any():
+        first = text[bad].iloc[0]
+        comma = "; the decimal separator is a point, not a comma" if "," in first else ""
         raise InputError(
-            f"corpus_root: {path}, column {column!r}, {_rows(bad)}: found {text[bad].iloc[0]!r}, "
-            "valid are seconds (1.5) or a duration (0 days 00:00:01.5)"
+            f"corpus_root: {path}, column {column!r}, {_rows(bad)}: found {shortened(first)}, "
+            f"valid are seconds (1.5) or a duration (0 days 00:00:01.5){comma}"
         )
-    return durations.astype("timedelta64[ns]")
+    return durations
+
+
+def _duration(text: str) -> pd.Timedelta | NaTType:
+    """A text as a duration; NaT where it holds none, or one that no recording has."""
+    if _SECONDS.fullmatch(text):
+        seconds = float(text)
+        in_range = abs(seconds) < _LONGEST
+        return pd.Timedelta(round(seconds * 1e9), unit="ns") if in_range else pd.NaT
+    if not _DURATION.fullmatch(text):
+        return pd.NaT
+    return pd.to_timedelta(text, errors="coerce")
 
 
 def _rows(bad: Iterable[bool]) -> str:

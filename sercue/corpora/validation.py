@@ -17,6 +17,11 @@ from sercue.plain_values import classes_of, one_class
 
 #: What a study says to test every fold in turn.
 ALL_FOLDS = "all"
+#: What pandas and R write where a value is missing, and pandas reads as missing by default.
+MISSING = frozenset(
+    {"nan", "NaN", "-nan", "-NaN", "NaT", "NA", "<NA>", "N/A", "n/a", "#N/A", "#NA", "None",
+     "NULL", "null"}
+)  # fmt: skip
 
 
 def check_files_exist(corpus: Corpus) -> None:
@@ -76,7 +81,7 @@ def _spelled_otherwise(
 
 
 def check_rows(corpus: Corpus) -> None:
-    """There are utterances, none is listed twice, each has a label and a speaker.
+    """There are utterances, none is listed twice, each has a label and a speaker by name.
 
     Speakers and others who are the same words are spelled in one way.
 
@@ -105,6 +110,14 @@ def check_rows(corpus: Corpus) -> None:
                     f"corpus {corpus.name!r}: {column} {_spellings(corpus, column, group)} are "
                     f"the same words; valid is one spelling of each {column}"
                 )
+    for column in ("speaker", "sex", "session", "fold"):
+        # NA may be the initials of a speaker.
+        for text in sorted(MISSING - {"NA"} & set(corpus.table.get(column, ()))):
+            rows = corpus.table.index[corpus.table[column] == text]
+            raise InputError(
+                f"corpus {corpus.name!r}: {len(rows)} utterances have the {column} {text!r}, as "
+                f"programs write a missing value: {_listed(utterance_ids(rows))}; valid are names"
+            )
 
 
 def _spellings(corpus: Corpus, column: str, names: Sequence[str]) -> str:
@@ -128,7 +141,8 @@ def select_labels(
 
     Raises:
         InputError: if a label of the corpus is not listed, or a listed one is not in the corpus;
-            if two labels of the corpus are the same words, and the study does not make them one
+            if two labels of the corpus are the same words, and the study does not make them one;
+            if one that the study does not list looks like a missing value
     """
     classes = {} if labels is None else _classes(labels, corpus)
     corpus, spelled = _called(corpus, classes), corpus
@@ -143,6 +157,13 @@ def select_labels(
     present = set(kept.table["emotion"])
     if labels is None:
         ordered = tuple(label for label in corpus.labels if label in present)
+        for label in ordered:
+            if label in MISSING:
+                raise InputError(
+                    f"labels: {counts[label]} utterances of corpus {corpus.name!r} have the label "
+                    f"{label!r}, as programs write a missing value. Valid are drop_labels: "
+                    f"[{label!r}], which leaves them out, or labels that list it as a class"
+                )
     else:
         ordered = tuple(dict.fromkeys(classes[label] for label in labels))
         _check_labels(ordered, present, counts, corpus)

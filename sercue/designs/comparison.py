@@ -16,6 +16,7 @@ from sercue.corpora.corpus import Corpus
 from sercue.designs.fits import Design, DesignFits
 from sercue.designs.held_out import Answers, evaluated_views, jackknife_error
 from sercue.designs.token_information import information_of
+from sercue.errors import InputError
 from sercue.exploration.redundancy import redundancy
 
 
@@ -75,10 +76,13 @@ def compare_binnings(
         (difference in ``tokens_uar`` to the first row, with its standard error), ``agreement``
         (share of tokens that two fits with different speakers left out have in common),
         ``redundancy`` (mean absolute rank correlation between concepts' words),
-        ``test_entropy``, ``test_largest_share``, ``speakers``, ``utterances`` (measured on)
+        ``test_entropy``, ``test_largest_share``, ``speakers``, ``utterances`` (measured on).
+        Its ``attrs["left_out"]`` maps designs that the corpus has too little for to the reason:
+        of speakers with one utterance each, centring by speaker leaves nothing.
 
     Raises:
-        InputError: if a choice is not valid, or if there are fewer than two training speakers
+        InputError: if a choice is not valid, if no design can be fitted, or if there are fewer
+            than two training speakers
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus
@@ -94,8 +98,11 @@ def compare_binnings(
     fits = DesignFits(measurable(features), corpus, tuple(concepts), seed)
     # Threads cost more than they bring to fits of this size: one is several times faster.
     with threadpool_limits(1):
-        rows = _compared(fits, _designs(corpus, bins, methods, centres, thresholds), partition)
-    return pd.DataFrame(rows).set_index("design")
+        chosen = _designs(corpus, bins, methods, centres, thresholds)
+        rows, left_out = _compared(fits, chosen, partition)
+    table = pd.DataFrame(rows).set_index("design")
+    table.attrs["left_out"] = left_out
+    return table
 
 
 def measure_binning(
@@ -146,23 +153,35 @@ def measure_binning(
 
 def _compared(
     fits: DesignFits, chosen: Sequence[Design], partition: str | None
-) -> list[dict[str, Any]]:
-    """One row a design."""
-    corpus, views = fits.corpus, evaluated_views(fits.corpus, partition)
-    centres = dict.fromkeys(design.centre for design in chosen)
-    ceilings = {centre: fits.functional_answers(centre, views) for centre in centres}
-    words = {design: fits.words(design, views) for design in chosen}
-    answers = {design: fits.token_answers(words[design], views) for design in chosen}
-    first = answers[chosen[0]]
-    return [
-        _described(design)
-        | _told(fits.evaluated(words[design], views), corpus, design.bins)
-        | _accuracy(answers[design], first, ceilings[design.centre])
-        | {"agreement": fits.agreement(design, views)}
-        | (_test_balance(fits, design) if partition is None else {})
-        | {"speakers": first.speakers, "utterances": first.utterances}
-        for design in chosen
-    ]
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """One row per design that can be fitted, and why the others cannot."""
+    views = evaluated_views(fits.corpus, partition)
+    rows: list[dict[str, Any]] = []
+    left_out: dict[str, str] = {}
+    ceilings: dict[str | None, Answers] = {}
+    first: Answers | None = None
+    for design in chosen:
+        try:
+            words = fits.words(design, views)
+            answers = fits.token_answers(words, views)
+            if design.centre not in ceilings:
+                ceilings[design.centre] = fits.functional_answers(design.centre, views)
+        # Of this package, or of scikit-learn where a view has one class alone.
+        except ValueError as error:
+            left_out[design.name] = str(error)
+            continue
+        first = first or answers
+        rows.append(
+            _described(design)
+            | _told(fits.evaluated(words, views), fits.corpus, design.bins)
+            | _accuracy(answers, first, ceilings[design.centre])
+            | {"agreement": fits.agreement(design, views)}
+            | (_test_balance(fits, design) if partition is None else {})
+            | {"speakers": first.speakers, "utterances": first.utterances}
+        )
+    if not rows:
+        raise InputError(next(iter(left_out.values())))
+    return rows, left_out
 
 
 def _test_balance(fits: DesignFits, design: Design) -> dict[str, float]:

@@ -110,7 +110,12 @@ class DesignFits:
         return Answers.together(parts)
 
     def agreement(self, design: Design, views: Mapping[str, Corpus]) -> float:
-        """Share of words that two fits have in common, mean over pairs of left-out groups."""
+        """Share of words that two fits have in common, mean over pairs of left-out groups.
+
+        NaN of a single training speaker, of whom no group can be left out.
+        """
+        if not self.corpus.folds and self.corpus.rows("train")["speaker"].nunique() < 2:
+            return np.nan
         # Every view holds all rows that are measured on.
         view = next(iter(views.values()))
         measured = pd.concat([view.rows("test") for view in views.values()]).index

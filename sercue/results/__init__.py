@@ -1,4 +1,4 @@
-"""What notebooks 04 and 05 show of a run: a figure or a table, or a sentence that says why not."""
+"""What notebooks 02, 04 and 05 show of a run: a figure, a table, or a sentence that says why not."""
 
 from sercue.results.answers import (
     answers_table,
@@ -8,6 +8,14 @@ from sercue.results.answers import (
     recall_table,
     uar_figure,
     uar_table,
+)
+from sercue.results.designs import (
+    binning_conclusions,
+    designs_figure,
+    designs_table,
+    own_design_table,
+    stability_figure,
+    stability_table,
 )
 from sercue.results.inference import (
     collapse_table,
@@ -36,6 +44,7 @@ from sercue.results.what_if import listen, what_if
 
 __all__ = [
     "answers_table",
+    "binning_conclusions",
     "collapse_table",
     "concept_effects_figure",
     "concept_effects_table",
@@ -45,6 +54,8 @@ __all__ = [
     "control_equivalence_table",
     "controls_figure",
     "controls_table",
+    "designs_figure",
+    "designs_table",
     "detectable_table",
     "dose_response_figure",
     "dose_trend_table",
@@ -53,6 +64,7 @@ __all__ = [
     "listen",
     "mcnemar_table",
     "neutral_shift_figure",
+    "own_design_table",
     "recall_table",
     "reliance_figure",
     "reliance_table",
@@ -60,6 +72,8 @@ __all__ = [
     "shapley_figure",
     "shift_table",
     "split_gain_table",
+    "stability_figure",
+    "stability_table",
     "uar_figure",
     "uar_table",
     "what_if",

@@ -8,7 +8,7 @@ from sercue.findings import invalid_answers
 from sercue.interventions import describe_conditions, main_conditions, one_of_each
 from sercue.plots import plot_dose_response, plot_neutral_shift, plot_uar
 from sercue.printed import rounded, yes_or_no
-from sercue.results.reasons import Shown
+from sercue.results.reasons import Shown, or_why_not
 
 if TYPE_CHECKING:
     from sercue.run import Run
@@ -17,6 +17,7 @@ _DOSES = ("corrupted(", "masked(")
 _UAR = ["condition", "uar", "uar_low", "uar_high", "accuracy", "macro_f1"]
 
 
+@or_why_not
 def conditions_table(run: Run) -> Shown:
     """What each condition shows; of those about concepts one of each kind, the file has all."""
     names = run.settings.conditions
@@ -45,6 +46,7 @@ def uar_table(run: Run) -> Shown:
     return run.table("uar", table.set_index("condition"), caption, shown)
 
 
+@or_why_not
 def dose_response_figure(run: Run) -> Shown:
     """UAR against the share of replaced tokens, or why there is no such figure."""
     if not any(name.startswith(_DOSES) for name in run.settings.conditions):
@@ -53,6 +55,7 @@ def dose_response_figure(run: Run) -> Shown:
     return run.figure("dose_response", plot_dose_response(run.intervals), caption)
 
 
+@or_why_not
 def recall_table(run: Run) -> Shown:
     """Recall of each class by condition."""
     names = {f"recall_{label}": label for label in run.corpus.labels}
@@ -62,6 +65,7 @@ def recall_table(run: Run) -> Shown:
     return run.table("recall", table.set_index("condition"), caption, shown)
 
 
+@or_why_not
 def neutral_shift_figure(run: Run) -> Shown:
     """The shift towards neutral, or why there is no such figure."""
     neutral = run.corpus.neutral_label
@@ -72,6 +76,7 @@ def neutral_shift_figure(run: Run) -> Shown:
     return run.figure("neutral_shift", plot_neutral_shift(main_conditions(rows)), caption)
 
 
+@or_why_not
 def answers_table(run: Run) -> Shown:
     """How spread the answers are, and how many differ from those under none and aligned."""
     columns = ["entropy", "commonest", "commonest_share", "flip_none", "flip_aligned",

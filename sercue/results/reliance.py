@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sercue.run import Run
 
 
+@or_why_not
 def reliance_figure(run: Run) -> Shown:
     """The figure of the share of the tokens in the answers, or why there is none."""
     if run.reliance.empty:
@@ -26,6 +27,7 @@ def reliance_figure(run: Run) -> Shown:
     return run.figure("reliance", plot_reliance_by(table), caption)
 
 
+@or_why_not
 def reliance_table(run: Run) -> Shown:
     """The weights behind it, or why there are none."""
     if run.reliance.empty:
@@ -39,6 +41,7 @@ def reliance_table(run: Run) -> Shown:
     return run.table("reliance", run.reliance, caption, shown_reliance(run.reliance))
 
 
+@or_why_not
 def controls_figure(run: Run) -> Shown:
     """The model under study between the controls, or why it has no place there."""
     if run.control_reliance.empty:
@@ -48,6 +51,7 @@ def controls_figure(run: Run) -> Shown:
     return run.figure("controls", plot_reliance(tables, THIS_MODEL), caption)
 
 
+@or_why_not
 def controls_table(run: Run) -> Shown:
     """The UAR and the reliance of each control beside those of the model under study."""
     if run.control_reliance.empty:
@@ -85,6 +89,7 @@ def control_equivalence_table(run: Run) -> Shown:
     return run.table("control_equivalence", table, caption, shown)
 
 
+@or_why_not
 def concept_effects_figure(run: Run) -> Shown:
     """The figure of what single concepts do, or what it needs."""
     if "effects" not in run.concept_tables:
@@ -93,6 +98,7 @@ def concept_effects_figure(run: Run) -> Shown:
     return run.figure("concept_effects", drawing, "Change in UAR by single concepts.")
 
 
+@or_why_not
 def concept_effects_table(run: Run) -> Shown:
     """The numbers behind it, with p-values corrected for their number."""
     if "effects" not in run.concept_tables:
@@ -107,6 +113,7 @@ def concept_effects_table(run: Run) -> Shown:
     return run.table("concept_effects", table, caption, shown)
 
 
+@or_why_not
 def shapley_figure(run: Run) -> Shown:
     """The figure of each concept's Shapley value, or what it needs."""
     if "shapley" not in run.concept_tables:

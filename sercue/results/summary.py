@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sercue.controls import THIS_MODEL
-from sercue.errors import InputError
 from sercue.explanation import reliance_finding
 from sercue.findings import few_speakers
 from sercue.results import sentences as say
+from sercue.results.reasons import or_none
 
 if TYPE_CHECKING:
     from sercue.run import Run
@@ -27,10 +28,7 @@ def conclusions(run: Run) -> list[str]:
     """
     sentences = [run.findings[0]]
     for part in _PARTS:
-        try:
-            sentences += part(run)
-        except InputError:
-            continue
+        sentences += or_none(partial(part, run)) or []
     return sentences
 
 

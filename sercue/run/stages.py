@@ -13,6 +13,7 @@ from sercue.artifacts import Artifacts, Finished
 from sercue.binning import Binning, FoldBinning, fit_bins
 from sercue.controls import why_no_controls
 from sercue.corpora.corpus import Corpus
+from sercue.designs import compare_binnings, measure_binning, threshold_stability
 from sercue.features import extract_features
 from sercue.inspection import inspect_audio
 from sercue.interventions import Material
@@ -116,6 +117,25 @@ class Stages:
             "thresholds": s.thresholds,
             "centre": s.centre,
         }
+
+    # Each of these three raises an error where the corpus has too little for it.
+
+    @cached_property
+    def stability(self) -> pd.DataFrame:
+        """How far thresholds and tokens move with one training speaker left out."""
+        return threshold_stability(self.features, self.corpus, **self.bin_options)
+
+    @cached_property
+    def designs(self) -> pd.DataFrame:
+        """Other binning designs, measured on held-out training speakers."""
+        chosen = self.settings.only(("thresholds", "seed"))
+        return compare_binnings(self.features, self.corpus, **chosen)
+
+    @cached_property
+    def own_design(self) -> pd.DataFrame:
+        """The study's own binning design, measured on the evaluated partition."""
+        s = self.settings
+        return measure_binning(self.features, self.corpus, s.partition, self.bin_options, s.seed)
 
     @cached_property
     def scores(self) -> pd.DataFrame:

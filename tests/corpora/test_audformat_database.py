@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from pathlib import Path
 
 import audformat
 import pandas as pd
@@ -153,10 +154,10 @@ def test_splits_of_tables_are_partitions(db, tmp_path):
 
 
 def test_one_split_alone_is_no_partition(db, tmp_path):
-    """Nobody would be tested: of the speakers in it, some are drawn for that."""
+    """Nobody would be tested: each of the two speakers in it is, by what the other one trained."""
     db["files"]["speaker"].set([3, 8, 8, 8, 9, 9])
     corpus = read(db, tmp_path, table=with_splits(db)[0])
-    assert set(column(corpus, "partition").values()) == {"train", "test"}
+    assert corpus.folds == ["speaker 1", "speaker 2"]
 
 
 def test_splits_that_are_none_of_the_partitions_are_none(db, tmp_path):
@@ -296,13 +297,63 @@ def test_pickles_beside_a_database_are_never_opened(db, tmp_path):
         (tmp_path / "db" / f"db.{name}.pkl").write_bytes(pickle.dumps(Trap(tmp_path / "mark")))
     assert len(read_audformat(tmp_path / "db").table) == 6
     (tmp_path / "db" / "db.emotion.csv").unlink()
-    with pytest.raises(InputError, match="Valid are tables in Parquet or CSV; pickles"):
+    with pytest.raises(InputError, match="with tables in Parquet or CSV; pickles"):
         read_audformat(tmp_path / "db")
     assert not (tmp_path / "mark").exists()
     # The trap works: audformat by itself falls into it.
     with pytest.raises((TypeError, AttributeError, ValueError, RuntimeError)):
         audformat.Database.load(str(tmp_path / "db"))["emotion"].df  # noqa: B018
     assert (tmp_path / "mark").exists()
+
+
+def db_with_table(db, tmp_path, table):
+    """A saved database whose header calls a table so."""
+    db.save(str(tmp_path / "db"), storage_format="csv")
+    header = tmp_path / "db" / "db.yaml"
+    text = header.read_text()
+    assert "  files:\n" in text
+    header.write_text(text.replace("  files:\n", f"  {table}:\n"))
+    return tmp_path / "db"
+
+
+def test_a_table_that_leads_to_a_pickle_in_a_folder_called_as_a_table_is_refused(db, tmp_path):
+    """audformat puts the name of a table into a path, and prefers a pickle that it finds there."""
+    folder = db_with_table(db, tmp_path, "x.csv/files")
+    trapped = folder / "db.x.csv"
+    trapped.mkdir()
+    (trapped / "files.csv").write_bytes((folder / "db.files.csv").read_bytes())
+    (trapped / "files.pkl").write_bytes(pickle.dumps(Trap(tmp_path / "mark")))
+    with pytest.raises(InputError, match=r"found the table 'x\.csv/files', valid are names of"):
+        read_audformat(folder)
+    assert not (tmp_path / "mark").exists()
+    # The trap works: audformat by itself falls into it.
+    audformat.Database.load(str(folder))["x.csv/files"].df  # noqa: B018
+    assert (tmp_path / "mark").exists()
+
+
+def test_a_table_that_leads_out_of_the_database_is_refused(db, tmp_path):
+    """A pickle elsewhere, by the absolute path that a name with enough dots makes."""
+    (tmp_path / "files.pkl").write_bytes(pickle.dumps(Trap(tmp_path / "mark")))
+    name = "/.." * 20 + f"{tmp_path}/files"
+    with pytest.raises(InputError, match=r"found the table .*valid are names of files"):
+        read_audformat(db_with_table(db, tmp_path, name))
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_folder_called_as_a_table_is_not_within_reach(db, tmp_path, monkeypatch):
+    """Whatever audformat makes of a name, nothing but files is linked to where it reads."""
+    db.save(str(tmp_path), storage_format="csv")
+    (tmp_path / "db.x.csv").mkdir()
+    seen = []
+    load = audformat.Database.load
+
+    def listing(root, **options):
+        seen.extend(sorted(path.name for path in Path(root).iterdir()))
+        return load(root, **options)
+
+    monkeypatch.setattr(audformat.Database, "load", listing)
+    read_audformat(tmp_path)
+    assert seen == ["db.emotion.csv", "db.files.csv", "db.yaml"]
 
 
 def test_a_header_that_makes_objects_makes_none(tmp_path):

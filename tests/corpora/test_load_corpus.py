@@ -300,3 +300,19 @@ def test_a_file_is_not_taken_for_another_that_is_listed_or_for_one_of_several(pa
     changed(path, lambda table: table.replace({"file": {"A_SAD_1.wav": "b_sad_9.wav"}}))
     with pytest.raises(InputError, match=r"1 of 24 files are not there: b_sad_9\.wav"):
         load_corpus("table", path)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("table", {"may_share_audio": "no"}, "may_share_audio: found 'no'; .*valid boolean"),
+        ("folders", {"draw_partition": "false"}, "draw_partition: found 'false'"),
+        ("audformat", {"speaker": 3}, "speaker: found 3; .*valid string"),
+        ("iemocap", {"merge_excited": 0}, "merge_excited: found 0; .*valid boolean"),
+        ("fau_aibo", {"classes": "5"}, "classes: found '5'; .*valid integer"),
+    ],
+)
+def test_an_option_of_another_type_is_refused(tmp_path, name, options, message):
+    """As a truth, the text "no" is true: recordings would be shared that must not be."""
+    with pytest.raises(InputError, match=f"corpus_options: {message}"):
+        load_corpus(name, tmp_path, **options)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sercue.corpora.partitions import speaker_counts, speaker_partition, stratified_sample
+from sercue.corpora.partitions import divided, speaker_counts, speaker_partition, stratified_sample
 from sercue.errors import InputError
 
 SPEAKERS = st.lists(st.text("abcdef", min_size=1, max_size=3), min_size=2, max_size=60).filter(
@@ -119,3 +119,26 @@ def test_sample_covers_all_speakers_when_it_can():
     sample = stratified_sample(table, 6)
     assert sample["speaker"].value_counts().to_dict() == dict.fromkeys("abcdef", 1)
     assert sample["emotion"].value_counts().to_dict() == dict.fromkeys("xyz", 2)
+
+
+@pytest.mark.parametrize("speakers", [2, 3, 4])
+def test_of_two_to_four_speakers_each_is_a_fold(speakers):
+    """Drawn, one of three or four would test: no interval can be taken over one speaker."""
+    names = ["b", "a", "d", "c"][:speakers]
+    rows = divided(pd.DataFrame({"speaker": names * 3}))
+    assert set(rows["partition"]) == {"test"}
+    folds = dict(zip(rows["speaker"], rows["fold"], strict=True))
+    assert folds == {name: f"speaker {n}" for n, name in enumerate(sorted(names), 1)}
+
+
+@pytest.mark.parametrize("speakers", range(5, 13))
+def test_of_five_speakers_or_more_two_train_and_two_test(speakers):
+    rows = divided(pd.DataFrame({"speaker": [f"s{n}" for n in range(speakers)]}))
+    assert "fold" not in rows
+    assert {"train", "test"} <= set(rows["partition"])
+    assert rows["partition"].value_counts()[["train", "test"]].min() >= 2
+
+
+def test_few_speakers_keep_folds_of_their_own():
+    rows = divided(pd.DataFrame({"speaker": list("abcd"), "fold": ["x", "x", "y", "y"]}))
+    assert rows["fold"].tolist() == ["x", "x", "y", "y"]

@@ -7,6 +7,7 @@ import unicodedata
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -151,7 +152,7 @@ def test_splits_that_are_no_partitions_are_pooled_and_drawn_from(tmp_path):
     """Splits without a test, and splits called otherwise, say nobody to train and to test."""
     for parts in ({"train": [0, 1], "validation": [2, 3, 4, 5]}, {"studio": [0, 1, 2, 3, 4, 5]}):
         corpus = read_datasets(saved(split(parts), tmp_path / "-".join(parts)))
-        assert set(by_file(corpus, "partition").values()) == {"train", "dev", "test"}
+        assert corpus.folds == ["speaker 1", "speaker 2", "speaker 3"]
         check_partitions(corpus)
 
 
@@ -189,6 +190,72 @@ def test_parquet_files_in_a_folder_are_loaded(tmp_path):
     }
     # Nothing goes to the user's own cache.
     assert (tmp_path / "cache" / "datasets" / "arrow").is_dir()
+
+
+def listing(folder, **columns):
+    """A folder with a CSV file that lists recordings elsewhere."""
+    (folder.parent / "wav").mkdir()
+    folder.mkdir()
+    files = [folder.parent / "wav" / f"{number}.wav" for number in range(6)]
+    for number, file in enumerate(files):
+        file.write_bytes(encoded(number))
+    plain = {"audio": map(str, files), "label": LABELS, "speaker": SPEAKERS}
+    pd.DataFrame(plain | columns).to_csv(folder / "list.csv", index=False)
+    return folder
+
+
+def audiofolder(folder, **columns):
+    """A folder of recordings with the list that the library looks for."""
+    folder.mkdir()
+    for number in range(6):
+        (folder / f"{number}.wav").write_bytes(encoded(number))
+    plain = {"file_name": [f"{n}.wav" for n in range(6)], "label": LABELS, "speaker": SPEAKERS}
+    pd.DataFrame(plain | columns).to_csv(folder / "metadata.csv", index=False)
+    return folder
+
+
+# pandas infers numbers and missing values from these: 3, and no speaker at all.
+NAMES = ["03", "03", "3", "3", "1e5", "1e5"]
+
+
+@pytest.mark.parametrize("make", [listing, audiofolder])
+def test_a_list_of_recordings_is_read_and_its_speakers_are_text(tmp_path, make):
+    """A list by itself has paths of the type large_string; an audiofolder wants torchcodec."""
+    corpus = read_datasets(make(tmp_path / "folder", speaker=NAMES))
+    assert by_file(corpus, "emotion") == {f"{n}.wav": LABELS[n] for n in range(6)}
+    assert by_file(corpus, "speaker") == {f"{n}.wav": NAMES[n] for n in range(6)}
+    assert contents(corpus) == {f"{n}.wav": encoded(n) for n in range(6)}
+
+
+def test_an_audiofolder_without_a_list_has_its_folders_as_labels(tmp_path):
+    for number in range(6):
+        folder = tmp_path / "folder" / LABELS[number]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{SPEAKERS[number]}_{number}.wav").write_bytes(encoded(number))
+    corpus = read_datasets(tmp_path / "folder", speaker="audio", speaker_pattern="^(.)_")
+    assert by_file(corpus, "emotion") == {
+        f"{LABELS[n]}/{SPEAKERS[n]}_{n}.wav": LABELS[n] for n in range(6)
+    }
+
+
+def test_times_in_a_list_are_read_as_in_a_table(tmp_path):
+    folder = listing(tmp_path / "folder", start=["0,05"] * 6)
+    with pytest.raises(InputError, match=r"column 'start'.* '0,05', .*not a comma"):
+        read_datasets(folder, start="start")
+
+
+@pytest.mark.parametrize("options", [{"revision": "main"}, {"config": "other"}])
+def test_options_of_repositories_are_refused_of_saved_datasets(tmp_path, options):
+    with pytest.raises(InputError, match=f"{next(iter(options))}: found .* is a folder"):
+        read_datasets(saved(rows(), tmp_path / "saved"), **options)
+
+
+def test_an_error_of_the_library_tells_its_cause(tmp_path):
+    """It wraps what went wrong in an error that says nothing itself."""
+    (tmp_path / "train.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(InputError, match=r"cannot be read \(.*Parquet") as raised:
+        read_datasets(tmp_path)
+    assert "\n" not in str(raised.value)
 
 
 def test_recordings_outside_the_dataset_stay_where_they_are(tmp_path):
@@ -323,7 +390,7 @@ def test_a_folder_that_is_no_dataset_says_what_is_expected(tmp_path, content):
     if content is not None:
         name = "dataset_dict.json" if content == "[]" else "readme.text"
         (tmp_path / "folder" / name).write_text(content)
-    with pytest.raises(InputError, match=r"cannot be loaded .*; expected is a folder that"):
+    with pytest.raises(InputError, match=r"cannot be read .*; expected is a folder that"):
         read_datasets(tmp_path / "folder")
 
 

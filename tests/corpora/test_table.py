@@ -64,10 +64,32 @@ def test_whole_numbers_of_a_parquet_become_names(folder):
     assert corpus.table["speaker"].tolist() == ["3", "3", "8", "8", "10", "10"]
 
 
-def test_a_label_called_na_is_a_label(folder):
-    # pandas reads the text NA as missing unless told otherwise.
-    corpus = load_corpus("table", written(folder, rows(emotion=["NA", "neutral"] * 3)))
-    assert corpus.labels == ("NA", "neutral")
+@pytest.mark.parametrize("text", ["NA", "nan", "None", "<NA>", "null"])
+def test_a_label_that_looks_like_a_missing_value_is_one_only_if_the_study_says_so(folder, text):
+    path = written(folder, rows(emotion=[text, "sad", "neutral"] * 2))
+    with pytest.raises(InputError, match=f"labels: 2 utterances .* have the label '{text}'"):
+        load_corpus("table", path)
+    assert load_corpus("table", path, labels=[text, "sad", "neutral"]).labels[0] == text
+    dropped = load_corpus("table", path, drop_labels=[text])
+    assert dropped.labels == ("neutral", "sad")
+    assert dropped.left_out["detail"].tolist() == [text] * 2
+
+
+@pytest.mark.parametrize("column", ["speaker", "sex", "session", "fold"])
+def test_a_speaker_or_fold_that_looks_like_a_missing_value_is_refused(folder, column):
+    """All who are not known would become one speaker, and be drawn and resampled as one."""
+    cells = ["03", "03", "nan", "nan", "10", "10"]
+    with pytest.raises(InputError, match=f"2 utterances have the {column} 'nan'.*wav/2.wav"):
+        load_corpus("table", written(folder, rows(**{column: cells})))
+
+
+def test_na_may_be_the_initials_of_a_speaker(folder):
+    listed = rows(speaker=["NA", "NA", "08", "08", "1e5", "1e5"])
+    assert set(load_corpus("table", written(folder, listed)).table["speaker"]) == {
+        "NA",
+        "08",
+        "1e5",
+    }
 
 
 def test_seconds_and_durations_name_the_same_segment(folder):
@@ -137,6 +159,12 @@ def test_neutral_label_may_be_named(folder):
         ({"start": [0, -1, 0, 0, 0, 0], "end": [1] * 6}, "row 2: a segment must start at 0"),
         ({"start": [0] * 6, "end": [1, 1, "soon", 1, 1, 1]},
          "column 'end', row 3: found 'soon', valid are seconds"),
+        ({"start": ["0,5"] * 6},
+         r"column 'start', rows 1, .* found '0,5', .* a point, not a comma"),
+        ({"end": [1, "inf", 1, 1, 1, 1]}, "column 'end', row 2: found 'inf'"),
+        ({"end": [1, 1, 1, 1, "1e10", 1]}, "column 'end', row 5: found '1e10'"),
+        ({"end": [1, 1, 1, 1, 1, "12 3"]}, "column 'end', row 6: found '12 3'"),
+        ({"end": [1, "nan", 1, 1, 1, 1]}, "column 'end', row 2: found 'nan'"),
         ({"sex": ["f", "m"] + ["f"] * 4}, "sex: speaker '03' has more than one"),
     ],
 )  # fmt: skip
@@ -155,6 +183,42 @@ def test_semicolons_are_recognised(folder):
     path = folder / "corpus.csv"
     rows().to_csv(path, sep=";", index=False)
     with pytest.raises(InputError, match="columns must be separated by commas"):
+        load_corpus("table", path)
+
+
+@pytest.mark.parametrize(("commas", "fields"), [(1, "one field"), (2, "2 fields")])
+def test_rows_longer_than_the_header_are_named(folder, commas, fields):
+    """pandas would take the first field for the name of the row, and the next for the file."""
+    path = folder / "corpus.csv"
+    header, *lines = rows().to_csv(index=False).splitlines()
+    path.write_text("\n".join([header, *(line + "," * commas for line in lines)]))
+    with pytest.raises(InputError, match=f"rows of .* have {fields} more than the header"):
+        load_corpus("table", path)
+
+
+def test_a_column_that_is_there_twice_is_refused(folder):
+    """pandas would call the second one emotion.1, and it would be ignored."""
+    path = folder / "corpus.csv"
+    lines = rows().to_csv(index=False).splitlines()
+    path.write_text("\n".join([lines[0] + ",emotion", *(line + ",sad" for line in lines[1:])]))
+    with pytest.raises(InputError, match="two columns 'emotion'"):
+        load_corpus("table", path)
+
+
+def test_infinite_times_of_a_parquet_are_named(folder):
+    path = written(folder, rows(end=[1.0, np.inf, 1, 1, 1, np.nan]), "corpus.parquet")
+    with pytest.raises(InputError, match="column 'end', row 2: found 'inf'"):
+        load_corpus("table", path)
+
+
+def test_whatever_a_library_raises_of_a_table_becomes_one_line(folder, monkeypatch):
+    path = written(folder, rows(), "corpus.parquet")
+
+    def fails(*_):
+        raise RuntimeError("something\nelse")
+
+    monkeypatch.setattr(pd, "read_parquet", fails)
+    with pytest.raises(InputError, match=r"cannot be read \(RuntimeError: something else\)"):
         load_corpus("table", path)
 
 
