@@ -68,7 +68,13 @@ def _as_written(key: str) -> re.Pattern[str]:
 def _written(mark: str) -> str:
     """The ways to write a mark: in JSON and shells, in URLs, in HTML, and in LaTeX."""
     own, code = re.escape(mark), f"{ord(mark):02x}"
-    ways = [rf"\\*{own}", rf"(?i:%{code}|\\+u00{code})", r"&\#?\w+;", r"\\[a-z]+\{\}", rf"\${own}\$"]
+    ways = [
+        rf"\\*{own}",
+        rf"(?i:%{code}|\\+u00{code})",
+        r"&\#?\w+;",
+        r"\\[a-z]+\{\}",
+        rf"\${own}\$",
+    ]
     return rf"(?:\{{\}})?(?:{'|'.join(ways)})"
 
 

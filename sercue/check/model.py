@@ -12,8 +12,8 @@ from sercue.check.rehearsal import Rehearsal
 from sercue.errors import InputError
 from sercue.models import CARDS, TINY, AudioLanguageModel, check_available
 from sercue.models.availability import hub_sizes, weights_folder
-from sercue.models.endpoint_chat import PROBES
 from sercue.models.cards import ENDPOINT_PREFIX, checkpoint_source
+from sercue.models.endpoint_chat import PROBES
 from sercue.models.tiny_data import make_recipe
 
 

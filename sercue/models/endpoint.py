@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sercue.errors import InputError, shortened
-from sercue.models.asked import check_labels, check_prompts, usable_samples
+from sercue.models.asked import NoAnswer, check_labels, check_prompts, usable_samples
 from sercue.models.cards import ENDPOINT_PREFIX, public_name
 from sercue.models.endpoint_chat import (
     NO_PENALTY,
@@ -134,7 +134,7 @@ class EndpointModel:
             replies = self._server.ask(asked, retries=1)
         except RefusedRequest as error:
             listed = [str(card.get("id")) for card in self._server.cards()]
-            serves = f"; it lists {shortened(listed)}" if listed else ""
+            serves = f"; it lists {shown(', '.join(listed))}" if listed else ""
             raise InputError(f"{error}{serves}") from None
         lengths = [_prompt_length(reply) for reply in replies]
         if all(lengths) and len(set(lengths)) == 1:
@@ -309,7 +309,10 @@ class EndpointModel:
 def _answer(reply: Mapping[str, Any]) -> str | NoAnswer:
     """The text of a reply, or why it is none: what was cut off by a fault is no model's answer."""
     choice = reply["choices"][0]
-    content, ended = choice["message"].get("content") or "", choice.get("finish_reason")
+    message, ended = choice["message"], choice.get("finish_reason")
+    content = message.get("content") or ""
+    if message.get("refusal") and not content:
+        return NoAnswer(f"the server refused it: {shown(message['refusal'])}")
     if ended in _WHOLE or (ended == "length" and content):
         return str(content)
     return NoAnswer(f"the server ended it with finish_reason {shortened(ended)}")

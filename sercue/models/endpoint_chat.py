@@ -20,7 +20,10 @@ PROMPT_LOGPROBS = {"prompt_logprobs": 0}
 OPEN_ANSWER = {"add_generation_prompt": False, "continue_final_message": True}
 
 #: Texts to try a server with, the second of them far longer.
-PROBES = ("?", "Which emotion? Anger, fear, joy, sadness, surprise, disgust, boredom or none of them?")
+PROBES = (
+    "?",
+    "Which emotion? Anger, fear, joy, sadness, surprise, disgust, boredom or none of them?",
+)
 
 
 def wav_base64(samples: np.ndarray, sampling_rate: int) -> str:

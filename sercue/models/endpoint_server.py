@@ -349,7 +349,7 @@ def _bounded_client(seconds: float) -> type:
     # ``httpx``, or what the client has in its place.
     library = sys.modules[openai.DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0]]
 
-    class BoundedClient(openai.DefaultAsyncHttpxClient):  # type: ignore[name-defined, misc]
+    class BoundedClient(openai.DefaultAsyncHttpxClient):  # type: ignore[name-defined]
         async def send(self, request: Any, **options: Any) -> Any:
             try:
                 with anyio.fail_after(seconds):
