@@ -312,7 +312,7 @@ def _answer(reply: Mapping[str, Any]) -> str | NoAnswer:
     message, ended = choice["message"], choice.get("finish_reason")
     content = message.get("content") or ""
     if message.get("refusal") and not content:
-        return NoAnswer(f"the server refused it: {shown(message['refusal'])}")
+        return NoAnswer("the server tells a refusal in place of an answer")
     if ended in _WHOLE or (ended == "length" and content):
         return str(content)
     return NoAnswer(f"the server ended it with finish_reason {shortened(ended)}")
