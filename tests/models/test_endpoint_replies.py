@@ -53,7 +53,7 @@ def test_a_reply_of_another_model_is_refused_with_the_way_out(told):
 
 
 def test_an_alias_that_a_server_resolves_is_stated_and_is_part_of_the_identity():
-    """What it stands for changes with time; stored answers must not pass for those of the new one."""
+    """What it stands for changes with time; old answers must not pass for those of the new one."""
     with named("m-2025-06-03", "m-2025-10-01") as server:
         old = EndpointModel("m", base_url=server.url, replies_as="m-2025-06-03")
         assert old.generate([AUDIO], [["a"]]) == [["angry"]]
