@@ -6,6 +6,7 @@ import ipaddress
 import json
 import logging
 import os
+import re
 import sys
 import time
 import urllib.request
@@ -25,6 +26,8 @@ _SECONDS_TO_CONNECT = 10.0
 _SECONDS_FOR_FACTS = 10.0
 _LONGEST_MESSAGE = 200
 _VERSIONS = 3
+# Pairs of them are one letter by now: what is left is half of one.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # The log-probabilities of a prompt of 100 000 tokens take some 10 MB.
 _LONGEST_REPLY = 16 * 2**20
 # Refused now, welcome later: timeout, conflict, too many requests.
@@ -95,7 +98,6 @@ class Server:
         retries: int,
         replies_as: str,
     ) -> None:
-        guard_key(key_variable)
         self.name = name
         self.url = url
         self.key_variable = key_variable
@@ -190,13 +192,14 @@ class Server:
         try:
             async with self._client(_SECONDS_FOR_FACTS, _SECONDS_FOR_FACTS, 0) as client:
                 raw = await client.models.with_raw_response.list()
-                page = _each_text(json.loads(raw.content))
+                page = _writable(raw.content)
                 return [card for card in page["data"] if isinstance(card, dict)]
         except Exception:
             return []
 
     def _client(self, timeout: Any, seconds: float, retries: int) -> Any:
         openai, key = _library(), self._key()
+        guard_key(self.key_variable)
         hide_in_logs()
         # Of a proxy that cannot be used, the client raises errors of several classes.
         try:
@@ -220,7 +223,7 @@ class Server:
     def _completion(self, body: bytes) -> dict[str, Any]:
         """A reply as its JSON says it, if it is a chat completion of the model asked for."""
         try:
-            reply = _each_text(json.loads(body))
+            reply = _writable(body)
         except (ValueError, RecursionError):
             begun = body[: 4 * _LONGEST_MESSAGE].decode("utf-8", "replace")
             raise _NoCompletionError(f"no JSON: {begun}") from None
@@ -241,9 +244,9 @@ class Server:
             changed = ", as it did before," if self._answering else ""
             raise ServerError(
                 f"{self._place} answers as {self._shown(told)!r}, where {expected!r}{changed} is "
-                "valid, so that the answers are not known to be that model's. If it is the one "
-                "you mean, name it so in the study (model: endpoint:...); if it cannot be asked "
-                "for by that name, state it as model_options: {replies_as: ...}"
+                "valid, so that its answers are not known to be those of the model. If it is the "
+                "one you mean, name it so in the study (model: endpoint:NAME); if the server does "
+                "not take that name, state it as model_options: {replies_as: NAME}"
             )
         self._answering = told
 
@@ -329,11 +332,23 @@ def shown(value: Any) -> str:
     return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]} ..."
 
 
+def _writable(body: bytes) -> Any:
+    """What JSON says, its texts without keys and without surrogates, which no file can hold.
+
+    Raises:
+        ValueError: if it is no JSON
+        RecursionError: if it nests too deep
+    """
+    value = json.loads(body)
+    # Replies hold thousands of texts, and hardly ever one that has to be changed.
+    written = json.dumps(value, ensure_ascii=False)
+    fits = written.isascii() or not _SURROGATE.search(written)
+    return value if fits and without_secrets(written) == written else _each_text(value)
+
+
 def _each_text(value: Any) -> Any:
-    """A value of JSON, whose texts hold neither keys nor surrogates, which no file can hold."""
     if isinstance(value, str):
-        whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return without_secrets(whole)
+        return without_secrets(_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value))
     if isinstance(value, list):
         return [_each_text(inner) for inner in value]
     if isinstance(value, dict):

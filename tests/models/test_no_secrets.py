@@ -300,3 +300,11 @@ def test_a_key_of_digits_is_not_looked_for_within_numbers(monkeypatch, tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", "00000000")
     write_text(tmp_path / "a.csv", "x,0.1000000005\nkey,00000000\n")
     assert (tmp_path / "a.csv").read_text() == "x,0.1000000005\nkey,[key]\n"
+
+
+def test_an_error_that_quotes_what_was_given_shows_no_key(study, shown, tmp_path):
+    """A key in the place of another value is the likely mistake, and logs of jobs are shared."""
+    assert main(["check", str(study), "--set", f"model={TOKEN}"]) == 2
+    written = shown()
+    assert "unknown model '[key]'" in written["stderr"]
+    assert_nowhere(written, tmp_path)
