@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sercue.errors import InputError, ServerError, StorageError, shortened
+from sercue.secret_keys import without_secrets
 from sercue.stopping import Stopped, stoppable
 from sercue.storage import is_of_storage
 from sercue.study_yaml import plain_yaml
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _ended(told: str, status: int) -> int:
     # Where the terminal is gone, the status is all that is left to tell.
     with suppress(OSError):
-        print(f"sercue: {told}", file=sys.stderr)
+        print(f"sercue: {without_secrets(told)}", file=sys.stderr)
     return status
 
 
@@ -190,7 +191,7 @@ def _print_cards(table: pd.DataFrame) -> None:
 def _print_rows(rows: Sequence[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, text in rows:
-        print(f"{name:<{width}}  {text}", flush=True)
+        print(f"{name:<{width}}  {without_secrets(text)}", flush=True)
 
 
 def _print_check(check: StudyCheck) -> None:

@@ -83,7 +83,7 @@ def figure_exhibit(drawing: Figure | Artist, caption: str, path: Path) -> Figure
     if figure is None:
         raise ValueError(f"{drawing!r} is not drawn in a figure")
     svg = _saved(figure, "svg")
-    write_bytes(path, svg)
+    write_text(path, svg.decode("utf-8"))
     write_bytes(path.with_suffix(".pdf"), _saved(figure, "pdf"))
     # Closed, or the notebook shows it a second time, without its caption.
     plt.close(figure)

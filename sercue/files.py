@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sercue.secret_keys import without_secrets
 from sercue.storage import told, told_by_libraries
 
 #: How what is not yet whole is named: hidden, with this ending.
@@ -58,14 +59,21 @@ def written_aside(path: Path, *, sync: bool = False) -> Iterator[Path]:
             aside.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all, in UTF-8; see ``written_aside``.
+def write_text(path: Path, text: str, *, sync: bool = False) -> None:
+    """Write a text file whole or not at all, in UTF-8 and without keys of the environment.
+
+    All text files of a run are written here.
+
+    Args:
+        path: the file; its folder is made if it is not there
+        text: what it holds
+        sync: as that of ``written_aside``
 
     Raises:
         StorageError: if it cannot be written
     """
-    with written_aside(path) as aside:
-        aside.write_text(text, encoding="utf-8", newline="")
+    with written_aside(path, sync=sync) as aside:
+        aside.write_text(without_secrets(text), encoding="utf-8", newline="")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import nbformat
 
-from sercue.files import written_aside
+from sercue.files import write_text
 from sercue.paths import project_folder
 from sercue.provenance import shareable
 from sercue.secret_keys import without_secrets
@@ -46,7 +46,7 @@ def without_private_paths(text: str, settings: Settings) -> str:
         if len(path) > 1:
             whole = rf"(?<![\w.~-]){re.escape(path)}(?![\w.-])"
             text = re.sub(whole, replaced[path].replace("\\", r"\\"), text)
-    return without_secrets(text, [settings.model_options.get("key_variable", "")])
+    return without_secrets(text)
 
 
 def _of_settings(settings: Settings) -> dict[str, str]:
@@ -91,8 +91,7 @@ def clean_notebook(path: Path, settings: Settings) -> None:
             cell.source = _from_home(cell.source)
         if cell.cell_type == "code":
             cell.outputs = [_cleaned_output(output, settings) for output in cell.outputs]
-    with written_aside(path) as aside:
-        nbformat.write(notebook, aside)
+    write_text(path, nbformat.writes(notebook) + "\n")
 
 
 def _of_environment() -> dict[str, str]:

@@ -21,7 +21,7 @@ import pyarrow.parquet
 from pyarrow import types
 
 from sercue.errors import InputError
-from sercue.files import written_aside
+from sercue.files import write_text
 
 #: Where a table keeps what sercue says of it, in ``attrs`` and so in a Parquet file's metadata.
 STAMP = "sercue"
@@ -244,8 +244,7 @@ def write_json(path: Path, content: Mapping[str, Any], kind: Kind) -> None:
         StorageError: if it cannot be written
     """
     text = json.dumps({_SCHEMA: _mark(kind), **content}, indent=2) + "\n"
-    with written_aside(path, sync=True) as aside:
-        aside.write_text(text, encoding="utf-8")
+    write_text(path, text, sync=True)
 
 
 def _mark(kind: Kind) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
 
 HUB_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 KEY_VARIABLE = "OPENAI_API_KEY"
@@ -25,35 +25,57 @@ _NAMES = re.compile(
 )
 
 
-def known_secrets(variables: Iterable[str] = ()) -> list[str]:
-    """The keys that the environment holds, the longest first.
-
-    Args:
-        variables: names of environment variables beside ``OPENAI_API_KEY`` and those of the hub
-    """
-    held = {os.environ.get(name, "").strip() for name in (*variables, KEY_VARIABLE, *HUB_VARIABLES)}
-    return sorted((key for key in held if len(key) >= _SHORTEST), key=len, reverse=True)
+# Those above, and what studies and servers of this process name besides.
+_VARIABLES = {KEY_VARIABLE, *HUB_VARIABLES}
 
 
-def without_secrets(text: str, variables: Iterable[str] = ()) -> str:
-    """A text in which no key of the environment stands, as it is or as URLs and JSON write it.
+def guard_key(variable: str) -> None:
+    """Keep the key that an environment variable holds out of all that this process writes."""
+    _VARIABLES.add(variable)
+
+
+def without_secrets(text: str) -> str:
+    r"""A text in which no guarded key of the environment stands, in whatever way it is written.
+
+    Beside the key itself, that is how URLs, JSON, HTML and LaTeX write it. Guarded are the keys of
+    the hub, ``OPENAI_API_KEY``, and those of ``guard_key``.
 
     Args:
         text: any
-        variables: names of environment variables beside ``OPENAI_API_KEY`` and those of the hub
 
     Examples:
-        >>> os.environ["MY_KEY"] = "sk-0123456789"
-        >>> without_secrets("wrong key: sk-0123456789", ["MY_KEY"])
-        'wrong key: [key]'
+        >>> os.environ["MY_KEY"] = "sk_0123456789"
+        >>> guard_key("MY_KEY")
+        >>> without_secrets(r"wrong keys: sk_0123456789, sk\_0123456789, sk%5F0123456789")
+        'wrong keys: [key], [key], [key]'
         >>> del os.environ["MY_KEY"]
     """
-    for key in known_secrets(variables):
-        for written in {key, quote(key), quote(key, safe=""), json.dumps(key)[1:-1]}:
-            text = text.replace(written, INSTEAD)
-        # As JavaScript and PHP write it in JSON.
-        text = text.replace(key.replace("/", r"\/"), INSTEAD)
+    held = {os.environ.get(name, "").strip() for name in _VARIABLES}
+    # The longest first: one may be the beginning of another.
+    for key in sorted(held, key=len, reverse=True):
+        if len(key) >= _SHORTEST:
+            text = _as_written(key).sub(INSTEAD, text)
     return text
+
+
+@lru_cache
+def _as_written(key: str) -> re.Pattern[str]:
+    written = "".join(mark if mark.isalnum() else _written(mark) for mark in key)
+    # A key of digits alone, such as local servers are given, may stand within a number.
+    return re.compile(rf"(?<![\d.]){written}(?!\d)" if key.isdigit() else written)
+
+
+def _written(mark: str) -> str:
+    """The ways to write a mark: in JSON and shells, in URLs, in HTML, and in LaTeX."""
+    own, code = re.escape(mark), f"{ord(mark):02x}"
+    ways = [
+        rf"\\*{own}",
+        rf"(?i:%{code}|\\+u00{code})",
+        r"&\#?\w+;",
+        r"\\[a-z]+\{\}",
+        rf"\${own}\$",
+    ]
+    return rf"(?:\{{\}})?(?:{'|'.join(ways)})"
 
 
 def check_no_secret(options: Mapping[str, Any]) -> None:
@@ -82,31 +104,22 @@ environment: into OPENAI_API_KEY, or the variable that key_variable names
             raise ValueError(f"{name!r} holds a key of this environment {where}")
 
 
-def hide_in_logs(variables: Iterable[str] = ()) -> None:
-    """Keep the keys of the environment out of what the libraries log that talk to servers.
-
-    Args:
-        variables: names of environment variables beside ``OPENAI_API_KEY`` and those of the hub
-    """
-    _WITHOUT_SECRETS.variables.update(variables)
+def hide_in_logs() -> None:
+    """Keep the guarded keys out of what the libraries log that talk to servers."""
     for name in list(logging.root.manager.loggerDict):
         if name.startswith(_TALKATIVE):
             logging.getLogger(name).addFilter(_WITHOUT_SECRETS)
 
 
 class _WithoutSecrets(logging.Filter):
-    def __init__(self) -> None:
-        super().__init__()
-        self.variables: set[str] = set()
-
     def filter(self, record: logging.LogRecord) -> bool:
         """Let all pass, with the keys taken out."""
         told = record.getMessage()
-        record.msg, record.args = without_secrets(told, self.variables), ()
+        record.msg, record.args = without_secrets(told), ()
         if record.exc_info:
             # Formatters take the text that is there, and would write their own of the error.
             error = logging.Formatter().formatException(record.exc_info)
-            record.exc_text, record.exc_info = without_secrets(error, self.variables), None
+            record.exc_text, record.exc_info = without_secrets(error), None
         return True
 
 

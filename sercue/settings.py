@@ -24,7 +24,7 @@ from sercue.interventions import parse_conditions
 from sercue.models.endpoint_options import resolve_url, variable
 from sercue.plain_values import check_plain, classes_of, home_written_out
 from sercue.prompts import TEMPLATES, resolve_templates
-from sercue.secret_keys import check_no_secret
+from sercue.secret_keys import check_no_secret, guard_key
 from sercue.study_yaml import MOST_BYTES, plain_yaml
 
 CORPUS_KEYS = (
@@ -205,11 +205,11 @@ class Settings(BaseModel):
     @field_validator("model_options")
     @classmethod
     def _hold_no_secret(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if "key_variable" in options:
+            guard_key(variable("key_variable", options["key_variable"]))
         check_no_secret(options)
         if isinstance(options.get("base_url"), str):
             resolve_url(options["base_url"])
-        if "key_variable" in options:
-            variable("key_variable", options["key_variable"])
         return options
 
     @field_validator("device")

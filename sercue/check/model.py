@@ -13,6 +13,7 @@ from sercue.errors import InputError
 from sercue.models import CARDS, TINY, AudioLanguageModel, check_available
 from sercue.models.availability import hub_sizes, weights_folder
 from sercue.models.cards import ENDPOINT_PREFIX, checkpoint_source
+from sercue.models.endpoint_chat import PROBES
 from sercue.models.tiny_data import make_recipe
 
 
@@ -99,9 +100,12 @@ def _tiny(study: Rehearsal) -> str:
 
 
 def _check_scores(model: AudioLanguageModel, words: list[str]) -> None:
-    """Many servers can only generate; ask about a second of silence whether this one scores."""
+    """Many servers can only generate; ask about a second of silence whether this one scores.
+
+    Of two prompts, so that one that does not reach the model is found.
+    """
     silence = np.zeros(math.ceil(model.sampling_rate * min(1.0, model.max_seconds)), np.float32)
-    model.score([silence], [["?"]], words)
+    model.score([silence], [PROBES], words)
 
 
 def _check_lengths(model: str, limit: float, seconds: pd.Series, corpus: str) -> None:

@@ -20,7 +20,7 @@ from sercue.check.rehearsal import Rehearsal
 from sercue.check.timing import check_time
 from sercue.corpora.corpus import Corpus
 from sercue.corpus_check import check_corpus
-from sercue.errors import InputError, ServerError
+from sercue.errors import InputError
 from sercue.inspection import inspect_audio
 from sercue.settings import Settings
 from sercue.study_corpus import listed_corpus, usable_corpus
@@ -61,6 +61,7 @@ def check_study(settings: Settings, *, measure: bool = False) -> StudyCheck:
 
     Raises:
         InputError: naming what else is wrong, what was found and what is valid
+        ServerError: if the model's server, or the scheduler, does not answer
     """
     # First of all, since what is seen of the recordings is cached.
     run = check_folders(settings)
@@ -84,10 +85,7 @@ def check_study(settings: Settings, *, measure: bool = False) -> StudyCheck:
     ]
     with tempfile.TemporaryDirectory() as folder:
         study = Rehearsal(settings, listed, corpus, facts, Path(folder), measured=measure)
-        try:
-            rows += _rehearsed(study, run)
-        except ServerError as error:
-            raise InputError(str(error)) from None
+        rows += _rehearsed(study, run)
     return StudyCheck(findings, rows)
 
 

@@ -43,9 +43,10 @@ def check_available(
         what was found, one line
 
     Raises:
-        InputError: if it cannot be had (offline, gated, no such repository, no server), lacks a
-            part, or needs more disk or memory than there is; the message names the model, the
-            sizes and what can be done
+        InputError: if it cannot be had (offline, gated, no such repository), lacks a part, or
+            needs more disk or memory than there is; the message names the model, the sizes and
+            what can be done
+        ServerError: if its server does not answer
     """
     if name.startswith(ENDPOINT_PREFIX):
         model.check()

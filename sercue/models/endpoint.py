@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from sercue.errors import InputError, ServerError
+from sercue.errors import InputError, shortened
 from sercue.models.asked import NoAnswer, check_labels, check_prompts, usable_samples
 from sercue.models.cards import ENDPOINT_PREFIX, public_name
 from sercue.models.endpoint_chat import (
     NO_PENALTY,
+    PROBES,
     greedy_request,
     scoring_request,
     wav_base64,
 )
 from sercue.models.endpoint_options import count, resolve_url, seconds, text, variable
 from sercue.models.endpoint_scoring import LabelTokens, no_scores
-from sercue.models.endpoint_server import RefusedRequest, Server
+from sercue.models.endpoint_server import RefusedRequest, Server, shown
 
+# How servers name the end of a whole answer; some say nothing.
+_WHOLE = (None, "", "stop", "eos", "eos_token", "stop_sequence", "end_turn")
 # Statuses that servers give to a field of the request that they do not know.
 _UNKNOWN_FIELD = (400, 422)
 
@@ -33,11 +36,17 @@ class EndpointModel:
     ``input_audio``. ``score`` also needs the log-probabilities of a prompt, an extension that vLLM
     has; other servers are refused, never approximated. Neither torch nor transformers is needed.
 
-    ``identity`` holds the name, ``revision`` and the sampling rate, and not the URL, since a server
-    may move. It asks nothing of the server, so that finished predictions can be read when that is
-    gone. So only ``revision`` tells two versions under one name apart: state there whatever the
-    server was started with, the weights' commit and their precision above all. Settings that a
-    repository ships for penalties are turned off where the server allows it.
+    ``identity`` holds the name, ``replies_as``, ``revision`` and the sampling rate, and not the
+    URL, since a server may move. It asks nothing of the server, so that finished predictions can be
+    read when that is gone. So only ``revision`` tells two versions under one name apart: state
+    there whatever the server was started with, the weights' commit and their precision above all.
+    Settings that a repository ships for penalties are turned off where the server allows it.
+
+    Replies must name the model that was asked for. A server may add its version behind an ``@``,
+    which then stays the same. Where it resolves the name to another one, such as an alias to a
+    dated version, ask for the other one, or state it as ``replies_as`` if the server does not take
+    it. A reply that names no model is accepted. A change of ``system_fingerprint`` is logged and
+    shown among the ``facts``, since it does not say whether the weights changed.
 
     Args:
         served: the model's name on the server
@@ -45,12 +54,13 @@ class EndpointModel:
             ``OPENAI_BASE_URL``
         batch_size: utterances whose recordings are held for requests at once
         concurrency: requests that are under way at once
-        timeout: longest wait for a reply, in seconds
+        timeout: longest time from sending a request to the end of its reply, in seconds
         retries: how often a request is sent again; six wait about 20 s, each further one 8 s more
         key_variable: environment variable that holds the key; servers that ask for none need none
         sampling_rate: of the recordings that are sent, in Hz; the server resamples to its model's
         max_seconds: longest recording that the model takes whole, in seconds
         revision: version of what is served, in your words
+        replies_as: the model's name in replies, if that is another than ``served``
 
     Raises:
         InputError: if an option is not valid
@@ -74,6 +84,7 @@ class EndpointModel:
         sampling_rate: int = 16000,
         max_seconds: float = 30.0,
         revision: str | None = None,
+        replies_as: str | None = None,
     ) -> None:
         self.served = text("served", served)
         self.name = public_name(ENDPOINT_PREFIX + self.served)
@@ -81,6 +92,7 @@ class EndpointModel:
         self.sampling_rate = count("sampling_rate", sampling_rate, 1)
         self.max_seconds = seconds("max_seconds", max_seconds)
         self.revision = None if revision is None else text("revision", revision)
+        self.replies_as = None if replies_as is None else text("replies_as", replies_as)
         self.device, self.dtype = "server", "as served"
         self._server = Server(
             self.name,
@@ -89,6 +101,7 @@ class EndpointModel:
             concurrency=count("concurrency", concurrency, 1),
             timeout=seconds("timeout", timeout),
             retries=count("retries", retries, 0),
+            replies_as=self.replies_as or self.served,
         )
         self._labels = LabelTokens()
         self._takes_no_penalty = True
@@ -98,32 +111,44 @@ class EndpointModel:
 
     @property
     def identity(self) -> str:
-        """Name, stated revision and sampling rate: what is known to decide the answers."""
-        return f"{self.name}@{self.revision or 'unversioned'}/{self.sampling_rate} Hz"
+        """Names, stated revision and sampling rate: what is known to decide the answers."""
+        name = f"{self.name}={self.replies_as}" if self.replies_as else self.name
+        return f"{name}@{self.revision or 'unversioned'}/{self.sampling_rate} Hz"
 
     def check(self) -> None:
         """Ask about a second of silence, as the study will about its recordings.
 
+        A server that counts tokens must count more in a longer prompt: a chat template that drops
+        the text beside audio would make all conditions of a study one prompt.
+
         Raises:
-            InputError: if the server cannot be reached, does not serve the model, takes no audio,
-                or replies with something else than a chat completion
+            InputError: if the server does not serve the model, takes no audio, or does not let the
+                text of a prompt reach the model
+            ServerError: if it cannot be reached, or replies with something else than a chat
+                completion of this model
         """
         silence = np.zeros(math.ceil(self.sampling_rate * min(1.0, self.max_seconds)))
         wave = wav_base64(silence, self.sampling_rate)
+        asked = [greedy_request(self.served, wave, prompt, 1) for prompt in PROBES]
         try:
-            self._server.ask([greedy_request(self.served, wave, "?", 1)], retries=1)
+            replies = self._server.ask(asked, retries=1)
         except RefusedRequest as error:
             listed = [str(card.get("id")) for card in self._server.cards()]
-            serves = f"; it lists {', '.join(listed)}" if listed else ""
+            serves = f"; it lists {shown(', '.join(listed))}" if listed else ""
             raise InputError(f"{error}{serves}") from None
-        except ServerError as error:
-            raise InputError(str(error)) from None
+        lengths = [_prompt_length(reply) for reply in replies]
+        if all(lengths) and len(set(lengths)) == 1:
+            raise InputError(
+                f"model {self.name!r}: its server counts {lengths[0]} tokens in a prompt of "
+                f"{len(PROBES[0])} letter and in one of {len(PROBES[1])}, so the text beside the "
+                "audio does not reach the model; see to the chat template that the server uses"
+            )
 
     @property
     def context(self) -> int | None:
         """Most tokens of a prompt and its answer together; ``None`` if the server does not say."""
         limit = self._card().get("max_model_len")
-        return limit if isinstance(limit, int) else None
+        return limit if isinstance(limit, int) and limit > 1 else None
 
     def prompt_tokens(self, audio: np.ndarray, prompts: Sequence[str]) -> list[int]:
         """How many tokens each prompt about a recording has, as the server counts them.
@@ -133,7 +158,7 @@ class EndpointModel:
             prompts: the texts of the user turn
 
         Returns:
-            one number a prompt; none at all if the server does not tell them
+            one number per prompt; none at all if the server does not tell them
 
         Raises:
             InputError: if the server refuses a prompt, such as one that is too long for it
@@ -141,9 +166,8 @@ class EndpointModel:
         """
         wave = wav_base64(audio, self.sampling_rate)
         asked = [greedy_request(self.served, wave, prompt, 1) for prompt in prompts]
-        usages = [getattr(reply, "usage", None) for reply in self._server.ask(asked)]
-        counts = [getattr(usage, "prompt_tokens", None) for usage in usages]
-        return [count for count in counts if count] if all(counts) else []
+        lengths = [_prompt_length(reply) for reply in self._server.ask(asked)]
+        return lengths if all(lengths) else []
 
     def _card(self) -> dict[str, Any]:
         """What the server lists of the model, if it lists it."""
@@ -153,8 +177,8 @@ class EndpointModel:
     def facts(self) -> dict[str, str]:
         """What a report says of the model; of the server only what it tells when it is there."""
         card = self._card()
-        told = {key: card.get(key) for key in ("root", "max_model_len")}
-        told["system_fingerprint"] = ", ".join(self._server.fingerprints)
+        told = {key: shown(card.get(key)) for key in ("root", "max_model_len")}
+        told["system_fingerprint"] = self._server.versions
         return {
             "name": self.name,
             "identity": self.identity,
@@ -163,7 +187,7 @@ class EndpointModel:
             "precision": self.dtype,
             "sampling rate": f"{self.sampling_rate} Hz",
             "longest recording": f"{self.max_seconds:g} s",
-            **{f"server's {key}": str(value) for key, value in told.items() if value},
+            **{f"server's {key}": value for key, value in told.items() if value},
         }
 
     def score(
@@ -174,7 +198,7 @@ class EndpointModel:
     ) -> list[np.ndarray]:
         """Log-likelihood of each label's words as the whole beginning of the answer.
 
-        One request a prompt and label, and for each label one more in the model's life.
+        One request per prompt and label, and for each label one more in the model's life.
 
         Args:
             audios: of each utterance a float array (samples,) at ``sampling_rate``, in [-1, 1]
@@ -183,10 +207,11 @@ class EndpointModel:
 
         Returns:
             of each utterance an array (prompts, labels): natural logarithms, summed over the
-            tokens of the words
+            tokens of the words; a row of NaN where the server gives no finite one
 
         Raises:
-            InputError: if there is no prompt or no label, or if the audio cannot be used
+            InputError: if there is no prompt or no label, if the audio cannot be used, or if two
+                prompts reach the model as one
             DecodingError: if the server does not tell log-probabilities of a prompt
             ServerError: if the server stops answering
         """
@@ -204,7 +229,7 @@ class EndpointModel:
             )
             for own in texts:
                 rows = [{label: next(replies) for label in labels} for _ in own]
-                scores.append(np.array([self._labels.log_likelihoods(row) for row in rows]))
+                scores.append(self._labels.log_likelihoods(own, rows))
         return scores
 
     def generate(
@@ -221,7 +246,8 @@ class EndpointModel:
             max_new_tokens: most tokens of an answer
 
         Returns:
-            of each utterance one answer a prompt
+            of each utterance one answer per prompt: a text, which may be empty where the model
+            ends its turn at once, or why there is none, as the reply's ``finish_reason`` tells it
 
         Raises:
             InputError: if there is no prompt, if the audio cannot be used, or if the server
@@ -237,12 +263,10 @@ class EndpointModel:
                 for prompt in own
             ]
             replies = iter(self._greedy(requests))
-            answers += [
-                [next(replies).choices[0].message.content or "" for _ in own] for own in texts
-            ]
+            answers += [[_answer(next(replies)) for _ in own] for own in texts]
         return answers
 
-    def _greedy(self, requests: list[dict[str, Any]]) -> list[Any]:
+    def _greedy(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if self._takes_no_penalty:
             try:
                 return self._server.ask([r | {"extra_body": NO_PENALTY} for r in requests])
@@ -280,3 +304,22 @@ class EndpointModel:
         for first in range(0, len(samples), self.batch_size):
             batch = slice(first, first + self.batch_size)
             yield [wav_base64(s, rate) for s in samples[batch]], prompts[batch]
+
+
+def _answer(reply: Mapping[str, Any]) -> str | NoAnswer:
+    """The text of a reply, or why it is none: what was cut off by a fault is no model's answer."""
+    choice = reply["choices"][0]
+    message, ended = choice["message"], choice.get("finish_reason")
+    content = message.get("content") or ""
+    if message.get("refusal") and not content:
+        return NoAnswer("the server tells a refusal in place of an answer")
+    if ended in _WHOLE or (ended == "length" and content):
+        return str(content)
+    return NoAnswer(f"the server ended it with finish_reason {shortened(ended)}")
+
+
+def _prompt_length(reply: Mapping[str, Any]) -> int:
+    """The tokens of the prompt that a reply counts; 0 if it does not tell them."""
+    usage = reply.get("usage")
+    told = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+    return told if isinstance(told, int) and told > 1 else 0

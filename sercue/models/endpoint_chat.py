@@ -19,6 +19,12 @@ PROMPT_LOGPROBS = {"prompt_logprobs": 0}
 #: The chat ends within the assistant's turn, so that its words are the last ones of the prompt.
 OPEN_ANSWER = {"add_generation_prompt": False, "continue_final_message": True}
 
+#: Texts to try a server with, the second of them far longer.
+PROBES = (
+    "?",
+    "Which emotion? Anger, fear, joy, sadness, surprise, disgust, boredom or none of them?",
+)
+
 
 def wav_base64(samples: np.ndarray, sampling_rate: int) -> str:
     """A recording as the text that requests carry: a WAV file of 32-bit floats, base64.

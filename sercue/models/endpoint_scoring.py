@@ -11,7 +11,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sercue.errors import DecodingError
+import numpy as np
+
+from sercue.errors import DecodingError, InputError, shortened
 
 _WAY_OUT = (
     "valid are decoding: generate, which needs no log-probabilities, or a server that gives those "
@@ -19,6 +21,8 @@ _WAY_OUT = (
 )
 
 _ROUNDING = 1e-4
+# What vLLM writes for -Infinity, which JSON does not know; no token of a prompt is as unlikely.
+_NOT_FINITE = -9999.0
 
 
 class PromptToken(NamedTuple):
@@ -27,7 +31,8 @@ class PromptToken(NamedTuple):
     Attributes:
         id: its number in the vocabulary; empty for the first token, of which nothing is told
         text: what it spells, if the server says so
-        logprob: natural logarithm of its probability behind the tokens before it
+        logprob: natural logarithm of its probability behind the tokens before it; NaN if the
+            server's is not finite
     """
 
     id: str
@@ -71,15 +76,34 @@ class LabelTokens:
             )
         self._ids[label] = _ids(added)
 
-    def log_likelihoods(self, replies: Mapping[str, Any]) -> list[float]:
-        """The log-likelihood of each label in nats, in the order of ``replies``.
+    def log_likelihoods(
+        self, prompts: Sequence[str], replies: Sequence[Mapping[str, Any]]
+    ) -> np.ndarray:
+        """The log-likelihood of each label behind each prompt about one recording, in nats.
 
         Args:
-            replies: label to the reply to one prompt with that label as its answer
+            prompts: what was asked
+            replies: of each prompt, label to the reply to it with that label as its answer
+
+        Returns:
+            array (prompts, labels); a row of NaN where one of its log-probabilities is not finite
 
         Raises:
             DecodingError: if the replies are not about one prompt followed by each label's tokens
+            InputError: if different prompts have the same tokens
         """
+        rows = [self._of_prompt(own) for own in replies]
+        if len({tuple(context) for _, context in rows}) < len(set(prompts)):
+            raise InputError(
+                "prompts: different ones about a recording reach the server's model as the same "
+                "tokens; see to the chat template that the server uses, and whether it cuts prompts"
+            )
+        values = np.array([own for own, _ in rows])
+        values[~np.isfinite(values).all(axis=1)] = math.nan
+        return values
+
+    def _of_prompt(self, replies: Mapping[str, Any]) -> tuple[list[float], list[str]]:
+        """The log-likelihood of each label behind one prompt, and the tokens of the prompt."""
         values, contexts = [], []
         for label, reply in replies.items():
             tokens = prompt_tokens(reply)
@@ -91,17 +115,17 @@ class LabelTokens:
                     f"differ from prompt to prompt; {_WAY_OUT}"
                 )
             values.append(math.fsum(token.logprob for token in tokens[begins:]))
-        return values
+        return values, contexts[0]
 
 
-def prompt_tokens(reply: Any) -> list[PromptToken]:
+def prompt_tokens(reply: Mapping[str, Any]) -> list[PromptToken]:
     """The prompt's tokens with their log-probabilities, as vLLM tells them.
 
     Raises:
         DecodingError: if the reply has none, or they are not one token a place with a logarithm of
             a probability
     """
-    places = getattr(reply, "prompt_logprobs", None)
+    places = reply.get("prompt_logprobs")
     if not isinstance(places, list) or not places:
         raise no_scores("its reply has no prompt_logprobs")
     return [PromptToken("", None, 0.0), *(_token(place) for place in places[1:])]
@@ -121,10 +145,12 @@ def _token(place: Any) -> PromptToken:
     (number, told), *_ = place.items()
     value = told.get("logprob") if isinstance(told, dict) else None
     # A server may be set to tell logits instead. Rounding may lift the logarithm of 1 above 0.
-    if not isinstance(value, int | float) or not value <= _ROUNDING:
-        raise no_scores(f"its prompt_logprobs hold {value!r} for the logarithm of a probability")
+    if isinstance(value, bool) or not isinstance(value, int | float) or value > _ROUNDING:
+        found = shortened(value)
+        raise no_scores(f"its prompt_logprobs hold {found} for the logarithm of a probability")
     text = told.get("decoded_token")
-    return PromptToken(str(number), text if isinstance(text, str) else None, float(value))
+    logprob = float(value) if value > _NOT_FINITE else math.nan
+    return PromptToken(str(number), text if isinstance(text, str) else None, logprob)
 
 
 def _ids(tokens: Sequence[PromptToken]) -> list[str]:

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
+import logging
 import os
+import re
+import sys
 import time
+import urllib.request
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 from sercue.errors import InputError, ServerError
-from sercue.secret_keys import INSTEAD, hide_in_logs, without_secrets
+from sercue.secret_keys import INSTEAD, guard_key, hide_in_logs, without_secrets
+
+logger = logging.getLogger(__name__)
 
 # Servers on one's own machine ask for no key, and the client insists on one.
 _NO_KEY = "none"
 _SECONDS_TO_CONNECT = 10.0
 _SECONDS_FOR_FACTS = 10.0
 _LONGEST_MESSAGE = 200
+_VERSIONS = 3
+# Pairs of them are one letter by now: what is left is half of one.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# The log-probabilities of a prompt of 100 000 tokens take some 10 MB.
+_LONGEST_REPLY = 16 * 2**20
 # Refused now, welcome later: timeout, conflict, too many requests.
 _PASSING = (408, 409, 429)
 _GO_ON = (
     "What a study has stored is kept: see to the server, then run again, and only what is missing "
     "is asked"
 )
+
+
+class _NoCompletionError(ValueError):
+    """A reply that is no chat completion."""
 
 
 class RefusedRequest(InputError):
@@ -43,7 +61,14 @@ class Server:
 
     The key is read from the environment when a request is sent and kept nowhere; texts of the
     server and of the client, answers and logs among them, are cleared of it before anybody else
-    gets them.
+    gets them. A server on this machine is asked without the environment's proxies. Redirects are
+    not followed, since recordings would be sent to a host that nobody named. A reply may take
+    ``timeout`` in all and be 16 MiB long; compressed ones are not asked for and not read.
+
+    The model that a reply names must be the one that was asked for, or, with an ``@`` behind it,
+    a version of it that stays the same as long as this process lives. Nothing else is taken for
+    the same model, since servers that serve one model under any name exist beside servers that
+    resolve an alias: such an alias is stated as ``replies_as``. A reply without a name passes.
 
     Retries are those of the ``openai`` client: connection errors, timeouts and the statuses 408,
     409, 429 and from 500 on, after 0.5 s, 1 s, 2 s and so on up to 8 s each, shortened at random
@@ -54,11 +79,12 @@ class Server:
         url: where the server is, up to and with ``/v1``
         key_variable: environment variable that holds the key
         concurrency: requests that are under way at once
-        timeout: longest wait for a reply, in seconds
+        timeout: longest time from sending a request to the end of its reply, in seconds
         retries: how often a request is sent again
+        replies_as: name of the model in replies
 
     Attributes:
-        fingerprints: what the server said of its own version, each once
+        fingerprints: what the server said of its own version, each once, in order
     """
 
     def __init__(
@@ -70,6 +96,7 @@ class Server:
         concurrency: int,
         timeout: float,
         retries: int,
+        replies_as: str,
     ) -> None:
         self.name = name
         self.url = url
@@ -77,20 +104,27 @@ class Server:
         self.concurrency = concurrency
         self.timeout = timeout
         self.retries = retries
+        self.replies_as = replies_as
         self.fingerprints: list[str] = []
+        self._answering: str | None = None
 
     def ask(
         self, requests: Iterable[Mapping[str, Any]], *, retries: int | None = None
-    ) -> list[Any]:
+    ) -> list[dict[str, Any]]:
         """The replies to several requests, in their order. The first failure stops all.
 
         Args:
             requests: arguments of ``chat.completions.create``
             retries: how often each is sent again; as often as the server's by default
 
+        Returns:
+            of each reply the entries of its JSON, without keys and without surrogates, which no
+            file can hold; the first of its ``choices`` has a ``message``
+
         Raises:
-            RefusedRequest: if the server calls a request wrong
-            ServerError: if it does not answer, or not with a chat completion
+            InputError: if the environment's key or proxy cannot be used
+            RefusedRequest: if the server calls a request wrong, or sends it elsewhere
+            ServerError: if it does not answer, not with a chat completion, or as another model
         """
         _library()
         from anyio.from_thread import start_blocking_portal
@@ -102,9 +136,16 @@ class Server:
         # Raised behind all handlers, so that no chained error shows what this one clears away.
         if failure is not None:
             raise self._explained(*failure)
-        told = map(self._cleared, _fingerprints(replies))
-        self.fingerprints = list(dict.fromkeys([*self.fingerprints, *told]))
+        self._note_versions(replies)
         return replies
+
+    @property
+    def versions(self) -> str:
+        """What the server said of its own version, and whether that changed."""
+        told = ", then ".join(self.fingerprints[:_VERSIONS])
+        more = ", and so on" if len(self.fingerprints) > _VERSIONS else ""
+        changed = "; it changed while this model was asked" if len(self.fingerprints) > 1 else ""
+        return told + more + changed
 
     def cards(self) -> list[dict[str, Any]]:
         """What the server lists of its models, as it writes it; nothing if it does not list any."""
@@ -128,40 +169,97 @@ class Server:
             for place, request in waiting:
                 begun = time.monotonic()
                 try:
-                    reply = await client.chat.completions.create(**request)
-                    message = _message(reply)
-                    message.content = message.content and self._cleared(message.content)
-                    replies[place] = reply
-                # What the client raises of replies that are no JSON is of no one class.
+                    raw = await client.chat.completions.with_raw_response.create(**request)
+                    replies[place] = self._completion(raw.content)
+                # What the client raises of a server's replies is of no one class.
                 except Exception as error:
                     failures.append((error, time.monotonic() - begun))
                     tasks.cancel_scope.cancel()
                     return
 
         limits = openai.Timeout(self.timeout, connect=min(self.timeout, _SECONDS_TO_CONNECT))
-        async with self._client(limits, retries) as client, anyio.create_task_group() as tasks:
-            for _ in range(min(self.concurrency, len(requests))):
-                tasks.start_soon(ask_in_turn)
+        try:
+            client = self._client(limits, self.timeout, retries)
+            async with client, anyio.create_task_group() as tasks:
+                for _ in range(min(self.concurrency, len(requests))):
+                    tasks.start_soon(ask_in_turn)
+        except Exception as error:
+            failures.append((error, 0.0))
         return replies, failures[0] if failures else None
 
     async def _list_models(self) -> list[dict[str, Any]]:
-        async with self._client(_SECONDS_FOR_FACTS, 0) as client:
-            try:
-                page = await client.models.list()
-                return [self._cleared_card(card.model_dump()) for card in page.data]
-            # Many servers have no list, or one of another shape, and answer all the same.
-            except Exception:
-                return []
+        # Many servers have no list, or one of another shape, and answer all the same.
+        try:
+            async with self._client(_SECONDS_FOR_FACTS, _SECONDS_FOR_FACTS, 0) as client:
+                raw = await client.models.with_raw_response.list()
+                page = _writable(raw.content)
+                return [card for card in page["data"] if isinstance(card, dict)]
+        except Exception:
+            return []
 
-    def _client(self, timeout: Any, retries: int) -> Any:
-        openai = _library()
-        hide_in_logs([self.key_variable])
+    def _client(self, timeout: Any, seconds: float, retries: int) -> Any:
+        openai, key = _library(), self._key()
+        guard_key(self.key_variable)
+        hide_in_logs()
+        # Of a proxy that cannot be used, the client raises errors of several classes.
+        try:
+            http = _bounded_client(seconds)(
+                follow_redirects=False, trust_env=not _is_loopback(self.url)
+            )
+        except Exception as error:
+            raise InputError(
+                f"{self._place} cannot be asked: the proxy that the environment names in "
+                f"HTTP_PROXY, HTTPS_PROXY or ALL_PROXY cannot be used ({self._shown(str(error))})"
+            ) from None
         return openai.AsyncOpenAI(
             base_url=self.url,
-            api_key=self._key() or _NO_KEY,
+            api_key=key or _NO_KEY,
             timeout=timeout,
             max_retries=retries,
+            http_client=http,
+            default_headers={"Accept-Encoding": "identity"},
         )
+
+    def _completion(self, body: bytes) -> dict[str, Any]:
+        """A reply as its JSON says it, if it is a chat completion of the model asked for."""
+        try:
+            reply = _writable(body)
+        except (ValueError, RecursionError):
+            begun = body[: 4 * _LONGEST_MESSAGE].decode("utf-8", "replace")
+            raise _NoCompletionError(f"no JSON: {begun}") from None
+        choices = reply.get("choices") if isinstance(reply, dict) else None
+        first = choices[0] if isinstance(choices, list) and choices else None
+        message = first.get("message") if isinstance(first, dict) else None
+        if not isinstance(message, dict) or not isinstance(message.get("content"), str | None):
+            raise _NoCompletionError("it holds no choices, the first with a message of text")
+        self._check_model(reply.get("model"))
+        return dict(reply)
+
+    def _check_model(self, told: Any) -> None:
+        if not isinstance(told, str) or not told:
+            return
+        expected = self._answering or self.replies_as
+        version = self._answering is None and told.startswith(f"{expected}@")
+        if told != expected and not version:
+            changed = ", as it did before," if self._answering else ""
+            raise ServerError(
+                f"{self._place} answers as {self._shown(told)!r}, where {expected!r}{changed} is "
+                "valid, so that its answers are not known to be those of the model. If it is the "
+                "one you mean, name it so in the study (model: endpoint:NAME); if the server does "
+                "not take that name, state it as model_options: {replies_as: NAME}"
+            )
+        self._answering = told
+
+    def _note_versions(self, replies: Iterable[Mapping[str, Any]]) -> None:
+        for reply in replies:
+            told = reply.get("system_fingerprint")
+            if isinstance(told, str) and told and told not in self.fingerprints:
+                if len(self.fingerprints) == 1:
+                    logger.warning(
+                        "%s changed while it was asked: its system_fingerprint was %s and is %s",
+                        self._place, self.fingerprints[0], self._shown(told),
+                    )  # fmt: skip
+                self.fingerprints.append(self._shown(told))
 
     def _key(self) -> str:
         key = os.environ.get(self.key_variable, "").strip()
@@ -172,17 +270,23 @@ class Server:
             )
         return key
 
-    def _explained(self, error: Exception, seconds: float) -> InputError | ServerError:
+    def _explained(self, error: Exception, seconds: float) -> Exception:
         openai = _library()
+        if isinstance(error, InputError | ServerError):
+            return error
         reason = self._shown(_reason(error))
-        if not isinstance(error, openai.APIStatusError | openai.APIConnectionError):
+        if isinstance(error, _NoCompletionError):
             return ServerError(
                 f"{self._place} replied with no chat completion ({reason}). {_GO_ON}"
+            )
+        if not isinstance(error, openai.APIStatusError | openai.APIConnectionError):
+            return ServerError(
+                f"{self._place} could not be asked ({type(error).__name__}: {reason}). {_GO_ON}"
             )
         status = getattr(error, "status_code", None)
         if status and status < 500 and status not in _PASSING:
             refused = f"{self._place} refused the request: status {status} ({reason})"
-            return RefusedRequest(refused + self._hint(status), status, reason)
+            return RefusedRequest(refused + self._hint(error), status, reason)
         if status:
             wait = error.response.headers.get("retry-after")
             asks = f", to be asked again after {self._shown(wait)}" if wait else ""
@@ -193,7 +297,14 @@ class Server:
             f"over {seconds:.0f} s. {_GO_ON}"
         )
 
-    def _hint(self, status: int) -> str:
+    def _hint(self, error: Any) -> str:
+        status = error.status_code
+        if status < 400:
+            elsewhere = self._shown(error.response.headers.get("location", "another address"))
+            return (
+                f"; it redirects to {elsewhere}, where no recording is sent unless base_url "
+                "names that place itself"
+            )
         if status in (401, 403):
             state = "is set" if self._key() else "is not set"
             return f"; the key is read from the environment's {self.key_variable}, which {state}"
@@ -205,42 +316,102 @@ class Server:
 
     @property
     def _place(self) -> str:
-        return f"model {self.name!r}: the server at {self.url}"
-
-    def _cleared(self, text: str) -> str:
-        return without_secrets(text, [self.key_variable])
-
-    def _cleared_card(self, card: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            key: self._cleared(value) if isinstance(value, str) else value
-            for key, value in card.items()
-        }
+        proxy = _proxy(self.url)
+        through = f", through the proxy that {proxy} names," if proxy else ""
+        return f"model {self.name!r}: the server at {self.url}{through}"
 
     def _shown(self, text: str) -> str:
-        """The text on one line, without the key, however short that is, and short itself."""
-        key, clear = self._key(), self._cleared(text)
-        line = " ".join((clear.replace(key, INSTEAD) if key else clear).split())
-        return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]} ..."
+        """The text without the key, however short that is, on one line that is short itself."""
+        key, clear = self._key(), without_secrets(text)
+        return shown(clear.replace(key, INSTEAD) if key else clear)
 
 
-def _message(reply: Any) -> Any:
-    """The message of a reply.
+def shown(value: Any) -> str:
+    """What a server tells, as one line that is not long; an empty one for nothing."""
+    line = "" if value is None else " ".join(str(value).split())
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]} ..."
+
+
+def _writable(body: bytes) -> Any:
+    """What JSON says, its texts without keys and without surrogates, which no file can hold.
 
     Raises:
-        ValueError: if the reply is no chat completion
+        ValueError: if it is no JSON
+        RecursionError: if it nests too deep
     """
-    choices = getattr(reply, "choices", None)
-    message = (
-        getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
-    )
-    if message is None or not isinstance(message.content, str | None):
-        raise ValueError("it holds no choices, the first of them with a message of text")
-    return message
+    value = json.loads(body)
+    # Replies hold thousands of texts, and hardly ever one that has to be changed.
+    written = json.dumps(value, ensure_ascii=False)
+    fits = written.isascii() or not _SURROGATE.search(written)
+    return value if fits and without_secrets(written) == written else _each_text(value)
 
 
-def _fingerprints(replies: Iterable[Any]) -> list[str]:
-    told = [getattr(reply, "system_fingerprint", None) for reply in replies]
-    return [fingerprint for fingerprint in told if isinstance(fingerprint, str) and fingerprint]
+def _each_text(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_secrets(_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value))
+    if isinstance(value, list):
+        return [_each_text(inner) for inner in value]
+    if isinstance(value, dict):
+        return {_each_text(name): _each_text(inner) for name, inner in value.items()}
+    return value
+
+
+def _bounded_client(seconds: float) -> type:
+    """The class of an HTTP client whose requests end in time, with a body that is not too long."""
+    openai = _library()
+    import anyio
+
+    # ``httpx``, or what the client has in its place.
+    library = sys.modules[openai.DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0]]
+
+    class BoundedClient(openai.DefaultAsyncHttpxClient):  # type: ignore[name-defined]
+        async def send(self, request: Any, **options: Any) -> Any:
+            try:
+                with anyio.fail_after(seconds):
+                    reply = await super().send(request, **options | {"stream": True})
+                    try:
+                        body = await _body(reply)
+                    finally:
+                        await reply.aclose()
+            # As the client's own timeouts, so that it is asked again.
+            except TimeoutError:
+                told = f"no whole reply within {seconds:g} s"
+                raise library.ReadTimeout(told, request=request) from None
+            kept = {k: v for k, v in reply.headers.items() if k.lower() != "content-encoding"}
+            return type(reply)(reply.status_code, headers=kept, content=body, request=request)
+
+    return BoundedClient
+
+
+async def _body(reply: Any) -> bytes:
+    """The body of a reply, or in its place, which is no JSON, why it is not taken."""
+    coding = reply.headers.get("content-encoding", "identity")
+    if coding != "identity":
+        return f"compressed by {coding}, where a plain body was asked for".encode()
+    body = bytearray()
+    async for part in reply.aiter_raw():
+        body += part
+        if len(body) > _LONGEST_REPLY:
+            return f"longer than {_LONGEST_REPLY >> 20} MiB".encode()
+    return bytes(body)
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _proxy(url: str) -> str:
+    """The environment variable that names the proxy for a URL, if one does."""
+    parts = urlsplit(url)
+    if _is_loopback(url) or urllib.request.proxy_bypass(parts.hostname or ""):
+        return ""
+    known = {name for name, value in os.environ.items() if value}
+    names = [f"{scheme}_proxy" for scheme in (parts.scheme, "all")]
+    return next((n for name in names for n in (name, name.upper()) if n in known), "")
 
 
 def _reason(error: Exception) -> str:

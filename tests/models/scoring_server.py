@@ -51,7 +51,7 @@ class PromptLogprobs:
         content = self.processor.decode(made[0, length:], skip_special_tokens=True)
         more = body.get("prompt_logprobs")
         told = {} if more is None else {"prompt_logprobs": self._told(inputs, more)}
-        return completion(content, system_fingerprint="vllm-1-abc", **told)
+        return completion(content, model=self.name, system_fingerprint="vllm-1-abc", **told)
 
     def _inputs(self, body, open_end):
         messages, audios = [], []

@@ -116,7 +116,8 @@ class Seen:
 class Loopback:
     """A small HTTP server in this process: ``answer(seen)`` gives status, headers and body.
 
-    Status 0 closes the connection without a reply.
+    A body that is no bytes is an iterable of them, sent one by one, without its length. Status 0
+    closes the connection without a reply.
     """
 
     def __init__(self, answer):
@@ -168,9 +169,12 @@ class Loopback:
                     self.send_response(status)
                     for name, value in headers.items():
                         self.send_header(name, value)
-                    self.send_header("Content-Length", str(len(reply)))
+                    if isinstance(reply, bytes):
+                        self.send_header("Content-Length", str(len(reply)))
+                        reply = [reply]
                     self.end_headers()
-                    self.wfile.write(reply)
+                    for part in reply:
+                        self.wfile.write(part)
                 # A client that gave up waiting has closed the connection.
                 except ConnectionError:
                     return

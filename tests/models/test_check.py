@@ -5,7 +5,7 @@ from machines import simulate
 from serving import Loopback, completion
 
 from sercue.check import check_study
-from sercue.errors import InputError
+from sercue.errors import InputError, ServerError
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_check_asks_the_server_of_an_endpoint(study):
     """Port 9 takes no requests: a server that is down must be found before the study."""
     options = {"base_url": "http://127.0.0.1:9/v1", "retries": 0, "timeout": 1.0}
     keys = {"model": "endpoint:x", "device": "auto", "dtype": "auto"}
-    with pytest.raises(InputError, match=r"127\.0\.0\.1:9"):
+    with pytest.raises(ServerError, match=r"127\.0\.0\.1:9"):
         check_study(study(**keys, model_options=options))
 
 

@@ -107,15 +107,16 @@ def test_an_answer_too_short_for_a_label_is_told(study):
 
 
 def served(limit, tokens):
-    """A server that takes ``limit`` tokens and counts ``tokens`` in every prompt, as vLLM does."""
+    """A server that takes ``limit`` tokens and counts ``tokens`` in a study's prompts, as vLLM."""
 
     def answer(seen):
         if seen.path.endswith("/models"):
             card = {"id": "m", "object": "model", "created": 0, "owned_by": "x"}
             listed = {"object": "list", "data": [card | {"max_model_len": limit}]}
             return 200, JSON, json.dumps(listed).encode()
-        usage = {"prompt_tokens": tokens, "completion_tokens": 1, "total_tokens": tokens + 1}
-        return completion("angry", usage=usage)
+        text = seen.body["messages"][0]["content"][1]["text"]
+        counted = tokens if len(text) > 100 else len(text)
+        return completion("angry", usage={"prompt_tokens": counted, "completion_tokens": 1})
 
     return Loopback(answer)
 
@@ -140,7 +141,8 @@ def test_what_a_server_refuses_is_told_with_the_template(study):
 
     def answer(seen):
         texts = [part.get("text", "") for part in seen.body["messages"][0]["content"]]
-        return failure(400, "maximum context length") if len(texts[1]) > 5 else completion("angry")
+        too_long = len(texts[1]) > 100
+        return failure(400, "maximum context length") if too_long else completion("angry")
 
     with Loopback(answer) as server:
         keys = {"model": "endpoint:m", "device": "auto", "dtype": "auto", "decoding": "generate"}

@@ -8,7 +8,7 @@ from serving import JSON, Loopback, completion, failure
 from test_check_context import shortened
 
 from sercue.check import check_study
-from sercue.errors import InputError
+from sercue.errors import InputError, ServerError
 from sercue.run.answers import Answers
 
 
@@ -63,5 +63,5 @@ def test_a_server_that_stops_answering_ends_the_check_with_its_message(study):
     with Loopback(answer) as server:
         keys = {"model": "endpoint:m", "device": "auto", "dtype": "auto", "decoding": "generate"}
         keys["model_options"] = {"base_url": server.url, "retries": 0}
-        with pytest.raises(InputError, match=r"status 503: overloaded"):
+        with pytest.raises(ServerError, match=r"status 503: overloaded"):
             check_study(study(long=None, **keys), measure=True)

@@ -8,7 +8,14 @@ import pytest
 import soundfile
 import torch
 import transformers
-from serving import Loopback, TransformersServer, failure, faults_before, forwarded
+from serving import (
+    Loopback,
+    TransformersServer,
+    completion,
+    failure,
+    faults_before,
+    forwarded,
+)
 
 from sercue.corpora.corpus import Corpus, example_corpus
 from sercue.errors import InputError, ServerError
@@ -177,3 +184,29 @@ def test_a_study_resumes_after_the_server_died(server, corpus, tmp_path, monkeyp
     resumed, again = run(tmp_path / "broken")
     pd.testing.assert_frame_equal(resumed, whole)
     assert again == asked - len(kept.drop_duplicates(["audio", "prompt"]))
+
+
+def test_an_answer_that_the_server_kept_back_is_asked_again_on_the_next_run(corpus, tmp_path):
+    """Stored as an empty answer, it would count as one that names no label for good."""
+    filtered = iter(["content_filter"])
+
+    def answer(seen):
+        ended = next(filtered, "stop")
+        message = {"role": "assistant", "content": "angry" if ended == "stop" else None}
+        return completion("", choices=[{"message": message, "finish_reason": ended}])
+
+    words = np.full((len(corpus.table), 1), "low")
+    tokens = pd.DataFrame(words, corpus.table.index, ["energy"])
+    asked = {"decoding": "generate", "templates": ["plain"], "conditions": ["none"]}
+    with Loopback(answer) as server:
+        model = EndpointModel("m", base_url=server.url, concurrency=1)
+        first, second = (
+            run_study(corpus, tokens, model, store=tmp_path / "s", progress=False, **asked)
+            for _ in range(2)
+        )
+        assert len(server.chats()) == len(first) + 1
+    lost = first[~first["valid"]]
+    assert lost["why_invalid"].tolist() == [
+        "the server ended it with finish_reason 'content_filter'"
+    ]
+    assert second["answer"].tolist() == ["angry"] * len(second)

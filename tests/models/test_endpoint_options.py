@@ -137,7 +137,7 @@ def test_neither_torch_nor_transformers_is_imported():
         "import sys; from sercue.models.endpoint import EndpointModel; import openai\n"
         f"model = EndpointModel('m', base_url={URL!r}, retries=0)\n"
         "try: model.check()\n"
-        "except ValueError: print([m for m in ('torch', 'transformers') if m in sys.modules])"
+        "except RuntimeError: print([m for m in ('torch', 'transformers') if m in sys.modules])"
     )
     assert run_python(code).stdout == "[]\n"
 

@@ -167,6 +167,65 @@ def test_what_is_no_exact_score_is_refused(scorer, recordings, change, message):
             model.score(recordings[:1], [PROMPTS[:1]], ["neutral"])
 
 
+def with_logprob(scorer, written, text=PROMPTS[1]):
+    """The scoring server; behind one prompt, the last token's log-probability as it is written."""
+
+    def answer(seen):
+        status, headers, body = scorer(seen)
+        if text in str(seen.body["messages"][0]) and len(seen.body["messages"]) == 2:
+            reply = json.loads(body)
+            (last,) = reply["prompt_logprobs"][-1].values()
+            last["logprob"] = "HERE"
+            body = json.dumps(reply).replace('"HERE"', written).encode()
+        return status, headers, body
+
+    return Loopback(answer)
+
+
+@pytest.mark.parametrize(
+    "number", ["-Infinity", "NaN", "-1e999", "-9999.0", "-1" + 500 * "0", "-1e308"]
+)
+def test_a_logprob_that_is_not_finite_leaves_its_prompt_without_scores(
+    scorer, model, recordings, number
+):
+    """An overflow in the server: any number made of it would be an answer. vLLM writes -9999."""
+    expected = model.score(recordings[:1], [PROMPTS], LABELS[:2])[0]
+    with with_logprob(scorer, number) as server:
+        other = EndpointModel("tiny", base_url=server.url)
+        found = other.score(recordings[:1], [PROMPTS], LABELS[:2])[0]
+    assert np.isnan(found[1]).all()
+    np.testing.assert_array_equal(found[[0, 2]], expected[[0, 2]])
+
+
+@pytest.mark.parametrize(
+    "number", ["false", "true", "null", '"-0.5"', '"-Infinity"', "0.7", "Infinity", "[-0.5]",
+                "1" + 500 * "0"],
+)  # fmt: skip
+def test_what_is_no_logarithm_of_a_probability_is_refused(scorer, recordings, number):
+    """A number of another kind would be a score that nobody sees to be wrong."""
+    message = "for the logarithm of a probability"
+    with with_logprob(scorer, number) as server:
+        model = EndpointModel("tiny", base_url=server.url)
+        with pytest.raises(InputError, match=message) as told:
+            model.score(recordings[:1], [PROMPTS], LABELS[:2])
+    assert len(str(told.value)) < 400
+
+
+def test_prompts_that_reach_the_model_as_one_are_refused(scorer, recordings):
+    """A chat template that drops the text would make all conditions equal, seen by nobody."""
+
+    def without_text(seen):
+        if seen.body:
+            seen.body["messages"][0]["content"][1]["text"] = ""
+        return scorer(seen)
+
+    with Loopback(without_text) as server:
+        model = EndpointModel("tiny", base_url=server.url)
+        assert model.score(recordings[:1], [["a", "a"]], LABELS[:1])[0].shape == (2, 1)
+        with pytest.raises(InputError, match=r"prompts: different ones .* same tokens"):
+            model.score(recordings[:1], [["a", "b"]], LABELS[:1])
+
+
 def _other_answer(places):
     places[-1] = {"7": {"logprob": -1.0, "decoded_token": "hm"}}
 

@@ -226,7 +226,7 @@ def test_a_server_that_does_not_know_the_penalty_field_is_asked_without_it():
 def test_check_says_early_that_nobody_answers():
     """Before features of hours; with no more than one retry."""
     url = f"http://127.0.0.1:{free_port()}/v1"
-    with pytest.raises(InputError, match=r"no answer \(Connection error.*2 tries"):
+    with pytest.raises(ServerError, match=r"no answer \(Connection error.*2 tries"):
         EndpointModel("m", base_url=url).check()
 
 

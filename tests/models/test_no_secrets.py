@@ -1,19 +1,29 @@
 """Keys of servers and hubs: sent where they belong, and in no byte that is written or printed."""
 
+import html
 import itertools
 import json
 import logging
 import os
+import shlex
 import subprocess
 import sys
+from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from hub_server import hub
-from serving import JSON, Loopback, completion, failure
+from serving import JSON, Loopback, failure
 
 from sercue.cli import main
+from sercue.errors import InputError, ServerError
+from sercue.exhibits import table_exhibit
+from sercue.files import write_text
+from sercue.latex.text import latex_text
+from sercue.models.endpoint import EndpointModel
+from sercue.secret_keys import without_secrets
 
 # With marks that JSON and URLs write otherwise.
 KEY = "sk-planted/0123456789+a="
@@ -33,6 +43,57 @@ STUDY = {
 }
 
 
+# What servers tell in a reply, by OpenAI, vLLM and others.
+REPLY = {
+    "id": "1",
+    "object": "chat.completion",
+    "created": 0,
+    "model": "m",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "angry", "tool_calls": []},
+            "finish_reason": "stop",
+            "logprobs": {"content": [{"token": "a", "logprob": -1.0, "top_logprobs": []}]},
+        }
+    ],
+    "usage": {"prompt_tokens": None, "completion_tokens": 1, "details": {"audio": [1]}},
+    "system_fingerprint": "fp",
+    "prompt_logprobs": [None, {"1": {"logprob": -1.0, "rank": 1, "decoded_token": "a"}}],
+}
+CARD = {"id": "m", "object": "model", "created": 0, "owned_by": "x", "root": "/weights",
+        "max_model_len": None, "permission": [{"group": "y"}]}  # fmt: skip
+# Without these as they are, there would be no answer to look for the key in.
+KEPT = ("model", "finish_reason", "choices", "message", "prompt_tokens")
+
+
+def planted(value, secret):
+    """A value of JSON with the key in every text, list and mapping of it."""
+    if isinstance(value, dict):
+        own = {k: v if k in KEPT[:2] else planted(v, secret) for k, v in value.items()}
+        return own | {secret: secret}
+    if isinstance(value, list):
+        return [*(planted(inner, secret) for inner in value), secret, [secret], {secret: [secret]}]
+    return f"{value} {secret}" if isinstance(value, str) else value
+
+
+def places(value, path=()):
+    """The way to each field within a value of JSON."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, inner in pairs:
+        yield (*path, name)
+        if isinstance(inner, dict | list):
+            yield from places(inner, (*path, name))
+
+
+def replaced(value, path, new):
+    """A value of JSON with another one at one place."""
+    name, *rest = path
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[name] = replaced(copy[name], rest, new) if rest else new
+    return copy
+
+
 class Telltale:
     """Says the key it was sent wherever it can, until it refuses, and then in its refusal."""
 
@@ -44,13 +105,19 @@ class Telltale:
         sent = seen.headers["authorization"]
         told = JSON | {"X-Sent": sent, "X-Request-Id": sent}
         if seen.path.endswith("/models"):
-            card = {"id": "m", "object": "model", "created": 0, "owned_by": sent, "root": sent}
-            other = card | {"id": f"other of {sent}"}
-            return 200, told, json.dumps({"object": "list", "data": [card, other]}).encode()
+            cards = [
+                planted(CARD, sent) | {"id": "m", "root": [sent, {sent: sent}]},
+                planted(CARD, sent),
+            ]
+            return 200, told, json.dumps({"object": "list", "data": cards}).encode()
         if self.refuses():
             return failure(self.status, f"{'x' * 150} {sent}", X_Sent=sent)
-        content = f"{sent} is sad" if next(self._number) % 2 else "angry"
-        return 200, told, completion(content, system_fingerprint=sent)[2]
+        reply = planted(REPLY, sent)
+        said = f"{sent} is sad" if next(self._number) % 2 else "angry"
+        return 200, told, json.dumps(replaced(reply, WORDS, said)).encode()
+
+
+WORDS = ("choices", 0, "message", "content")
 
 
 @pytest.fixture
@@ -112,6 +179,8 @@ def test_a_run_writes_the_key_nowhere(study, cache, tmp_path):
     assert done.returncode == 1
     assert_nowhere({"stdout": done.stdout, "stderr": done.stderr}, out, cache)
     # Else nothing was there to be taken out.
+    assert "[key]" in (out / "tables" / "model.csv").read_text()
+    assert "[key]" in (out / "tables" / "model.tex").read_text()
     assert "status 403" in done.stdout
     assert "[key] is sad" in (out / "tables" / "written_answers.csv").read_text()
     assert "[key]" in (out / "03_prompting.ipynb").read_text()
@@ -122,7 +191,8 @@ def test_a_run_writes_the_key_nowhere(study, cache, tmp_path):
 @pytest.mark.parametrize("status", [401, 404, 503])
 def test_a_check_that_fails_shows_the_key_nowhere(status, study, cache, tmp_path, shown):
     with Loopback(Telltale(status)) as server:
-        assert main(["check", str(study), *of_server(server.url)]) == 2
+        ends = 1 if status == 503 else 2
+        assert main(["check", str(study), *of_server(server.url)]) == ends
     written = shown()
     assert f"status {status}" in written["stderr"]
     assert "[key]" in written["logs"]
@@ -165,4 +235,76 @@ def test_a_token_of_the_hub_is_shown_nowhere(study, cache, tmp_path, shown, monk
     assert asked
     assert "organisation/model" in written["stderr"]
     assert "[key]" in written["logs"]
+    assert_nowhere(written, tmp_path)
+
+
+@pytest.mark.parametrize("path", [*places(REPLY)], ids=lambda path: ".".join(map(str, path)))
+@pytest.mark.parametrize("kind", [str, lambda sent: [sent], lambda sent: {sent: sent}])
+def test_a_key_in_any_field_of_a_reply_is_neither_answer_nor_error(path, kind, shown):
+    """Each ends in an answer, in one that is refused, or in an error that quotes it."""
+    told = []
+
+    def answer(seen):
+        sent = seen.headers["authorization"]
+        if seen.path.endswith("/models"):
+            return 200, JSON, json.dumps({"data": [CARD | {"root": kind(sent)}]}).encode()
+        return 200, JSON, json.dumps(replaced(REPLY, path, kind(sent))).encode()
+
+    with Loopback(answer) as server:
+        model = EndpointModel("m", base_url=server.url, key_variable="MY_KEY", retries=0)
+        for act in (
+            model.check,
+            model.facts,
+            lambda: model.prompt_tokens(np.zeros(9), ["a"]),
+            lambda: model.generate([np.zeros(9)], [["a"]]),
+            lambda: model.score([np.zeros(9)], [["a"]], ["b"]),
+        ):
+            try:
+                told.append(repr(act()))
+            except (InputError, ServerError) as error:
+                told.append(f"{error!r} {error.__context__!r}")
+    assert_nowhere(shown() | {"told": " ".join(told)})
+
+
+MARKED = "sk-a_b+c/d=e.f:g~h&i%j#k"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [str, repr, json.dumps, html.escape, quote, lambda key: quote(key, safe=""), shlex.quote,
+     lambda key: json.dumps(key).replace("/", r"\/"), lambda key: json.dumps({key: [key]}),
+     lambda key: key.replace("-", "\\u002d"), lambda key: f"{latex_text(key)} {key}"],
+)  # fmt: skip
+def test_a_key_is_known_in_whatever_way_it_is_written(write, monkeypatch):
+    """Pages, tables and requests escape what stands in them, each in its own way."""
+    monkeypatch.setenv("OPENAI_API_KEY", MARKED)
+    clear = without_secrets(f"before {write(MARKED)} behind")
+    assert "[key]" in clear
+    assert not any(part in clear for part in ("a_b", "c/d", "e.f", "i%j", "sk-", "h&", "j#k", "c%"))
+
+
+def test_tables_hold_no_key(monkeypatch, tmp_path):
+    """Whatever is shown of a model, a corpus or a server ends in one."""
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    table = pd.DataFrame({"value": [f"['{TOKEN}']", str({TOKEN: 1})]}, ["list", "mapping"])
+    table_exhibit(table, f"Sent with {TOKEN}", tmp_path / "model")
+    written = dict(texts(tmp_path))
+    assert len(written) == 2
+    for text in written.values():
+        assert "planted" not in text
+        assert "[key]" in text
+
+
+def test_a_key_of_digits_is_not_looked_for_within_numbers(monkeypatch, tmp_path):
+    """Local servers are given such keys, and a number with a gap is no number."""
+    monkeypatch.setenv("OPENAI_API_KEY", "00000000")
+    write_text(tmp_path / "a.csv", "x,0.1000000005\nkey,00000000\n")
+    assert (tmp_path / "a.csv").read_text() == "x,0.1000000005\nkey,[key]\n"
+
+
+def test_an_error_that_quotes_what_was_given_shows_no_key(study, shown, tmp_path):
+    """A key in the place of another value is the likely mistake, and logs of jobs are shared."""
+    assert main(["check", str(study), "--set", f"model={TOKEN}"]) == 2
+    written = shown()
+    assert "unknown model '[key]'" in written["stderr"]
     assert_nowhere(written, tmp_path)
