@@ -112,10 +112,10 @@ def write_index(
     }
     artifacts = Artifacts(folder / "artifacts")
     known = artifacts.provenance()
-    # By their stamps: after a failure, the numbers of other settings may still lie there.
+    # By their stamps: after a failure, numbers of other settings or answers may still lie there.
     stamp = settings.fingerprint(ANALYSIS_KEYS)
-    measures = artifacts.load("measures.parquet", stamp)
-    tests = artifacts.load("tests.parquet", stamp)
+    measures = artifacts.load("measures.parquet", stamp, **artifacts.inputs())
+    tests = artifacts.load("tests.parquet", stamp, **artifacts.inputs())
     findings = _findings(measures, tests)
     loader = jinja2.FileSystemLoader([_TEMPLATES, _TEMPLATES / "report"])
     environment = jinja2.Environment(loader=loader, autoescape=True)

@@ -130,7 +130,14 @@ BINNING = Kind(
     "binning",
     entries={"concepts": list, "medians": dict, "scales": dict, "thresholds": dict, "words": list},
 )
-PROVENANCE = Kind("provenance")
+#: Each of its entries may be lacking.
+PROVENANCE = Kind(
+    "provenance",
+    entries={
+        "command": str, "corpus": dict, "notebooks": dict, "parameters": dict, "predictions": dict,
+        "run_count": int, "runs": list, "seconds": dict, "settings": str, "versions": dict,
+    },
+)  # fmt: skip
 TRAINING = Kind("training", entries={"recipe": dict, "dev uar": dict, "training seconds": float})
 
 _IS: dict[str, tuple[Callable[[pyarrow.DataType], bool], ...]] = {
@@ -334,11 +341,14 @@ def _mark(kind: Kind) -> dict[str, Any]:
 
 def _mark_of(schema: pyarrow.Schema) -> Any:
     """What a table says of its kind; nothing if it was written by others, or of version 0."""
+    return _stamp_in(schema).get(_SCHEMA)
+
+
+def _stamp_in(schema: pyarrow.Schema) -> dict[str, Any]:
     try:
-        kept = json.loads((schema.metadata or {}).get(b"PANDAS_ATTRS", b"{}"))
-        return kept[STAMP][_SCHEMA]
+        return dict(json.loads((schema.metadata or {}).get(b"PANDAS_ATTRS", b"{}"))[STAMP])
     except (ValueError, TypeError, KeyError):
-        return None
+        return {}
 
 
 def _number(path: Path, mark: Any, kind: Kind) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from sercue.errors import StorageError
 from sercue.files import locked
 from sercue.provenance.machine import git, hardware
-from sercue.schema import PROVENANCE, read_json, write_json
+from sercue.schema import PROVENANCE, check_entries, read_json, write_json
 
 # Of each notebook on its own, so that one that runs again leaves those of the others.
 _MERGED = ("seconds", "notebooks")
@@ -23,9 +24,13 @@ def read(path: Path) -> dict[str, Any]:
     """What a provenance file holds; nothing if it is not there.
 
     Raises:
-        InputError: if it cannot be read, or is of a newer version than this sercue reads
+        InputError: if it cannot be read, is of a newer version than this sercue reads, or if an
+            entry is not of the type that sercue writes
     """
-    return read_json(path, PROVENANCE) if path.is_file() else {}
+    held = read_json(path, PROVENANCE) if path.is_file() else {}
+    there = {name: value for name, value in PROVENANCE.entries.items() if name in held}
+    check_entries(path, held, replace(PROVENANCE, entries=there))
+    return held
 
 
 def record(path: Path, **entries: Any) -> dict[str, Any]:
@@ -82,9 +87,8 @@ def invocation(path: Path, command: str, notebooks: Sequence[str]) -> Iterator[d
         held["runs"] = [*held.get("runs", []), dict(entry)][-KEPT_RUNS:]
 
     def end(held: dict[str, Any]) -> None:
-        held["runs"] = [
-            entry if one["number"] == entry["number"] else one for one in held.get("runs", [])
-        ]
+        begun = {**entry, "ended": None, "outcome": "not ended"}
+        held["runs"] = [entry if one == begun else one for one in held.get("runs", [])]
 
     _changed(path, begin)
     try:
