@@ -153,7 +153,7 @@ class Artifacts:
         corpus = Corpus(root=Path(), table=rows, left_out=left_out, **card)
         return corpus, table["audio"], content or ""
 
-    def load_predictions(self, settings: str, content: str) -> tuple[pd.DataFrame, str] | None:
+    def load_predictions(self, settings: str, content: str = "") -> tuple[pd.DataFrame, str] | None:
         """The finished predictions, in no particular order, if they are those that were recorded.
 
         Args:

@@ -165,11 +165,7 @@ def stored_binnings(path: str | Path) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: if the file cannot be read, or is of a version that is not read
     """
-    held, stamp = _read(path)
-    if stamp.get("digest", _digest(held)) != _digest(held):
-        raise UnfitError(
-            f"{path}: its content is not what was written; remove it, and run notebook 02 again"
-        )
+    held, _ = _read(path)
     folds: dict[str, dict[str, Any]] = held.get("folds", {"": held})
     for binning in folds.values():
         check_entries(Path(path), binning, BINNING)
@@ -193,7 +189,12 @@ def _write(path: str | Path, content: dict[str, Any], stamp: dict[str, str]) -> 
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     held = read_json(Path(path), BINNING)
     stamp = held.pop(STAMP, {})
-    return held, stamp if isinstance(stamp, dict) else {"digest": None}
+    # Those of an early version have none.
+    if stamp and (not isinstance(stamp, dict) or stamp.get("digest") != _digest(held)):
+        raise UnfitError(
+            f"{path}: its content is not what was written; remove it, and run notebook 02 again"
+        )
+    return held, stamp
 
 
 def _digest(content: dict[str, Any]) -> str:
