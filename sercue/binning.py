@@ -6,6 +6,8 @@ of that score, in words.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,7 +21,7 @@ import pandas as pd
 from sercue.concepts import CONCEPTS, UNKNOWN, WORDS, Concept, measurable
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, shortened, unknown
-from sercue.schema import BINNING, check_entries, read_json, write_json
+from sercue.schema import BINNING, STAMP, UnfitError, check_entries, read_json, write_json
 
 METHODS = ("quantile", "width", "thresholds")
 CENTRES = ("speaker", "sex")
@@ -88,9 +90,9 @@ class Binning:
         """The inner bin edges of a concept: one fit, so one set."""
         return [self.thresholds[concept]]
 
-    def save(self, path: str | Path) -> None:
-        """Write the binning as JSON."""
-        write_json(Path(path), asdict(self), BINNING)
+    def save(self, path: str | Path, **stamp: str) -> None:
+        """Write the binning as JSON, with what it was made from."""
+        _write(path, asdict(self), stamp)
 
     @classmethod
     def load(cls, path: str | Path) -> Binning:
@@ -137,10 +139,10 @@ class FoldBinning:
         """The inner bin edges of a concept, one set a fold."""
         return [binning.thresholds[concept] for binning in self.of_fold.values()]
 
-    def save(self, path: str | Path) -> None:
-        """Write the binnings as JSON: fold to binning."""
+    def save(self, path: str | Path, **stamp: str) -> None:
+        """Write the binnings as JSON, fold to binning, with what they were made from."""
         folds = {fold: asdict(binning) for fold, binning in self.of_fold.items()}
-        write_json(Path(path), {"folds": folds}, BINNING)
+        _write(path, {"folds": folds}, stamp)
 
     def _out_of_fold(
         self,
@@ -163,11 +165,40 @@ def stored_binnings(path: str | Path) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: if the file cannot be read, or is of a version that is not read
     """
-    held = read_json(Path(path), BINNING)
+    held, _ = _read(path)
     folds: dict[str, dict[str, Any]] = held.get("folds", {"": held})
     for binning in folds.values():
         check_entries(Path(path), binning, BINNING)
     return folds
+
+
+def binning_stamp(path: str | Path) -> dict[str, Any]:
+    """What a file that ``save`` wrote says that it was made from; nothing if it does not.
+
+    Raises:
+        InputError: if the file cannot be read, or is of a version that is not read
+    """
+    return _read(path)[1]
+
+
+def _write(path: str | Path, content: dict[str, Any], stamp: dict[str, str]) -> None:
+    stamp = {**stamp, "digest": _digest(content)}
+    write_json(Path(path), {**content, STAMP: stamp}, BINNING)
+
+
+def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    held = read_json(Path(path), BINNING)
+    stamp = held.pop(STAMP, {})
+    # Those of an early version have none.
+    if stamp and (not isinstance(stamp, dict) or stamp.get("digest") != _digest(held)):
+        raise UnfitError(
+            f"{path}: its content is not what was written; remove it, and run notebook 02 again"
+        )
+    return held, stamp
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.blake2b(json.dumps(content).encode(), digest_size=8).hexdigest()
 
 
 def fit_bins(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sercue.artifacts import Artifacts
-from sercue.errors import InputError
+from sercue.artifacts import Artifacts, stamps_of
+from sercue.binning import binning_stamp
+from sercue.errors import InputError, shortened
 from sercue.run import fixture_notice
 from sercue.settings import Settings, settings_from
 
@@ -66,6 +69,15 @@ class EvaluatedRun:
         return fixture_notice(settings_from({key: known[key] for key in ("corpus", "model")}))
 
     @property
+    def inputs(self) -> dict[str, Any]:
+        """The identities of the corpus and of the answers; nothing of a run of an early version."""
+        return stamps_of(self.provenance)
+
+    def is_its_own(self, stamp: Mapping[str, Any]) -> bool:
+        """Whether a table with this stamp was made from the corpus and the answers of the run."""
+        return all(stamp.get(name) == value for name, value in self.inputs.items())
+
+    @property
     def artifacts(self) -> Artifacts:
         """The files of the run."""
         return Artifacts(self.folder / "artifacts")
@@ -118,10 +130,12 @@ def read_run(folder: str | os.PathLike[str]) -> EvaluatedRun:
         raise _unfinished(
             str(folder), "its artifacts are of different settings: a later run stopped halfway"
         )
+    _require_one_corpus(run, str(folder))
     return run
 
 
 _TABLES = ("measures", "tests")
+_OF_CORPUS = ("utterances", "left_out", "tokens")
 # Where a server stands is of no use to a reader, and may name what is private.
 _OF_SERVERS = ("base_url", "key_variable")
 
@@ -143,12 +157,78 @@ def _require_files(artifacts: Artifacts, provenance: dict[str, Any], folder: str
     for entry in ("parameters", "corpus", "model", "predictions", "versions"):
         if entry not in provenance:
             raise _unfinished(folder, f"no {entry!r} in artifacts/provenance.json")
+    _require_fit(artifacts.provenance_file, provenance)
     lacking = [key for key in Settings.model_fields if key not in provenance["parameters"]]
     if lacking:
         raise InputError(
             f"{folder}: made by sercue {provenance['versions'].get('sercue')} without the study "
             f"keys {', '.join(lacking)}; valid is a run of this version: run its study again"
         )
+    settings_from(provenance["parameters"], f"{artifacts.provenance_file}: parameters")
+
+
+_Text = Annotated[str, Field(min_length=1)]
+
+
+class _Entries(BaseModel):
+    """Entries of ``provenance.json``, as far as a comparison and the methods read them."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", protected_namespaces=())
+
+
+class _Corpus(_Entries):
+    name: _Text
+    utterances: int = Field(ge=1)
+    speakers: int = Field(ge=1)
+    content: _Text
+
+
+class _Model(_Entries):
+    name: _Text
+    identity: _Text
+    device: _Text
+    dtype: _Text
+
+
+class _Predictions(_Entries):
+    rows: int = Field(ge=1)
+
+
+class _Git(_Entries):
+    commit: str | None = None
+    clean: bool | None = None
+
+
+class _Versions(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+    __pydantic_extra__: dict[str, str] = Field(init=False)
+    sercue: _Text
+    audmetric: _Text
+    opensmile: _Text
+
+
+class _Held(_Entries):
+    parameters: dict[str, Any]
+    corpus: _Corpus
+    model: _Model
+    predictions: _Predictions
+    versions: _Versions
+    git: _Git = _Git()
+    settings: _Text | None = None
+
+
+def _require_fit(file: Path, provenance: dict[str, Any]) -> None:
+    """Raise unless the entries that are read are of the types that a run writes."""
+    try:
+        _Held(**provenance)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False)[0]
+        entry = ".".join(map(str, problem["loc"]))
+        found = "" if problem["type"] == "missing" else f"found {shortened(problem['input'])}; "
+        raise InputError(
+            f"{file}: {entry}: {found}{problem['msg'].lower()}; valid is what a run wrote: run "
+            "its notebook 05 again"
+        ) from None
 
 
 def _mixed(run: EvaluatedRun, stamps: dict[str, str]) -> bool:
@@ -165,6 +245,34 @@ def _mixed(run: EvaluatedRun, stamps: dict[str, str]) -> bool:
         or list(run.conditions["condition"]) != run.parameters["conditions"]
         or int(run.conditions["rows"].sum()) != asked
     )
+
+
+def _require_one_corpus(run: EvaluatedRun, folder: str) -> None:
+    """Raise unless all files are of one corpus, and measures and tests of the stored answers."""
+    utterances, left_out, tokens = (run.artifacts.read(f"{name}.parquet") for name in _OF_CORPUS)
+    told = run.provenance["corpus"]["utterances"], run.provenance["corpus"]["speakers"]
+    found = len(utterances), utterances["speaker"].nunique()
+    if told != found:
+        raise _unfinished(
+            folder,
+            f"artifacts/provenance.json names {told[0]} utterances of {told[1]} speakers, "
+            f"artifacts/utterances.parquet has {found[0]} of {found[1]}",
+        )
+    content, stamp = run.inputs["content"], run.artifacts.stamp
+    stale = [
+        name
+        for name, table in zip(_OF_CORPUS, (utterances, left_out, tokens), strict=True)
+        if stamp(table).get("content") != content
+    ]
+    binned = binning_stamp(run.artifacts.folder / "binning.json")
+    stale += ["binning"] * (binned.get("content", content) != content)
+    stale += [name for name in _TABLES if not run.is_its_own(stamp(getattr(run, name)))]
+    if stale:
+        raise _unfinished(
+            folder,
+            f"{', '.join(stale)} in its artifacts {'is' if len(stale) == 1 else 'are'} not of the "
+            "corpus and the answers that provenance.json names: a later run stopped halfway",
+        )
 
 
 def _unfinished(folder: str, why: str) -> InputError:

@@ -107,7 +107,12 @@ def extracted(digests: pd.Series, cache: str | os.PathLike[str] | None = None) -
 def _folder(cache: str | os.PathLike[str] | None) -> Path:
     """Where the functionals lie that this version of openSMILE extracted."""
     folder = cache_folder() / "features" if cache is None else Path(cache)
-    return folder / f"eGeMAPSv02-{opensmile.__version__}-{_VERSION}"
+    return folder / extraction()
+
+
+def extraction() -> str:
+    """What functionals depend on besides the audio: the feature set, and who extracts it."""
+    return f"eGeMAPSv02-{opensmile.__version__}-{_VERSION}"
 
 
 def functionals() -> opensmile.Smile:

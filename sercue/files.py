@@ -1,16 +1,21 @@
-"""Files and folders that are written whole or not at all."""
+"""Files and folders that are written whole or not at all, and by one process at a time."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+
+from sercue.errors import StorageError
 from sercue.secret_keys import without_secrets
 from sercue.storage import told, told_by_libraries
 
@@ -18,6 +23,10 @@ from sercue.storage import told, told_by_libraries
 _ENDING = ".aside"
 # Longer than any file takes to be written: what is older was left by a run that was killed.
 _STALE_SECONDS = 24 * 3600
+# Longer than anything takes that is done while a lock is held, on a slow network disk, too.
+_LOCKED_SECONDS = 60.0
+# What a file system answers that has no locks of its own.
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 @contextmanager
@@ -156,6 +165,82 @@ def folder_written_aside(
             _take_place(aside, folder, complete)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path, seconds: float = _LOCKED_SECONDS) -> Iterator[None]:
+    """Within, no other process is within for the same path.
+
+    The lock lies beside the file. One whose process was killed is broken: by the operating system
+    where the file system has locks, else by the next process on the same machine.
+
+    Args:
+        path: the file or folder that is to be changed; its folder is made if it is not there
+        seconds: how long to wait for another process
+
+    Raises:
+        StorageError: if another process does not let go of it, naming that process, and how to go
+            on if it does not run any more
+    """
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.with_name(f".{path.name}.lock")
+    lock = take_lock(file, seconds)
+    if lock is None:
+        raise StorageError(
+            f"{path}: for {seconds:.0f} s in use by {lock_holder(file)}; what is done is kept, "
+            "run again to go on"
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def take_lock(file: Path, seconds: float = 0.0) -> BaseFileLock | None:
+    """A lock that this process holds until it is released; ``None`` if another one holds it.
+
+    Args:
+        file: the lock file; it says which process holds it
+        seconds: how long to wait
+
+    Raises:
+        StorageError: if the lock file cannot be made
+    """
+    with told(file, "locked"):
+        try:
+            lock: BaseFileLock = FileLock(file, timeout=seconds, fallback_to_soft=False)
+            lock.acquire()
+            file.write_text(f"{os.getpid()}\n{socket.gethostname()}\n", encoding="utf-8")
+        except Timeout:
+            return None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            lock = SoftFileLock(_without_locks(file), timeout=seconds)
+            try:
+                lock.acquire()
+            except Timeout:
+                return None
+    return lock
+
+
+def lock_holder(file: Path) -> str:
+    """Which process holds a lock, since when, and what to do if it does not run any more."""
+    held = next((one for one in (_without_locks(file), file) if one.is_file()), file)
+    try:
+        process, host, *_ = held.read_text(encoding="utf-8").splitlines()
+        since = datetime.fromtimestamp(held.stat().st_mtime, UTC)
+    except (OSError, ValueError):
+        who = "another process"
+    else:
+        who = f"process {process[:20]} on {host[:100]} since {since:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{who} (if it does not run any more, remove {held})"
+
+
+def _without_locks(file: Path) -> Path:
+    """The lock file where the file system has no locks: there it is held as long as it exists."""
+    return file.with_name(f"{file.name}.held")
 
 
 def aside_name(path: Path) -> Path:

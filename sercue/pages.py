@@ -112,10 +112,10 @@ def write_index(
     }
     artifacts = Artifacts(folder / "artifacts")
     known = artifacts.provenance()
-    # By their stamps: after a failure, the numbers of other settings may still lie there.
+    # By their stamps: after a failure, numbers of other settings or answers may still lie there.
     stamp = settings.fingerprint(ANALYSIS_KEYS)
-    measures = artifacts.load("measures.parquet", stamp)
-    tests = artifacts.load("tests.parquet", stamp)
+    measures = artifacts.load("measures.parquet", stamp, **artifacts.inputs())
+    tests = artifacts.load("tests.parquet", stamp, **artifacts.inputs())
     findings = _findings(measures, tests)
     loader = jinja2.FileSystemLoader([_TEMPLATES, _TEMPLATES / "report"])
     environment = jinja2.Environment(loader=loader, autoescape=True)
@@ -285,11 +285,12 @@ def _parameters(known: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _facts(known: Mapping[str, Any]) -> list[tuple[str, str]]:
     git = known["git"]
     clean = {True: "", False: " (with uncommitted changes)", None: ""}[git["clean"]]
+    model = known["model"] if isinstance(known.get("model"), dict) else {}
     return [
         ("git commit", f"{git['commit']}{clean}" if git["commit"] else "not in a git checkout"),
         ("corpus", _corpus_line(known.get("corpus"))),
-        ("model", known.get("model", {}).get("identity", "not asked yet")),
-        ("seconds", ", ".join(f"{k}: {v:g}" for k, v in known.get("seconds", {}).items())),
+        ("model", str(model.get("identity", "not asked yet"))),
+        ("seconds", ", ".join(f"{k}: {v}" for k, v in known.get("seconds", {}).items())),
         ("hardware", "{cores} cores, {machine}, {system}".format(**known["hardware"])),
     ]
 
@@ -297,7 +298,7 @@ def _facts(known: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _corpus_line(corpus: Mapping[str, Any] | None) -> str:
     if not corpus:
         return "not read yet"
-    return (
-        f"{corpus['name']}: {corpus['utterances']} utterances, {corpus['speakers']} speakers, "
-        f"content {corpus['content']}"
+    name, utterances, speakers, content = (
+        corpus.get(entry, "?") for entry in ("name", "utterances", "speakers", "content")
     )
+    return f"{name}: {utterances} utterances, {speakers} speakers, content {content}"

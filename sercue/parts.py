@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from sercue.categories import with_sorted_categories
 from sercue.errors import InputError
 from sercue.files import written_aside
-from sercue.schema import PREDICTIONS, Kind, check_table, stamped
+from sercue.schema import PREDICTIONS, Kind, check_schema, encoded, opened, stamped
 from sercue.storage import is_of_storage, storage_error, told
 
 logger = logging.getLogger(__name__)
@@ -26,11 +26,13 @@ _LISTINGS = 5
 def write_table(table: pd.DataFrame, path: Path) -> Path:
     """Write a Parquet file aside, sync it, and rename it, so that no reader sees half of it.
 
+    It bears checksums, by which readers find what was changed since.
+
     Raises:
         StorageError: if it cannot be written; what lay there before is as it was
     """
-    with written_aside(path, sync=True) as aside, aside.open("wb") as file:
-        table.to_parquet(file)
+    with written_aside(path, sync=True) as aside:
+        aside.write_bytes(encoded(table))
     return path
 
 
@@ -73,8 +75,8 @@ def part_files(folder: Path) -> list[Path]:
 def read_parts(folder: Path, kind: Kind = PREDICTIONS) -> pd.DataFrame:
     """All rows of all parts; an empty table if there is none.
 
-    A part that cannot be read (a disk that filled up, a copy cut short) is set aside as
-    ``*.torn`` with a warning, so that its rows are made again rather than misread.
+    A part that cannot be read (a disk that filled up, a copy cut short, a bit that flipped) is set
+    aside as ``*.torn`` with a warning, so that its rows are made again rather than misread.
 
     Args:
         folder: of the parts
@@ -120,8 +122,11 @@ def _together(files: list[Path], kind: Kind) -> pd.DataFrame:
 
 def _read(file: Path, kind: Kind, columns: Sequence[str] | None = None) -> pa.Table | None:
     try:
-        check_table(file, kind)
-        with pq.ParquetFile(file, read_dictionary=kind.coded_columns) as part:
+        source = opened(file)
+        check_schema(file, pq.read_schema(source), kind)
+        with pq.ParquetFile(
+            source, read_dictionary=kind.coded_columns, page_checksum_verification=True
+        ) as part:
             return part.read(columns)
     except FileNotFoundError:
         raise

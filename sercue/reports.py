@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import papermill
 from tqdm.std import tqdm
 
@@ -23,10 +25,13 @@ from sercue.pages import Page, write_index, write_page
 from sercue.paths import project_folder
 from sercue.private_paths import clean_notebook
 from sercue.run import run_folder
-from sercue.run.own_folder import check_run_folder
+from sercue.run.own_folder import at_work, check_run_folder
 from sercue.settings import Settings
-from sercue.storage import told
+from sercue.storage import storage_error, told
 
+logger = logging.getLogger(__name__)
+# All but where a run writes, and how fast it works.
+_OF_RESULTS = tuple(sorted(set(Settings.model_fields) - {"out", "scheduler", "batch_size"}))
 #: Notebook to the notebooks without which it has nothing to say.
 NEEDS = {"01": (), "02": ("01",), "03": ("02",), "04": ("02",), "05": ("04",)}
 
@@ -92,7 +97,8 @@ def run_notebooks(
         one outcome a chosen notebook, in order
 
     Raises:
-        InputError: if the study's folder holds what no run wrote
+        InputError: if the study's folder holds what no run wrote, or if a run of other settings
+            is at work in it
         StorageError: if a notebook or a report cannot be stored
         KeyboardInterrupt: if the run was stopped; what is done is kept
     """
@@ -100,6 +106,13 @@ def run_notebooks(
     folder = run_folder(settings)
     check_run_folder(folder)
     _prepare(folder)
+    with at_work(folder, settings.fingerprint(_OF_RESULTS)):
+        return _run_notebooks(notebooks, settings, folder, command)
+
+
+def _run_notebooks(
+    notebooks: list[Path], settings: Settings, folder: Path, command: str
+) -> list[Outcome]:
     pages = [Page.of(file, folder) for file in notebook_files()]
     outcomes: list[Outcome] = []
     log = Artifacts(folder / "artifacts").provenance_file
@@ -135,8 +148,26 @@ def run_notebooks(
 def _prepare(folder: Path) -> None:
     with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    for notebook in folder.glob("0[0-9]_*.ipynb"):
+        _set_aside_if_torn(notebook)
     for place in (folder, *(folder / name for name in ("artifacts", "figures", "tables"))):
         remove_stale(place)
+
+
+def _set_aside_if_torn(notebook: Path) -> None:
+    """An executed notebook that a loss of power left empty or cut: its page stays as it is."""
+    try:
+        nbformat.read(notebook, as_version=4)
+    except OSError as error:
+        raise storage_error(error, notebook, "read") from error
+    # Of what is no notebook, nbformat raises whatever it comes upon.
+    except Exception as error:
+        torn = notebook.with_suffix(".torn")
+        with told(notebook):
+            notebook.replace(torn)
+        logger.warning(
+            "%s could not be read (%s); set aside as %s", notebook, type(error).__name__, torn.name
+        )
 
 
 def _record_times(log: Path, outcome: Outcome) -> None:

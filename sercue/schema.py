@@ -3,11 +3,17 @@
 A file without a version is one of the first layout, version 0. Raise a kind's ``version`` whenever
 its columns or entries change their meaning, name or type, and either bring older ones to it where
 they are read, or raise ``lowest``, so that they are refused by name.
+
+A Parquet file also bears a digest of its own bytes, so that a bit that flips on a disk or in a copy
+is found when the file is read. The checksums of Parquet itself cover the pages alone.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -17,7 +23,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow
-import pyarrow.parquet
+import pyarrow.parquet as pq
 from pyarrow import types
 
 from sercue.errors import InputError
@@ -26,6 +32,9 @@ from sercue.files import write_text
 #: Where a table keeps what sercue says of it, in ``attrs`` and so in a Parquet file's metadata.
 STAMP = "sercue"
 _SCHEMA = "schema"
+# Begins the value of an entry of a Parquet file's metadata; the digest follows, in hexadecimals.
+_MARK = b"sercue-digest:"
+_NO_DIGEST = b"0" * 32
 
 
 class UnfitError(InputError):
@@ -121,7 +130,14 @@ BINNING = Kind(
     "binning",
     entries={"concepts": list, "medians": dict, "scales": dict, "thresholds": dict, "words": list},
 )
-PROVENANCE = Kind("provenance")
+#: Each of its entries may be lacking.
+PROVENANCE = Kind(
+    "provenance",
+    entries={
+        "command": str, "corpus": dict, "notebooks": dict, "parameters": dict, "predictions": dict,
+        "run_count": int, "runs": list, "seconds": dict, "settings": str, "versions": dict,
+    },
+)  # fmt: skip
 TRAINING = Kind("training", entries={"recipe": dict, "dev uar": dict, "training seconds": float})
 
 _IS: dict[str, tuple[Callable[[pyarrow.DataType], bool], ...]] = {
@@ -163,12 +179,81 @@ def check_table(path: Path, kind: Kind) -> None:
         InputError: if it is of a newer version than this sercue reads
         pyarrow.ArrowInvalid: if it is not a whole Parquet file
     """
-    schema = pyarrow.parquet.read_schema(path)
+    check_schema(path, pq.read_schema(path), kind)
+
+
+def check_schema(path: Path, schema: pyarrow.Schema, kind: Kind) -> None:
+    """Raise as ``check_table`` does; see there.
+
+    Args:
+        path: the file that the schema is of
+        schema: as it was read
+        kind: of which it must be
+    """
     number = _number(path, _mark_of(schema), kind)
     wrong = _wrong_columns(schema, kind)
     if wrong:
         raise _unfit(path, kind, "; ".join(wrong))
     _check_age(path, number, kind)
+
+
+def encoded(table: pd.DataFrame) -> memoryview:
+    """A table as a Parquet file with checksums: those of its pages, and a digest of all its bytes.
+
+    Args:
+        table: what is to be written
+
+    Examples:
+        >>> table = pd.DataFrame({"x": [1]})
+        >>> pd.read_parquet(io.BytesIO(encoded(table))).equals(table)
+        True
+    """
+    rows = pyarrow.Table.from_pandas(table)
+    # As pandas writes and reads them.
+    attrs = {b"PANDAS_ATTRS": json.dumps(table.attrs)} if table.attrs else {}
+    rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), **attrs})
+    file = io.BytesIO()
+    with pq.ParquetWriter(file, rows.schema, write_page_checksum=True) as writer:
+        writer.write_table(rows)
+        writer.add_key_value_metadata({"digest": (_MARK + _NO_DIGEST).decode()})
+    content = file.getbuffer()
+    place = _place_of_digest(content)
+    content[place : place + len(_NO_DIGEST)] = _digest(content, place)
+    return content
+
+
+def opened(path: Path) -> pyarrow.BufferReader:
+    """A Parquet file to read from, if its bytes are those that were written.
+
+    One without a digest, of another program or an earlier sercue, is taken as it is.
+
+    Args:
+        path: the file
+
+    Raises:
+        pyarrow.ArrowInvalid: if its bytes were changed
+        OSError: if it cannot be read
+    """
+    content = path.read_bytes()
+    place = _place_of_digest(content)
+    if place >= 0 and content[place : place + len(_NO_DIGEST)] != _digest(content, place):
+        raise pyarrow.ArrowInvalid("its bytes are not those that were written")
+    return pyarrow.BufferReader(content)
+
+
+def _place_of_digest(content: bytes | memoryview) -> int:
+    """Where the digest stands; -1 if there is none."""
+    # The metadata are at the end; texts before them may hold anything.
+    return max((found.end() for found in re.finditer(_MARK, content)), default=-1)
+
+
+def _digest(content: bytes | memoryview, place: int) -> bytes:
+    """The digest of a file, that which stands at the place counted as zeros."""
+    with memoryview(content) as view:
+        digest = hashlib.blake2b(view[:place], digest_size=len(_NO_DIGEST) // 2)
+        digest.update(_NO_DIGEST)
+        digest.update(view[place + len(_NO_DIGEST) :])
+    return digest.hexdigest().encode()
 
 
 def read_table(path: Path, kind: Kind) -> pd.DataFrame:
@@ -182,8 +267,10 @@ def read_table(path: Path, kind: Kind) -> pd.DataFrame:
         InputError: as ``check_table`` raises it, or if the file cannot be read
     """
     try:
-        check_table(path, kind)
-        return pd.read_parquet(path)
+        source = opened(path)
+        check_schema(path, pq.read_schema(source), kind)
+        source.seek(0)
+        return pd.read_parquet(source, page_checksum_verification=True)
     except (pyarrow.ArrowInvalid, OSError) as error:
         raise _unfit(path, kind, f"it cannot be read: {error}") from None
 
@@ -253,11 +340,14 @@ def _mark(kind: Kind) -> dict[str, Any]:
 
 def _mark_of(schema: pyarrow.Schema) -> Any:
     """What a table says of its kind; nothing if it was written by others, or of version 0."""
+    return _stamp_in(schema).get(_SCHEMA)
+
+
+def _stamp_in(schema: pyarrow.Schema) -> dict[str, Any]:
     try:
-        kept = json.loads((schema.metadata or {}).get(b"PANDAS_ATTRS", b"{}"))
-        return kept[STAMP][_SCHEMA]
+        return dict(json.loads((schema.metadata or {}).get(b"PANDAS_ATTRS", b"{}"))[STAMP])
     except (ValueError, TypeError, KeyError):
-        return None
+        return {}
 
 
 def _number(path: Path, mark: Any, kind: Kind) -> int:

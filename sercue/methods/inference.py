@@ -116,7 +116,7 @@ def _wording(run: EvaluatedRun) -> str:
 
 
 def _reliance(run: EvaluatedRun) -> str:
-    table = run.artifacts.load("reliance.parquet", run.settings)
+    table = run.artifacts.load("reliance.parquet", run.settings, **run.inputs)
     if table is None:
         return ""
     return (
@@ -130,7 +130,8 @@ def _reliance(run: EvaluatedRun) -> str:
 def _controls(run: EvaluatedRun) -> str:
     name = "controls.parquet"
     there = run.parameters["controls"] and (run.artifacts.folder / name).is_file()
-    if not there or run.artifacts.read(name).empty:
+    table = run.artifacts.read(name) if there else None
+    if table is None or table.empty or not run.is_its_own(run.artifacts.stamp(table)):
         return ""
     return (
         "The model stands beside three small control models that were trained on this corpus to "

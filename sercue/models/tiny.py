@@ -430,5 +430,10 @@ def _sums(folder: Path) -> str:
     )
 
 
+def training_version() -> str:
+    """What decides a trained model besides its corpus and its options."""
+    return json.dumps([_TRAINING, _versions()])
+
+
 def _versions() -> dict[str, str]:
     return {"torch": torch.__version__, "transformers": transformers.__version__}

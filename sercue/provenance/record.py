@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from sercue.errors import InputError, StorageError
+from sercue.errors import StorageError
+from sercue.files import locked
 from sercue.provenance.machine import git, hardware
-from sercue.schema import PROVENANCE, read_json, write_json
-from sercue.storage import told
+from sercue.schema import PROVENANCE, check_entries, read_json, write_json
 
 # Of each notebook on its own, so that one that runs again leaves those of the others.
 _MERGED = ("seconds", "notebooks")
 #: The invocations that are kept; ``run_count`` goes on counting.
 KEPT_RUNS = 50
-_LOCKED_SECONDS = 60.0
 
 
 def read(path: Path) -> dict[str, Any]:
     """What a provenance file holds; nothing if it is not there.
 
     Raises:
-        InputError: if it cannot be read, or is of a newer version than this sercue reads
+        InputError: if it cannot be read, is of a newer version than this sercue reads, or if an
+            entry is not of the type that sercue writes
     """
-    return read_json(path, PROVENANCE) if path.is_file() else {}
+    held = read_json(path, PROVENANCE) if path.is_file() else {}
+    there = {name: value for name, value in PROVENANCE.entries.items() if name in held}
+    check_entries(path, held, replace(PROVENANCE, entries=there))
+    return held
 
 
 def record(path: Path, **entries: Any) -> dict[str, Any]:
@@ -44,9 +46,8 @@ def record(path: Path, **entries: Any) -> dict[str, Any]:
         all that the file holds now
 
     Raises:
-        InputError: if the file cannot be read, is of a newer version than this sercue reads, or
-            if another process does not let go of it
-        StorageError: if it cannot be written
+        InputError: if the file cannot be read, or is of a newer version than this sercue reads
+        StorageError: if it cannot be written, or if another process does not let go of it
     """
 
     def set_entries(held: dict[str, Any]) -> None:
@@ -86,9 +87,8 @@ def invocation(path: Path, command: str, notebooks: Sequence[str]) -> Iterator[d
         held["runs"] = [*held.get("runs", []), dict(entry)][-KEPT_RUNS:]
 
     def end(held: dict[str, Any]) -> None:
-        held["runs"] = [
-            entry if one["number"] == entry["number"] else one for one in held.get("runs", [])
-        ]
+        begun = {**entry, "ended": None, "outcome": "not ended"}
+        held["runs"] = [entry if one == begun else one for one in held.get("runs", [])]
 
     _changed(path, begin)
     try:
@@ -114,18 +114,8 @@ def utc_now() -> str:
 
 
 def _changed(path: Path, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    with told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the file: the file itself is replaced, and with it a lock on it.
-    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=_LOCKED_SECONDS)
-    try:
-        with told(path), lock:
-            held = read(path)
-            change(held)
-            write_json(path, dict(sorted(held.items())), PROVENANCE)
-    except Timeout:
-        raise InputError(
-            f"{path}: another process has held it for {_LOCKED_SECONDS:.0f} s; valid is a folder "
-            "that no other run uses"
-        ) from None
+    with locked(path):
+        held = read(path)
+        change(held)
+        write_json(path, dict(sorted(held.items())), PROVENANCE)
     return held

@@ -52,8 +52,11 @@ class Analysis(Answers):
             for rows, baseline in ((self.predictions, False), (self.baselines, True))
         ]
         table = pd.concat(parts, ignore_index=True)
-        self.artifacts.save("measures.parquet", table, self._stamp(ANALYSIS_KEYS))
+        self._save("measures.parquet", table)
         return table
+
+    def _save(self, name: str, table: pd.DataFrame) -> None:
+        self.artifacts.save(name, table, self._stamp(ANALYSIS_KEYS), **self.inputs)
 
     def _intervals(self, predictions: pd.DataFrame) -> pd.DataFrame:
         level = self.settings.confidence
@@ -80,7 +83,7 @@ class Analysis(Answers):
     def tests(self) -> pd.DataFrame:
         """The planned contrasts between conditions, with intervals and corrected p-values."""
         table = compare(*self._answered, self.contrasts, **self._resampling)
-        self.artifacts.save("tests.parquet", table, self._stamp(ANALYSIS_KEYS))
+        self._save("tests.parquet", table)
         return table
 
     @property
@@ -148,7 +151,7 @@ class Analysis(Answers):
         if why_no_reliance(self.settings) is not None:
             return pd.DataFrame()
         table = study_reliance(self.main_predictions, self.corpus, self._own_tokens, self.settings)
-        self.artifacts.save("reliance.parquet", table, self._stamp(ANALYSIS_KEYS))
+        self._save("reliance.parquet", table)
         return table
 
     @cached_property

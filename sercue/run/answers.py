@@ -20,6 +20,7 @@ from sercue.provenance import torch_facts
 from sercue.run.stages import Stages
 from sercue.settings import CONTROL_KEYS, STUDY_KEYS
 from sercue.study import DECODINGS, plan_study, run_study
+from sercue.study.store import rows_digest
 
 if TYPE_CHECKING:
     from sercue.models import AudioLanguageModel
@@ -108,9 +109,20 @@ class Answers(Stages):
         self.artifacts.record(
             model=self._model_record(),
             torch=torch_facts(),
-            predictions={"rows": len(predictions), "settings": self._stamp(STUDY_KEYS)},
+            predictions={
+                "rows": len(predictions),
+                "settings": self._stamp(STUDY_KEYS),
+                "content": self.content,
+                "digest": rows_digest(predictions),
+            },
         )
         return predictions
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        """What all that follows from the answers is stamped with, besides its settings."""
+        answers = self._left.answers if self._left else rows_digest(self.predictions)
+        return {"content": self.content, "answers": answers}
 
     def ask(self, store: str | None = None, **changes: Any) -> pd.DataFrame:
         """Run the study with some of its arguments changed; see ``run_study``.
@@ -185,15 +197,19 @@ class Answers(Stages):
         """Answers of the control models, named in a column ``model``; empty without controls."""
         if why_no_controls(self.settings):
             return pd.DataFrame()
-        stamp = self._stamp(CONTROL_KEYS)
-        stored = self.artifacts.load("controls.parquet", stamp)
+        stamp = {"settings": self._stamp(CONTROL_KEYS), **self.inputs}
+        if self._left is None:
+            from sercue.models.tiny import training_version
+
+            stamp["training"] = training_version()
+        stored = self.artifacts.load("controls.parquet", **stamp)
         if stored is None:
             reason = self._untrainable
             answers = (
                 pd.DataFrame({"model": pd.Series(dtype="str")}) if reason else self._ask_controls()
             )
-            self.artifacts.save("controls.parquet", answers, stamp, reason=reason)
-            stored = self.artifacts.load("controls.parquet", stamp)
+            self.artifacts.save("controls.parquet", answers, **stamp, reason=reason)
+            stored = self.artifacts.load("controls.parquet", **stamp)
         return pd.DataFrame() if stored is None else stored
 
     @property

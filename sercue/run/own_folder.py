@@ -1,14 +1,22 @@
-"""Whether a study may write to a folder: to a new or empty one, or to what an earlier run left."""
+"""Whether a study may write to a folder: to a new or empty one, or to what an earlier run left.
+
+And to none in which a run of other settings is at work.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from sercue.errors import InputError
+import pyarrow
+
+from sercue.errors import InputError, StorageError
+from sercue.files import lock_holder, locked, take_lock
+from sercue.schema import TABLES, UnfitError, check_table
 
 _PROVENANCE = Path("artifacts", "provenance.json")
 _HARMLESS = {"README.md", "Thumbs.db", "desktop.ini", "lost+found"}
@@ -24,7 +32,8 @@ def check_run_folder(folder: Path) -> None:
     """Refuse a folder in which a run would mix its files with others, or overwrite them.
 
     An earlier run is told by its ``artifacts/provenance.json``, written before anything else of
-    it; one that was stopped before that, by the notebook alone that papermill had begun.
+    it, or by its tables if that was moved away; one that was stopped before that, by the notebook
+    alone that papermill had begun.
 
     Args:
         folder: that a study names; nothing is written, and it need not be there
@@ -37,6 +46,45 @@ def check_run_folder(folder: Path) -> None:
         _check(folder)
     except OSError as error:
         raise InputError(f"out: {str(folder)!r} cannot be used ({error}); {_VALID}") from None
+
+
+@contextlib.contextmanager
+def at_work(folder: Path, settings: str) -> Iterator[None]:
+    """Within, no run of other settings begins in the folder; those of the same may.
+
+    Each run holds a lock of its own for as long as it works, named after its settings.
+
+    Args:
+        folder: of the run
+        settings: fingerprint of its settings
+
+    Raises:
+        InputError: if a run of other settings is at work, naming its process
+    """
+    place = folder / "artifacts"
+    own = place / f".run-{settings}-{uuid.uuid4().hex[:8]}.lock"
+    # One after the other, or of two that begin at once neither would see the other.
+    with locked(place / "runs"):
+        for other in place.glob(".run-*.lock"):
+            if other.name.startswith(f".run-{settings}-"):
+                continue
+            left = take_lock(other)
+            if left is None:
+                raise InputError(
+                    f"out: a run of other settings is at work in {str(folder)!r}: "
+                    f"{lock_holder(other)}; valid is another folder, or to wait for its end"
+                )
+            left.release()
+            other.unlink(missing_ok=True)
+        lock = take_lock(own)
+    if lock is None:
+        raise StorageError(f"{own}: in use by {lock_holder(own)}")
+    try:
+        yield
+    finally:
+        lock.release()
+        with contextlib.suppress(OSError):
+            own.unlink(missing_ok=True)
 
 
 def _check(folder: Path) -> None:
@@ -55,10 +103,21 @@ def _check(folder: Path) -> None:
             f"{str(link.readlink())!r}, through which a run would write elsewhere; {_VALID}, "
             "without links"
         )
-    strangers = [] if (folder / _PROVENANCE).is_file() else sorted(_strangers(folder))
+    strangers = [] if _is_of_a_run(folder) else sorted(_strangers(folder))
     if strangers:
         more = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
         raise InputError(f"out: found {strangers[0]!r}{more} in {str(folder)!r}; {_VALID}")
+
+
+def _is_of_a_run(folder: Path) -> bool:
+    """By its provenance or, where that was moved away, by a table that says what it is."""
+    if (folder / _PROVENANCE).is_file():
+        return True
+    for name, kind in TABLES.items():
+        with contextlib.suppress(UnfitError, InputError, OSError, pyarrow.ArrowException):
+            check_table(folder / "artifacts" / name, kind)
+            return True
+    return False
 
 
 def _links(folder: Path) -> Iterator[Path]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +17,8 @@ from sercue.binning import Binning, FoldBinning, fit_bins
 from sercue.controls import why_no_controls
 from sercue.corpora.corpus import Corpus
 from sercue.designs import compare_binnings, measure_binning, threshold_stability
-from sercue.features import extract_features
+from sercue.errors import InputError
+from sercue.features import extract_features, extraction
 from sercue.inspection import inspect_audio
 from sercue.interventions import Material
 from sercue.paths import project_folder
@@ -31,6 +35,8 @@ from sercue.study_corpus import listed_corpus, usable_corpus
 
 if TYPE_CHECKING:
     from distributed import Client
+
+logger = logging.getLogger(__name__)
 
 
 class Stages:
@@ -86,25 +92,36 @@ class Stages:
         if self._left is not None:
             return self._left.digests
         digests = self.audio_facts.loc[self.corpus.table.index, "audio"]
-        self.artifacts.save_corpus(self.corpus, digests, self._stamp(CORPUS_KEYS))
-        self.artifacts.record(corpus=_fingerprint(self.corpus, digests))
+        content = f"{_listing(self.listed)}-{_audio(digests)}"
+        self.artifacts.save_corpus(self.corpus, digests, self._stamp(CORPUS_KEYS), content)
+        self._record_corpus(self.corpus, digests, content)
         return digests
+
+    @cached_property
+    def content(self) -> str:
+        """What identifies the corpus: all that it says of its utterances, and their audio."""
+        if self._left is not None:
+            return self._left.content
+        return f"{_listing(self.listed)}-{_audio(self.digests)}"
+
+    def _record_corpus(self, corpus: Corpus, digests: pd.Series, content: str) -> None:
+        self.artifacts.record(corpus=_fingerprint(corpus, digests) | {"stamp": content})
 
     @cached_property
     def features(self) -> pd.DataFrame:
         """Functionals of eGeMAPS, one row an utterance."""
         if self._left is not None:
             return self._left.features
-        _ = self.digests
+        stamp = {"settings": self._stamp(CORPUS_KEYS), "content": self.content}
         features = extract_features(self.corpus, client=self.client)
-        self.artifacts.save("features.parquet", features, self._stamp(CORPUS_KEYS))
+        self.artifacts.save("features.parquet", features, **stamp)
         return features
 
     @cached_property
     def binning(self) -> Binning | FoldBinning:
         """Thresholds of the six concepts, fitted on training rows: once, or once a fold."""
         binning = fit_bins(self.features, self.corpus, **self.bin_options)
-        binning.save(self.artifacts.folder / "binning.json")
+        binning.save(self.artifacts.folder / "binning.json", content=self.content)
         return binning
 
     @property
@@ -146,7 +163,8 @@ class Stages:
     def tokens(self) -> pd.DataFrame:
         """The true tokens, one row an utterance, one column a concept."""
         tokens = self.binning.transform(self.features, self.corpus)
-        self.artifacts.save("tokens.parquet", tokens, self._stamp((*CORPUS_KEYS, *BINNING_KEYS)))
+        settings = self._stamp((*CORPUS_KEYS, *BINNING_KEYS))
+        self.artifacts.save("tokens.parquet", tokens, settings, content=self.content)
         return tokens
 
     @cached_property
@@ -171,14 +189,39 @@ class Stages:
 
     @cached_property
     def _left(self) -> Finished | None:
-        """What an earlier notebook left, if it is to be taken and nothing of it is missing."""
+        """What an earlier notebook left, if it is to be taken and all of it is of one study.
+
+        And of the corpus as it is now, where that is at hand.
+        """
         if not self.reuse:
             return None
-        finished = self.artifacts.load_finished(self._stamp(CORPUS_KEYS), self._stamp(STUDY_KEYS))
-        asked = bool(why_no_controls(self.settings)) or (
-            self.artifacts.load("controls.parquet", self._stamp(CONTROL_KEYS)) is not None
-        )
-        return finished if asked else None
+        left = self.artifacts.load_finished(self._stamp(CORPUS_KEYS), self._stamp(STUDY_KEYS))
+        if left is None or not self._is_as_it_was(left.content):
+            return None
+        inputs = {"content": left.content, "answers": left.answers}
+        settings = self._stamp(CONTROL_KEYS)
+        if not why_no_controls(self.settings) and (
+            self.artifacts.load("controls.parquet", settings, **inputs) is None
+        ):
+            return None
+        self._record_corpus(left.corpus, left.digests, left.content)
+        return left
+
+    def _is_as_it_was(self, content: str) -> bool:
+        """Whether the corpus on the disk, if it is there, has the content that was stored."""
+        root = self.settings.corpus_root
+        # Without one, the settings alone make the corpus.
+        if root is None or not Path(root).exists():
+            return True
+        listing, _, audio = content.partition("-")
+        try:
+            if _listing(self.listed) != listing:
+                return False
+            used = usable_corpus(self.listed, self.audio_facts, self.settings.bad_audio)
+        except InputError as error:
+            logger.warning("%s. What an earlier notebook stored of the corpus is used.", error)
+            return True
+        return _audio(self.audio_facts.loc[used.table.index, "audio"]) == audio
 
     def _stamp(self, keys: tuple[str, ...]) -> str:
         return self.settings.fingerprint(keys)
@@ -199,6 +242,22 @@ def _fingerprint(corpus: Corpus, digests: pd.Series) -> dict[str, Any]:
         "content": f"{pd.util.hash_pandas_object(digests, index=False).sum():016x}",
         "annotations": f"{pd.util.hash_pandas_object(_annotations(corpus, digests)).sum():016x}",
     }
+
+
+def _listing(corpus: Corpus) -> str:
+    """A digest of all that a corpus says of its utterances, in their order."""
+    said = [corpus.name, corpus.labels, corpus.neutral_label, list(corpus.table)]
+    digest = hashlib.blake2b(json.dumps(said).encode(), digest_size=8)
+    for table in (corpus.table, corpus.left_out):
+        rows = pd.util.hash_pandas_object(table.reset_index().astype(object), index=False)
+        digest.update(rows.to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _audio(digests: pd.Series) -> str:
+    """A digest of the audio of a corpus, and of what makes functionals of it."""
+    text = "\n".join([extraction(), *map(str, digests)])
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _annotations(corpus: Corpus, digests: pd.Series) -> pd.DataFrame:

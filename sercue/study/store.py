@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 
+from sercue.files import locked
 from sercue.parts import append_part, part_files, read_part
-from sercue.study.known_answers import KEY, ROW, KnownAnswers
+from sercue.study.known_answers import KEY, KnownAnswers
 
 # What an interruption may cost where a batch takes less: a file a batch would cost more.
 _SECONDS_A_PART = 1.0
 _ROWS_A_PART = 25_000
-_NAMED = list(dict.fromkeys([*ROW, *KEY]))
 
 
 class PredictionStore:
@@ -71,25 +70,48 @@ class PredictionStore:
             write()
 
     def settle(self, predictions: pd.DataFrame) -> None:
-        """Leave exactly these rows in the store; rows of other settings move beside it.
+        """Leave exactly these rows in the store; answers of other settings move beside it.
 
         The new parts are written before the old ones go, so that a run that is killed here leaves
         rows twice, and none lost; reading takes each once.
+
+        Raises:
+            StorageError: if another process does not let go of the store
         """
         if self.folder is None:
             return
-        wanted = _hashes(predictions)
-        wanted.sort()
+        wanted = np.sort(_hashes(predictions))
         if _is_settled(self.folder, wanted):
             return
-        with FileLock(self.folder.with_name(f".{self.folder.name}.lock")):
+        keys = np.sort(_hashes(predictions, KEY))
+        with locked(self.folder):
             files = part_files(self.folder)
-            _set_aside(files, wanted, _superseded(self.folder))
+            _set_aside(files, keys, _superseded(self.folder))
             for first in range(0, len(predictions), _ROWS_A_PART):
                 rows = predictions.iloc[first : first + _ROWS_A_PART]
                 append_part(self.folder, rows.reset_index(drop=True))
             for file in files:
                 file.unlink(missing_ok=True)
+
+
+def rows_digest(predictions: pd.DataFrame) -> str:
+    """A digest of all that the rows hold, in whatever order they stand.
+
+    Args:
+        predictions: as ``run_study`` returns them, or as they were read back
+
+    Returns:
+        the number of rows and 16 hexadecimal digits
+
+    Examples:
+        >>> rows = pd.DataFrame({"truth": ["sad", "calm"], "p_sad": [0.5, np.nan]})
+        >>> rows_digest(rows) == rows_digest(rows.iloc[::-1])
+        True
+        >>> rows_digest(rows) == rows_digest(rows.assign(truth="sad"))
+        False
+    """
+    # A sum, since rows have no order; it wraps around, as hashes may.
+    return f"{len(predictions)}-{int(_hashes(predictions).sum(dtype=np.uint64)):016x}"
 
 
 def _superseded(folder: Path) -> Path:
@@ -102,16 +124,17 @@ def _is_settled(folder: Path, wanted: np.ndarray) -> bool:
     files = part_files(folder)
     if len(files) > 1 + len(wanted) // _ROWS_A_PART:
         return False
-    hashes = [_hashes(part) for f in files if (part := read_part(f, _NAMED)) is not None]
+    hashes = [_hashes(part) for f in files if (part := read_part(f)) is not None]
     held = np.concatenate([np.empty(0, np.uint64), *hashes])
     held.sort()
     return np.array_equal(held, wanted)
 
 
-def _set_aside(files: list[Path], wanted: np.ndarray, superseded: Path) -> None:
+def _set_aside(files: list[Path], keys: np.ndarray, superseded: Path) -> None:
+    """Keep the answers to what is not asked now."""
     for file in files:
         part = read_part(file)
-        stale = pd.DataFrame() if part is None else part[~_among(_hashes(part), wanted)]
+        stale = pd.DataFrame() if part is None else part[~_among(_hashes(part, KEY), keys)]
         if len(stale):
             append_part(superseded, stale.reset_index(drop=True))
 
@@ -121,21 +144,25 @@ def _among(values: np.ndarray, ordered: np.ndarray) -> np.ndarray:
     return ordered[place] == values
 
 
-def _hashes(table: pd.DataFrame) -> np.ndarray:
-    """One number a row for what names it and what its answer depends on."""
+def _hashes(table: pd.DataFrame, columns: Sequence[str] | None = None) -> np.ndarray:
+    """One number per row for what it holds in some columns, by default in all."""
     number = np.zeros(len(table), np.uint64)
-    for name in _NAMED:
+    for name in sorted(map(str, table)) if columns is None else columns:
         # Numbers of 64 bits wrap around, as hashes may.
         number *= np.uint64(1_000_003)
-        hashes, codes = _hashed(table[name])
-        number ^= hashes[codes]
+        number ^= _hashed(table[name])
     return number
 
 
-def _hashed(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """The hash of each different value, and the place of each row's among them."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        texts = column.cat.categories.to_numpy(object)
-        return pd.util.hash_array(texts, categorize=False), column.cat.codes.to_numpy()
-    numbers = np.unique(column)
-    return pd.util.hash_array(numbers.astype(np.int64)), np.searchsorted(numbers, column)
+def _hashed(column: pd.Series) -> np.ndarray:
+    """One number per value, the same whether texts are categories or not."""
+    if pd.api.types.is_float_dtype(column.dtype):
+        values = column.to_numpy(np.float64)
+        # All that are not a number are alike, whatever their bits.
+        return pd.util.hash_array(np.where(np.isnan(values), np.nan, values))
+    if pd.api.types.is_integer_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
+        return pd.util.hash_array(column.to_numpy(np.int64))
+    texts = column.astype("category").cat
+    hashes = pd.util.hash_array(texts.categories.to_numpy(object), categorize=False)
+    # A text that is missing has the code -1, which finds the last place.
+    return np.append(hashes, np.uint64(0))[texts.codes.to_numpy()]

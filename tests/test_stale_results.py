@@ -1,0 +1,330 @@
+"""Results do not outlive what they were made from: each input changed in turn, on a small corpus.
+
+The stages of the notebooks are called as these call them: 04 anew, 05 from what 04 left.
+"""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from sercue.artifacts import Artifacts
+from sercue.audio import audio_digests
+from sercue.controls import CONTROLS
+from sercue.errors import InputError
+from sercue.evaluated import read_run
+from sercue.features import functionals
+from sercue.pages import write_index
+from sercue.parts import append_part, part_files, read_parts
+from sercue.run import Run, answers, open_run, stages
+from sercue.run.own_folder import check_run_folder
+from sercue.settings import settings_from
+from sercue.study.store import rows_digest
+
+TABLES = ["utterances", "left_out", "features", "tokens", "measures", "tests"]
+EVERYTHING = {*TABLES, "binning", "predictions"}
+AFTER_ANSWERS = {"predictions", "measures", "tests"}
+
+
+class Model:
+    """Prefers a label by the length of the prompt; counts what it is asked."""
+
+    name, device, dtype, batch_size = "made", "cpu", "float32", 8
+    sampling_rate, max_seconds = 16000, np.inf
+
+    def __init__(self, identity):
+        self.identity, self.asked = identity, 0
+
+    def score(self, audios, prompts, labels):
+        self.asked += sum(map(len, prompts))
+        return [
+            np.array([[-float((len(p) + n) % 3) for n in range(len(labels))] for p in own])
+            for own in prompts
+        ]
+
+    def facts(self):
+        return {}
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """A table of 30 utterances of five speakers, three of them tested; the recordings beside it."""
+    generator, rows = np.random.default_rng(0), []
+    for speaker in "abcde":
+        for number in range(6):
+            file, label = f"{speaker}{number}.wav", ("sad", "happy")[number % 2]
+            noise = generator.normal(0, 0.02 * (number + 1), 8000)
+            soundfile.write(tmp_path / file, noise, 16000)
+            rows.append({"file": file, "emotion": label, "speaker": speaker,
+                         "partition": "train" if speaker in "ab" else "test"})  # fmt: skip
+    table = tmp_path / "corpus.csv"
+    pd.DataFrame(rows).to_csv(table, index=False)
+    return table
+
+
+def functionals_by_content(corpus, **_):
+    """What openSMILE would take seconds for: numbers that follow from the bytes of the audio."""
+    values = [
+        np.random.default_rng(int(digest, 16)).normal(1, 0.1, 88)
+        for digest in audio_digests(corpus)
+    ]
+    return pd.DataFrame(values, corpus.table.index, functionals().feature_names)
+
+
+class Study:
+    """One study of the corpus, opened as often as its notebooks would open it."""
+
+    def __init__(self, corpus, monkeypatch, **changes):
+        self.corpus, self.model = corpus, Model("made@1")
+        self.settings = {
+            "study": "made", "out": str(corpus.parent / "out"), "corpus": "table",
+            "corpus_root": str(corpus), "model": "hf:made", "conditions": ["none", "aligned"],
+            "templates": ["plain"], "label_orders": 1, "replicates": 1, "controls": False,
+            "resamples": 100,
+        } | changes  # fmt: skip
+        monkeypatch.setattr(answers, "load_model", lambda *_, **__: self.model)
+        monkeypatch.setattr(stages, "extract_features", functionals_by_content)
+
+    def opened(self, **options):
+        return open_run(self.settings, **options)
+
+    def run(self):
+        """Notebooks 01 to 04, and then 05."""
+        self.measured()
+        return self.tested()
+
+    def measured(self):
+        run = self.opened()
+        _ = run.measures
+        return run
+
+    def tested(self):
+        run = self.opened(reuse=True)
+        _ = run.tests, run.findings
+        return run
+
+    @property
+    def artifacts(self):
+        return Artifacts(self.opened().folder / "artifacts")
+
+    def stamps(self):
+        """What each file says that it was made from."""
+        artifacts, held = self.artifacts, {}
+        for name in TABLES:
+            stamp = artifacts.stamp(artifacts.read(f"{name}.parquet"))
+            held[name] = {key: stamp.get(key) for key in ("settings", "content", "answers")}
+        held["binning"] = json.loads((artifacts.folder / "binning.json").read_text())["sercue"]
+        held["predictions"] = artifacts.provenance()["predictions"]
+        return held
+
+    def change_table(self, rows=(29,), **columns):
+        """Correct the last utterance of the last speaker, or others."""
+        table = pd.read_csv(self.corpus, dtype=str)
+        for column, value in columns.items():
+            table.loc[list(rows), column] = value
+        table.to_csv(self.corpus, index=False)
+
+
+@pytest.fixture
+def study(corpus, monkeypatch, cache):
+    return Study(corpus, monkeypatch)
+
+
+def change_label(study):
+    study.change_table(emotion="sad")
+
+
+def change_speaker(study):
+    study.change_table(speaker="c")
+
+
+def change_partition(study):
+    study.change_table(rows=range(24, 30), partition="dev")
+
+
+def change_audio(study):
+    noise = np.random.default_rng(1).normal(0, 0.3, 8000)
+    soundfile.write(study.corpus.parent / "e5.wav", noise, 16000)
+
+
+def change_thresholds(study):
+    study.settings["bins"] = 5
+
+
+def change_template(study):
+    study.settings["templates"] = ["question"]
+
+
+def change_seed(study):
+    study.settings["seed"] = 1
+
+
+def change_model(study):
+    study.model = Model("made@2")
+
+
+CHANGES = {
+    "label": (change_label, EVERYTHING, 0),
+    "speaker": (change_speaker, EVERYTHING, 0),
+    "partition": (change_partition, EVERYTHING, 0),
+    "audio": (change_audio, EVERYTHING, 2),
+    "thresholds": (change_thresholds, AFTER_ANSWERS | {"tokens", "binning"}, 18),
+    "template": (change_template, AFTER_ANSWERS, 36),
+    "seed": (change_seed, EVERYTHING - {"binning"}, 0),
+    "model": (change_model, AFTER_ANSWERS, 36),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_rests_on_a_changed_input_is_made_anew_and_nothing_else(study, name):
+    """And only those prompts are asked again that changed: two of a recording, or all."""
+    change, expected, asked = CHANGES[name]
+    study.run()
+    before, study.model.asked = study.stamps(), 0
+    change(study)
+    study.measured()
+    run = study.tested()
+    after = study.stamps()
+    assert {name for name in before if before[name] != after[name]} == expected
+    # Of five bins, not all words are other ones.
+    assert study.model.asked == asked or (name == "thresholds" and study.model.asked)
+    rows = read_parts(study.artifacts.folder / "predictions")
+    assert rows_digest(rows) == rows_digest(run.predictions)
+
+
+@pytest.mark.parametrize("name", ["label", "speaker", "partition", "audio"])
+def test_05_alone_does_not_show_a_corpus_that_was_corrected_since(study, name):
+    """Without 04 in between: what it left is of the corpus as it was."""
+    first = study.run()
+    CHANGES[name][0](study)
+    alone = study.tested()
+    again = study.run()
+    pd.testing.assert_frame_equal(alone.tests, again.tests, check_dtype=False)
+    assert alone.content != first.content
+    assert alone.predictions["truth"].tolist() == again.predictions["truth"].tolist()
+
+
+def test_05_alone_takes_what_is_stored_where_the_corpus_is_not_at_hand(study, caplog):
+    """Neither recordings nor model are needed; that labels could not be compared is no secret."""
+    first = study.run()
+    for file in study.corpus.parent.glob("*.wav"):
+        file.unlink()
+    study.model = None
+    again = study.tested()
+    pd.testing.assert_frame_equal(again.tests, first.tests, check_dtype=False)
+    assert "What an earlier notebook stored of the corpus is used" in caplog.text
+    study.corpus.unlink()
+    pd.testing.assert_frame_equal(study.tested().tests, first.tests, check_dtype=False)
+
+
+def test_answers_of_a_study_that_was_killed_are_not_those_of_the_finished_one(study):
+    """As many rows, stored in the same place, before anything was recorded of them."""
+    finished = study.run()
+    before = finished.predictions
+    study.settings["templates"] = ["annotator"]
+    study.opened().ask("predictions")
+    study.settings["templates"] = ["plain"]
+    again = study.tested()
+    assert set(again.predictions["template"]) == {"plain"}
+    pd.testing.assert_frame_equal(
+        again.predictions.astype(object), before.astype(object), check_dtype=False
+    )
+
+
+def test_one_value_that_was_changed_in_the_stored_answers_is_not_evaluated(study):
+    """By another program, so that the file has no digest of its own."""
+    first = study.run()
+    (part,) = part_files(study.artifacts.folder / "predictions")
+    table = pd.read_parquet(part)
+    table.loc[3, "truth"] = "sad" if table.loc[3, "truth"] == "happy" else "happy"
+    table.to_parquet(part)
+    pd.testing.assert_frame_equal(study.tested().tests, first.tests, check_dtype=False)
+
+
+def test_controls_of_a_corpus_that_was_corrected_are_asked_again(corpus, monkeypatch, cache):
+    """Or answers about other speakers and other audio would stand beside those of the model."""
+    asked = []
+
+    def ask_controls(run):
+        asked.append(run.corpus.table["emotion"].tolist())
+        rows = run.ask(templates=["plain"])
+        return pd.concat([rows.assign(model=name) for name in CONTROLS], ignore_index=True)
+
+    monkeypatch.setattr(Run, "_ask_controls", ask_controls)
+    monkeypatch.setattr(Run, "_untrainable", "")
+    study = Study(corpus, monkeypatch, controls=True)
+    for _ in range(2):
+        _ = study.measured().controls
+        stored = study.tested().controls
+    assert len(asked) == 1
+    change_label(study)
+    _ = study.measured().controls
+    assert len(asked) == 2
+    assert asked[0] != asked[1]
+    again = study.tested().controls
+    assert again["truth"].tolist() != stored["truth"].tolist()
+
+
+def test_the_index_shows_no_numbers_of_answers_that_are_gone(study):
+    """04 ran again after a correction, 05 did not: measures of now would stand beside old tests."""
+    study.run()
+    settings = settings_from(study.settings)
+    folder = study.artifacts.folder.parent
+
+    def shown():
+        return "has not been evaluated yet" not in write_index(folder, settings, {}).read_text()
+
+    assert shown()
+    change_label(study)
+    study.measured()
+    assert not shown()
+    study.tested()
+    assert shown()
+
+
+def test_a_comparison_refuses_files_of_two_corpora(study, tmp_path):
+    """01 ran again after a correction, and nothing else."""
+    study.run()
+    folder = study.artifacts.folder.parent
+    assert read_run(folder).tests.shape[0] == 1
+    change_label(study)
+    _ = study.opened().digests
+    with pytest.raises(InputError, match="not finished: tokens, binning, measures, tests in its"):
+        read_run(folder)
+
+
+def test_thresholds_with_another_digit_are_not_told(study):
+    study.run()
+    path = study.artifacts.folder / "binning.json"
+    held = json.loads(path.read_text())
+    held["thresholds"]["energy"][0] += 0.001
+    path.write_text(json.dumps(held))
+    with pytest.raises(InputError, match=r"binning\.json: its content is not what was written"):
+        read_run(study.artifacts.folder.parent)
+
+
+def test_a_folder_whose_provenance_was_moved_away_is_gone_on_with(study, tmp_path):
+    """As the message about one that cannot be read advises."""
+    first = study.run()
+    path = study.artifacts.provenance_file
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match="move it elsewhere"):
+        study.opened()
+    shutil.move(path, tmp_path / "kept.json")
+    (path.parent.parent / "figures").mkdir(exist_ok=True)
+    (path.parent.parent / "figures" / "uar.svg").write_text("")
+    check_run_folder(path.parent.parent)
+    pd.testing.assert_frame_equal(study.run().tests, first.tests, check_dtype=False)
+
+
+def test_rows_of_answers_that_are_stored_twice_are_not_read_twice(study):
+    """As a run leaves them that is killed while it settles."""
+    first = study.run()
+    folder = study.artifacts.folder / "predictions"
+    append_part(folder, first.predictions.iloc[:5])
+    again = study.tested()
+    assert len(again.predictions) == len(first.predictions) == 36
+    pd.testing.assert_frame_equal(again.tests, first.tests, check_dtype=False)
