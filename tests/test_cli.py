@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from sercue import reports
 from sercue.cli import main
 from sercue.parts import read_parts
 
@@ -47,6 +48,16 @@ def test_an_unknown_model_is_told_by_its_nearest(study, capsys, small_study):
 def test_a_notebook_that_is_not_there_is_told(study, capsys):
     assert main(["run", study, "--only", "07"]) == 2
     assert "unknown notebook '07'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["check", "--quick"], ["run"]])
+def test_a_package_without_notebooks_is_told_before_anything_is_read(
+    command, study, tmp_path, capsys, monkeypatch
+):
+    """An installed wheel outside a clone: the check passed, and then `run` refused."""
+    monkeypatch.setattr(reports, "project_folder", lambda: tmp_path)
+    assert main([*command, study, "--out", str(tmp_path / "out")]) == 2
+    assert f"no notebook 01_*.ipynb ... in {tmp_path / 'notebooks'}" in capsys.readouterr().err
 
 
 def test_a_partition_with_one_speaker_is_told_before_the_study(small_study, capsys):

@@ -64,6 +64,19 @@ def test_import_is_lazy():
     assert done.stdout.strip() == "[]"
 
 
+def test_the_package_is_found_from_the_folder_that_holds_its_clone(tmp_path):
+    """There a folder `sercue` without `__init__.py` lies on the path: no more than a namespace.
+
+    An install from before `package-dir` stood in pyproject.toml must be made again.
+    """
+    (tmp_path / "sercue").mkdir()
+    code = "import sercue; print(sercue.open_run.__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.stdout.strip() == "open_run", done.stderr
+
+
 def test_every_public_name_is_there_and_documented():
     for name in sercue.__all__:
         value = getattr(sercue, name)
