@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import re
 import sys
+import tempfile
 import textwrap
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sercue.errors import InputError, ServerError, StorageError, shortened
+from sercue.errors import InputError, ServerError, StorageError, bounded, shortened
 from sercue.secret_keys import without_secrets
 from sercue.stopping import Stopped, stoppable
 from sercue.storage import is_of_storage
@@ -23,18 +30,22 @@ if TYPE_CHECKING:
 
 
 _KEPT = "what is done is kept, run again to go on"
+_VALUED = ("--only", "--set", "--out")
+#: Option to what its further values look like; other words are no values of it.
+_FURTHER = {"--only": re.compile(r"\d+"), "--set": re.compile(r"\w+=.*", re.DOTALL)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        exit status: 0 if all went well, 1 if a notebook, a disk or a server failed, 2 if the input
-        is not valid, 130, 143 or 129 if the command was stopped by Ctrl-C, SIGTERM or SIGHUP, and
-        141 if nobody reads what it prints
+        exit status: 0 if all went well, 1 if a notebook, a disk, a server or this program failed,
+        2 if the input is not valid, 130, 143 or 129 if the command was stopped by Ctrl-C, SIGTERM
+        or SIGHUP, and 141 if nobody reads what it prints
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(given)
+    _print_all_letters()
+    options = _parser().parse_args(_in_order(given))
     try:
         with stoppable(ends=arguments is None):
             return int(options.command(options, given))
@@ -46,18 +57,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _ended(f"stopped; {_KEPT}", stopped.status)
     except BrokenPipeError:
         return _unread()
-    except OSError as error:
-        if not is_of_storage(error):
-            raise
+    except Exception as error:
+        if not (isinstance(error, OSError) and is_of_storage(error)):
+            return _unforeseen(error, options)
         place = f"{error.filename}: " if error.filename else ""
         return _ended(f"error: {place}{error.strerror}; {_KEPT}", 1)
+
+
+def _print_all_letters() -> None:
+    """Names may have letters that a terminal's encoding lacks: they are written as Python does."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _ended(told: str, status: int) -> int:
     # Where the terminal is gone, the status is all that is left to tell.
     with suppress(OSError):
-        print(f"sercue: {without_secrets(told)}", file=sys.stderr)
+        print(f"sercue: {bounded(without_secrets(told))}", file=sys.stderr)
     return status
+
+
+def _unforeseen(error: Exception, options: argparse.Namespace) -> int:
+    """Tell an error that nobody foresaw in one line, and where its whole traceback lies."""
+    package = Path(__file__).parent
+    within = [
+        f"{frame.name} of {Path(frame.filename).relative_to(package.parent)}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(package)
+    ]
+    public = _scrubber(options)
+    whole = public("".join(traceback.format_exception(error)))
+    first = public(str(error)).strip().partition("\n")[0]
+    try:
+        with tempfile.NamedTemporaryFile(
+            "wb", prefix="sercue-", suffix=".log", delete=False
+        ) as log:
+            log.write(whole.encode("utf-8", "backslashreplace"))
+        stored = f"the whole traceback is in {log.name}"
+    except OSError as fault:
+        stored = f"its traceback could not be stored ({fault.strerror})"
+    doing = f"`sercue {options.command.__name__.strip('_')}` failed in {within[-1]}"
+    return _ended(f"error: {doing}: {type(error).__name__}: {shortened(first)}; {stored}", 1)
+
+
+def _scrubber(options: argparse.Namespace) -> Callable[[str], str]:
+    """What takes keys and folders of this machine out of a text."""
+    try:
+        from sercue.private_paths import without_private_paths
+        from sercue.settings import Settings
+    # Of an environment that is broken, no more is at hand than the standard library.
+    except Exception:
+        return without_secrets
+    settings = getattr(options, "settings", None) or Settings.model_validate({})
+    return partial(without_private_paths, settings=settings)
 
 
 def _unread() -> int:
@@ -74,7 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run the notebooks of a study into HTML reports")
-    run.add_argument("--only", nargs="+", metavar="NN", help="numbers of the notebooks to run")
+    run.add_argument(
+        "--only", action="append", metavar="NN", help="numbers of the notebooks to run"
+    )
     run.set_defaults(command=_run)
     check = commands.add_parser("check", help="validate a study before any hour of compute")
     check.add_argument(
@@ -82,11 +137,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.set_defaults(command=_check)
     for command in (run, check):
+        command.allow_abbrev = False  # `_in_order` knows whole names
         command.add_argument("study", metavar="STUDY.yaml", help="the study file")
         command.add_argument(
             "--set",
-            nargs="+",
-            action="extend",
+            action="append",
             default=[],
             metavar="KEY=VALUE",
             help="study keys to set over those of the file; values are YAML",
@@ -101,13 +156,39 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _in_order(given: Sequence[str]) -> list[str]:
+    """The words of a command with its options first, each value behind an option of its own.
+
+    Examples:
+        >>> " ".join(_in_order("run --only 04 05 my.yaml --set seed=1 bins=5".split()))
+        'run --only 04 --only 05 --set seed=1 --set bins=5 my.yaml'
+    """
+    command, words = list(given[:1]), iter(given[1:])
+    options: list[str] = []
+    files: list[str] = []
+    several = ""
+    for word in words:
+        if word == "--":
+            files += [word, *words]
+        elif word.startswith("-"):
+            several = word.partition("=")[0]
+            options += [word, *islice(words, several == word and several in _VALUED)]
+        elif several in _FURTHER and _FURTHER[several].fullmatch(word):
+            options += [several, word]
+        else:
+            files.append(word)
+    return command + options + files
+
+
 def _settings(options: argparse.Namespace) -> Any:
     from sercue.settings import read_study
 
     overrides = dict(_assignment(text) for text in options.set)
+    sources = {key: f"--set {key}" for key in overrides}
     if options.out is not None:
-        overrides["out"] = options.out
-    return read_study(options.study, overrides)
+        overrides["out"], sources["out"] = options.out, "--out"
+    options.settings = read_study(options.study, overrides, sources)
+    return options.settings
 
 
 def _assignment(text: str) -> tuple[str, Any]:
@@ -191,7 +272,7 @@ def _print_cards(table: pd.DataFrame) -> None:
 def _print_rows(rows: Sequence[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, text in rows:
-        print(f"{name:<{width}}  {without_secrets(text)}", flush=True)
+        print(f"{name:<{width}}  {bounded(without_secrets(text))}", flush=True)
 
 
 def _print_check(check: StudyCheck) -> None:
@@ -201,7 +282,7 @@ def _print_check(check: StudyCheck) -> None:
         text = "{verdict}: {check}: {found}".format_map(finding)
         text += f"; expected: {finding['expected']}" if finding["expected"] else ""
         text += f" ({finding['examples']})" if finding["examples"] else ""
-        print(textwrap.fill(text, 100, subsequent_indent="    "))
+        print(textwrap.fill(bounded(text), 100, subsequent_indent="    "))
     _print_rows(check.rows)
     if check.problem is not None:
         raise check.problem

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
+import unicodedata
 from collections.abc import Iterable
 
+_MOST = 200  # characters of what a message quotes
+_MOST_OF_LINE = 1500
+_MOST_LINES = 40
+# What is quoted, in brackets, or without a space is no prose of this package if it is that long.
+_QUOTED = re.compile(
+    r"""(?<!\w)'[^'\n]{201,}'(?!\w)|(?<!\w)"[^"\n]{201,}"(?!\w)|\([^()\n]{201,}\)|\S{201,}"""
+)
 
-class InputError(ValueError):
+
+class _BoundedError(Exception):
+    """An error whose message is bounded, whatever foreign text it was made of."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(bounded(str(message)))
+
+
+class InputError(_BoundedError, ValueError):
     """Input that cannot be used.
 
     The message names the parameter or the file, what was found, and what is valid, so that the
@@ -19,7 +36,7 @@ class DecodingError(InputError):
     """A decoding that this model cannot do, while it can do another."""
 
 
-class ServerError(RuntimeError):
+class ServerError(_BoundedError, RuntimeError):
     """A server that stopped answering, or answers what cannot be read, in spite of retries.
 
     The message names the server, what it said last, and how often it was asked. Nothing is wrong
@@ -27,7 +44,7 @@ class ServerError(RuntimeError):
     """
 
 
-class StorageError(RuntimeError):
+class StorageError(_BoundedError, RuntimeError):
     """A disk, a folder or a limit that does not let a file be written or read.
 
     The message names the folder, the reason, and what to do about it. Nothing is wrong with the
@@ -37,6 +54,9 @@ class StorageError(RuntimeError):
 
 def shortened(value: object) -> str:
     """A value as an error quotes it: all of a short one, the beginning and the end of a long one.
+
+    Returns:
+        what ``repr`` makes of it, at most 200 characters
 
     Examples:
         >>> shortened({"seed": 1})
@@ -48,7 +68,42 @@ def shortened(value: object) -> str:
     short.maxstring = short.maxother = short.maxlong = 100
     short.maxlist = short.maxtuple = short.maxdict = short.maxset = 8
     short.maxlevel = 3
-    return short.repr(value)
+    return _ends(short.repr(value), _MOST)
+
+
+def bounded(text: str) -> str:
+    r"""A message that can be read in a terminal, whatever foreign text it was made of.
+
+    What is quoted, in brackets, or without a space keeps its beginning and end if it is longer than
+    200 characters. Lines have at most 1,500 characters, and there are at most 40. What does not
+    print, such as controls of a terminal and lone surrogates, is written as Python does.
+
+    Examples:
+        >>> bounded("labels: found '\x1b[31mred'")
+        "labels: found '\\x1b[31mred'"
+        >>> len(bounded(f"labels: found {'x' * 1_000_000!r}, valid are others"))
+        232
+    """
+    lines = text.split("\n")
+    told = [_ends(_QUOTED.sub(_short_match, line), _MOST_OF_LINE) for line in lines[:_MOST_LINES]]
+    more = len(lines) - _MOST_LINES
+    printed = "\n".join([*told, f"... and {more} further lines"] if more > 0 else told)
+    return "".join(map(_printable, printed))
+
+
+def _short_match(found: re.Match[str]) -> str:
+    return _ends(found[0], _MOST)
+
+
+def _ends(text: str, most: int) -> str:
+    half = (most - 3) // 2
+    return text if len(text) <= most else f"{text[: most - 3 - half]}...{text[-half:]}"
+
+
+def _printable(character: str) -> str:
+    if character.isprintable() or character == "\n" or unicodedata.category(character) == "Zs":
+        return character
+    return character.encode("unicode_escape").decode()
 
 
 def unknown(kind: str, found: object, valid: Iterable[object]) -> InputError:

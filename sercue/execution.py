@@ -29,6 +29,9 @@ _START_SECONDS = 300
 # Beside other kernels, a start finds a port taken once in some dozens of times.
 _STARTS = 5
 _TAKEN = b"Address already in use"
+# Of kernels, and of what they start in turn: they import what is installed, whatever lies in the
+# current folder (a file `seaborn.py`, or the folder of a clone, which is called `sercue` as well).
+_ENVIRONMENT = {PLAIN: "1", "PYTHONSAFEPATH": "1"}
 _KEPT = "what is done is kept, run again to go on"
 _DEATH = f"its process was killed or broke down, mostly for lack of memory; {_KEPT}"
 
@@ -55,16 +58,15 @@ def execute(notebook: Path, target: Path, parameters: Mapping[str, Any], bar: tq
     executed: list[nbformat.NotebookNode] = []
     error = None
     try:
-        with _plain_progress():
-            papermill.execute_notebook(
-                notebook,
-                None,
-                parameters=dict(parameters),
-                engine_name="sercue",
-                progress_bar=False,
-                bar=bar,
-                executed=executed,
-            )
+        papermill.execute_notebook(
+            notebook,
+            None,
+            parameters=dict(parameters),
+            engine_name="sercue",
+            progress_bar=False,
+            bar=bar,
+            executed=executed,
+        )
     except PapermillExecutionError as failed:
         error = f"{failed.ename}: {failed.evalue}"
     executed[0].metadata.papermill.update(input_path=notebook.name, output_path=target.name)
@@ -113,7 +115,7 @@ def _execute_in_kernel(nb_man: Any, kernel_name: str, bar: tqdm) -> None:
     )
     try:
         with _held_back() as stderr:
-            client.execute(stderr=stderr)
+            client.execute(stderr=stderr, env=os.environ | _ENVIRONMENT)
     except DeadKernelError:
         _note_death(nb_man.nb, _DEATH)
     except RuntimeError as error:
@@ -189,15 +191,3 @@ class _InnerProgress:
 
     def flush(self) -> None:
         """Nothing is held back."""
-
-
-@contextlib.contextmanager
-def _plain_progress() -> Iterator[None]:
-    before = os.environ.get(PLAIN)
-    os.environ[PLAIN] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop(PLAIN)
-        if before is not None:
-            os.environ[PLAIN] = before

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
+import matplotlib.style
 import pandas as pd
 from IPython.display import HTML
 from matplotlib.artist import Artist
@@ -92,7 +92,7 @@ def figure_exhibit(drawing: Figure | Artist, caption: str, path: Path) -> Figure
 
 def _saved(figure: Figure, kind: str) -> bytes:
     stream = io.BytesIO()
-    with mpl.rc_context(_SAVED):
+    with matplotlib.style.context(["default", _SAVED]):
         figure.savefig(stream, format=kind, bbox_inches="tight", dpi=_DPI, metadata=_NO_DATE[kind])
     content = stream.getvalue()
     return _with_stable_ids(content) if kind == "svg" else content

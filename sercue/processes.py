@@ -6,10 +6,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import joblib
 from joblib.externals.loky import get_reusable_executor
+
+_SAFE_PATH = "PYTHONSAFEPATH"
 
 
 def side_by_side(
@@ -34,10 +37,23 @@ def side_by_side(
         n_jobs=jobs, return_as="generator", initializer=_watch, initargs=(os.getpid(),)
     )
     try:
-        yield from pool(calls)
+        with _safe_path():
+            results = pool(calls)
+        yield from results
     finally:
         if jobs > 1:
             get_reusable_executor().shutdown(wait=True)
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """What is started within imports what is installed, whatever lies in the current folder."""
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(_SAFE_PATH) if before is None else os.environ.update({_SAFE_PATH: before})
 
 
 def _watch(starter: int) -> None:

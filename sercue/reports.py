@@ -187,20 +187,19 @@ def _run_one(
         return Outcome(notebook, "not run", error=f"it needs notebook {', '.join(needed)}")
     bar.set_description(notebook.stem)
     started, begun = time.perf_counter(), provenance.utc_now()
-    error = execute(notebook, folder / notebook.name, _parameters(notebook, settings), bar)
+    error = execute(notebook, folder / notebook.name, _parameters(settings), bar)
     clean_notebook(folder / notebook.name, settings)
     seconds, state = time.perf_counter() - started, "done" if error is None else "failed"
     return Outcome(notebook, state, seconds, error, begun, provenance.utc_now())
 
 
-def _parameters(notebook: Path, settings: Settings) -> dict[str, Any]:
-    """The settings that differ from the defaults and that the notebook declares."""
-    declared = papermill.inspect_notebook(str(notebook))
+def _parameters(settings: Settings) -> dict[str, Any]:
+    """The settings that differ from the defaults, which every notebook declares."""
     given = settings.model_dump(exclude_defaults=True)
     if "conditions" in given:
         # As a study file says them: written out, they fill a screen of each report.
         given["conditions"] = shortened(given["conditions"])
-    return {key: value for key, value in given.items() if key in declared}
+    return given
 
 
 @contextlib.contextmanager

@@ -247,12 +247,15 @@ class Settings(BaseModel):
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def settings_from(values: Mapping[str, Any], source: str = "study") -> Settings:
+def settings_from(
+    values: Mapping[str, Any], source: str = "study", sources: Mapping[str, str] | None = None
+) -> Settings:
     """Check the keys and values of a study.
 
     Args:
         values: key to value, as a study file or a notebook's parameters give them
         source: where they come from, for the error message
+        sources: key to how the message begins where the key comes from elsewhere, as ``--set seed``
 
     Raises:
         InputError: naming the key, what was found and what is valid
@@ -263,23 +266,26 @@ def settings_from(values: Mapping[str, Any], source: str = "study") -> Settings:
         ...
         sercue.errors.InputError: my.yaml: unknown study key 'sed': did you mean 'seed'? ...
     """
+    sources = sources or {}
     for key in values:
         if not isinstance(key, str) or key not in Settings.model_fields:
-            raise InputError(f"{source}: {unknown('study key', key, Settings.model_fields)}")
+            place = sources.get(key, source)
+            raise InputError(f"{place}: {unknown('study key', key, Settings.model_fields)}")
     try:
         return Settings(**values)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
     except ValidationError as error:
-        raise InputError("\n".join(_problems(error, source))) from None
+        raise InputError("\n".join(_problems(error, source, sources))) from None
 
 
-def _problems(error: ValidationError, source: str) -> list[str]:
+def _problems(error: ValidationError, source: str, sources: Mapping[str, str]) -> list[str]:
     told: dict[str, str] = {}
     for problem in error.errors(include_url=False, include_context=False):
         key = str(problem["loc"][0])
         message = problem["msg"].removeprefix("Value error, ")
-        told.setdefault(key, f"{source}: {key}: {_found(key, problem['input'])}{message}")
+        place = sources.get(key, f"{source}: {key}")
+        told.setdefault(key, f"{place}: {_found(key, problem['input'])}{message}")
     return list(told.values())
 
 
@@ -289,12 +295,17 @@ def _found(key: str, value: Any) -> str:
     return "" if isinstance(value, dict) else f"found a {type(value).__name__}; "
 
 
-def read_study(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Settings:
+def read_study(
+    path: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    sources: Mapping[str, str] | None = None,
+) -> Settings:
     """Read a study file.
 
     Args:
         path: a YAML file that maps study keys to values, each once, without aliases and tags
         overrides: keys to set over those of the file
+        sources: key to what errors blame for it in place of the file
 
     Raises:
         InputError: if the file is not there or is not such a file, or a key or value is not valid
@@ -305,9 +316,8 @@ def read_study(path: str | Path, overrides: Mapping[str, Any] | None = None) -> 
     if not isinstance(values, dict):
         kind = type(values).__name__
         raise InputError(f"{path}: found a {kind}, valid is a mapping from study keys to values")
-    return settings_from(
-        {str(key): value for key, value in values.items()} | dict(overrides or {}), str(path)
-    )
+    values = {str(key): value for key, value in values.items()}
+    return settings_from(values | dict(overrides or {}), str(path), sources)
 
 
 def _read_yaml(file: Path) -> Any:

@@ -1,13 +1,20 @@
 """The command line: what is valid, what is told, and the exit status."""
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from sercue import check, reports
 from sercue.cli import main
 from sercue.parts import read_parts
+from sercue.reports import Outcome
+
+NOTHING_FOUND = pd.DataFrame({"verdict": []})
 
 
 @pytest.fixture
@@ -38,6 +45,100 @@ def test_bad_input_is_told_before_anything_runs(command, arguments, message, stu
     assert told.out == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "sed=1"], "--set sed: unknown study key 'sed': did you mean 'seed'?"),
+        (["--set", "seed=x"], "--set seed: found 'x'; Input should be a valid integer"),
+        (["--out", " "], "--out: found ' '; valid is a text that is not empty"),
+    ],
+)
+def test_an_option_is_blamed_for_what_it_sets_and_not_the_file(arguments, message, study, capsys):
+    assert main(["check", study, *arguments]) == 2
+    assert capsys.readouterr().err.startswith(f"sercue: error: {message}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--only 04 05 {} --set seed=1 bins=5 --out here",
+        "--set seed=1 bins=5 {} --only 04 05 --out here",
+        "{} --out here --only=04 --only=05 --set=seed=1 bins=5",
+        "--out here --set seed=1 --only 04 5 --set bins=5 -- {}",
+    ],
+)
+def test_options_and_the_study_file_stand_in_any_order(arguments, study, monkeypatch):
+    def run(settings, only, command):
+        told.append((settings.seed, settings.bins, settings.out, [int(number) for number in only]))
+        return [Outcome(Path("04.ipynb"), "done")]
+
+    told = []
+    monkeypatch.setattr(reports, "run_notebooks", run)
+    monkeypatch.setattr(check, "check_study", lambda _: check.StudyCheck(NOTHING_FOUND, [("", "")]))
+    assert main(["run", *arguments.format(study).split()]) == 0
+    assert told == [(1, 5, "here", [4, 5])]
+
+
+def test_folders_to_compare_stand_before_and_behind_an_option(tmp_path, capsys):
+    assert main(["compare", "nowhere", "--out", str(tmp_path), "neither"]) == 2
+    assert "no artifacts/provenance.json in it" in capsys.readouterr().err
+
+
+class TestAnErrorThatNobodyForesaw:
+    @pytest.fixture
+    def told(self, study, monkeypatch, capsys):
+        """What is told of it, and the file that the message names."""
+
+        def fail(error):
+            def raises(*_, **__):
+                raise error
+
+            monkeypatch.setattr(check, "check_study", raises)
+            assert main(["check", study]) == 1
+            (line,) = capsys.readouterr().err.splitlines()
+            log = Path(line.rpartition(" is in ")[2])
+            written = log.read_text(encoding="utf-8")
+            log.unlink()
+            return line, written
+
+        return fail
+
+    def test_is_told_in_one_line_with_a_file_that_holds_the_rest(self, told):
+        line, log = told(KeyError("first\nsecond"))
+        assert line.startswith(
+            "sercue: error: `sercue check` failed in _check of sercue/cli.py: KeyE"
+        )
+        assert "second" not in line.rpartition("; ")[0] or "\\nsecond" in line
+        assert "Traceback (most recent call last)" in log
+        assert "in raises" in log
+
+    def test_is_told_by_its_beginning(self, told):
+        line, log = told(ValueError("x" * 100_000))
+        assert len(line) < 500
+        assert "x" * 100_000 in log
+
+    def test_may_hold_what_no_text_has(self, told):
+        line, log = told(OSError("a\udcff"))
+        assert r"a\udcff" in line
+        assert r"a\udcff" in log
+
+    def test_is_stored_without_keys_and_folders(self, told, monkeypatch):
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
+        line, log = told(RuntimeError(f"{Path.home()}/mine: sk-0123456789"))
+        for text in (line.rpartition("; ")[0], log):
+            assert "~/mine: [key]" in text
+            assert "sk-0123456789" not in text
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_names_in_other_letters_are_printed_whatever_the_terminal_has(encoding):
+    code = "cli._corpora = lambda *_: print('怒り') or 0; raise SystemExit(cli.main(['corpora']))"
+    command = [sys.executable, "-c", f"from sercue import cli; {code}"]
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, capture_output=True, env=environment)
+    assert (done.returncode, done.stdout.strip()) == (0, rb"\u6012\u308a"), done.stderr
+
+
 def test_an_unknown_model_is_told_by_its_nearest(study, capsys, small_study):
     small = str(small_study.file)
     assert main(["check", small, "--set", "model=qwen2-audoi"]) == 2
@@ -47,6 +148,16 @@ def test_an_unknown_model_is_told_by_its_nearest(study, capsys, small_study):
 def test_a_notebook_that_is_not_there_is_told(study, capsys):
     assert main(["run", study, "--only", "07"]) == 2
     assert "unknown notebook '07'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["check", "--quick"], ["run"]])
+def test_a_package_without_notebooks_is_told_before_anything_is_read(
+    command, study, tmp_path, capsys, monkeypatch
+):
+    """An installed wheel outside a clone: the check passed, and then `run` refused."""
+    monkeypatch.setattr(reports, "project_folder", lambda: tmp_path)
+    assert main([*command, study, "--out", str(tmp_path / "out")]) == 2
+    assert f"no notebook 01_*.ipynb ... in {tmp_path / 'notebooks'}" in capsys.readouterr().err
 
 
 def test_a_partition_with_one_speaker_is_told_before_the_study(small_study, capsys):

@@ -57,6 +57,18 @@ def test_a_port_that_was_taken_is_not_the_end(taken, executed, capfd):
     assert "Address already in use" not in capfd.readouterr().err
 
 
+def test_a_kernel_imports_what_is_installed_whatever_lies_in_the_current_folder(
+    executed, tmp_path, monkeypatch
+):
+    """From the folder that holds the clone, each notebook found a package without `open_run`."""
+    (tmp_path / "sercue" / "notebooks").mkdir(parents=True)
+    (tmp_path / "seaborn.py").write_text("raise SystemExit('not the installed one')")
+    monkeypatch.chdir(tmp_path)
+    error, outputs = executed("import seaborn, sercue\nprint(sercue.open_run.__name__)")
+    assert error is None
+    assert outputs[0].text == "open_run\n"
+
+
 def test_ports_that_are_taken_again_and_again_are_told(taken, executed, monkeypatch):
     monkeypatch.setattr(execution, "_STARTS", 2)
     ports = taken(1000)

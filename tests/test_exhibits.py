@@ -2,13 +2,14 @@
 
 import re
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
 from sercue.exhibits import bullets, figure_exhibit, table_exhibit
 from sercue.exploration.redundancy import functional_clusters, redundancy
-from sercue.plots import plot_clusters, plot_uar
+from sercue.plots import plot_clusters, plot_redundancy, plot_uar
 from sercue.printed import rounded
 
 EVIL = "<script>alert(1)</script>"
@@ -26,6 +27,17 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path):
     second = figure_exhibit(drawing(), "x", tmp_path / "b.svg")
     assert first.svg == second.svg == (tmp_path / "a.svg").read_bytes()
     assert b"<svg" in first.svg
+
+
+def test_a_figure_does_not_depend_on_a_matplotlibrc(tmp_path):
+    """One in the current folder or of the user sets what is not set here, when drawn and saved."""
+    correlation = pd.DataFrame([[1, 0.4], [0.4, 1]], ["energy", "pitch"], ["energy", "pitch"])
+    first = figure_exhibit(plot_redundancy(correlation), "x", tmp_path / "a.svg")
+    theirs = {"font.family": "serif", "savefig.facecolor": "red", "xtick.major.pad": 9}
+    with mpl.rc_context(theirs):
+        second = figure_exhibit(plot_redundancy(correlation), "x", tmp_path / "b.svg")
+    assert first.svg == second.svg
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
 
 
 def test_a_figure_is_saved_as_pdf_beside_its_svg(tmp_path):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import papermill
 import pytest
 
 from sercue.artifacts import Artifacts
@@ -9,6 +10,7 @@ from sercue.corpora.corpus import example_corpus
 from sercue.errors import DecodingError, InputError
 from sercue.examples import prompt_examples, wording_examples
 from sercue.provenance import read, record, shareable
+from sercue.reports import notebook_files
 from sercue.results import dose_response_figure, neutral_shift_figure
 from sercue.run import Run, fixture_notice, open_run, run_folder
 from sercue.settings import Settings
@@ -18,7 +20,7 @@ from sercue.study import plan_study
 @pytest.fixture
 def finished(small_study):
     parameters = small_study.settings | {"out": str(small_study.folder)}
-    return open_run(parameters | {"not_a_key": 1, "pd": pd}, reuse=True)
+    return open_run(parameters | {"not_a_key": 1, "pd": pd, "__builtins__": {}}, reuse=True)
 
 
 def test_stored_rows_come_back_in_the_order_of_the_plan(finished):
@@ -73,6 +75,58 @@ def test_prompts_are_tried_in_the_decodings_that_the_model_can_do(finished, monk
 def test_a_bad_parameter_of_a_notebook_is_named():
     with pytest.raises(InputError, match="notebook parameters: bins: found 4"):
         open_run({"bins": 4})
+
+
+DECLARED = 'study = "mine"\nseed = 0'
+OPENED = "run = sercue.open_run(globals())"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [f"{DECLARED}\nsed = 1", OPENED],
+        [DECLARED, "# Parameters\nsed = 1\n", "import sercue", OPENED],
+        [f"{DECLARED}\nsed = 1", OPENED, OPENED],
+        [f"{DECLARED}\nsed = 1\n{OPENED}"],
+    ],
+    ids=["by hand", "by papermill", "opened again as it was", "in one cell"],
+)
+def test_a_parameter_that_nobody_declares_is_an_error_in_a_notebook(cells):
+    with pytest.raises(InputError, match="unknown study key 'sed': did you mean 'seed'"):
+        open_run(made(cells))
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [DECLARED, OPENED, "sed = 1", "sed = dict(seed=1)"],
+        [f"{DECLARED}\nsed = 1", OPENED, DECLARED, OPENED],
+        [f"sed = 'a'\n{DECLARED}\ncorpus_root = sed + '/b'", OPENED],
+        ["%matplotlib inline", DECLARED, OPENED],
+    ],
+    ids=["a variable", "mended since", "a step on the way", "magics"],
+)
+def test_what_is_no_parameter_of_a_notebook_is_not_read(cells, tmp_path):
+    run = open_run(made(cells, out=str(tmp_path)))
+    assert run.settings == Settings(study="mine", out=str(tmp_path))
+
+
+def made(cells, **more):
+    """What a kernel holds once it has executed these cells, the last of which opens the run."""
+    return {"__builtins__": {}, "In": ["", *cells], "study": "mine", "seed": 0, "sed": 1, **more}
+
+
+def test_a_mapping_with_an_unknown_key_is_refused():
+    with pytest.raises(InputError, match="unknown study key 'sed'"):
+        open_run({"sed": 1})
+
+
+def test_plain_papermill_shows_an_unknown_parameter_in_its_report(tmp_path):
+    notebook, done = notebook_files()[0], tmp_path / "done.ipynb"
+    parameters = {"out": str(tmp_path / "out"), "sed": 1}
+    with pytest.raises(papermill.PapermillExecutionError):
+        papermill.execute_notebook(notebook, done, parameters, progress_bar=False)
+    assert "unknown study key 'sed': did you mean 'seed'?" in done.read_text(encoding="utf-8")
 
 
 def test_a_study_without_doses_or_neutral_says_so(finished, monkeypatch):

@@ -67,7 +67,8 @@ def _check_import(python: str, spec: Any) -> None:
                 cwd=elsewhere,
                 env=os.environ | dict(spec.env),
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="backslashreplace",
                 timeout=_SECONDS_TO_IMPORT,
                 check=True,
             )

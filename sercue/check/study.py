@@ -22,6 +22,7 @@ from sercue.corpora.corpus import Corpus
 from sercue.corpus_check import check_corpus
 from sercue.errors import InputError
 from sercue.inspection import inspect_audio
+from sercue.reports import notebook_files
 from sercue.settings import Settings
 from sercue.study_corpus import listed_corpus, usable_corpus
 
@@ -65,7 +66,10 @@ def check_study(settings: Settings, *, measure: bool = False) -> StudyCheck:
     """
     # First of all, since what is seen of the recordings is cached.
     run = check_folders(settings)
-    rows = [("study", f"{settings.study}: all keys and values are valid")]
+    rows = [
+        ("study", f"{settings.study}: all keys and values are valid"),
+        ("notebooks", f"{len(notebook_files())}, {check_kernel()}"),
+    ]
     if settings.scheduler is not None:
         from sercue.distributed.connection import connected_workers
 
@@ -91,7 +95,6 @@ def check_study(settings: Settings, *, measure: bool = False) -> StudyCheck:
 
 def _rehearsed(study: Rehearsal, run: Path) -> Iterator[tuple[str, str]]:
     """What is found by going through the study; the cheapest refusals come first."""
-    yield "notebooks", check_kernel()
     yield "features", check_features(study)
     yield "prompts", check_prompts(study)
     yield "model", check_model(study)

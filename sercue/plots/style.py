@@ -1,4 +1,8 @@
-"""Colours and type shared by all figures; nothing here changes matplotlib's global state."""
+"""Colours and type shared by all figures; nothing here changes matplotlib's global state.
+
+Figures start from matplotlib's defaults, whatever a ``matplotlibrc`` of the user or in the current
+folder says.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
+import matplotlib.style
 import pandas as pd
 import seaborn as sns
 from matplotlib.artist import Artist
@@ -57,14 +60,10 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
         settings = sns.plotting_context("notebook", font_scale=0.8) | sns.axes_style("whitegrid")
         # Names of speakers and labels are text; a dollar sign in one is no formula.
         settings |= {"figure.constrained_layout.use": True, "text.parse_math": False}
-        with mpl.rc_context(settings):
+        with matplotlib.style.context(["default", settings]):
             figure = draw(*args, **kwargs)
             # Ticks are made when first drawn, in the style of that moment: make them now.
             figure.draw_without_rendering()
-        # Whoever holds the figure can show, save and restyle it. One that pyplot holds, too, is
-        # shown twice by a notebook and kept until the end.
-        plt.close(figure)
-        FigureCanvasAgg(figure)  # closing took its canvas away
         return figure
 
     return drawn
@@ -138,8 +137,14 @@ def readable(condition: str) -> str:
 def canvas(
     rows: int = 1, columns: int = 1, *, width: float = WIDTH, height: float = 3.0, **options: Any
 ) -> tuple[Figure, list[Axes]]:
-    """A figure and its axes in reading order, sizes in inches."""
-    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **options)
+    """A figure and its axes in reading order, sizes in inches.
+
+    Whoever holds the figure can show, save and restyle it. pyplot does not hold it: a notebook
+    would show it twice and keep it until the end.
+    """
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)  # seaborn lays some figures out with the renderer of their canvas
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
     return figure, list(axes.flat)
 
 
@@ -151,7 +156,7 @@ def small_multiples(
     Args:
         number: how many panels
         panel_height: height of one panel, in inches
-        **options: of ``matplotlib.pyplot.subplots``
+        **options: of ``matplotlib.figure.Figure.subplots``
     """
     columns = 2 if number == 4 else min(3, number)
     rows = -(-number // columns)

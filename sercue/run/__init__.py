@@ -8,8 +8,9 @@ them), ``Run`` (what a report shows).
 
 from __future__ import annotations
 
+import ast
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -38,16 +39,69 @@ def open_run(parameters: Mapping[str, Any], *, reuse: bool = False) -> Run:
     """Open the run that a notebook's parameters describe.
 
     Args:
-        parameters: study keys and values; a notebook hands over its ``globals()``, of which only
-            the study keys are read
+        parameters: study keys and values; a notebook hands over its ``globals()``, of which the
+            study keys are read, and what its cells of parameters set besides is refused
         reuse: take a finished study that lies in ``artifacts`` with the same settings, so that
             neither audio nor model is needed
 
     Raises:
-        InputError: if a value is not valid
+        InputError: if a key is unknown, naming the nearest valid one, or a value is not valid
     """
-    known = {key: parameters[key] for key in Settings.model_fields if key in parameters}
-    return Run(settings_from(known, "notebook parameters"), reuse=reuse)
+    if "__builtins__" in parameters:
+        keys = {*Settings.model_fields} | _set_in_cells(parameters.get("In", []))
+        parameters = {key: parameters[key] for key in parameters if key in keys}
+    return Run(settings_from(parameters, "notebook parameters"), reuse=reuse)
+
+
+def _set_in_cells(history: Sequence[str]) -> set[str]:
+    """What the cells of parameters set that were executed before a run is opened.
+
+    Args:
+        history: sources of the executed cells; the last one is the one that opens the run
+    """
+    found: set[str] = set()
+    for place, source in enumerate(reversed(history)):
+        # What was wrong when a run was opened earlier may have been mended since.
+        if place and found and "open_run(" in source:
+            break
+        found |= _set_as_parameters(source)
+    return found
+
+
+def _set_as_parameters(source: str) -> set[str]:
+    r"""What a cell sets, if papermill wrote it; or to plain values, if study keys are among it.
+
+    What the cell itself reads again is no parameter, but a step on the way to one.
+
+    Examples:
+        >>> sorted(_set_as_parameters("bins = 3\nsed = 1\nd = 'a'\ncorpus_root = f'{d}/b'"))
+        ['bins', 'sed']
+        >>> _set_as_parameters("number = 1")
+        set()
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # magics of IPython, lone surrogates
+        return set()
+    injected = source.startswith("# Parameters")
+    names = set()
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign) and (injected or _is_plain(statement.value)):
+            names |= {target.id for target in statement.targets if isinstance(target, ast.Name)}
+    names -= {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    return names if injected or names & Settings.model_fields.keys() else set()
+
+
+def _is_plain(value: ast.expr) -> bool:
+    try:
+        ast.literal_eval(value)
+    except ValueError:
+        return False
+    return True
 
 
 class Run(Analysis):
