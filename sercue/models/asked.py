@@ -71,7 +71,7 @@ def usable_samples(
             f"audio: found shape {samples.shape}, valid are finite samples of one channel"
         )
     if (peak := float(np.abs(samples).max())) > _LARGEST:
-        raise InputError(f"audio: found samples up to {peak:,.0f}, valid are -1 to 1 (full scale)")
+        raise InputError(f"audio: found samples up to {peak:,.1f}, valid are -1 to 1 (full scale)")
     seconds = samples.size / sampling_rate
     if seconds > max_seconds:
         raise InputError(
