@@ -77,7 +77,7 @@ def select_labels(
 
     Raises:
         InputError: if a label of the corpus is not listed, if a listed one is not in the corpus,
-            or if one that no study lists looks like a missing value
+            if one that no study lists looks like a missing value, or if fewer than two are left
     """
     counts = corpus.table["emotion"].value_counts()
     for label in drop_labels:
@@ -99,6 +99,10 @@ def select_labels(
     else:
         ordered = tuple(labels)
         _check_labels(ordered, present, counts, corpus)
+    if len(ordered) < 2:
+        raise InputError(
+            f"labels: corpus {corpus.name!r} has {_listed(ordered)} alone; valid are two or more"
+        )
     neutral = corpus.neutral_label if corpus.neutral_label in ordered else None
     expected = () if len(dropped) else corpus.expected
     return replace(kept, labels=ordered, neutral_label=neutral, expected=expected)
