@@ -1,9 +1,18 @@
 """What sercue reads is data: nothing in its source could run code that a file or a hub holds."""
 
 import ast
+import os
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+
+from sercue.corpora import load_corpus
+from sercue.errors import InputError
+from sercue.features import extract_features
+from sercue.inspection import inspect_audio
 
 SOURCE = Path(__file__).resolve().parents[1] / "sercue"
 # joblib and dask move objects between processes of their own with such a format; files they read
@@ -106,3 +115,78 @@ def test_what_would_run_code_is_found(line):
 )  # fmt: skip
 def test_what_runs_none_is_let_pass(line):
     assert list(findings(line)) == []
+
+
+class Trap:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.fixture
+def trap(tmp_path):
+    """A pickle that would leave a mark; nothing that reads files may have left it."""
+    mark = tmp_path / "mark"
+    content = pickle.dumps(Trap(mark))
+    yield content
+    assert not mark.exists()
+    pickle.loads(content)
+    assert mark.exists(), "the trap does not work, so that nothing was tested"
+
+
+@pytest.mark.parametrize(
+    ("corpus", "file", "options"),
+    [
+        ("table", "corpus.csv", {}),
+        ("table", "corpus.parquet", {}),
+        ("table", "corpus.pkl", {}),
+        ("audformat", "db.yaml", {}),
+        ("datasets", "data/train.parquet", {}),
+        ("datasets", "data/train.csv", {}),
+        ("datasets", "data/train.json", {}),
+        ("datasets", "data/train.pkl", {}),
+        ("datasets", "dataset_dict.json", {}),
+        ("datasets", "state.json", {}),
+        ("datasets", "metadata.csv", {}),
+        ("iemocap", "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt", {}),
+        ("fau_aibo", "labels/chunk_labels_2cl_corpus.txt", {}),
+    ],
+)
+def test_a_pickle_in_place_of_a_file_that_a_reader_opens_is_refused(
+    corpus, file, options, trap, tmp_path, monkeypatch
+):
+    if corpus == "datasets":
+        pytest.importorskip("datasets")
+    monkeypatch.setenv("SERCUE_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "corpus" / file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(trap)
+    root = path if corpus == "table" else tmp_path / "corpus"
+    with pytest.raises(InputError):
+        load_corpus(corpus, root, **options)
+
+
+def test_a_pickle_in_place_of_a_recording_or_of_what_is_cached_is_not_opened(
+    trap, tmp_path, monkeypatch
+):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("SERCUE_CACHE", str(cache))
+    for number, label in enumerate(["sad", "sad", "happy", "happy"]):
+        (tmp_path / "corpus" / label).mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(number).normal(0, 0.1, 16000)
+        soundfile.write(tmp_path / "corpus" / label / f"{number % 2}.wav", noise, 16000)
+    corpus = load_corpus("folders", tmp_path / "corpus", speaker=r"(\d)\.wav$")
+    before = extract_features(corpus, progress=False)
+    inspect_audio(corpus)
+    cached = [file for file in cache.rglob("*") if file.is_file()]
+    assert cached
+    for file in cached:
+        file.write_bytes(trap)
+        file.with_suffix(".pkl").write_bytes(trap)
+    assert extract_features(corpus, progress=False).equals(before)
+    corpus.path("sad/0.wav").write_bytes(trap)
+    assert (inspect_audio(corpus)["problem"] != "").sum() == 1

@@ -142,7 +142,8 @@ def select_labels(
     Raises:
         InputError: if a label of the corpus is not listed, or a listed one is not in the corpus;
             if two labels of the corpus are the same words, and the study does not make them one;
-            if one that the study does not list looks like a missing value
+            if one that the study does not list looks like a missing value, or if fewer than two
+            are left
     """
     classes = {} if labels is None else _classes(labels, corpus)
     corpus, spelled = _called(corpus, classes), corpus
@@ -167,6 +168,10 @@ def select_labels(
     else:
         ordered = tuple(dict.fromkeys(classes[label] for label in labels))
         _check_labels(ordered, present, counts, corpus)
+    if len(ordered) < 2:
+        raise InputError(
+            f"labels: corpus {corpus.name!r} has {_listed(ordered)} alone; valid are two or more"
+        )
     neutral = corpus.neutral_label if corpus.neutral_label in ordered else None
     changed = len(dropped) or corpus is not spelled
     expected = () if changed else corpus.expected

@@ -1,4 +1,4 @@
-"""What notebooks 02, 04 and 05 show of a run: a figure, a table, or a sentence that says why not."""
+"""What notebooks 02, 04, 05 show of a run: a figure, a table, or a sentence that says why not."""
 
 from sercue.results.answers import (
     answers_table,
