@@ -106,10 +106,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def first_line(error: BaseException) -> str:
-    """The beginning of an error's message, without keys: a hub may repeat what it was sent.
+    r"""The beginning of an error's message, without keys: a hub may repeat what it was sent.
 
     Examples:
-        >>> first_line(ValueError("Not valid:\\n  3 layers, 2 kinds of layers\\nin line 8"))
+        >>> first_line(ValueError("Not valid:\n  3 layers, 2 kinds of layers\nin line 8"))
         'Not valid: 3 layers, 2 kinds of layers'
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
