@@ -106,8 +106,15 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def first_line(error: BaseException) -> str:
-    """The beginning of an error's message, without keys: a hub may repeat what it was sent."""
-    return without_secrets(str(error).strip().split("\n")[0])[:_LONGEST_QUOTE]
+    r"""The beginning of an error's message, without keys: a hub may repeat what it was sent.
+
+    Examples:
+        >>> first_line(ValueError("Not valid:\n  3 layers, 2 kinds of layers\nin line 8"))
+        'Not valid: 3 layers, 2 kinds of layers'
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    told = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return without_secrets(told)[:_LONGEST_QUOTE]
 
 
 @contextmanager

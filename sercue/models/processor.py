@@ -44,6 +44,9 @@ def load_processor(source: str, config: Any, **where: Any) -> Any:
             raise
         processor = _without_vision(PROCESSOR_MAPPING[type(config)], source, where)
     _ = audio_part(processor).sampling_rate, processor.tokenizer
+    # Noise that some add to a recording would change the answers from call to call.
+    if getattr(audio_part(processor), "dither", None):
+        audio_part(processor).dither = 0.0
     # Some repositories keep the template with the tokenizer, where processors do not look.
     if processor.chat_template is None:
         processor.chat_template = getattr(processor.tokenizer, "chat_template", None)

@@ -75,6 +75,7 @@ def test_nothing_is_asked_of_no_recordings(qwen_checkpoint):
     ("given", "message"),
     [
         ({"device": "gpu"}, r"device: found 'gpu'.*cpu"),
+        ({"device": "cpu:1"}, r"device: found 'cpu:1'.*cpu"),
         ({"dtype": "float8"}, r"dtype: found 'float8'.*bfloat16"),
         ({"batch_size": 0}, "batch_size: found 0"),
         ({"tree_tokens": 0}, "tree_tokens: found 0"),

@@ -36,6 +36,12 @@ def test_check_refuses_a_model_that_does_not_fit(study, machine):
         check_study(study(model="qwen2-audio"))
 
 
+def test_a_device_that_is_not_there_is_told_before_the_study(study, machine):
+    """The model that is trained here needs its device only behind two notebooks."""
+    with pytest.raises(InputError, match=r"device: found 'cuda', but this machine has cpu"):
+        check_study(study(long=None, model="sercue-tiny", device="cuda"))
+
+
 def test_check_asks_the_server_of_an_endpoint(study):
     """Port 9 takes no requests: a server that is down must be found before the study."""
     options = {"base_url": "http://127.0.0.1:9/v1", "retries": 0, "timeout": 1.0}

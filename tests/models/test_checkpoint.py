@@ -1,5 +1,6 @@
 """What stands between a study and a model's files: early, clear refusals, and the right weights."""
 
+import hashlib
 import json
 import shutil
 
@@ -44,19 +45,61 @@ def test_content_loads_no_weights_and_follows_the_files(copy, monkeypatch):
     assert Checkpoint(copy, "mine").content != content
 
 
-def test_digest_of_large_files_sees_changes_at_both_ends(tmp_path):
-    """Only blocks of large files are read; their first and last bytes must be among them."""
+def test_the_digest_of_large_files_sees_every_byte(tmp_path, cache):
+    """A few blocks of them are not enough: fine-tuned weights may differ in one layer alone."""
     file = tmp_path / "model.safetensors"
     size = 65 * 2**20
     digests = set()
-    for place in (None, 0, size - 1):
+    for place in (None, 0, size // 3 + 77, size - 1):
         with file.open("wb") as out:
             out.truncate(size)
             if place is not None:
                 out.seek(place)
                 out.write(b"x")
         digests.add(folder_digest(tmp_path))
-    assert len(digests) == 3
+    assert len(digests) == 4
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_flipped_bit_in_the_cache_of_the_hub_is_found_as_the_weights_load(copy):
+    """Its files of weights are named by their SHA-256, and the identity is the commit alone."""
+    weights = copy / "model.safetensors"
+    blob = copy / hashlib.sha256(weights.read_bytes()).hexdigest()
+    weights.rename(blob)
+    weights.symlink_to(blob)
+    checkpoints.check_weights(copy, "mine")
+    flip(blob)
+    with pytest.raises(InputError, match=r"'mine': .*model\.safetensors is damaged"):
+        checkpoints.check_weights(copy, "mine")
+
+
+def test_weights_whose_hash_is_remembered_are_hashed_again_as_they_load(copy, cache, monkeypatch):
+    """A disk that fails alters bytes and no time of change, by which the hash is looked up."""
+    monkeypatch.setattr(checkpoints, "_REMEMBERED", (copy / "model.safetensors").stat().st_size)
+    before = set((cache / "digests").glob("*"))
+    Checkpoint(copy, "mine").load("cpu", "float32")
+    (kept,) = set((cache / "digests").glob("*")) - before
+    assert (
+        kept.read_text()
+        == hashlib.sha256((copy / "model.safetensors").read_bytes()).hexdigest()[:32]
+    )
+    kept.write_text("0" * 32)
+    with pytest.raises(InputError, match="is damaged"):
+        Checkpoint(copy, "mine").load("cpu", "float32")
+
+
+def test_weights_that_change_behind_a_study_are_refused(copy):
+    """Its answers would stand under the identity of the weights of before."""
+    checkpoint = Checkpoint(copy, "mine")
+    assert checkpoint.content
+    flip(copy / "model.safetensors")
+    with pytest.raises(InputError, match="have changed since"):
+        checkpoint.load("cpu", "float32")
 
 
 def _no_config(folder):
@@ -79,6 +122,22 @@ def _unknown_type(folder):
     (folder / "config.json").write_text(json.dumps(config))
 
 
+def _set(file, **values):
+    """A damage: some values of a JSON file are others."""
+
+    def damage(folder):
+        found = json.loads((folder / file).read_text())
+        for path, value in values.items():
+            *parts, key = path.split("__")
+            place = found
+            for part in parts:
+                place = place[part]
+            place[key] = value
+        (folder / file).write_text(json.dumps(found))
+
+    return damage
+
+
 def _no_processor(folder):
     (folder / "tokenizer.json").unlink()
 
@@ -91,6 +150,26 @@ def _no_processor(folder):
         (_unknown_architecture, "ModelOfTheFuture"),
         (_unknown_type, "cannot use its config.json"),
         (_no_processor, "no processor"),
+        # Of each a list or a loop would be made before anything is looked at.
+        (_set("config.json", text_config__num_hidden_layers=10**9), "num_hidden_layers 10{9}; val"),
+        (_set("config.json", text_config__hidden_size=10**9), "hidden_size 10{9}; valid"),
+        (_set("config.json", text_config__rms_norm_eps=float("nan")), "rms_norm_eps nan; valid"),
+        (_set("processor_config.json", feature_extractor__n_fft=10**9), "n_fft 10{9}; valid"),
+        (_set("config.json", text_config__hidden_size=64), "cannot be made of its config.json and"),
+        (_set("config.json", text_config__num_attention_heads=0), "ZeroDivisionError"),
+        (_set("config.json", audio_config__encoder_layers=3), "lacks 15 weights"),
+        (_set("config.json", text_config__num_hidden_layers=3), "validate_layer_type.*num_hidden"),
+        (_set("config.json", text_config="none"), "cannot use its config.json"),
+        (_set("config.json", architectures=[7]), "a list of names"),
+        (_set("config.json", architectures=["WhisperModel"]), "do not make a model that answers"),
+        (_set("config.json", architectures=["BertTokenizer"]), "does not have"),
+        (_set("config.json", text_config__layer_types=["linear_attention"] * 2), "linear_attenti"),
+        (_set("config.json", quantization_config={"quant_method": "awq"}), "gptqmodel"),
+        (_set("config.json", audio_config__num_mel_bins=8), "features of 16 bands"),
+        (_set("generation_config.json", eos_token_id=10**6), "eos_token_id 1000000; valid"),
+        (_set("generation_config.json", eos_token_id=["<end>"]), "generation_config.json"),
+        (_set("processor_config.json", feature_extractor__sampling_rate=-1), "sampling_rate -1"),
+        (_set("tokenizer_config.json", pad_token=None, eos_token=None), "neither a token for padd"),
     ],
 )
 def test_check_refuses_damaged_checkpoints_by_name(copy, damage, message):
@@ -98,7 +177,9 @@ def test_check_refuses_damaged_checkpoints_by_name(copy, damage, message):
     damage(copy)
     with pytest.raises(InputError, match=message) as caught:
         Checkpoint(copy, "mine").check()
-    assert "mine" in str(caught.value)
+    assert str(caught.value).startswith("model 'mine': ")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 700
 
 
 def test_check_refuses_a_model_without_chat_template(written, tmp_path):
@@ -222,7 +303,7 @@ def test_attention_whose_package_is_missing_is_refused(attention):
 def test_attention_that_the_architecture_lacks_is_refused(qwen_checkpoint):
     """With the architecture's name: another model may well have it."""
     with pytest.raises(InputError, match=r"attention: found 'flex_attention'.*Qwen2Audio"):
-        Checkpoint(qwen_checkpoint, "mine").load("cpu", "float32", "flex_attention")
+        Checkpoint(qwen_checkpoint, "mine").check("flex_attention")
 
 
 def test_a_device_map_gives_the_same_model(qwen_checkpoint, audio, monkeypatch):

@@ -100,5 +100,5 @@ def test_a_model_whose_trial_is_not_finite_is_refused_with_its_precision(qwen_ch
         model.facts()
     damaged = AudioChatModel(qwen_checkpoint, dtype="float32", device="cpu")
     damage(damaged, only(damaged, "."))
-    with pytest.raises(InputError, match=r"in float32.*its weights are damaged"):
+    with pytest.raises(InputError, match=r"in float32.*its weights or its config"):
         damaged.facts()
