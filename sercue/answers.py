@@ -15,8 +15,27 @@ _UNDERSCORES_AROUND = re.compile(r"(?<!_)_++(?!\w)|(?<!\w)_++")
 _VARIATION_SELECTORS = re.compile("[\u034f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
+# Why an answer is invalid.
+NO_LABEL = "names no label"
+SEVERAL_LABELS = "names more than one label"
+DENIED = "denies a label"
+
+
 def parse_answer(answer: str, words: Mapping[str, str]) -> str | None:
-    """The label that an answer names, or ``None`` if it names no label, or more than one.
+    """The label that an answer names, or ``None`` if it is invalid; see ``read_answer``.
+
+    Examples:
+        >>> words = {"anger": "angry", "sadness": "sad"}
+        >>> parse_answer("The speaker sounds Angry.", words)
+        'anger'
+        >>> parse_answer("angry or sad", words) is None
+        True
+    """
+    return read_answer(answer, words)[0]
+
+
+def read_answer(answer: str, words: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The label that an answer names, or why it names none.
 
     Whole words are matched as ``plain_words`` writes them: without regard to case, spacing and to
     how Unicode composes a character. Where one label's words hold another's ("very sad", "sad")
@@ -27,12 +46,12 @@ def parse_answer(answer: str, words: Mapping[str, str]) -> str | None:
         answer: what the model wrote
         words: label to the words that the prompt shows for it
 
+    Returns:
+        the label and ``None``, or ``None`` and the reason
+
     Examples:
-        >>> words = {"anger": "angry", "sadness": "sad"}
-        >>> parse_answer("The speaker sounds Angry.", words)
-        'anger'
-        >>> parse_answer("angry or sad", words) is None
-        True
+        >>> read_answer("angry or sad", {"anger": "angry", "sadness": "sad"})
+        (None, 'names more than one label')
     """
     text = plain_words(answer)
     named: dict[tuple[int, int], set[str]] = {}
@@ -41,9 +60,11 @@ def parse_answer(answer: str, words: Mapping[str, str]) -> str | None:
             named.setdefault(span, set()).add(label)
     whole = _outermost(list(named))
     labels = {label for span in whole for label in named[span]}
-    if len(labels) != 1 or _NEGATION.search(_blanked(text, whole)):
-        return None
-    return labels.pop()
+    if not labels:
+        return None, NO_LABEL
+    if _NEGATION.search(_blanked(text, whole)):
+        return None, DENIED
+    return (labels.pop(), None) if len(labels) == 1 else (None, SEVERAL_LABELS)
 
 
 def plain_words(text: str) -> str:

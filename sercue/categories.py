@@ -15,17 +15,21 @@ def categorical(values: Iterable[str], codes: np.ndarray) -> pd.Categorical:
 
     Args:
         values: texts; one may stand twice
-        codes: a position in them for each row
+        codes: a position in them for each row; -1 where there is no text
 
     Examples:
         >>> categorical(["b", "a"], np.array([0, 0, 1]))
         ['b', 'b', 'a']
         Categories (2, str): ['a', 'b']
+        >>> categorical(["b"], np.array([0, -1])).isna()
+        array([False,  True])
     """
     number, texts = pd.factorize(pd.Index(list(values), dtype=object), sort=True)
     # As small as the codes will be: a study may have millions of rows.
     number = number.astype(np.min_scalar_type(-len(texts) - 1))
-    return pd.Categorical.from_codes(number[codes], categories=pd.Index(texts, dtype="str"))
+    return pd.Categorical.from_codes(
+        np.append(number, number.dtype.type(-1))[codes], categories=pd.Index(texts, dtype="str")
+    )
 
 
 def codes_among(column: pd.Series, values: pd.Index) -> np.ndarray:

@@ -219,7 +219,7 @@ def prompting_findings(
         f"Between wordings and label orders, UAR goes from {lowest[wide]:.3f} to "
         f"{highest[wide]:.3f} under {wide}, where it varies most.",
         f"{1 - generated['valid'].mean():.1%} of the {len(generated)} generated answers are "
-        "invalid: they name no label, or more than one. They count as wrong.",
+        f"invalid{_reasons(generated)}. They count as wrong.",
     ]
     if scored.empty:
         return [*sentences, "The model's server tells no likelihoods of labels."]
@@ -230,6 +230,32 @@ def prompting_findings(
         f"The label words together take {scored['label_mass'].mean():.1%} of the probability of "
         "the answer on average; the rest goes to other words.",
     ]
+
+
+def invalid_answers(predictions: pd.DataFrame) -> str:
+    """How many answers are invalid, and why; empty if none is.
+
+    Args:
+        predictions: as ``run_study`` returns them
+
+    Examples:
+        >>> why = ["names no label", None, None, None]
+        >>> invalid_answers(pd.DataFrame({"valid": [False, True, True, True], "why_invalid": why}))
+        '1 of 4 answers (25.0%) are invalid (names no label: 1) and count as wrong.'
+    """
+    invalid = ~predictions["valid"]
+    if not invalid.any():
+        return ""
+    return (
+        f"{invalid.sum():,} of {len(predictions):,} answers ({invalid.mean():.1%}) are invalid"
+        f"{_reasons(predictions)} and count as wrong."
+    )
+
+
+def _reasons(predictions: pd.DataFrame) -> str:
+    counts = predictions["why_invalid"].value_counts()
+    told = "; ".join(f"{why}: {count:,}" for why, count in counts.items() if count)
+    return f" ({told})" if told else ""
 
 
 def _tried_on(utterances: int, corpus: Corpus, partition: str) -> str:
@@ -266,8 +292,16 @@ def study_findings(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> 
     if gain is not None:
         sentences[0] += " " + _gain(gain, len(tests))
     sentences += _losses(tests)
-    sentences += _collapse(table)
+    sentences += _collapse(table) + _invalid(table)
     return sentences + few_speakers(tests)
+
+
+def _invalid(table: pd.DataFrame) -> list[str]:
+    rates = table["invalid_rate"]
+    if not rates.max() > 0:
+        return []
+    where = f"from {rates.min():.1%} to {rates.max():.1%} ({rates.idxmax()}), by condition"
+    return [f"Answers that are invalid, and count as wrong: {where}."]
 
 
 def few_speakers(tests: pd.DataFrame) -> list[str]:

@@ -73,8 +73,8 @@ PREDICTIONS = Kind(
     columns={
         "utterance": "text", "speaker": "text", "truth": "text", "condition": "text",
         "replicate": "int", "template": "text", "label_order": "int", "decoding": "text",
-        "prediction": "text", "valid": "bool", "answer": "text", "label_mass": "float",
-        "tokens": "text", "audio": "text", "prompt": "text", "model": "text",
+        "prediction": "text", "valid": "bool", "why_invalid": "text", "answer": "text",
+        "label_mass": "float", "tokens": "text", "audio": "text", "prompt": "text", "model": "text",
         "options": "text", "p_*": "float",
     },
 )  # fmt: skip

@@ -15,6 +15,7 @@ MEASURES = pd.DataFrame(
         "entropy": [0.9, 0.95, 0.8, 0.0],
         "commonest": ["sad", "sad", "neutral", "sad"],
         "commonest_share": [0.4, 0.3, 0.55, 1.0],
+        "invalid_rate": [0.0, 0.0, 0.0, 0.0],
         "baseline": [False, False, False, True],
     }
 )
@@ -115,6 +116,9 @@ def tried(decodings):
             decoding=decoding,
             prediction=predictions[decoding],
             valid=[prediction is not None for prediction in predictions[decoding]],
+            why_invalid=[
+                None if prediction else "names no label" for prediction in predictions[decoding]
+            ],
             label_mass=0.25,
         )
         for decoding in decodings
@@ -158,7 +162,7 @@ def test_prompting_findings_are_counted_by_hand():
     where, wide, invalid, same, mass = prompting_findings(SENSITIVITY, both, CORPUS, "dev")
     assert where == "The prompts were tried out on 4 utterances of the dev partition."
     assert "from 0.300 to 0.600 under aligned" in wide
-    assert invalid.startswith("25.0% of the 4 generated")
+    assert invalid.startswith("25.0% of the 4 generated answers are invalid (names no label: 1)")
     assert "50.0%" in same
     assert "25.0% of the probability" in mass
 
@@ -168,3 +172,10 @@ def test_without_likelihoods_nothing_is_said_of_them():
     *_, last = sentences = prompting_findings(SENSITIVITY, tried(["generate"]), CORPUS, "dev")
     assert len(sentences) == 4
     assert last == "The model's server tells no likelihoods of labels."
+
+
+def test_invalid_answers_are_told_where_there_are_any():
+    table = MEASURES.assign(invalid_rate=[0.0, 0.02, 0.125, 0.0])
+    text = " ".join(study_findings(table, contrasts(), 4))
+    assert "from 0.0% to 12.5% (shuffled)" in text
+    assert "invalid" not in " ".join(study_findings(MEASURES, contrasts(), 4))

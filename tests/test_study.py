@@ -10,6 +10,7 @@ import soundfile
 from sercue.corpora.corpus import Corpus, example_corpus
 from sercue.errors import InputError
 from sercue.interventions import Condition
+from sercue.models import NoAnswer
 from sercue.parts import part_files
 from sercue.study import KEY, ROW, plan_study, run_study
 
@@ -29,6 +30,7 @@ class RecordingModel:
 
     name = "recording"
     identity = "recording@1/float32"
+    dtype = "float32"
     sampling_rate = 16000
     max_seconds = 30.0
     batch_size = 2
@@ -231,8 +233,80 @@ def test_generated_answers_are_parsed_and_never_dropped(corpus, tokens):
     assert 0 < invalid.mean() < 1
     assert (table["valid"] == ~invalid).all()
     assert table.loc[invalid, "prediction"].isna().all()
+    assert (table.loc[invalid, "why_invalid"] == "names more than one label").all()
+    assert table.loc[~invalid, "why_invalid"].isna().all()
     assert (table.loc[~invalid, "prediction"] == "angry").all()
     assert table.filter(like="p_").isna().all().all()
+
+
+class FaultyModel(RecordingModel):
+    """One whose numbers overflow, or whose server gives no answer, in a share of the prompts."""
+
+    def __init__(self, share, value=np.nan):
+        super().__init__()
+        self.share, self.value = share, value
+
+    def _likelihood(self, audio, prompts, labels):
+        scores = super()._likelihood(audio, prompts, labels)
+        scores[[self._number(p, "") < self.share for p in prompts], -1] = self.value
+        return scores
+
+    def _answers(self, audio, prompts):
+        self._ask(audio, prompts)
+        return [
+            NoAnswer("filtered") if self._number(p, "") < self.share else "angry" for p in prompts
+        ]
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, np.inf])
+def test_scores_that_are_not_finite_are_no_answer(corpus, tokens, value):
+    """Softmax would make the first label of such a row likeliest, or one of them certain."""
+    model = FaultyModel(0.1, value)
+    table = run(corpus, tokens, model)
+    faulty = table["prompt"].isin(
+        {
+            hashlib.blake2b(p.encode(), digest_size=16).hexdigest()
+            for p in model.asked
+            if model._number(p, "") < 0.1
+        }
+    )
+    assert 0 < faulty.sum() < len(table)
+    assert (table["why_invalid"][faulty] == "its scores are not finite").all()
+    assert (table["valid"] == ~faulty).all()
+    assert table.loc[faulty, "prediction"].isna().all()
+    assert table.loc[faulty].filter(like="p_").isna().all().all()
+    assert table.loc[~faulty, "why_invalid"].isna().all()
+
+
+@pytest.mark.parametrize("decoding", ["score", "generate"])
+def test_what_was_not_answered_is_asked_again_by_the_next_run(corpus, tokens, tmp_path, decoding):
+    store = tmp_path / "predictions"
+    first = run(corpus, tokens, FaultyModel(0.1), store=store, decoding=decoding)
+    lost = ~first["valid"]
+    assert lost.any()
+    assert first.loc[lost, "why_invalid"].notna().all()
+    whole = FaultyModel(0)
+    second = run(corpus, tokens, whole, store=store, decoding=decoding)
+    assert (
+        len(whole.asked)
+        == first[lost].groupby("utterance", observed=True)["prompt"].nunique().sum()
+    )
+    assert second["valid"].all()
+    expected = run(corpus, tokens, FaultyModel(0), decoding=decoding)
+    pd.testing.assert_frame_equal(second, expected)
+    assert len(pd.concat(map(pd.read_parquet, part_files(store)))) == len(expected)
+
+
+@pytest.mark.parametrize("decoding", ["score", "generate"])
+def test_a_study_without_many_of_its_answers_stops_and_names_model_and_dtype(
+    corpus, tokens, tmp_path, decoding
+):
+    store = tmp_path / "predictions"
+    with pytest.raises(
+        InputError, match=r"model 'recording' \(dtype float32\): \d+ of \d+ answers"
+    ):
+        run(corpus, tokens, FaultyModel(0.5), store=store, decoding=decoding)
+    assert part_files(store)
 
 
 def test_predictions_name_labels_and_prompts_show_their_words(corpus, tokens):

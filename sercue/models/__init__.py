@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sercue.models.asked import NoAnswer
     from sercue.models.availability import check_available
     from sercue.models.cards import CARDS, TINY, ModelCard
     from sercue.models.memory import fits_this_device
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sercue.models.windows import Windowed
 
 _HOMES = {
+    "sercue.models.asked": ["NoAnswer"],
     "sercue.models.availability": ["check_available"],
     "sercue.models.cards": ["CARDS", "TINY", "ModelCard"],
     "sercue.models.memory": ["fits_this_device"],
@@ -30,6 +32,7 @@ __all__ = [
     "TINY",
     "AudioLanguageModel",
     "ModelCard",
+    "NoAnswer",
     "Windowed",
     "available_models",
     "check_available",

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from sercue.errors import InputError
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """In place of an answer that a model or its server did not give; a later run asks again.
+
+    Attributes:
+        reason: why there is none, such as "its logits are not finite"
+    """
+
+    reason: str
 
 
 def check_prompts(audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]]) -> None:

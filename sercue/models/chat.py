@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from sercue.errors import InputError
-from sercue.models.asked import check_labels, check_prompts
+from sercue.models.asked import NoAnswer, check_labels, check_prompts
 from sercue.models.chat_inputs import ChatInputs
 from sercue.models.checkpoint import DTYPES, Checkpoint, check_loading
 from sercue.models.prefix import attention_of
@@ -189,7 +189,7 @@ class AudioChatModel:
         audios: Sequence[np.ndarray],
         prompts: Sequence[Sequence[str]],
         max_new_tokens: int = 8,
-    ) -> list[list[str]]:
+    ) -> list[list[str | NoAnswer]]:
         """What the model answers when the likeliest token is taken each time.
 
         Settings for sampling and for repetition that a repository ships are not applied.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sercue.errors import InputError, ServerError
-from sercue.models.asked import check_labels, check_prompts, usable_samples
+from sercue.models.asked import NoAnswer, check_labels, check_prompts, usable_samples
 from sercue.models.cards import ENDPOINT_PREFIX, public_name
 from sercue.models.endpoint_chat import (
     NO_PENALTY,
@@ -212,7 +212,7 @@ class EndpointModel:
         audios: Sequence[np.ndarray],
         prompts: Sequence[Sequence[str]],
         max_new_tokens: int = 8,
-    ) -> list[list[str]]:
+    ) -> list[list[str | NoAnswer]]:
         """What the model answers when the likeliest token is taken each time.
 
         Args:

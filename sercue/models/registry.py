@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args, get_type_hints, runti
 import numpy as np
 
 from sercue.errors import InputError, unknown
+from sercue.models.asked import NoAnswer
 from sercue.models.availability import cached_snapshot
 from sercue.models.cards import (
     BYTES,
@@ -87,7 +88,8 @@ class AudioLanguageModel(Protocol):
             labels: the words of each label
 
         Returns:
-            one array (prompts of that utterance, labels) an utterance, in nats
+            one array (prompts of that utterance, labels) per utterance, in nats; a row with a
+            number that is not finite is no answer
         """
 
     def generate(
@@ -95,7 +97,7 @@ class AudioLanguageModel(Protocol):
         audios: Sequence[np.ndarray],
         prompts: Sequence[Sequence[str]],
         max_new_tokens: int = 8,
-    ) -> list[list[str]]:
+    ) -> list[list[str | NoAnswer]]:
         """The greedy answer to each prompt of each utterance; arguments as of ``score``."""
 
 

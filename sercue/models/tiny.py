@@ -30,6 +30,7 @@ from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
 from sercue.files import folder_written_aside
 from sercue.interventions import Material, parse_conditions
+from sercue.models.asked import NoAnswer
 from sercue.models.chat import AudioChatModel, resolve_device, resolve_dtype
 from sercue.models.registry import TINY
 from sercue.models.tiny_data import make_recipe, reading_material
@@ -215,7 +216,7 @@ class TinyModel:
         audios: Sequence[np.ndarray],
         prompts: Sequence[Sequence[str]],
         max_new_tokens: int = 8,
-    ) -> list[list[str]]:
+    ) -> list[list[str | NoAnswer]]:
         """See ``AudioChatModel.generate``."""
         return self._chat.generate(audios, prompts, max_new_tokens)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from sercue.errors import InputError
+from sercue.models.asked import NoAnswer
 
 if TYPE_CHECKING:
     from sercue.models.registry import AudioLanguageModel
@@ -119,7 +120,7 @@ class Windowed:
         audios: Sequence[np.ndarray],
         prompts: Sequence[Sequence[str]],
         max_new_tokens: int = 8,
-    ) -> list[list[str]]:
+    ) -> list[list[str | NoAnswer]]:
         """The answers to the windows of each utterance, joined by " | ".
 
         Args:
@@ -128,12 +129,12 @@ class Windowed:
             max_new_tokens: most tokens of the answer to one window
 
         Returns:
-            one answer a prompt, for each utterance
+            one answer per prompt, for each utterance; none where a window got none
         """
         windows = [self._windows(audio) for audio in audios]
         answers = self.model.generate(*_asked(windows, prompts), max_new_tokens)
         return [
-            [BETWEEN_ANSWERS.join(heard) for heard in zip(*own, strict=True)]
+            [_joined(heard) for heard in zip(*own, strict=True)]
             for own in _regrouped(answers, windows)
         ]
 
@@ -162,6 +163,11 @@ def split_evenly(samples: np.ndarray, longest: int) -> list[np.ndarray]:
         [[0, 1, 2], [3, 4], [5, 6]]
     """
     return np.array_split(samples, -(-samples.size // longest) or 1)
+
+
+def _joined(answers: Sequence[str | NoAnswer]) -> str | NoAnswer:
+    lacking = [answer for answer in answers if isinstance(answer, NoAnswer)]
+    return lacking[0] if lacking else BETWEEN_ANSWERS.join(map(str, answers))
 
 
 def _asked(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sercue.findings import invalid_answers
 from sercue.interventions import describe_conditions, main_conditions, one_of_each
 from sercue.plots import plot_dose_response, plot_neutral_shift, plot_uar
 from sercue.printed import rounded, yes_or_no
@@ -80,4 +81,6 @@ def answers_table(run: Run) -> Shown:
     agreement = [name for name in columns if name.startswith("kappa_") and name in rows]
     shown = rounded(main_conditions(table).set_index("condition").drop(columns=agreement))
     caption = "Spread of the answers, and how many differ from none and aligned."
+    if invalid := invalid_answers(run.main_predictions):
+        caption += f" {invalid}"
     return run.table("answers", table.set_index("condition"), caption, shown)

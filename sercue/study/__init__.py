@@ -18,10 +18,10 @@ from sercue.concepts import WORDS
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, unknown
 from sercue.interventions import Condition
-from sercue.models import AudioLanguageModel
+from sercue.models import AudioLanguageModel, NoAnswer
 from sercue.progress import progress_bar
 from sercue.prompts import TEMPLATES, Template
-from sercue.study.known_answers import KEY, ROW, KnownAnswers
+from sercue.study.known_answers import KEY, NO_ANSWER, ROW, KnownAnswers
 from sercue.study.plan import plan_study
 from sercue.study.store import PredictionStore
 
@@ -34,6 +34,10 @@ DECODINGS = ("score", "generate")
 
 # The model sorts what it gets by length, so it gets more than it runs at once.
 _BATCHES_AT_ONCE = 2
+
+_NOT_FINITE = "its scores are not finite"
+# A study in which more of the answers than that cannot be had says little of the model.
+_MOST_LOST, _FEW_LOST = 0.2, 10
 
 
 def run_study(
@@ -89,11 +93,12 @@ def run_study(
     Returns:
         the predictions: one row an (utterance, condition, replicate, template, label_order,
         decoding) with ``speaker``, ``truth``, ``prediction`` (null if invalid), ``valid``,
-        ``answer``, ``p_<label>`` and the ``tokens`` shown; texts are categorical, so that each
-        different one is held once
+        ``why_invalid``, ``answer``, ``p_<label>`` and the ``tokens`` shown; texts are
+        categorical, so that each different one is held once
 
     Raises:
-        InputError: if a condition, template, decoding or partition is not valid
+        InputError: if a condition, template, decoding or partition is not valid, or if more than
+            one answer in five cannot be had, where scores are not finite, for instance
         ServerError: if the scheduler or all its workers are gone, or the server of the model
     """
     if decoding not in DECODINGS:
@@ -122,14 +127,35 @@ def run_study(
     asked = (words_of, decoding, max_new_tokens)
     missing = plan["row"].to_numpy()[~answers.known]
     with kept.keeping(answers) as keep, _bar(missing, progress) as bar:
+        number, lost = 0, pd.Series(dtype=float)
         for batch, answer in _answered(corpus, batches, asked, client):
             answers.add(answer)
             keep(batch.index.to_numpy())
             bar.update(batch["row"].nunique())
+            number += len(answer)
+            lost = lost.add(answer[NO_ANSWER].value_counts(), fill_value=0)
+            _check_lost(lost, number, answering[batch["row"].iloc[0]])
     predictions = answers.predictions()
     del answers, batches
     kept.settle(predictions)
     return predictions
+
+
+def _check_lost(lost: pd.Series, number: int, model: AudioLanguageModel) -> None:
+    """Stop a study in which many answers cannot be had.
+
+    Args:
+        lost: reason to the number of answers of this run
+        number: of answers of this run
+        model: which was asked last
+    """
+    if lost.sum() > max(_FEW_LOST, _MOST_LOST * number):
+        told = ", ".join(f"{why} ({count:.0f})" for why, count in lost.items())
+        raise InputError(
+            f"model {model.name!r} (dtype {model.dtype}): {lost.sum():.0f} of {number} answers "
+            f"cannot be had: {told}; what was answered is kept. Scores are not finite where "
+            "float16 overflows (set dtype to bfloat16 or float32) or weights are damaged"
+        )
 
 
 def _with_keys(
@@ -175,13 +201,19 @@ def _ask(
     texts = [own.tolist() for own in np.split(asked["text"].to_numpy(object), first[1:])]
     answer = asked[KEY]
     if decoding == "score":
-        scores = model.score(audios, texts, list(label_words.values()))
-        likelihood = np.concatenate(scores)
+        likelihood = np.concatenate(model.score(audios, texts, list(label_words.values())))
+        finite = np.isfinite(likelihood).all(axis=1)
+        likelihood[~finite] = np.nan
         names = [f"p_{label}" for label in label_words]
         shares = dict(zip(names, softmax(likelihood, axis=1).T, strict=True))
-        return answer.assign(**shares, label_mass=np.exp(logsumexp(likelihood, axis=1)))
-    answers = model.generate(audios, texts, max_new_tokens)
-    return answer.assign(answer=[text for given in answers for text in given])
+        mass = np.exp(logsumexp(likelihood, axis=1))
+        why = pd.Series(_NOT_FINITE, answer.index).mask(finite)
+        return answer.assign(**shares, label_mass=mass, **{NO_ANSWER: why})
+    told = [text for own in model.generate(audios, texts, max_new_tokens) for text in own]
+    given = [None if isinstance(text, NoAnswer) else text for text in told]
+    reasons = [text.reason if isinstance(text, NoAnswer) else None for text in told]
+    columns = {"answer": given, NO_ANSWER: reasons}
+    return answer.join(pd.DataFrame(columns, answer.index, dtype=object))
 
 
 def _answering(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sercue.answers import parse_answer
+from sercue.answers import read_answer
 from sercue.categories import categorical, codes_among
 
 #: What makes two answers the same answer: the audio's content, the text, the model, how it is
@@ -20,8 +20,10 @@ ROW = ["utterance", "condition", "replicate", "template", "label_order", "decodi
 
 _FIRST = [
     "utterance", "speaker", "truth", "condition", "replicate", "template", "label_order",
-    "decoding", "prediction", "valid", "answer",
+    "decoding", "prediction", "valid", "why_invalid", "answer",
 ]  # fmt: skip
+#: In what a model was asked just now: why it gave no answer, null where it gave one.
+NO_ANSWER = "no_answer"
 _LAST = ["label_mass", "tokens", "audio", "prompt", "model", "options"]
 
 
@@ -42,6 +44,8 @@ class KnownAnswers:
         self.known = np.zeros(len(plan), bool)
         self._values = {name: np.full(len(plan), np.nan) for name in self.value_columns}
         self._texts = np.full(0 if self._scored else len(plan), None, dtype=object)
+        self._reasons: list[str] = []
+        self._reason = np.full(len(plan), -1, np.int16)
         self._categories = {name: plan[name].cat.categories for name in KEY}
         different = math.prod(map(len, self._categories.values()))
         self._key_type = np.int32 if different < 2**31 else np.int64
@@ -62,12 +66,18 @@ class KnownAnswers:
     def add(self, answers: pd.DataFrame) -> None:
         """Take answers, of this plan or not, with the columns of ``columns``.
 
-        Each serves all rows that ask the same; one without its values is no answer.
+        Each serves all rows that ask the same. One without its values is no answer, unless it says
+        with ``NO_ANSWER`` why there is none: the rows are then known to have none. What is stored
+        does not say so, and is asked again.
         """
         if not set(self.columns) <= set(answers):
             return
         keys = self._keys(answers)
         told = answers[self.columns[len(KEY) :]].notna().all(axis=1).to_numpy()
+        reasons = np.full(len(answers), -1, np.int16)
+        if NO_ANSWER in answers:
+            reasons = self._coded(answers[NO_ANSWER])
+            told = told | (reasons >= 0)
         source = np.flatnonzero((keys >= 0) & told)
         first = np.searchsorted(self._sorted, keys[source], "left")
         number = np.searchsorted(self._sorted, keys[source], "right") - first
@@ -75,11 +85,17 @@ class KnownAnswers:
         within = np.arange(number.sum()) - np.repeat(number.cumsum() - number, number)
         rows, source = self._order[np.repeat(first, number) + within], np.repeat(source, number)
         self.known[rows] = True
+        self._reason[rows] = reasons[source]
         if self._scored:
             for name, values in self._values.items():
                 values[rows] = answers[name].to_numpy(float)[source]
         else:
             self._texts[rows] = answers["answer"].to_numpy(object)[source]
+
+    def _coded(self, reasons: pd.Series) -> np.ndarray:
+        """The place of each reason among those known so far, -1 for none; new ones are added."""
+        self._reasons = list(dict.fromkeys([*self._reasons, *reasons.dropna()]))
+        return codes_among(reasons, pd.Index(self._reasons, dtype=object)).astype(np.int16)
 
     def predictions(self, rows: np.ndarray | slice = slice(None)) -> pd.DataFrame:
         """Rows of the plan with their answers and what these amount to."""
@@ -98,16 +114,31 @@ class KnownAnswers:
             np.full(len(values["label_mass"]), -1, np.int8), categories=pd.Index([], dtype="str")
         )
         likeliest = _largest([values[name] for name in self.value_columns[:-1]])
-        return values | {"prediction": self._labels(likeliest), "answer": nothing}
+        likeliest[self._reason[rows] >= 0] = -1
+        return values | {
+            "prediction": self._labels(likeliest),
+            "why_invalid": self._why(self._reason[rows], []),
+            "answer": nothing,
+        }
 
     def _read_texts(self, rows: np.ndarray | slice) -> dict[str, Any]:
         number, texts = pd.factorize(self._texts[rows])
         labels = {label: place for place, label in enumerate(self._words)}
-        parsed = [labels.get(parse_answer(text, self._words) or "", -1) for text in texts]
+        read = [read_answer(text, self._words) for text in texts]
+        parsed = [labels.get(label or "", -1) for label, _ in read]
+        whys, names = pd.factorize(np.array([*(why for _, why in read), None], dtype=object))
+        whys[whys >= 0] += len(self._reasons)
+        # A text says itself why it names no label; where there is none, the model said why.
+        reason = np.where(number < 0, self._reason[rows], whys[number])
         return {
             "prediction": self._labels(np.append(parsed, -1).astype(int)[number]),
+            "why_invalid": self._why(reason, list(names)),
             "answer": categorical(texts, number),
         }
+
+    def _why(self, reason: np.ndarray, more: list[str]) -> pd.Categorical:
+        """Reasons by their place, -1 for none."""
+        return categorical(self._reasons + more, reason)
 
     def _labels(self, places: np.ndarray) -> pd.Categorical[str]:
         """Labels by their place, -1 for none; the categories are those of the truth."""
