@@ -21,6 +21,7 @@ from papermill.log import logger
 from tqdm.std import tqdm
 from traitlets.config import Config
 
+from sercue.errors import bounded
 from sercue.files import write_text
 from sercue.progress import PLAIN
 
@@ -68,7 +69,7 @@ def execute(notebook: Path, target: Path, parameters: Mapping[str, Any], bar: tq
             executed=executed,
         )
     except PapermillExecutionError as failed:
-        error = f"{failed.ename}: {failed.evalue}"
+        error = bounded(f"{failed.ename}: {failed.evalue}")
     executed[0].metadata.papermill.update(input_path=notebook.name, output_path=target.name)
     write_text(target, nbformat.writes(executed[0]))
     return error

@@ -18,7 +18,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from sercue import latex, markup
-from sercue.files import write_bytes, write_text
+from sercue.files import write_bytes, write_csv
 from sercue.plots.description import describe
 from sercue.printed import rounded, with_minus
 
@@ -125,7 +125,7 @@ def table_exhibit(
         StorageError: if it cannot be written
     """
     printed = _without_empty(rounded(data) if shown is None else shown)
-    write_text(path.with_suffix(".csv"), data.to_csv())
+    write_csv(path.with_suffix(".csv"), data)
     latex.write_table(printed, caption, path.with_suffix(".tex"))
     return TableExhibit(data, printed, caption)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import os
+import re
 import shutil
 import socket
 import time
@@ -12,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
@@ -19,14 +23,22 @@ from sercue.errors import StorageError
 from sercue.secret_keys import without_secrets
 from sercue.storage import told, told_by_libraries
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 #: How what is not yet whole is named: hidden, with this ending.
 _ENDING = ".aside"
 # Longer than any file takes to be written: what is older was left by a run that was killed.
 _STALE_SECONDS = 24 * 3600
+<<<<<<< HEAD
 # Longer than anything takes that is done while a lock is held, on a slow network disk, too.
 _LOCKED_SECONDS = 60.0
 # What a file system answers that has no locks of its own.
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+=======
+# How cells begin that spreadsheets run, the wide letters of East Asia among them.
+_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\n]")
+>>>>>>> shell
 
 
 @contextmanager
@@ -83,6 +95,48 @@ def write_text(path: Path, text: str, *, sync: bool = False) -> None:
     """
     with written_aside(path, sync=sync) as aside:
         aside.write_text(without_secrets(text), encoding="utf-8", newline="")
+
+
+def write_csv(path: Path, table: pd.DataFrame, *, index: bool = True) -> None:
+    """Write a table as CSV whole or not at all, with no cell that a spreadsheet would run.
+
+    Text that begins as a formula does, which a label or a file name may, gets an apostrophe in
+    front; numbers stay as they are.
+
+    Raises:
+        StorageError: if it cannot be written
+
+    Examples:
+        >>> import tempfile
+        >>> import pandas as pd
+        >>> path = Path(tempfile.mkdtemp()) / "table.csv"
+        >>> write_csv(path, pd.DataFrame({"label": ["=1+1", "sad"], "gain": [-0.14, 0.2]}))
+        >>> print(path.read_text())
+        ,label,gain
+        0,'=1+1,-0.14
+        1,sad,0.2
+        <BLANKLINE>
+    """
+    # With this ending, a carriage return within a cell is quoted, and begins no row of its own.
+    written, text = io.StringIO(newline=""), table.to_csv(index=index, lineterminator="\r\n")
+    longest = csv.field_size_limit(len(text) + 1)
+    try:
+        for row in csv.reader(io.StringIO(text, newline="")):
+            csv.writer(written, lineterminator="\n").writerow(map(_no_formula, row))
+    finally:
+        csv.field_size_limit(longest)
+    write_text(path, written.getvalue())
+
+
+def _no_formula(cell: str) -> str:
+    cell = cell.replace("\r", " ")
+    if not _FORMULA.match(cell):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -23,7 +23,7 @@ from sercue.comparison.settings_table import runs_table, settings_table
 from sercue.comparison.studies import PUBLISHED, read_runs, uar_of_runs
 from sercue.evaluated import EvaluatedRun
 from sercue.exhibits import TableExhibit, figure_exhibit
-from sercue.files import write_text
+from sercue.files import write_csv, write_text
 from sercue.plots import plot_comparison
 from sercue.published import published_values
 
@@ -79,8 +79,8 @@ def write_comparison(
 
 
 def _write_tables(table: pd.DataFrame, runs: Mapping[str, EvaluatedRun], folder: Path) -> None:
-    write_text(folder / "compare.csv", result_table(table).to_csv())
-    write_text(folder / "compare_long.csv", table.to_csv(index=False))
+    write_csv(folder / "compare.csv", result_table(table))
+    write_csv(folder / "compare_long.csv", table, index=False)
     caption = f"{_caption(runs)} {_published_note(runs)}".strip()
     latex.write_table(
         printed_table(table), caption, folder / "compare.tex", keys=_KEYS, page=latex.WIDE_PAGE

@@ -13,7 +13,7 @@ import pandas as pd
 
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
-from sercue.files import write_once, write_text
+from sercue.files import write_csv, write_once
 from sercue.paths import cache_folder
 from sercue.storage import told
 
@@ -90,7 +90,7 @@ def write_pseudonyms(corpus: Corpus, own: Corpus, path: Path) -> None:
             "speaker": own.table["speaker"].to_numpy(),
         }
     )
-    write_text(path, rows.drop_duplicates().to_csv(index=False))
+    write_csv(path, rows.drop_duplicates(), index=False)
 
 
 def _renamed(table: pd.DataFrame, names: dict[str, str], key: bytes) -> pd.DataFrame:
