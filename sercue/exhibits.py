@@ -18,7 +18,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from sercue import latex, markup
-from sercue.files import write_bytes, write_csv
+from sercue.files import write_bytes, write_csv, write_text
 from sercue.plots.description import describe
 from sercue.printed import rounded, with_minus
 

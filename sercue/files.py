@@ -30,15 +30,12 @@ if TYPE_CHECKING:
 _ENDING = ".aside"
 # Longer than any file takes to be written: what is older was left by a run that was killed.
 _STALE_SECONDS = 24 * 3600
-<<<<<<< HEAD
 # Longer than anything takes that is done while a lock is held, on a slow network disk, too.
 _LOCKED_SECONDS = 60.0
 # What a file system answers that has no locks of its own.
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
-=======
 # How cells begin that spreadsheets run, the wide letters of East Asia among them.
 _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\n]")
->>>>>>> shell
 
 
 @contextmanager
