@@ -3,9 +3,13 @@
 The stages of the notebooks are called as these call them: 04 anew, 05 from what 04 left.
 """
 
+import copy
 import json
 import shutil
+import subprocess
+import sys
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,14 +17,19 @@ import soundfile
 
 from sercue.artifacts import Artifacts
 from sercue.audio import audio_digests
+from sercue.comparison.settings_table import runs_table, settings_table
+from sercue.comparison.studies import read_runs, uar_of_runs
 from sercue.controls import CONTROLS
 from sercue.errors import InputError
 from sercue.evaluated import read_run
 from sercue.features import functionals
+from sercue.methods import methods_text
 from sercue.pages import write_index
 from sercue.parts import append_part, part_files, read_parts
+from sercue.provenance import invocation, record
+from sercue.reports import _OF_RESULTS, _prepare, run_notebooks
 from sercue.run import Run, answers, open_run, stages
-from sercue.run.own_folder import check_run_folder
+from sercue.run.own_folder import at_work, check_run_folder
 from sercue.settings import settings_from
 from sercue.study.store import rows_digest
 
@@ -328,3 +337,159 @@ def test_rows_of_answers_that_are_stored_twice_are_not_read_twice(study):
     again = study.tested()
     assert len(again.predictions) == len(first.predictions) == 36
     pd.testing.assert_frame_equal(again.tests, first.tests, check_dtype=False)
+
+
+def mutations(held, depth=3):
+    """Each entry left out, of another type, empty, and null; in mappings and lists below, too."""
+    keys = list(held) if isinstance(held, dict) else range(len(held))
+    for key in keys:
+        value = held[key]
+        for other in ("x" if not isinstance(value, str) else 7, [], {}, "", None):
+            changed = copy.deepcopy(held)
+            changed[key] = other
+            yield changed
+        changed = copy.deepcopy(held)
+        del changed[key]
+        yield changed
+        if depth > 1 and isinstance(value, dict | list):
+            for below in mutations(value, depth - 1):
+                changed = copy.deepcopy(held)
+                changed[key] = below
+                yield changed
+
+
+def some(mutated, number):
+    """As many of them, drawn from all."""
+    every = list(mutated)
+    drawn = np.random.default_rng(0).choice(len(every), min(number, len(every)), replace=False)
+    return [every[place] for place in drawn]
+
+
+def told(folder):
+    """What a comparison shows of a run and the methods say, or the one line of its error."""
+    try:
+        runs = read_runs([folder])
+        shown = uar_of_runs(runs).to_csv(), runs_table(runs).to_csv()
+        _ = settings_table(runs), methods_text(folder)
+    except InputError as error:
+        assert "\n" not in str(error)
+        return None
+    return shown
+
+
+def test_altered_provenance_is_refused_in_one_line_or_changes_no_number(study):
+    """Whatever happened to the file, and whoever edited it."""
+    study.run()
+    path = study.artifacts.provenance_file
+    folder, whole = path.parent.parent, json.loads(path.read_text())
+    assert (expected := told(folder)) is not None
+    del whole["packages"]
+    refused = 0
+    for held in some(mutations(whole), 150):
+        path.write_text(json.dumps(held))
+        found = told(folder)
+        assert found in (None, expected), held
+        refused += found is None
+    assert refused > 10
+
+
+def test_altered_provenance_stops_a_run_in_one_line_or_is_mended(study):
+    """05 alone, on what an earlier run left; then the index."""
+    first = study.run()
+    path, settings = study.artifacts.provenance_file, settings_from(study.settings)
+    whole = {
+        key: value
+        for key, value in json.loads(path.read_text()).items()
+        if key in ("corpus", "model", "predictions", "seconds", "notebooks", "settings", "schema")
+    }
+    invoked = {"seconds": {"05": 1.0}, "notebooks": {"05": {"outcome": "done"}}}
+    for held in some(
+        mutations({**whole, **invoked, "runs": [{"number": 1}], "run_count": 1}, 2), 40
+    ):
+        path.write_text(json.dumps(held))
+        try:
+            with invocation(path, "sercue run", ["05"]):
+                run = study.tested()
+                record(path, **invoked)
+            write_index(path.parent.parent, settings, {})
+        except InputError as error:
+            assert "\n" not in str(error)
+            continue
+        assert run.tests.to_csv() == first.tests.to_csv(), held
+
+
+@pytest.mark.parametrize("part", [0, 2])
+def test_files_that_a_loss_of_power_cut_are_made_anew_or_refused_in_one_line(study, part):
+    """Each file of a finished run in turn: empty, or half of it."""
+    first = study.run()
+    folder = study.artifacts.folder.parent
+    expected = told(folder)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        if not content:
+            continue
+        path.write_bytes(content[: len(content) // part if part else 0])
+        assert told(folder) in (None, expected), path
+        try:
+            assert study.tested().tests.to_csv() == first.tests.to_csv(), path
+        except InputError as error:
+            assert path.name == "provenance.json"
+            assert "\n" not in str(error)
+            path.write_bytes(content)
+
+
+def test_a_notebook_that_was_cut_is_set_aside(tmp_path, caplog):
+    """Each page is written again at the end of a run, to link to all others."""
+    for name, content in {
+        "01_a.ipynb": "",
+        "02_b.ipynb": '{"cells": [',
+        "03_c.ipynb": "[]",
+    }.items():
+        (tmp_path / name).write_text(content)
+    whole = nbformat.writes(nbformat.v4.new_notebook())
+    (tmp_path / "04_d.ipynb").write_text(whole)
+    _prepare(tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"01_a.torn", "02_b.torn", "03_c.torn", "04_d.ipynb"}
+    assert "01_a.ipynb could not be read" in caplog.text
+
+
+AT_WORK = """
+import sys
+from pathlib import Path
+from sercue.run.own_folder import at_work
+with at_work(Path(sys.argv[1]), sys.argv[2]):
+    print("at work", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_run_of_other_settings_waits_for_the_end_of_one_that_is_at_work(tmp_path):
+    """Or tables and figures of both would lie in the folder; two of one study may share it."""
+    command = [sys.executable, "-c", AT_WORK, tmp_path, "a"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as first:
+        assert first.stdout.readline() == b"at work\n"
+        with (
+            pytest.raises(InputError, match=rf"other settings is at work .*process {first.pid} on"),
+            at_work(tmp_path, "b"),
+        ):
+            pass
+        with at_work(tmp_path, "a"):
+            pass
+        first.kill()
+        first.wait()
+    with at_work(tmp_path, "b"):
+        assert len(list((tmp_path / "artifacts").glob(".run-*.lock"))) == 1
+    assert not list((tmp_path / "artifacts").glob(".run-*.lock"))
+
+
+def test_two_runs_of_other_settings_on_one_folder_do_not_mix(tmp_path):
+    """The second is told at once, before anything of it is written."""
+    first, second = ({"out": str(tmp_path), "confidence": level} for level in (0.9, 0.95))
+    with (
+        at_work(tmp_path, settings_from(first).fingerprint(_OF_RESULTS)),
+        pytest.raises(InputError, match="at work"),
+    ):
+        run_notebooks(settings_from(second), only=["02"])
+    assert not (tmp_path / "artifacts" / "provenance.json").exists()
