@@ -134,7 +134,7 @@ def test_without_a_token_block_nothing_but_the_block_is_gone(corpus, tokens):
 @pytest.mark.parametrize("words", [["sad", "Sad", "calm"], ["sad", " ", "calm"]])
 def test_words_that_no_answer_can_tell_apart_are_not_asked(corpus, tokens, words):
     label_words = dict(zip(corpus.labels, words, strict=True))
-    with pytest.raises(InputError, match="labels: .*(are the same words|not empty)"):
+    with pytest.raises(InputError, match=r"labels: .*(are the same words|not empty)"):
         plan_study(corpus, tokens, conditions=["none"], label_words=label_words)
 
 
