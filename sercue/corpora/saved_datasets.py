@@ -101,17 +101,19 @@ def read_datasets(
     columns = {"emotion": label, "speaker": speaker, "sex": sex, "fold": fold}
     columns |= {"start": start, "end": end}
     wanted = {key: name for key, name in columns.items() if name is not None}
-    recordings = {name: _encoded(part, audio) for name, part in parts.items()}
-    rows = pd.concat(
-        [_rows(part, recordings[name], audio, wanted, name) for name, part in parts.items()],
-        ignore_index=True,
-    )
-    if partitions:
-        rows["partition"] = rows["split"].map(partitions)
-    if speaker_pattern is not None:
-        rows["speaker"] = captured_speakers(rows["speaker"], speaker_pattern)
-    segmented = start is not None or end is not None
-    base, rows = _placed(rows, written_files(recordings, segmented), root)
+    # Its rows are read from the disk only now.
+    with reading(repr(str(root)), LAYOUT):
+        recordings = {name: _encoded(part, audio) for name, part in parts.items()}
+        rows = pd.concat(
+            [_rows(part, recordings[name], audio, wanted, name) for name, part in parts.items()],
+            ignore_index=True,
+        )
+        if partitions:
+            rows["partition"] = rows["split"].map(partitions)
+        if speaker_pattern is not None:
+            rows["speaker"] = captured_speakers(rows["speaker"], speaker_pattern)
+        segmented = start is not None or end is not None
+        base, rows = _placed(rows, written_files(recordings, segmented), root)
     stated = next(iter(parts.values())).info.license
     return corpus_of_rows(
         "datasets",

@@ -258,6 +258,15 @@ def test_an_error_of_the_library_tells_its_cause(tmp_path):
     assert "\n" not in str(raised.value)
 
 
+def test_a_dataset_that_is_cut_short_is_told_in_one_line(tmp_path):
+    folder = saved(rows(), tmp_path / "saved")
+    (file,) = folder.glob("*.arrow")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(InputError, match="cannot be read") as raised:
+        read_datasets(folder)
+    assert "\n" not in str(raised.value)
+
+
 def test_recordings_outside_the_dataset_stay_where_they_are(tmp_path):
     """A column of paths, absolute or relative to the dataset; mixed with recordings inside."""
     (tmp_path / "saved" / "wav").mkdir(parents=True)
