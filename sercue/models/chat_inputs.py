@@ -76,7 +76,8 @@ class ChatInputs:
 
     def check(self) -> None:
         """Raise ``InputError`` if the chat template does not write a turn as it must."""
-        self._chat.check()
+        with told_of(self._name, "its tokenizer cannot write a chat"):
+            self._chat.check()
 
     @property
     def tokenizer(self) -> Any:
@@ -123,13 +124,13 @@ class ChatInputs:
             usable_samples(audio, self.sampling_rate, self.max_seconds, self._name)
             for audio in audios
         ]
-        with told_of(self._name, "its processor cannot prepare a recording"):
+        with told_of(self._name, "it cannot make its inputs of recordings and prompts"):
             given = self._processed(samples, [texts[0] for texts in prompts])
             held = given.pop("attention_mask").bool()
-        first = _unpadded(given.pop("input_ids"), held)
-        ids = [self._chat.ids(texts, own) for texts, own in zip(prompts, first, strict=True)]
-        for texts, own in zip(prompts, ids, strict=True):
-            self._check_whole(texts, own)
+            first = _unpadded(given.pop("input_ids"), held)
+            ids = [self._chat.ids(texts, own) for texts, own in zip(prompts, first, strict=True)]
+            for texts, own in zip(prompts, ids, strict=True):
+                self._check_whole(texts, own)
         names = sorted({*_TOKEN_TYPES, *self.tokenizer.model_input_names} & given.keys())
         return Encoded(
             per_token={name: _unpadded(given.pop(name), held) for name in names},
@@ -181,8 +182,9 @@ class ChatInputs:
         Raises:
             InputError: if the ids do not hold all of its words
         """
-        ids = self._chat.answer_tokens(prompt, label)
-        self._check_written("labels", label, ids)
+        with told_of(self._name, f"its tokenizer cannot write {shortened(label)}"):
+            ids = self._chat.answer_tokens(prompt, label)
+            self._check_written("labels", label, ids)
         return ids
 
     @property
