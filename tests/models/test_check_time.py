@@ -39,15 +39,25 @@ def test_nothing_is_left_of_the_trial(study, tmp_path):
     assert not out.parent.exists()
 
 
-def test_a_model_that_cannot_be_loaded_whole_ends_the_check(study, qwen_checkpoint, tmp_path):
-    """Without the trial it would end the study, once all features are there."""
+def test_a_model_that_lacks_weights_ends_the_quick_check(study, qwen_checkpoint, tmp_path):
+    """The headers of its files tell so in a moment; loading it takes minutes."""
     folder = shortened(qwen_checkpoint, tmp_path / "torn", 512)
     weights = load_file(folder / "model.safetensors")
     weights.pop(next(name for name in weights if "mlp" in name))
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match="lacks 1 weights"):
+        check_study(study(long=None, model=f"hf:{folder}"))
+
+
+def test_a_model_that_cannot_be_asked_ends_the_check(study, qwen_checkpoint, tmp_path):
+    """Without the trial it would end the study, once all features are there."""
+    folder = shortened(qwen_checkpoint, tmp_path / "damaged", 512)
+    weights = load_file(folder / "model.safetensors")
+    next(value for name, value in weights.items() if "mlp" in name).fill_(float("nan"))
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     settings = study(long=None, model=f"hf:{folder}")
     assert check_study(settings).problem is None
-    with pytest.raises(InputError, match="lacks 1 weights"):
+    with pytest.raises(InputError, match=r"in float32, 12 of 12 scores of a trial.*not finite"):
         check_study(settings, measure=True)
 
 
