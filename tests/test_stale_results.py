@@ -193,17 +193,20 @@ def test_what_rests_on_a_changed_input_is_made_anew_and_nothing_else(study, name
     study.run()
     before, study.model.asked = study.stamps(), 0
     change(study)
-    study.measured()
-    run = study.tested()
+    measured, tested = study.measured(), study.tested()
     after = study.stamps()
     assert {name for name in before if before[name] != after[name]} == expected
     # Of five bins, not all words are other ones.
     assert study.model.asked == asked or (name == "thresholds" and study.model.asked)
-    stored, shown = (
+    rows = [
         sorted(map(tuple, table[["utterance", "condition", "truth", "speaker"]].astype(str).values))
-        for table in (read_parts(study.artifacts.folder / "predictions"), run.predictions)
-    )
-    assert stored == shown
+        for table in (
+            measured.predictions,
+            tested.predictions,
+            read_parts(study.artifacts.folder / "predictions"),
+        )
+    ]
+    assert rows[0] == rows[1] == rows[2]
 
 
 @pytest.mark.parametrize("name", ["label", "speaker", "partition", "audio"])
