@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from IPython.display import HTML
 
+from sercue.answers import plain_words
 from sercue.interventions import one_of_each
 from sercue.prompts import Template, resolve_templates
 
@@ -92,7 +93,7 @@ def written_answers(
 
 
 def _words(text: str) -> set[str]:
-    return set(re.findall(r"\w+", text.casefold()))
+    return set(re.findall(r"\w+", plain_words(text)))
 
 
 def _block(title: str, text: str) -> str:
