@@ -2,9 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
-from bench_gpu import MODELS, measure
+from bench_gpu import MODELS, SMALL, both_scores, build, measure, prompts
 
 from sercue.models.cards import CARDS
 
@@ -14,9 +15,13 @@ PARAMETERS = {card.name: card.parameters for card in CARDS}
 @pytest.mark.parametrize("name", MODELS)
 def test_it_runs_in_small_on_the_cpu(name):
     """Borrowed hours on a GPU must not be spent on finding mistakes in the script."""
-    rates = measure(name, "cpu", utterances=2, conditions=3, runs=1, small=True)
-    assert len(rates) == 4
+    model, vocabulary = build(name, "cpu", small=True), SMALL.vocabulary
+    rates = measure(model, vocabulary, 1e9, utterances=2, conditions=3, runs=1)
+    assert math.isnan(rates.pop("GB"))
+    assert len(rates) == 5
     assert all(math.isfinite(rate) and rate > 0 for rate in rates.values())
+    found, apart = both_scores(model.float(), prompts(3, vocabulary))
+    np.testing.assert_allclose(found, apart, atol=1e-5)
 
 
 @pytest.mark.parametrize(
