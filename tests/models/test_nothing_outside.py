@@ -66,7 +66,7 @@ def test_names_that_look_like_paths_write_nothing_elsewhere(cache, tmp_path, mon
     monkeypatch.chdir(deep / "here")
     table = write_corpus(deep / "corpus", corpus)
     words, out = itertools.cycle(WORDS), deep / "out"
-    with Loopback(lambda _: completion(next(words))) as server:
+    with Loopback(lambda _: completion(next(words), model="../../model")) as server:
         file = deep / "study.yaml"
         options = {"corpus_root": str(table), "model": "endpoint:../../model"}
         options |= {"model_options": {"base_url": server.url}}
