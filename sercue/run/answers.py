@@ -197,7 +197,7 @@ class Answers(Stages):
         """Answers of the control models, named in a column ``model``; empty without controls."""
         if why_no_controls(self.settings):
             return pd.DataFrame()
-        stamp = {"settings": self._stamp(CONTROL_KEYS), **self.inputs}
+        stamp = {"settings": self._stamp(CONTROL_KEYS), "content": self.content}
         if self._left is None:
             from sercue.models.tiny import training_version
 

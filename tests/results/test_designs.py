@@ -28,7 +28,7 @@ def run_of(folder, *, speakers, utterances, training):
     random = np.random.default_rng(0).normal(size=(len(corpus.table), len(names)))
     features = pd.DataFrame(random, corpus.table.index, names)
     run = Run(Settings(out=str(folder)))
-    run.__dict__.update(corpus=corpus, features=features)
+    run.__dict__.update(corpus=corpus, features=features, content="made")
     return run
 
 

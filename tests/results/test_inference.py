@@ -32,7 +32,7 @@ def finished(accuracy, folder, **keys):
     settings = Settings(conditions=list(accuracy), resamples=200, out=str(folder), **keys)
     run = Run(settings)
     corpus = replace(example_corpus(), labels=tuple(LABELS))
-    run.__dict__.update(predictions=predictions, corpus=corpus)
+    run.__dict__.update(predictions=predictions, corpus=corpus, content="made")
     return run
 
 
