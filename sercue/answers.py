@@ -24,6 +24,7 @@ _VARIATION_SELECTORS = re.compile("[\u034f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _REASONING = re.compile(r"[<\[](/?)(?:think|thinking|thought|reasoning)[>\]]", re.IGNORECASE)
 # A letter or digit of a script that parts words by spaces.
 _IN_WORD = rf"[^\W{UNSPACED}{KATAKANA}]"
+_SENTENCE_ENDS = re.compile(r"[.!]\W*\s|[。！\n]")
 _HANGUL = re.compile("[\uac00-\ud7a3]")
 
 
@@ -78,7 +79,7 @@ def read_answer(answer: str, words: Mapping[str, str]) -> tuple[str | None, str 
     rest = _blanked(text, whole)
     if not labels:
         return None, NO_LABEL
-    if denies(rest):
+    if denies(rest) and not (len(labels) == 1 and _said_first(said, words[min(labels)])):
         return None, DENIED
     if len(labels) > 1:
         return None, SEVERAL_LABELS
@@ -89,6 +90,24 @@ def read_answer(answer: str, words: Mapping[str, str]) -> tuple[str | None, str 
         if not negations_known(rest, text):
             return None, OTHER_LANGUAGE
     return label, None
+
+
+def _said_first(said: str, word: str) -> bool:
+    """Whether a label is a sentence of its own, whose reasons follow: these may deny other things.
+
+    "Neutral. The speaker shows no strong emotion." is the most ordinary answer for its class.
+    """
+    first, *reasons = _SENTENCE_ENDS.split(said.strip(), maxsplit=1)
+    start = plain_words(reasons[0]).split(" ")[0] if reasons else ""
+    # A script without spaces has no first word; its negations have two characters at most.
+    start = start[:2] if re.match(f"[{UNSPACED}{KATAKANA}]", start) else start
+    if not start or denies(start):
+        return False
+    return _only_letters(first) == _only_letters(word)
+
+
+def _only_letters(text: str) -> str:
+    return "".join(filter(str.isalnum, plain_words(text)))
 
 
 def _without_reasoning(answer: str) -> str | None:

@@ -29,7 +29,9 @@ _SPACED = (
         "English",
         rf"not|no|non|none|nothing|nobody|never|neither|nor|without|cannot|hardly|barely|scarcely|"
         rf"lack(?:s|ed|ing)?|\w*n{_APOSTROPHE}t|"
-        r"(?:is|are|was|were|do|does|did|has|have|had|would|could|should|ca|wo)nt",
+        r"(?:ai|is|are|was|were|do|does|did|has|have|had|would|could|should|ca|wo)nt|"
+        r"unable|unclear|impossible|whether|instead|(?:rather|other) than|anything but|far from|"
+        r"opposite|false",
         "the this that is are was be it its he she they his her their of in and or with but "
         "because as very quite so more most slightly clearly definitely probably likely seems "
         "seemed sound sounds sounding appears feel feels feeling speaker person voice tone "
@@ -40,7 +42,8 @@ _SPACED = (
     ),
     Language(
         "German",
-        r"nicht|nichts|nie|niemals|niemand\w*|nirgend\w*|kein\w*|weder|ohne|nein|kaum|mitnichten",
+        r"nicht|nichts|nie|niemals|niemand\w*|nirgend\w*|kein\w*|weder|ohne|nein|kaum|mitnichten|"
+        r"ob|unmöglich|schwerlich|alles andere",
         "der die das dem den ist ein eine einen und es er sie ich im mit sehr eher klingt wirkt "
         "scheint hört stimme sprecher sprecherin person aufnahme antwort wütend wut ärger "
         "ärgerlich verärgert traurig trauer fröhlich freude freudig glücklich ängstlich angst ekel "
@@ -55,7 +58,7 @@ _SPACED = (
     ),
     Language(
         "French",
-        r"ne|n['’ʼ]\w*|pas|jamais|sans|non|ni|aucun\w*|rien|nul(?:le)?s?|guère|guere",
+        r"ne|n['’ʼ]\w*|pas|jamais|sans|non|ni|aucun\w*|rien|nul(?:le)?s?|guère|guere|loin|sauf",
         "le la les est un une il elle de du des cette ce voix personne locuteur locutrice semble "
         "paraît très plutôt émotion réponse enregistrement colère joie joyeux joyeuse heureux "
         "heureuse triste tristesse peur dégoût neutre surpris",
@@ -113,11 +116,18 @@ _SPACED = (
     ),
 )  # fmt: skip
 _UNSPACED = (
-    # 非常 is "very".
-    Language("Chinese", "不|没|沒|无|無|非(?!常)|未|否|莫|勿|毋|唔|冇|缺乏|缺少"),
+    # 非常 is "very", 不仅 "not only", 差不多 "nearly", 无疑 "doubtless", 未来 "future".
+    Language(
+        "Chinese",
+        "(?<!差)不(?!仅|錯|错)|没|沒|[无無](?!疑|比)|非(?!常)|未(?!来|來)|否|莫(?!名)|勿|毋|唔|冇|缺乏|缺少|"
+        "难以|難以|很少|(?<![特分])别(?!人)",
+    ),
     # まず is "first", はず is "should".
-    Language("Japanese", "ない|なく|なかっ|なけれ|ません|まへん|[せじらたかがわ]ず(?!っ)"),
-    Language("Korean", r"않|아니|아닙|아닌|아닐|없|말고|(?<!\w)[안못](?!\w)"),
+    Language(
+        "Japanese",
+        "ない|(?<!少)なく|(?<!は)なし|難い|がたい|とは異な|なかっ|なけれ|ません|まへん|[せじらたかがわれ]ず(?!っ)",
+    ),
+    Language("Korean", r"않|아니|아닙|아닌|아닐|없|말고|부족|(?<!\w)[안못](?!\w)"),
 )
 #: The languages whose sentences are read, in English.
 READ = tuple(language.name for language in (*_SPACED, *_UNSPACED) if language.name)
@@ -146,7 +156,9 @@ UNSPACED = (
     "\u1a20-\u1aaf\u1b00-\u1b7f\ua980-\ua9ff\uaa60-\uaa7f"
 )
 #: What Korean attaches to a noun: particles and forms of "to be".
-KOREAN_ENDINGS = "입니다|이다|이에요|예요|이|가|은|는|을|를|으로|로|의|과|와|도|에"
+KOREAN_ENDINGS = (
+    "(?:이)?라고|적입니다|적이다|입니다|이다|이에요|예요|이|가|은|는|을|를|으로|로|의|과|와|도|에"
+)
 
 
 def denies(text: str) -> bool:

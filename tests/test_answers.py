@@ -338,3 +338,37 @@ def test_katakana_is_not_read_within_a_longer_word():
     words = {"joy": "ハッピー"}
     assert read_answer("アンハッピーです", words) == (None, "names no label")
     assert read_answer("とてもハッピーです", words) == ("joy", None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [
+        ("Neutral. The speaker shows no strong emotion.", "n"),
+        ("**Neutral**\n\nThere is no sign of anger.", "n"),
+        ("neutral。声音没有明显起伏。", "n"),
+        ("Neutral. Not sad at all.", None),  # another label beside the denial
+        ("Sad. No.", None),
+        ("Not sad. The voice is calm.", None),
+        ("It is unclear whether the speaker is sad.", None),
+        ("The speaker is anything but sad.", None),
+        ('{"sad": false}', None),
+        ("Ich weiß nicht, ob sad passt.", None),
+    ],
+)
+def test_reasons_behind_a_label_may_deny_other_things(answer, label):
+    """Models explain a neutral voice by what it lacks; a refusal to answer names no class."""
+    assert parse_answer(answer, {"n": "neutral", "s": "sad"}) == ({"s": "s"}.get(label, label))
+
+
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [
+        ("说话人无疑很开心。", "h"),
+        ("听起来不仅开心，而且放松。", "h"),
+        ("难以判断是否开心", None),
+        ("別の声だが、少なくとも開心だ", "h"),
+        ("開心なし", None),
+    ],
+)
+def test_words_that_hold_a_sign_of_negation_deny_nothing(answer, label):
+    assert parse_answer(answer, {"h": "开心" if "开心" in answer else "開心"}) == label

@@ -164,7 +164,7 @@ def test_a_partition_with_one_speaker_is_told_before_the_study(small_study, caps
     """Six speakers give two for development; with three there is one, and no interval over it."""
     three = ["partition=dev", "corpus_options={speakers: 3, sentences: 1}"]
     assert main(["check", str(small_study.file), "--set", *three]) == 2
-    assert "'dev' of corpus 'demo' has 4 utterances of 1 speakers" in capsys.readouterr().err
+    assert "'dev' of corpus 'demo' has 4 utterances of 1 speaker;" in capsys.readouterr().err
 
 
 def test_check_counts_the_prompts(small_study, capsys):

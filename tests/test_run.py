@@ -88,8 +88,10 @@ OPENED = "run = sercue.open_run(globals())"
         [DECLARED, "# Parameters\nsed = 1\n", "import sercue", OPENED],
         [f"{DECLARED}\nsed = 1", OPENED, OPENED],
         [f"{DECLARED}\nsed = 1\n{OPENED}"],
+        [f"%matplotlib inline\n{DECLARED}\nsed: int = 1", OPENED],
+        ["seed, sed = 0, 1", OPENED],
     ],
-    ids=["by hand", "by papermill", "opened again as it was", "in one cell"],
+    ids=["by hand", "by papermill", "opened again", "in one cell", "annotated", "in a tuple"],
 )
 def test_a_parameter_that_nobody_declares_is_an_error_in_a_notebook(cells):
     with pytest.raises(InputError, match="unknown study key 'sed': did you mean 'seed'"):
@@ -103,8 +105,9 @@ def test_a_parameter_that_nobody_declares_is_an_error_in_a_notebook(cells):
         [f"{DECLARED}\nsed = 1", OPENED, DECLARED, OPENED],
         [f"sed = 'a'\n{DECLARED}\ncorpus_root = sed + '/b'", OPENED],
         ["%matplotlib inline", DECLARED, OPENED],
+        [f"{DECLARED}\nmy_note = 'hello'\nfigsize = (3, 4)", OPENED],
     ],
-    ids=["a variable", "mended since", "a step on the way", "magics"],
+    ids=["a variable", "mended since", "a step on the way", "magics", "names of their own"],
 )
 def test_what_is_no_parameter_of_a_notebook_is_not_read(cells, tmp_path):
     run = open_run(made(cells, out=str(tmp_path)))

@@ -25,6 +25,7 @@ from sercue.corpora.rows import (
     reading,
     relative_files,
 )
+from sercue.corpora.table import segment_bounds
 from sercue.errors import InputError, shortened, unknown
 
 LICENCE = "that of the database, from its header"
@@ -125,7 +126,28 @@ def _database(root: Path) -> Iterator[audformat.Database]:
             # A folder of such a name could hold pickles.
             if file.suffix in (".csv", ".parquet") and file.is_file():
                 (Path(folder) / file.name).symlink_to(file.resolve())
+                _check_times(file)
         yield _loaded(Path(folder), header)
+
+
+def _check_times(table: Path) -> None:
+    """Refuse what audformat reads as nanoseconds: numbers without a unit, decimal commas."""
+    if table.suffix != ".csv" or not table.stat().st_size:
+        return
+    names = pd.read_csv(table, nrows=0).columns
+    if not {"file", "start", "end"} <= set(names):
+        return
+    rows = pd.read_csv(table, dtype=str, usecols=["start", "end"], keep_default_na=False)
+    rows = rows.replace("NaT", "")
+    for column, cells in rows.items():
+        bare = cells.str.fullmatch(r"\s*[\d.eE+-]+\s*")
+        if bare.any():
+            raise InputError(
+                f"corpus_root: {table}, column {column!r}: found {shortened(cells[bare].iloc[0])}, "
+                "a number without a unit; valid is a duration as audformat writes it "
+                "(0 days 00:00:01.5)"
+            )
+    segment_bounds(rows, table)
 
 
 def _loaded(folder: Path, header: Path) -> audformat.Database:

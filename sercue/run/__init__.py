@@ -9,7 +9,9 @@ them), ``Run`` (what a report shows).
 from __future__ import annotations
 
 import ast
+import difflib
 import html
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,9 @@ FIXTURE = (
     "A fixture, not evidence: {why}. These numbers show that the instrument works; "
     "they say nothing about people or about any published model."
 )
+
+# Lines of IPython's own.
+_MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 __all__ = ["FIXTURE", "Run", "fixture_notice", "open_run", "run_folder"]
 
@@ -69,7 +74,7 @@ def _set_in_cells(history: Sequence[str]) -> set[str]:
 
 
 def _set_as_parameters(source: str) -> set[str]:
-    r"""What a cell sets, if papermill wrote it; or to plain values, if study keys are among it.
+    r"""What a cell sets, if papermill wrote it; or study keys, and names that are nearly one.
 
     What the cell itself reads again is no parameter, but a step on the way to one.
 
@@ -80,20 +85,32 @@ def _set_as_parameters(source: str) -> set[str]:
         set()
     """
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):  # magics of IPython, lone surrogates
+        tree = ast.parse(_MAGIC.sub("", source))
+    except (SyntaxError, ValueError):  # other magics of IPython, lone surrogates
         return set()
     injected = source.startswith("# Parameters")
     names = set()
     for statement in tree.body:
-        if isinstance(statement, ast.Assign) and (injected or _is_plain(statement.value)):
-            names |= {target.id for target in statement.targets if isinstance(target, ast.Name)}
+        if isinstance(statement, ast.Assign):
+            targets, value = statement.targets, statement.value
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            targets, value = [statement.target], statement.value
+        else:
+            continue
+        if injected or _is_plain(value):
+            nodes = [node for target in targets for node in ast.walk(target)]
+            names |= {node.id for node in nodes if isinstance(node, ast.Name)}
     names -= {
         node.id
         for node in ast.walk(tree)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     }
-    return names if injected or names & Settings.model_fields.keys() else set()
+    keys = Settings.model_fields.keys()
+    if injected:
+        return names
+    # In a cell of their own, users set what else they like; a name that is nearly a key is none.
+    near = {name for name in names - keys if difflib.get_close_matches(name, keys, cutoff=0.8)}
+    return (names & keys) | near if names & keys else set()
 
 
 def _is_plain(value: ast.expr) -> bool:

@@ -36,6 +36,10 @@ DECODINGS = ("score", "generate")
 _BATCHES_AT_ONCE = 2
 
 _NOT_FINITE = "its scores are not finite"
+_OVERFLOW = (
+    "scores are not finite where float16 overflows (set dtype to bfloat16 or float32) or weights "
+    "are damaged"
+)
 # A study in which more of the answers than that cannot be had says little of the model.
 _MOST_LOST, _FEW_LOST = 0.2, 10
 
@@ -153,8 +157,9 @@ def _check_lost(lost: pd.Series, number: int, model: AudioLanguageModel) -> None
         told = ", ".join(f"{why} ({count:.0f})" for why, count in lost.items())
         raise InputError(
             f"model {model.name!r} (dtype {model.dtype}): {lost.sum():.0f} of {number} answers "
-            f"cannot be had: {told}; what was answered is kept. Scores are not finite where "
-            "float16 overflows (set dtype to bfloat16 or float32) or weights are damaged"
+            f"cannot be had: {told}; what was answered is kept"
+            + ("; " + _OVERFLOW)
+            * (_NOT_FINITE in lost)
         )
 
 

@@ -391,3 +391,24 @@ def test_a_broken_table_is_named(db, tmp_path):
     (tmp_path / "db.emotion.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(InputError, match=r"a table of .* cannot be read"):
         read_audformat(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [('"0,5"', "a point, not a comma"), ("500", "without a unit"), ("0.5", "without a unit")],
+)
+def test_a_time_that_is_no_duration_is_refused(db, tmp_path, start, message):
+    """audformat would read each as nanoseconds, or fail without naming the column."""
+    add(
+        db,
+        "parts",
+        audformat.segmented_index(["wav/0.wav"], ["500ms"], ["1s"]),
+        {"emotion": ["sad"]},
+    )
+    db.save(str(tmp_path), storage_format="csv")
+    table = tmp_path / "db.parts.csv"
+    text = table.read_text()
+    assert "0 days 00:00:00.500000" in text
+    table.write_text(text.replace("0 days 00:00:00.500000", start))
+    with pytest.raises(InputError, match=rf"db\.parts\.csv, column 'start'.*{message}"):
+        read_audformat(tmp_path, table="parts")
