@@ -52,10 +52,6 @@ class Analysis(Answers):
             for rows, baseline in ((self.predictions, False), (self.baselines, True))
         ]
         table = pd.concat(parts, ignore_index=True)
-        stamp = {"settings": self._stamp(ANALYSIS_KEYS), **self.inputs}
-        if self.artifacts.load("measures.parquet", **stamp) is None:
-            # The index shows it beside these numbers; notebook 04 draws it again.
-            (self.folder / "figures" / "uar.svg").unlink(missing_ok=True)
         self._save("measures.parquet", table)
         return table
 
