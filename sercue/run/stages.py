@@ -198,10 +198,9 @@ class Stages:
         left = self.artifacts.load_finished(self._stamp(CORPUS_KEYS), self._stamp(STUDY_KEYS))
         if left is None or not self._is_as_it_was(left.content):
             return None
-        inputs = {"content": left.content, "answers": left.answers}
         settings = self._stamp(CONTROL_KEYS)
         if not why_no_controls(self.settings) and (
-            self.artifacts.load("controls.parquet", settings, **inputs) is None
+            self.artifacts.load("controls.parquet", settings, content=left.content) is None
         ):
             return None
         self._record_corpus(left.corpus, left.digests, left.content)
