@@ -29,6 +29,7 @@ from sercue.schema import (
     read_table,
     stamped,
 )
+from sercue.settings import ANALYSIS_KEYS, Settings
 from sercue.study.store import rows_digest
 
 logger = logging.getLogger(__name__)
@@ -211,6 +212,22 @@ def stamps_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
         "content": provenance.get("corpus", {}).get("stamp"),
         "answers": provenance.get("predictions", {}).get("digest"),
     }
+
+
+def made_from(
+    notebook: str, settings: Settings, provenance: Mapping[str, Any]
+) -> dict[str, str | None]:
+    """What the numbers of a notebook rest on: settings, corpus and, from 04 on, the answers.
+
+    Args:
+        notebook: its name, which begins with its number
+        settings: of the study
+        provenance: what ``provenance.json`` holds of corpus and answers
+    """
+    stamp = {"settings": settings.fingerprint(ANALYSIS_KEYS), **stamps_of(provenance)}
+    if notebook < "04":
+        del stamp["answers"]
+    return stamp
 
 
 def _as_read_back(table: pd.DataFrame) -> pd.DataFrame:

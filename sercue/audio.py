@@ -201,10 +201,10 @@ def read_audio(
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such audio file")
-    if start < 0 or (end is not None and end <= start):
+    if not 0 <= start < np.inf or (end is not None and not start < end < np.inf):
         raise InputError(f"{path}: no segment goes from {start:g} to {end} s")
     recording = Recording(path, start, end)
-    if channel is not None and channel >= recording.channels:
+    if channel is not None and not 0 <= channel < recording.channels:
         raise InputError(
             f"{path}: channel: found {channel}, valid are 0 to {recording.channels - 1} of this "
             "file"

@@ -19,7 +19,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
 
 from sercue import markup
-from sercue.artifacts import Artifacts
+from sercue.artifacts import Artifacts, made_from
 from sercue.files import write_text
 from sercue.findings import study_findings
 from sercue.interventions import main_conditions, shortened
@@ -34,6 +34,8 @@ _BAR = re.compile(r"\d+%\|")
 _CURSOR = re.compile(r"\x1b\[\d*[A-Za-z]")
 _SECTION = re.compile(r'<h2 id="([^"]*)">(.*?)<a class="anchor-link"', re.DOTALL)
 _TAG = re.compile(r"<[^>]+>")
+_DRAWS_UAR = "04_perturbation_study"
+_OUTDATED = "made with other settings, labels, recordings or answers"
 _FIRST = 3  # findings that stand beside the figure of the index
 
 
@@ -85,6 +87,7 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
         "previous": _neighbour(page, pages, -1),
         "next": _neighbour(page, pages, 1),
         "notice": fixture_notice(settings),
+        "outdated": _is_outdated(page, settings),
         "error": _error_of(notebook),
         "version": importlib.metadata.version("sercue"),
         "date": _today(),
@@ -119,15 +122,17 @@ def write_index(
     findings = _findings(measures, tests)
     loader = jinja2.FileSystemLoader([_TEMPLATES, _TEMPLATES / "report"])
     environment = jinja2.Environment(loader=loader, autoescape=True)
+    names = _names(folder, outcomes)
+    outdated = {name for name in names if _is_outdated(Page.of(Path(name), folder), settings)}
     text = environment.get_template("study_index.html.j2").render(
         study=settings.study,
         style=_style(),
         notice=fixture_notice(settings),
         headline=findings[:_FIRST],
         further=findings[_FIRST:],
-        figure=None if measures is None else _figure(folder, measures, settings),
+        figure=None if _DRAWS_UAR in outdated else _figure(folder, measures, settings),
         tables=[] if measures is None else _uar_tables(measures, settings),
-        reports=[_report(name, folder, outcomes) for name in _names(folder, outcomes)],
+        reports=[_report(name, folder, outcomes, name in outdated) for name in names],
         failures=[
             {"title": name, "error": error}
             for name, (state, error) in outcomes.items()
@@ -144,6 +149,15 @@ def write_index(
     path = folder / "index.html"
     write_text(path, text)
     return path
+
+
+def _is_outdated(page: Page, settings: Settings) -> bool:
+    """Whether settings, corpus or answers are no longer those that a notebook was run with."""
+    known = Artifacts(page.html.parent / "artifacts").provenance()
+    name = page.html.stem
+    run = known.get("notebooks", {}).get(name)
+    then = run.get("made_from") if isinstance(run, dict) else None
+    return then is not None and then != made_from(name, settings, known)
 
 
 def _error_of(notebook: nbformat.NotebookNode) -> str | None:
@@ -223,9 +237,10 @@ def _names(folder: Path, outcomes: Mapping[str, Any]) -> list[str]:
 
 
 def _report(
-    name: str, folder: Path, outcomes: Mapping[str, tuple[str, str | None]]
+    name: str, folder: Path, outcomes: Mapping[str, tuple[str, str | None]], outdated: bool
 ) -> dict[str, Any]:
-    state, error = outcomes.get(name, ("from an earlier run", None))
+    earlier = "from an earlier run" + (f", {_OUTDATED}" if outdated else "")
+    state, error = outcomes.get(name, (earlier, None))
     there = (folder / f"{name}.html").is_file()
     return {
         "title": Page.of(Path(f"{name}.ipynb"), folder).title,
@@ -241,9 +256,9 @@ def _findings(measures: pd.DataFrame | None, tests: pd.DataFrame | None) -> list
     return study_findings(main_conditions(measures), tests, labels)
 
 
-def _figure(folder: Path, measures: pd.DataFrame, settings: Settings) -> str | None:
+def _figure(folder: Path, measures: pd.DataFrame | None, settings: Settings) -> str | None:
     path = folder / "figures" / "uar.svg"
-    if not path.is_file():
+    if measures is None or not path.is_file():
         return None
     level = f"{settings.confidence:.0%}"
     caption = f"Unweighted average recall (UAR) by condition, with {level} intervals over speakers."

@@ -15,7 +15,7 @@ import papermill
 from tqdm.std import tqdm
 
 from sercue import provenance
-from sercue.artifacts import Artifacts
+from sercue.artifacts import Artifacts, made_from
 from sercue.errors import InputError, unknown
 from sercue.execution import execute
 from sercue.files import remove_stale
@@ -26,12 +26,10 @@ from sercue.paths import project_folder
 from sercue.private_paths import clean_notebook
 from sercue.run import run_folder
 from sercue.run.own_folder import at_work, check_run_folder
-from sercue.settings import Settings
+from sercue.settings import RESULT_KEYS, Settings
 from sercue.storage import storage_error, told
 
 logger = logging.getLogger(__name__)
-# All but where a run writes, and how fast it works.
-_OF_RESULTS = tuple(sorted(set(Settings.model_fields) - {"out", "scheduler", "batch_size"}))
 #: Notebook to the notebooks without which it has nothing to say.
 NEEDS = {"01": (), "02": ("01",), "03": ("02",), "04": ("02",), "05": ("04",)}
 
@@ -106,7 +104,7 @@ def run_notebooks(
     folder = run_folder(settings)
     check_run_folder(folder)
     _prepare(folder)
-    with at_work(folder, settings.fingerprint(_OF_RESULTS)):
+    with at_work(folder, settings.fingerprint(RESULT_KEYS)):
         return _run_notebooks(notebooks, settings, folder, command)
 
 
@@ -125,7 +123,7 @@ def _run_notebooks(
             outcome = _run_one(notebook, settings, folder, outcomes, bar)
             outcomes.append(outcome)
             if outcome.state != "not run":
-                _record_times(log, outcome)
+                _record(log, outcome, settings)
                 write_page(Page.of(notebook, folder), pages, settings)
         done = all(outcome.state == "done" for outcome in outcomes)
         invoked["outcome"] = "done" if done else "failed"
@@ -170,12 +168,17 @@ def _set_aside_if_torn(notebook: Path) -> None:
         )
 
 
-def _record_times(log: Path, outcome: Outcome) -> None:
-    """At once, so that a run that is stopped keeps those of its finished notebooks."""
+def _record(log: Path, outcome: Outcome, settings: Settings) -> None:
+    """At once, so that a run that is stopped keeps what is known of its finished notebooks."""
     name = outcome.notebook.stem
-    times = {"started": outcome.started, "ended": outcome.ended, "outcome": outcome.state}
+    known: dict[str, Any] = {
+        "started": outcome.started,
+        "ended": outcome.ended,
+        "outcome": outcome.state,
+    }
+    known["made_from"] = made_from(name, settings, provenance.read(log))
     seconds = {name: round(outcome.seconds, 1)}
-    provenance.record(log, seconds=seconds, notebooks={name: times})
+    provenance.record(log, seconds=seconds, notebooks={name: known})
 
 
 def _run_one(

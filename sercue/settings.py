@@ -247,6 +247,10 @@ class Settings(BaseModel):
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
+#: All but where a run writes, and how fast it works.
+RESULT_KEYS = tuple(sorted(set(Settings.model_fields) - {"out", "scheduler", "batch_size"}))
+
+
 def settings_from(
     values: Mapping[str, Any], source: str = "study", sources: Mapping[str, str] | None = None
 ) -> Settings:

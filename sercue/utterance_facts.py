@@ -17,6 +17,9 @@ from sercue.recordings import Finding, Recording
 _OFFSET = 0.05
 _CLIPPED_SHARE = 0.001
 _NEAR_FULL_SCALE = 0.95
+# How much weaker, in dB, the mean of channels is than the loudest of them where one is the other
+# turned over. Of 30 channels of which one is heard it is less.
+_CANCELLED = 30.0
 
 
 def utterance_facts(
@@ -151,7 +154,19 @@ def _of_samples(heard: Heard, sound: Loudness, samples: Iterable[np.ndarray]) ->
     # The limit counts after resampling.
     if round(seconds * SAMPLING_RATE) < SHORTEST * SAMPLING_RATE:
         return Finding("too short", f"{seconds:.4f} s; eGeMAPS takes {SHORTEST:g} s or more")
-    return _silent(heard, sound)
+    return _cancelled(heard, sound) or _silent(heard, sound)
+
+
+def _cancelled(heard: Heard, sound: Loudness) -> Finding | None:
+    """Channels of which one is the other turned over leave noise when they are averaged."""
+    if len(heard.loudest) - len(heard.silent) < 2:
+        return None
+    lost = float(heard.loudest.max() - sound.loudest()[0])
+    # NaN: all of them are silent.
+    if not lost >= _CANCELLED:
+        return None
+    left = "nothing is left" if lost == np.inf else f"they are {lost:.0f} dB weaker"
+    return Finding("channels cancel", f"{left} when averaged; choose one with channel")
 
 
 def _silent(heard: Heard, sound: Loudness) -> Finding | None:
@@ -160,9 +175,6 @@ def _silent(heard: Heard, sound: Loudness) -> Finding | None:
         return None
     if abs(mean) >= 10 ** (SILENCE / 20):
         return Finding("DC only", f"no sound, only an offset of {mean:.3f}")
-    if (heard.loudest >= SILENCE).any():
-        audible = len(heard.loudest) - len(heard.silent)
-        return Finding("silence", f"its {audible} channels cancel each other when averaged")
     found = "all zero" if loudest == -np.inf else f"{loudest:.0f} dB in its loudest 25 ms"
     return Finding("silence", found)
 

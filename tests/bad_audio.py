@@ -179,6 +179,8 @@ def _bad_samples(folder: Path) -> dict[str, BadRecording]:
     write(folder, "dc.wav", np.full(RATE, 0.3))
     write(folder, "integers.wav", voice(seed=5) * 2**15, subtype="FLOAT")
     write(folder, "cancel.wav", np.stack([voice(), -voice()], axis=1))
+    # Of one channel turned over and a thousandth weaker a thousandth is left: half of -60 dB.
+    write(folder, "nearly.wav", np.stack([voice(), -0.999 * voice()], axis=1), subtype="FLOAT")
     write(folder, "short.wav", voice(959 / RATE))
     return {
         "NaN": BadRecording("nan.wav", "NaN or infinite samples"),
@@ -187,7 +189,8 @@ def _bad_samples(folder: Path) -> dict[str, BadRecording]:
         "hiss of the last bit": BadRecording("hiss.wav", "silence"),
         "integers as floats": BadRecording("integers.wav", "samples far above full scale"),
         "DC": BadRecording("dc.wav", "DC only"),
-        "channels that cancel": BadRecording("cancel.wav", "silence"),
+        "channels that cancel": BadRecording("cancel.wav", "channels cancel"),
+        "channels that nearly cancel": BadRecording("nearly.wav", "channels cancel"),
         "one sample too short": BadRecording("short.wav", "too short"),
     }
 

@@ -89,6 +89,9 @@ def test_everything_unusable_is_named_with_its_reason(tmp_path):
         ("short.wav", (5.0,), "holds no samples from 5 s to the end"),
         ("short.wav", (0.5, 0.2), "no segment goes from 0.5 to 0.2 s"),
         ("short.wav", (-1.0,), "no segment goes from -1"),
+        ("short.wav", (float("nan"),), "no segment goes from nan"),
+        ("short.wav", (0.0, float("inf")), "no segment goes from 0 to inf"),
+        ("short.wav", (0.0, None, RATE, -1), "channel: found -1, valid are 0 to 0"),
     ]:
         with pytest.raises(InputError, match=rf"{re.escape(name)}: .*({reason})"):
             read_audio(tmp_path / name, *arguments)

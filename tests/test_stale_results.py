@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from sercue.artifacts import Artifacts
+from sercue.artifacts import Artifacts, made_from
 from sercue.audio import audio_digests
 from sercue.comparison.settings_table import runs_table, settings_table
 from sercue.comparison.studies import read_runs, uar_of_runs
@@ -27,10 +27,10 @@ from sercue.methods import methods_text
 from sercue.pages import write_index
 from sercue.parts import append_part, part_files, read_parts
 from sercue.provenance import invocation, record
-from sercue.reports import _OF_RESULTS, _prepare, run_notebooks
+from sercue.reports import _prepare, run_notebooks
 from sercue.run import Run, answers, open_run, stages
 from sercue.run.own_folder import at_work, check_run_folder
-from sercue.settings import settings_from
+from sercue.settings import RESULT_KEYS, settings_from
 
 TABLES = ["utterances", "left_out", "features", "tokens", "measures", "tests"]
 EVERYTHING = {*TABLES, "binning", "predictions"}
@@ -299,6 +299,34 @@ def test_the_index_shows_no_numbers_of_answers_that_are_gone(study):
     assert shown()
 
 
+def test_pages_and_drawings_of_other_numbers_are_called_out_of_date(study):
+    """05 ran alone, after a correction or with another level of confidence."""
+    study.run()
+    folder, log = study.artifacts.folder.parent, study.artifacts.provenance_file
+    names = ["01_feature_exploration", "04_perturbation_study", "05_statistical_testing"]
+    (folder / "figures").mkdir()
+    (folder / "figures" / "uar.svg").write_text("<svg></svg>")
+
+    def finished(*ended):
+        settings = settings_from(study.settings)
+        for name in ended:
+            (folder / f"{name}.html").touch()
+            from_ = made_from(name, settings, study.artifacts.provenance())
+            record(log, notebooks={name: {"made_from": from_}})
+        index = write_index(folder, settings, {}).read_text()
+        return index.count("made with other settings"), 'class="plot"' in index
+
+    assert finished(*names) == (0, True)
+    change_label(study)
+    study.tested()
+    assert finished(names[2]) == (2, False)
+    study.run()
+    assert finished(*names) == (0, True)
+    study.settings["confidence"] = 0.9
+    study.tested()
+    assert finished(names[2]) == (2, False)
+
+
 def test_a_comparison_refuses_files_of_two_corpora(study, tmp_path):
     """01 ran again after a correction, and nothing else."""
     study.run()
@@ -493,8 +521,13 @@ def test_two_runs_of_other_settings_on_one_folder_do_not_mix(tmp_path):
     """The second is told at once, before anything of it is written."""
     first, second = ({"out": str(tmp_path), "confidence": level} for level in (0.9, 0.95))
     with (
-        at_work(tmp_path, settings_from(first).fingerprint(_OF_RESULTS)),
+        at_work(tmp_path, settings_from(first).fingerprint(RESULT_KEYS)),
         pytest.raises(InputError, match="at work"),
     ):
         run_notebooks(settings_from(second), only=["02"])
+    with (
+        at_work(tmp_path, settings_from(first).fingerprint(RESULT_KEYS)),
+        pytest.raises(InputError, match="at work"),
+    ):
+        open_run(second)
     assert not (tmp_path / "artifacts" / "provenance.json").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -244,7 +245,8 @@ def relative_files(files: Iterable[str], folder: Path) -> tuple[Path, list[str]]
     """
     files = list(files)
     if not any(os.path.isabs(file) for file in files):
-        return folder, files
+        # Or "./1.wav" and "1.wav" were two recordings.
+        return folder, [posixpath.normpath(file) for file in files]
     absolute = [os.path.normpath(folder / file) for file in files]
     base = Path(os.path.commonpath([os.path.dirname(file) for file in absolute]))
     return base, [Path(file).relative_to(base).as_posix() for file in absolute]
@@ -275,7 +277,8 @@ def _apart(rows: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     reason = rows["reason"] if "reason" in rows else pd.Series(None, rows.index, dtype=object)
     for column, lack in _NEEDED.items():
         if column in rows:
-            reason = reason.mask(reason.isna() & rows[column].isna(), lack)
+            nothing = rows[column].isna() | (rows[column].astype(str).str.strip() == "")
+            reason = reason.mask(reason.isna() & nothing, lack)
     usable = reason.isna()
     if not usable.any():
         counts = ", ".join(f"{reason} ({n})" for reason, n in reason.value_counts().items())

@@ -13,8 +13,15 @@ import numpy as np
 import pandas as pd
 from pandas.api.typing import NaTType
 
+from sercue.answers import plain_words, same_word
 from sercue.corpora.corpus import PARTITIONS, Corpus
-from sercue.corpora.rows import NOT_STATED, corpus_of_rows, reading, relative_files
+from sercue.corpora.rows import (
+    NOT_STATED,
+    PARTITION_NAMES,
+    corpus_of_rows,
+    reading,
+    relative_files,
+)
 from sercue.errors import InputError, shortened, unknown
 
 REQUIRED = ("file", "emotion", "speaker")
@@ -115,12 +122,12 @@ def _cleaned(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     written = rows["file"]
     for column in (*REQUIRED, *PASSED_ON):
         if column in rows:
-            rows[column] = _text(rows[column], path)
+            rows[column] = _text(rows[column], path, may_be_empty=column == "sex")
     # A name may begin or end with a space, if that is what the file is called.
     there = np.array([os.path.exists(os.path.join(path.parent, str(name))) for name in written])
     rows["file"] = rows["file"].mask(there, written)
     if "partition" in rows:
-        _check_partition(rows["partition"], path)
+        rows["partition"] = _partitions(rows["partition"], path)
     return rows
 
 
@@ -132,6 +139,12 @@ def _check_columns(rows: pd.DataFrame, path: Path) -> None:
             raise InputError(
                 f"corpus_root: {path} has two columns {column!r} (or {column!r} and "
                 f"'{column}.1'); valid is one"
+            )
+    for column in (*REQUIRED, *OPTIONAL):
+        alike = None if column in found else same_word(column, found)
+        if alike is not None:
+            raise InputError(
+                f"corpus_root: {path} has a column {alike!r}; valid is {column!r}, spelled so"
             )
     for column in REQUIRED:
         if column not in found:
@@ -145,7 +158,7 @@ def _check_columns(rows: pd.DataFrame, path: Path) -> None:
             )
 
 
-def _text(cells: pd.Series, path: Path) -> pd.Series:
+def _text(cells: pd.Series, path: Path, *, may_be_empty: bool) -> pd.Series:
     if pd.api.types.is_float_dtype(cells):
         raise InputError(
             f"corpus_root: column {cells.name!r} of {path} holds decimal numbers, "
@@ -153,7 +166,9 @@ def _text(cells: pd.Series, path: Path) -> pd.Series:
         )
     text = cells.astype("string").str.strip()
     empty = text.isna() | (text == "")
-    if empty.any():
+    if may_be_empty:
+        text = text.mask(empty)
+    elif empty.any():
         raise InputError(
             f"corpus_root: {path} has nothing in column {cells.name!r} of {_rows(empty)}; "
             "valid is a value in every row"
@@ -161,11 +176,13 @@ def _text(cells: pd.Series, path: Path) -> pd.Series:
     return text.astype(object)
 
 
-def _check_partition(partition: pd.Series, path: Path) -> None:
-    bad = ~partition.isin(PARTITIONS)
+def _partitions(names: pd.Series, path: Path) -> pd.Series:
+    meant = names.map(lambda name: PARTITION_NAMES.get(plain_words(name)))
+    bad = meant.isna()
     if bad.any():
-        error = unknown("partition", partition[bad].iloc[0], PARTITIONS)
+        error = unknown("partition", names[bad].iloc[0], PARTITIONS)
         raise InputError(f"corpus_root: {path}, {_rows(bad)}: {error}")
+    return meant
 
 
 def segment_bounds(rows: pd.DataFrame, path: Path) -> tuple[pd.Series, pd.Series]:

@@ -19,7 +19,7 @@ from sercue.plain_values import classes_of, one_class
 ALL_FOLDS = "all"
 #: What pandas and R write where a value is missing, and pandas reads as missing by default.
 MISSING = frozenset(
-    {"nan", "NaN", "-nan", "-NaN", "NaT", "NA", "<NA>", "N/A", "n/a", "#N/A", "#NA", "None",
+    {"nan", "NaN", "NAN", "-nan", "-NaN", "NaT", "NA", "<NA>", "N/A", "n/a", "#N/A", "#NA", "None",
      "NULL", "null"}
 )  # fmt: skip
 
@@ -104,16 +104,17 @@ def check_rows(corpus: Corpus) -> None:
                 f"{_listed(utterance_ids(empty))}"
             )
     for column in ("speaker", "fold", "sex", "session"):
-        if column in corpus.table:
-            for group in spelled_alike(corpus.table[column].dropna().astype(str)):
-                raise InputError(
-                    f"corpus {corpus.name!r}: {column} {_spellings(corpus, column, group)} are "
-                    f"the same words; valid is one spelling of each {column}"
-                )
-    for column in ("speaker", "sex", "session", "fold"):
+        if column not in corpus.table:
+            continue
+        names = corpus.table[column]
+        for group in spelled_alike(names.dropna().astype(str)):
+            raise InputError(
+                f"corpus {corpus.name!r}: {column} {_spellings(corpus, column, group)} are "
+                f"the same words; valid is one spelling of each {column}"
+            )
         # NA may be the initials of a speaker.
-        for text in sorted(MISSING - {"NA"} & set(corpus.table.get(column, ()))):
-            rows = corpus.table.index[corpus.table[column] == text]
+        for text in sorted(MISSING - {"NA"} & set(names)):
+            rows = corpus.table.index[names == text]
             raise InputError(
                 f"corpus {corpus.name!r}: {len(rows)} utterances have the {column} {text!r}, as "
                 f"programs write a missing value: {_listed(utterance_ids(rows))}; valid are names"

@@ -65,17 +65,7 @@ def at_work(folder: Path, settings: str) -> Iterator[None]:
     own = place / f".run-{settings}-{uuid.uuid4().hex[:8]}.lock"
     # One after the other, or of two that begin at once neither would see the other.
     with locked(place / "runs"):
-        for other in place.glob(".run-*.lock"):
-            if other.name.startswith(f".run-{settings}-"):
-                continue
-            left = take_lock(other)
-            if left is None:
-                raise InputError(
-                    f"out: a run of other settings is at work in {str(folder)!r}: "
-                    f"{lock_holder(other)}; valid is another folder, or to wait for its end"
-                )
-            left.release()
-            other.unlink(missing_ok=True)
+        refuse_others_at_work(folder, settings)
         lock = take_lock(own)
     if lock is None:
         raise StorageError(f"{own}: in use by {lock_holder(own)}")
@@ -85,6 +75,29 @@ def at_work(folder: Path, settings: str) -> Iterator[None]:
         lock.release()
         with contextlib.suppress(OSError):
             own.unlink(missing_ok=True)
+
+
+def refuse_others_at_work(folder: Path, settings: str) -> None:
+    """Raise if a run of other settings is at work in a folder; locks of the dead are removed.
+
+    Args:
+        folder: of the run
+        settings: fingerprint of its settings
+
+    Raises:
+        InputError: naming the process of the other run
+    """
+    for other in (folder / "artifacts").glob(".run-*.lock"):
+        if other.name.startswith(f".run-{settings}-"):
+            continue
+        left = take_lock(other)
+        if left is None:
+            raise InputError(
+                f"out: a run of other settings is at work in {str(folder)!r}: "
+                f"{lock_holder(other)}; valid is another folder, or to wait for its end"
+            )
+        left.release()
+        other.unlink(missing_ok=True)
 
 
 def _check(folder: Path) -> None:

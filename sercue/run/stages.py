@@ -22,12 +22,13 @@ from sercue.features import extract_features, extraction
 from sercue.inspection import inspect_audio
 from sercue.interventions import Material
 from sercue.paths import project_folder
-from sercue.run.own_folder import check_run_folder
+from sercue.run.own_folder import check_run_folder, refuse_others_at_work
 from sercue.settings import (
     ANALYSIS_KEYS,
     BINNING_KEYS,
     CONTROL_KEYS,
     CORPUS_KEYS,
+    RESULT_KEYS,
     STUDY_KEYS,
     Settings,
 )
@@ -51,6 +52,7 @@ class Stages:
         self.settings = settings
         self.folder = run_folder(settings)
         check_run_folder(self.folder)
+        refuse_others_at_work(self.folder, settings.fingerprint(RESULT_KEYS))
         self.reuse = reuse
         self.artifacts = Artifacts(self.folder / "artifacts")
         self.artifacts.refuse_newer()

@@ -112,6 +112,21 @@ def test_an_empty_end_is_the_end_of_the_file(folder):
     pd.testing.assert_index_equal(index, expected)
 
 
+def test_partitions_go_by_the_names_that_corpora_give_them(folder):
+    """And the sex counts only where it is known of all."""
+    names = ["Train", "training", "devel", "Validation", "TEST", "testing"]
+    listed = rows(speaker=list("abcdef"), partition=names, sex=["f", "", "m", "f", "m", "f"])
+    table = load_corpus("table", written(folder, listed)).table
+    assert table["partition"].tolist() == ["train"] * 2 + ["dev"] * 2 + ["test"] * 2
+    assert "sex" not in table
+
+
+def test_one_file_by_two_names_is_one_utterance(folder):
+    listed = rows(file=["wav/0.wav", "./wav/0.wav", *(f"wav/{n}.wav" for n in range(2, 6))])
+    with pytest.raises(InputError, match=r"1 utterances are listed more than once: wav/0\.wav"):
+        load_corpus("table", written(folder, listed))
+
+
 def test_absolute_files_are_found_wherever_the_table_lies(folder, tmp_path_factory):
     files = [str(folder / "wav" / f"{number}.wav") for number in range(6)]
     elsewhere = tmp_path_factory.mktemp("elsewhere")
@@ -166,6 +181,9 @@ def test_neutral_label_may_be_named(folder):
         ({"end": [1, 1, 1, 1, 1, "12 3"]}, "column 'end', row 6: found '12 3'"),
         ({"end": [1, "nan", 1, 1, 1, 1]}, "column 'end', row 2: found 'nan'"),
         ({"sex": ["f", "m"] + ["f"] * 4}, "sex: speaker '03' has more than one"),
+        # Read as if they were not there, segments would be whole files and speakers drawn anew.
+        ({"Start": [0] * 6}, "has a column 'Start'; valid is 'start'"),
+        ({" partition": ["test"] * 6}, "has a column ' partition'; valid is 'partition'"),
     ],
 )  # fmt: skip
 def test_bad_cells_are_named_with_their_rows(folder, columns, message):
