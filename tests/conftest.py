@@ -11,10 +11,16 @@ from typing import Any
 import dask.config
 import pytest
 import yaml
+from filelock import FileLock
+from hypothesis import settings
 from jupyter_client.connect import LocalPortCache
 
 from sercue.cli import main
 from sercue.run import open_run
+
+# A test never fails because the machine is slow.
+settings.register_profile("sercue", deadline=None)
+settings.load_profile("sercue")
 
 # Six speakers (of twenty-four) and two sentences (of eight), one short training: the whole way
 # of a study in well under a minute. Nothing is to be learnt from its numbers.
@@ -90,21 +96,42 @@ def is_free(ip, port):
         return one.connect_ex((ip, port)) != 0
 
 
+def made_once(tmp_path_factory, name, make):
+    """A folder that the first process of the tests to ask for it makes, for all of them.
+
+    Nothing in it is to be changed.
+    """
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    with FileLock(place / f"{name}.lock"):
+        if not (place / f"{name}.made").exists():
+            (place / name).mkdir()
+            make(place / name)
+            (place / f"{name}.made").touch()
+    return place / name
+
+
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory):
     """A cache that the tests share, and that is not the user's."""
-    folder = tmp_path_factory.mktemp("cache")
+    folder = made_once(tmp_path_factory, "cache", lambda _: None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERCUE_CACHE", str(folder))
         yield folder
 
 
-@pytest.fixture(scope="session")
-def small_study(cache, tmp_path_factory):
-    """The five notebooks, executed by ``sercue run`` on a small demo corpus."""
-    folder = tmp_path_factory.mktemp("study")
+def run_small_study(folder):
     file = folder / "small.yaml"
     file.write_text(yaml.safe_dump(SMALL))
     status = main(["run", str(file), "--out", str(folder / "out")])
-    as_left = shutil.copytree(folder / "out", folder / "as_left")
-    return SmallStudy(SMALL, file, folder / "out", status, as_left)
+    (folder / "status").write_text(str(status))
+
+
+@pytest.fixture(scope="session")
+def small_study(cache, tmp_path_factory):
+    """The five notebooks, executed by ``sercue run`` on a small demo corpus."""
+    made = made_once(tmp_path_factory, "small_study", run_small_study)
+    folder = shutil.copytree(made, tmp_path_factory.mktemp("study") / "small")
+    status = int((folder / "status").read_text())
+    return SmallStudy(SMALL, folder / "small.yaml", folder / "out", status, made / "out")

@@ -24,7 +24,7 @@ HARD = {
     "j": "ﬁerce",
     "k": "sad day",
 }
-few = settings(max_examples=200, derandomize=True, deadline=None)
+few = settings(max_examples=200, derandomize=True)
 labels = st.sampled_from(sorted(HARD))
 vocabularies = st.dictionaries(st.text(max_size=3), st.text(max_size=12), max_size=6)
 

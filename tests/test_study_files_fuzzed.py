@@ -23,7 +23,6 @@ MOST_BYTES = 20e6  # of memory that a small file may take
 few = settings(
     max_examples=150,
     derandomize=True,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 

@@ -34,7 +34,7 @@ MIRRORED = {"low": "high", "high": "low"}
 
 
 @pytest.mark.parametrize("name", ALL)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(4, 30), st.sampled_from([3, 5]), st.integers(0, 99), st.booleans())
 def test_every_condition_keeps_the_rows_and_leaves_its_input_alone(name, rows, bins, seed, folds):
     """All conditions hold the same utterances: else nothing would be paired."""
@@ -52,7 +52,7 @@ def test_every_condition_keeps_the_rows_and_leaves_its_input_alone(name, rows, b
 
 
 @pytest.mark.parametrize("name", ALL[1:])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 99))
 def test_a_seed_and_a_replicate_decide_the_tokens(name, seed):
     condition, material = parse_condition(name), random_material(40, seed)
@@ -66,7 +66,7 @@ def test_a_seed_and_a_replicate_decide_the_tokens(name, seed):
 
 
 @pytest.mark.parametrize("name", ALL[1:])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.booleans(), st.permutations(range(12)), st.permutations(range(20)))
 def test_what_an_utterance_is_shown_does_not_depend_on_the_order_of_rows(
     name, folds, order, training_order
@@ -170,7 +170,6 @@ def test_a_list_of_conditions_must_name_one():
         parse_conditions([])
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["corrupted", "masked"]), st.floats(0, 1))
 def test_the_canonical_name_of_a_dose_reads_back(family, dose):
     name = parse_condition(f"{family}({dose!r})").name
@@ -179,7 +178,6 @@ def test_the_canonical_name_of_a_dose_reads_back(family, dose):
     assert math.isclose(float(name[len(family) + 1 : -1]), dose, rel_tol=1e-5, abs_tol=1e-12)
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(["only", "without", "flip"]),
     st.lists(st.sampled_from(CONCEPTS), min_size=1, max_size=5, unique=True),

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_material import numbered_material, random_tokens, training_material
 from scipy import stats
@@ -17,7 +17,6 @@ WITHIN = {"shuffled_within_class": "emotions", "shuffled_within_speaker": "speak
 GROUPS = st.lists(st.sampled_from("abcd"), min_size=2, max_size=30)
 
 
-@settings(deadline=None)
 @given(st.integers(2, 40), st.integers(0, 10_000))
 def test_a_derangement_moves_everything_and_loses_nothing(size, seed):
     order = derangement(size, np.random.default_rng(seed))
@@ -39,7 +38,6 @@ def test_one_utterance_cannot_be_shuffled():
         parse_condition("shuffled").show(Material(random_tokens(1), WORDS[3]), seed=0)
 
 
-@settings(deadline=None)
 @given(st.integers(2, 40), st.integers(0, 99))
 def test_shuffled_gives_nobody_their_own_and_keeps_the_multiset(size, seed):
     material = numbered_material(["sad"] * size)
@@ -50,7 +48,6 @@ def test_shuffled_gives_nobody_their_own_and_keeps_the_multiset(size, seed):
 
 
 @pytest.mark.parametrize("name", list(WITHIN))
-@settings(deadline=None)
 @given(GROUPS, GROUPS, st.integers(0, 99))
 def test_shuffled_within_keeps_the_multiset_of_each_group(name, emotions, speakers, seed):
     """No fixed point, in each class or speaker of two or more, whatever the others are."""
@@ -110,7 +107,6 @@ def test_an_utterance_is_never_its_own_training_utterance():
     assert shown == {"low", "high"}
 
 
-@settings(deadline=None)
 @given(GROUPS, st.integers(0, 99))
 def test_counter_emotion_shows_another_class(emotions, seed):
     """Training tokens that spell their class show which class was drawn."""

@@ -1,7 +1,7 @@
 """Conditions that take concepts out of the token block."""
 
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_material import CONCEPTS, SUBSETS, random_tokens
 
@@ -12,7 +12,6 @@ from sercue.plots import condition_palette
 SOME = st.lists(st.sampled_from(CONCEPTS), min_size=1, max_size=5, unique=True)
 
 
-@settings(deadline=None)
 @given(SOME)
 def test_only_and_without_show_true_tokens_in_their_order(chosen):
     """What one shows the other leaves out; nothing that is shown is changed."""

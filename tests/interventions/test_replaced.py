@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_material import CONCEPTS, random_tokens
 from scipy import stats
@@ -20,7 +20,6 @@ def shown(name, tokens, words=WORDS[3], **which):
     return parse_condition(name).show(Material(tokens, words), **({"seed": 0} | which))
 
 
-@settings(deadline=None)
 @given(BINS, SEEDS)
 def test_conflicting_twice_keeps_extremes(bins, seed):
     words = WORDS[bins]
@@ -51,7 +50,6 @@ def test_conflicting_sends_the_middle_to_both_extremes_and_keeps_unknown():
     assert stats.binomtest(low, 400).pvalue > 0.001
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(CONCEPTS), min_size=1, max_size=5, unique=True), BINS, SEEDS)
 def test_flip_changes_its_concepts_alone_and_as_conflicting_does(chosen, bins, seed):
     """So flips of single concepts add up to ``conflicting``, middle bins included."""
@@ -83,7 +81,6 @@ def test_a_dose_changes_the_share_it_says(family, probability):
         assert low <= changed.sum() <= high
 
 
-@settings(deadline=None)
 @given(BINS, SEEDS, st.integers(0, 3))
 def test_corrupted_never_replaces_a_token_by_itself(bins, seed, replicate):
     tokens = random_tokens(30, seed, WORDS[bins])
@@ -101,7 +98,6 @@ def test_corrupted_draws_the_other_bins_equally_often(word):
 
 
 @pytest.mark.parametrize("family", ["corrupted", "masked"])
-@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1), SEEDS)
 def test_a_larger_dose_contains_a_smaller_one(family, one, other, seed):
     """Shared random numbers make the dose-response curve a comparison of like with like."""
@@ -111,7 +107,6 @@ def test_a_larger_dose_contains_a_smaller_one(family, one, other, seed):
     assert (strong == weak).to_numpy()[hit].all()
 
 
-@settings(deadline=None)
 @given(st.floats(0, 1), SEEDS)
 def test_masked_hides_what_corrupted_falsifies(probability, seed):
     """The same tokens, so that a missing cue can be compared with a false one."""

@@ -277,7 +277,7 @@ def test_missing_tokens_are_named(corpus):
         _model(corpus, _tokens(corpus).iloc[:-1])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_the_tokenizer_encodes_any_text(text):
     """Byte level: users bring label words and templates that it never read."""

@@ -70,7 +70,7 @@ def test_dummy_and_symmetry():
     assert (table["low"][1], table["high"][1]) == pytest.approx((0, 0))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), players=st.integers(1, 6))
 def test_weights_are_the_mean_over_all_orders(seed, players):
     """Any game of up to six players: the closed form against the definition; values sum to v(N)."""

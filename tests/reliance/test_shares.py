@@ -58,7 +58,7 @@ def test_choices_recover_their_weights(w_audio, w_cue):
     assert found["share"] == pytest.approx(found["w_cue"] / (found["w_audio"] + found["w_cue"]))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), data=st.data())
 def test_a_constant_for_all_labels_of_an_answer_changes_nothing(seed, data):
     """Log-probabilities count between labels only: unnormalised ones give the same weights."""
@@ -90,7 +90,7 @@ def test_repeating_every_answer_adds_no_certainty():
     pd.testing.assert_frame_equal(whole[columns], twice[columns])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10_000), rows=st.integers(2, 8))
 def test_separation_is_found_where_linear_programming_finds_it(seed, rows):
     """Unbounded weights exist if some direction never lowers and somewhere raises a likelihood."""

@@ -35,7 +35,7 @@ def inverse_root(matrix):
     return vectors @ np.diag(values**-0.5) @ vectors.T
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000))
 def test_standard_error_is_cr2_of_least_squares(seed):
     """UAR is a contrast of coefficients: (I - H)^-1/2 of each speaker, as Bell and McCaffrey."""
@@ -54,7 +54,7 @@ def test_standard_error_is_cr2_of_least_squares(seed):
     assert found.se[0] == pytest.approx(np.sqrt(variance))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000))
 def test_degrees_of_freedom_from_whole_matrices(seed):
     """Satterthwaite's ratio with the working covariance of all utterances written out."""
@@ -115,7 +115,7 @@ def test_without_any_error_p_is_that_of_all_signs_alike():
     assert agreed.p_value().tolist() == [2 / 256, 1.0]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), factor=st.integers(2, 5))
 def test_the_order_of_speakers_and_of_classes_means_nothing(seed, factor):
     """Nor does a common factor of all totals change a recall or its error."""

@@ -24,7 +24,7 @@ from sercue.significance.speaker_counts import speaker_counts
 PAIR = [("aligned", "none")]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10_000), margin=st.floats(0.02, 0.4))
 def test_equal_speakers_give_the_paired_tost(seed, margin):
     """With as many utterances of each class from all: statsmodels' TOST of speakers' UAR."""

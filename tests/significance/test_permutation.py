@@ -9,7 +9,7 @@ from scipy import stats
 from sercue.significance.permutation import drawn_p, joint_sign_flip_p, rearranged_sums, sign_flip_p
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), speakers=st.integers(2, 11))
 def test_enumeration_equals_scipy(seed, speakers):
     """scipy enumerates the same exchanges of pairs."""
@@ -48,7 +48,7 @@ def test_columns_are_tested_each_by_itself():
     np.testing.assert_array_equal(together, alone)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000))
 def test_joint_test_does_not_depend_on_the_choice_of_components(seed):
     """Any invertible mix of components gives the same p; so does a redundant one."""

@@ -14,7 +14,7 @@ from sercue.significance.shift_tests import shift_tests
 PAIR = [("aligned", "none")]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10_000))
 def test_bhapkar_follows_from_stuart_maxwell(seed):
     """B = S / (1 - S / N), an identity of the two statistics, on classes - 1 degrees."""

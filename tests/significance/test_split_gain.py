@@ -15,7 +15,7 @@ from sercue.significance.split_gain import split_gain
 ACCURACY = {"aligned": 0.9, "shuffled_within_class": 0.7, "shuffled": 0.5}
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10_000))
 def test_parts_add_up_to_the_whole(seed):
     """In UAR exactly; and their shares to one."""
