@@ -23,7 +23,6 @@ from sercue.significance.equivalence import equivalence_tests
 from sercue.significance.paired_answers import primary_cell
 
 if TYPE_CHECKING:
-    from sercue.prompts import Template
     from sercue.settings import Settings
 
 #: From the one that heeds no token to the one that heeds little else.
@@ -78,7 +77,6 @@ def control_reliance(
     corpus: Corpus,
     tokens: pd.DataFrame | Mapping[str, pd.DataFrame],
     *,
-    templates: Sequence[str | Mapping[str, str] | Template],
     confidence: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -88,7 +86,6 @@ def control_reliance(
         answers: predictions of several models, named in a column ``model``
         corpus: the corpus
         tokens: true tokens; of a cross-validated corpus, those of each fold's view
-        templates: those of the study
         confidence: coverage that the intervals aim at, between 0 and 1
         seed: of the token-only classifier
 
@@ -98,7 +95,7 @@ def control_reliance(
     """
     tables = []
     for name, rows in answers.groupby("model", sort=False):
-        evidence = label_evidence(rows, corpus, tokens, templates=templates, seed=seed)
+        evidence = label_evidence(rows, corpus, tokens, seed=seed)
         table = reliance(evidence, corpus.labels, response="probability", confidence=confidence)
         tables.append(table.assign(model=name))
     tables.sort(key=lambda table: (pd.isna(table["share"].iloc[0]), table["share"].iloc[0]))

@@ -39,11 +39,13 @@ def prompt_examples(
         & (plan["replicate"] == 0)
     ]
     shown = one_of_each(list(first["condition"]))
-    own = first.loc[first["condition"] == "aligned", "tokens"]
-    truth = own.iloc[0].split(template.separator) if len(own) else []
+    told = first.set_index("condition").filter(like="shown_").astype(object)
+    tokens = told.rename(columns=lambda name: name.removeprefix("shown_")).T
+    own = tokens["aligned"].to_dict() if "aligned" in tokens else None
     blocks = [
-        _block(str(row["condition"]), _marked(row["text"], row["tokens"], truth, template))
-        for _, row in first[first["condition"].isin(shown)].iterrows()
+        _block(name, _marked(text, tokens[name].dropna().to_dict(), own, template))
+        for name, text in zip(first["condition"].astype(str), first["text"], strict=True)
+        if name in shown
     ]
     heading = f"<p>Utterance <code>{html.escape(str(first['utterance'].iloc[0]))}</code></p>"
     return HTML(heading + "".join(blocks))
@@ -100,15 +102,20 @@ def _block(title: str, text: str) -> str:
     return f'<div class="prompt"><b>{html.escape(title)}</b><br>{text}</div>'
 
 
-def _marked(text: str, tokens: str, truth: Sequence[str], template: Template) -> str:
+def _marked(
+    text: str, tokens: Mapping[str, str], own: Mapping[str, str] | None, template: Template
+) -> str:
     """The prompt as HTML; tokens that are not the utterance's own are marked."""
-    if not tokens or not truth:
+    if not tokens or own is None:
         return html.escape(text)
-    # The tokens stand last. A condition may leave some out, so each is looked up by its whole
-    # item, which holds the concept and the word.
-    before, shown, after = text.rpartition(tokens)
-    items = [
-        html.escape(item) if item in truth else f"<mark>{html.escape(item)}</mark>"
-        for item in shown.split(template.separator)
+    # The tokens stand last.
+    before, _, after = text.rpartition(template.show_tokens(tokens))
+    items = {
+        concept: html.escape(template.show_tokens({concept: word}))
+        for concept, word in tokens.items()
+    }
+    marked = [
+        item if tokens[concept] == own.get(concept) else f"<mark>{item}</mark>"
+        for concept, item in items.items()
     ]
-    return html.escape(before) + html.escape(template.separator).join(items) + html.escape(after)
+    return html.escape(before) + html.escape(template.separator).join(marked) + html.escape(after)

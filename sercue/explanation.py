@@ -59,9 +59,7 @@ def study_reliance(
     Returns:
         the tables of ``reliance`` with a column ``response``
     """
-    evidence = label_evidence(
-        predictions, corpus, tokens, templates=settings.templates, seed=settings.seed
-    )
+    evidence = label_evidence(predictions, corpus, tokens, seed=settings.seed)
     tables = [
         reliance(evidence, corpus.labels, response=response, confidence=settings.confidence)
         for response in RESPONSES

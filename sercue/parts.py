@@ -123,10 +123,10 @@ def _together(files: list[Path], kind: Kind) -> pd.DataFrame:
 def _read(file: Path, kind: Kind, columns: Sequence[str] | None = None) -> pa.Table | None:
     try:
         source = opened(file)
-        check_schema(file, pq.read_schema(source), kind)
-        with pq.ParquetFile(
-            source, read_dictionary=kind.coded_columns, page_checksum_verification=True
-        ) as part:
+        schema = pq.read_schema(source)
+        check_schema(file, schema, kind)
+        coded = kind.coded_columns(schema.names)
+        with pq.ParquetFile(source, read_dictionary=coded, page_checksum_verification=True) as part:
             return part.read(columns)
     except FileNotFoundError:
         raise

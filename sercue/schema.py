@@ -14,7 +14,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -65,26 +65,30 @@ class Kind:
     cached: bool = False
     coded: bool = False
 
-    @property
-    def coded_columns(self) -> list[str] | None:
-        """The columns that are read as categories."""
-        texts = [name for name, held in self.columns.items() if held == "text"]
-        return texts if self.coded else None
+    def coded_columns(self, found: Iterable[str]) -> list[str] | None:
+        """Those of the columns of a file that are read as categories."""
+        return [name for name in found if self.type_of(name) == "text"] if self.coded else None
+
+    def type_of(self, column: str) -> str | None:
+        """The type that a column must have; ``None`` if any will do."""
+        return next((t for n, t in self.columns.items() if fnmatchcase(column, n)), None)
 
 
 _UTTERANCE = {"file": "text", "start": "time", "end": "time"}
 
 PREDICTIONS = Kind(
     "predictions",
-    # Version 0 does not say which words were scored, or how many tokens an answer may have.
-    lowest=1,
+    # Before, conditions and tokens were texts to be parsed.
+    version=2,
+    lowest=2,
     coded=True,
     columns={
         "utterance": "text", "speaker": "text", "truth": "text", "condition": "text",
+        "family": "text", "dose": "float", "concepts": "text",
         "replicate": "int", "template": "text", "label_order": "int", "decoding": "text",
         "prediction": "text", "valid": "bool", "why_invalid": "text", "answer": "text",
-        "label_mass": "float", "tokens": "text", "audio": "text", "prompt": "text", "model": "text",
-        "options": "text", "p_*": "float",
+        "label_mass": "float", "audio": "text", "prompt": "text", "model": "text",
+        "options": "text", "p_*": "float", "shown_*": "text",
     },
 )  # fmt: skip
 CACHED_FEATURES = Kind("cached features", columns={"audio": "text", "*": "float"}, cached=True)
@@ -107,7 +111,12 @@ TABLES = {
     "left_out.parquet": Kind("left out", columns=_UTTERANCE | {"reason": "text", "detail": "text"}),
     "features.parquet": Kind("features", columns=_UTTERANCE | {"*": "float"}),
     "tokens.parquet": Kind("tokens", columns=_UTTERANCE | {"*": "text"}),
-    "controls.parquet": Kind("controls", columns={"model": "text", "p_*": "float"}),
+    "controls.parquet": Kind(
+        "controls",
+        version=2,
+        lowest=2,
+        columns={"model": "text", "p_*": "float", "shown_*": "text"},
+    ),
     "measures.parquet": Kind(
         "measures",
         columns={
@@ -387,7 +396,7 @@ def _wrong_columns(schema: pyarrow.Schema, kind: Kind) -> list[str]:
         if "*" not in name and name not in schema.names
     ]
     for column in schema:
-        valid = next((t for n, t in kind.columns.items() if fnmatchcase(column.name, n)), None)
+        valid = kind.type_of(column.name)
         if valid is not None and not _holds(column.type, valid):
             wrong.append(f"column {column.name!r} is {column.type}, valid is {valid}")
     return wrong

@@ -12,6 +12,7 @@ from sercue.errors import InputError
 from sercue.interventions import Condition
 from sercue.models import NoAnswer
 from sercue.parts import part_files
+from sercue.prompts import TEMPLATES
 from sercue.study import KEY, ROW, plan_study, run_study
 
 CONDITIONS = ["none", "aligned", "shuffled", "conflicting", "corrupted(0.5)"]
@@ -111,13 +112,22 @@ def test_the_audio_is_the_same_bytes_under_every_condition(corpus, tokens):
     assert hashlib.sha256(file.read_bytes()).hexdigest().startswith(table["audio"].iloc[0])
 
 
+def blocks(plan):
+    """The token block of each prompt, as its template writes the words that it shows."""
+    words = plan.filter(like="shown_").astype(object)
+    words.columns = [name.removeprefix("shown_") for name in words]
+    return [
+        TEMPLATES[template].show_tokens(row.dropna().to_dict())
+        for template, (_, row) in zip(plan["template"], words.iterrows(), strict=True)
+    ]
+
+
 def test_only_the_token_block_differs_between_conditions(corpus, tokens):
     plan = plan_study(corpus, tokens, conditions=ALL_CONDITIONS, orders=2, replicates=2)
     assert set(plan["condition"]) == set(ALL_CONDITIONS)
     for _, same in plan.groupby(["utterance", "template", "label_order"]):
         without = [
-            text.replace(shown, "")
-            for text, shown in zip(same["text"], same["tokens"], strict=True)
+            text.replace(shown, "") for text, shown in zip(same["text"], blocks(same), strict=True)
         ]
         with_block = np.array(without)[(same["condition"] != "none").to_numpy()]
         assert len(set(with_block)) == 1
@@ -127,7 +137,7 @@ def test_without_a_token_block_nothing_but_the_block_is_gone(corpus, tokens):
     """The audio-only prompt is that of ``aligned`` less the one sentence that holds the tokens."""
     plan = plan_study(corpus, tokens, conditions=["none", "aligned"], templates=["plain"])
     none, aligned = (plan[plan["condition"] == name] for name in ("none", "aligned"))
-    for bare, text, shown in zip(none["text"], aligned["text"], aligned["tokens"], strict=True):
+    for bare, text, shown in zip(none["text"], aligned["text"], blocks(aligned), strict=True):
         assert text.replace(f"Acoustic cues: {shown}. ", "") == bare
 
 
@@ -161,9 +171,24 @@ def test_the_order_of_the_corpus_does_not_change_what_is_asked(corpus, tokens):
 def test_a_condition_of_ones_own_is_asked_beside_ours(corpus, tokens):
     loud = Condition("loud", "energy high", lambda m, generator: m.tokens.assign(energy="high"))
     table = run(corpus, tokens, RecordingModel(), conditions=["aligned", loud])
-    shown = table.loc[(table["condition"] == "loud") & (table["template"] == "plain"), "tokens"]
+    shown = table[(table["condition"] == "loud") & (table["template"] == "plain")]
     assert len(shown) == 4 * 2
-    assert shown.str.startswith("energy=high, pitch=").all()
+    assert (shown["shown_energy"] == "high").all()
+    assert (shown["family"] == "loud").all()
+
+
+def test_what_a_condition_is_stands_beside_its_answers(corpus, tokens):
+    """A dose that is written with an exponent, too, and a family of one's own."""
+    louder = Condition(
+        "a bit louder", "", lambda m, generator: m.tokens, family="louder", dose=0.25
+    )
+    quieter = Condition("quieter(2)", "", lambda m, generator: m.tokens)
+    names = ["none", "corrupted(0.00001)", "flip(pitch)", louder, quieter]
+    table = run(corpus, tokens, RecordingModel(), conditions=names)
+    told = table.drop_duplicates("condition").set_index("condition")
+    assert told["family"].tolist() == ["none", "corrupted", "flip", "louder", "quieter"]
+    np.testing.assert_array_equal(told["dose"], [np.nan, 1e-5, np.nan, 0.25, 2])
+    assert told["concepts"].tolist() == ["", "", "pitch", "", ""]
 
 
 def test_equal_prompts_of_an_utterance_are_asked_once(corpus, tokens):
@@ -183,7 +208,7 @@ def test_a_second_run_asks_nothing_and_says_the_same(corpus, tokens, tmp_path):
     pd.testing.assert_frame_equal(first, second)
     stored = pd.concat(map(pd.read_parquet, part_files(store)))
     assert len(stored) == len(first)
-    assert set(stored.columns) >= {*ROW, "speaker", "truth", "prediction", "valid", "tokens"}
+    assert set(stored.columns) >= {*ROW, "speaker", "truth", "prediction", "valid", "shown_energy"}
 
 
 def test_what_was_answered_before_a_crash_is_kept(corpus, tokens, tmp_path, monkeypatch):

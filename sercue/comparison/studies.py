@@ -11,7 +11,7 @@ import pandas as pd
 
 from sercue.errors import InputError
 from sercue.evaluated import EvaluatedRun, read_run
-from sercue.interventions import main_conditions
+from sercue.interventions import facts_by_name, main_conditions
 from sercue.published import published_values
 
 OURS = "this run"
@@ -107,9 +107,10 @@ def ordered_conditions(names: Iterable[str]) -> list[str]:
         >>> ordered_conditions(["none", "corrupted(0.5)", "constant", "corrupted(0.25)", "none"])
         ['none', 'corrupted(0.25)', 'corrupted(0.5)', 'constant']
     """
-    known = list(dict.fromkeys(names))
-    families = list(dict.fromkeys(name.partition("(")[0] for name in known))
-    return sorted(known, key=lambda name: (families.index(name.partition("(")[0]), _dose(name)))
+    facts = facts_by_name(dict.fromkeys(names))
+    family = pd.factorize(facts["family"])[0]
+    ordered = facts.assign(family=family).fillna({"dose": 0.0})
+    return ordered.sort_values(["family", "dose"], kind="stable").index.tolist()
 
 
 def _study_names(runs: Sequence[EvaluatedRun]) -> list[str]:
@@ -159,11 +160,3 @@ def _published_rows(run: EvaluatedRun, model: str, corpus: str) -> pd.DataFrame:
 
 def _with_keys(table: pd.DataFrame, keys: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(dict(keys), index=table.index).join(table)
-
-
-def _dose(name: str) -> float:
-    inside = name.partition("(")[2].rstrip(")")
-    try:
-        return float(inside)
-    except ValueError:
-        return 0.0

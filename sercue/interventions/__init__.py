@@ -20,25 +20,32 @@ constant                            becomes the middle bin, so that the block te
 
 from sercue.interventions.catalogue import (
     about_concepts,
+    condition_facts,
     condition_names,
     describe_conditions,
+    doses_of,
+    facts_by_name,
     main_conditions,
     one_of_each,
     parse_condition,
     parse_conditions,
     shortened,
 )
-from sercue.interventions.condition import Condition
+from sercue.interventions.condition import PLUS, Condition
 from sercue.interventions.exchanged import derangement
 from sercue.interventions.material import Material
 
 __all__ = [
+    "PLUS",
     "Condition",
     "Material",
     "about_concepts",
+    "condition_facts",
     "condition_names",
     "derangement",
     "describe_conditions",
+    "doses_of",
+    "facts_by_name",
     "main_conditions",
     "one_of_each",
     "parse_condition",

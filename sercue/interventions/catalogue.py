@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from sercue.errors import InputError, unknown
-from sercue.interventions.condition import Condition
+from sercue.interventions.condition import (
+    PLUS,
+    Condition,
+    listed_concepts,
+    parts_of,
+    told_by_name,
+)
 from sercue.interventions.exchanged import counter_emotion, shuffled, shuffled_within
 from sercue.interventions.material import Material
 from sercue.interventions.removed import CONCEPT_NAMES, only, without
@@ -38,8 +43,6 @@ _OF_CONCEPTS: dict[str, Callable[[Sequence[str]], Condition]] = {
     "flip": flip,
 }
 
-_MANY = re.compile(r"\s*(only|without|flip)\s*\(\s*(each|any)\s*\)\s*")
-
 
 def parse_condition(text: str, concepts: Sequence[str] = CONCEPT_NAMES) -> Condition:
     """The condition that a study file names.
@@ -60,8 +63,7 @@ def parse_condition(text: str, concepts: Sequence[str] = CONCEPT_NAMES) -> Condi
         >>> parse_condition("only(voice  quality+energy)").name
         'only(energy + voice quality)'
     """
-    match = re.fullmatch(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*", str(text))
-    name, inside = match.groups() if match else (str(text), None)
+    name, inside = parts_of(text)
     if name in _PLAIN:
         if inside is not None:
             raise InputError(f"condition {text!r}: {name} takes no parameter")
@@ -196,14 +198,73 @@ def condition_names() -> list[str]:
     return [*_PLAIN, *doses, *(f"{name}(concepts)" for name in _OF_CONCEPTS), *several, "only(any)"]
 
 
+def condition_facts(table: pd.DataFrame) -> pd.DataFrame:
+    """What the conditions in a table are: their family, dose and concepts.
+
+    Predictions say it themselves. Of conditions that a table only names, as ``measures`` does, the
+    names of ours tell it (``facts_by_name``).
+
+    Args:
+        table: with a column ``condition``, and ``family``, ``dose`` and ``concepts`` where known
+
+    Returns:
+        DataFrame by ``condition``, in order of first appearance, with ``family``, ``dose`` (NaN
+        without one) and ``concepts`` (a tuple of names, empty if it is about none or all of them)
+    """
+    if not {"family", "dose", "concepts"} <= set(table):
+        return facts_by_name(table["condition"].unique())
+    rows = table.drop_duplicates("condition")
+    facts = zip(rows["family"], rows["dose"], map(listed_concepts, rows["concepts"]), strict=True)
+    return _facts(rows["condition"], list(facts))
+
+
+def facts_by_name(names: Iterable[str]) -> pd.DataFrame:
+    """What the names of conditions say; one that is none of ours is a family of its own.
+
+    Args:
+        names: of conditions, each once
+
+    Returns:
+        as ``condition_facts``
+
+    Examples:
+        >>> facts_by_name(["none", "masked(1e-05)", "only(a + b)"]).values.tolist()
+        [['none', nan, ()], ['masked', 1e-05, ()], ['only', nan, ('a', 'b')]]
+    """
+    names = list(names)
+    return _facts(names, list(map(told_by_name, names)))
+
+
+def doses_of(facts: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Families of conditions that have a dose, such as ``corrupted(p)``.
+
+    Args:
+        facts: of conditions, as ``condition_facts`` gives them
+
+    Returns:
+        family to condition to dose, doses ascending; ``aligned``, if there, is dose 0 of each
+
+    Examples:
+        >>> doses_of(facts_by_name(["none", "corrupted(0.5)", "aligned", "corrupted(1e-05)"]))
+        {'corrupted': {'aligned': 0.0, 'corrupted(1e-05)': 1e-05, 'corrupted(0.5)': 0.5}}
+    """
+    own = {"aligned": 0.0} if "aligned" in facts.index else {}
+    dosed = facts[facts["dose"].notna()].sort_values("dose", kind="stable")
+    return {
+        family: own | dosed.loc[dosed["family"] == family, "dose"].to_dict()
+        for family in facts["family"].unique()
+        if family in set(dosed["family"])
+    }
+
+
 def about_concepts(name: str) -> bool:
-    """Whether a condition shows or mirrors some of the concepts: ``only``, ``without``, ``flip``.
+    """Whether a condition of ours shows or mirrors some of the concepts.
 
     Examples:
         >>> [name for name in ("aligned", "only(pitch)", "flip(energy)") if about_concepts(name)]
         ['only(pitch)', 'flip(energy)']
     """
-    return name.split("(")[0] in _OF_CONCEPTS
+    return bool(told_by_name(name)[-1])
 
 
 def main_conditions(table: pd.DataFrame) -> pd.DataFrame:
@@ -212,7 +273,8 @@ def main_conditions(table: pd.DataFrame) -> pd.DataFrame:
     Args:
         table: with a column ``condition``
     """
-    return table[~table["condition"].map(about_concepts)]
+    facts = condition_facts(table)
+    return table[table["condition"].isin(facts.index[facts["concepts"].map(len) == 0])]
 
 
 def one_of_each(names: Sequence[str]) -> list[str]:
@@ -225,20 +287,29 @@ def one_of_each(names: Sequence[str]) -> list[str]:
         >>> one_of_each(["none", "only(energy)", "only(pitch)", "flip(energy)", "aligned"])
         ['none', 'only(energy)', 'flip(energy)', 'aligned']
     """
-    first: dict[str, str] = {}
-    for name in names:
-        first.setdefault(name.split("(")[0] if about_concepts(name) else name, name)
-    return list(first.values())
+    facts = facts_by_name(names)
+    repeated = facts["family"].duplicated() & (facts["concepts"].map(len) > 0)
+    return facts.index[~repeated].tolist()
+
+
+def _facts(
+    names: Iterable[str], facts: Sequence[tuple[str, float, tuple[str, ...]]]
+) -> pd.DataFrame:
+    index = pd.Index(list(names), dtype="str", name="condition")
+    return pd.DataFrame(facts, index, columns=["family", "dose", "concepts"])
 
 
 def _written_out(text: str | Condition, concepts: Sequence[str]) -> list[str | Condition]:
     """The conditions that one entry of a study's list stands for."""
-    match = None if isinstance(text, Condition) else _MANY.fullmatch(str(text))
-    if match is None:
+    if isinstance(text, Condition):
         return [text]
-    largest = len(concepts) - 1 if match[2] == "any" else 1
+    family, inside = parts_of(text)
+    many = (inside or "").strip()
+    if many not in ("each", "any") or family not in _OF_CONCEPTS:
+        return [text]
+    largest = len(concepts) - 1 if many == "any" else 1
     subsets = (part for size in range(1, largest + 1) for part in combinations(concepts, size))
-    return [f"{match[1]}({' + '.join(subset)})" for subset in subsets]
+    return [f"{family}({PLUS.join(subset)})" for subset in subsets]
 
 
 def _probability(text: str, name: str, inside: str | None) -> float:

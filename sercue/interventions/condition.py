@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,6 +14,49 @@ from sercue.errors import InputError
 from sercue.interventions.material import Material
 
 Change = Callable[[Material, np.random.Generator], pd.DataFrame | None]
+
+
+#: Families of conditions about some of the concepts.
+ABOUT_CONCEPTS = ("only", "without", "flip")
+#: Between concepts in names and in the column ``concepts`` of predictions.
+PLUS = " + "
+_NAME = re.compile(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*")
+
+
+def parts_of(name: object) -> tuple[str, str | None]:
+    """A condition's name without its brackets, and what stands in them, if there are any.
+
+    Examples:
+        >>> parts_of("only(energy + pitch)"), parts_of("none")
+        (('only', 'energy + pitch'), ('none', None))
+    """
+    match = _NAME.fullmatch(str(name))
+    return (match[1], match[2]) if match else (str(name), None)
+
+
+def listed_concepts(text: str) -> tuple[str, ...]:
+    """The concepts of a text that joins them by +; none of an empty one.
+
+    Examples:
+        >>> listed_concepts("energy + voice  quality")
+        ('energy', 'voice quality')
+    """
+    return tuple(" ".join(part.split()) for part in text.split("+") if part.strip())
+
+
+def told_by_name(name: str) -> tuple[str, float, tuple[str, ...]]:
+    """Family, dose and concepts as the name of a condition tells them.
+
+    Examples:
+        >>> told_by_name("flip(pitch)"), told_by_name("mine")
+        (('flip', nan, ('pitch',)), ('mine', nan, ()))
+    """
+    family, inside = parts_of(name)
+    if family in ABOUT_CONCEPTS and inside:
+        return family, np.nan, listed_concepts(inside)
+    with contextlib.suppress(ValueError):
+        return family, float(inside or ""), ()
+    return name, np.nan, ()
 
 
 def no_remarks(material: Material) -> str:
@@ -38,6 +83,10 @@ class Condition:
             default
         remarks: what the report has to say of this condition on this very material, for instance
             that a speaker has one utterance only; an empty text if nothing
+        family: what it does, whatever the dose or the concepts; by default as the name tells
+            it: ``corrupted`` of ``corrupted(0.5)``
+        dose: how much of it, for trends with the dose; NaN if it has none
+        concepts: the concepts that it is about, if it is about some and not all
 
     Examples:
         >>> def exaggerate(material, generator):
@@ -56,6 +105,15 @@ class Condition:
     stochastic: bool = False
     stream: str | None = None
     remarks: Callable[[Material], str] = no_remarks
+    family: str = ""
+    dose: float = np.nan
+    concepts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.family:
+            told = zip(("family", "dose", "concepts"), told_by_name(self.name), strict=True)
+            for field, value in told:
+                object.__setattr__(self, field, value)
 
     def show(self, material: Material, *, seed: int, replicate: int = 0) -> pd.DataFrame | None:
         """The tokens that this condition shows.

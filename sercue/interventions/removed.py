@@ -29,7 +29,13 @@ def only(concepts: Sequence[str]) -> Condition:
         return material.tokens[[name for name in material.tokens if name in chosen]]
 
     listed = " and ".join(chosen)
-    return Condition(f"only({' + '.join(chosen)})", f"the true tokens of {listed} alone", change)
+    return Condition(
+        f"only({' + '.join(chosen)})",
+        f"the true tokens of {listed} alone",
+        change,
+        family="only",
+        concepts=tuple(chosen),
+    )
 
 
 def without(concepts: Sequence[str]) -> Condition:
@@ -45,4 +51,10 @@ def without(concepts: Sequence[str]) -> Condition:
         return material.tokens.drop(columns=chosen)
 
     listed = " and ".join(chosen)
-    return Condition(f"without({' + '.join(chosen)})", f"the true tokens but for {listed}", change)
+    return Condition(
+        f"without({' + '.join(chosen)})",
+        f"the true tokens but for {listed}",
+        change,
+        family="without",
+        concepts=tuple(chosen),
+    )

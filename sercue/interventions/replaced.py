@@ -46,6 +46,8 @@ def flip(concepts: Sequence[str]) -> Condition:
         stochastic=True,
         stream="conflicting",
         remarks=lambda material: _unknown_remark(material.tokens[chosen], "stay so"),
+        family="flip",
+        concepts=tuple(chosen),
     )
 
 
@@ -74,6 +76,8 @@ def corrupted(probability: float) -> Condition:
         remarks=lambda material: _unknown_remark(
             material.tokens, "are replaced like any other, by one of all bins"
         ),
+        family="corrupted",
+        dose=probability,
     )
 
 
@@ -98,6 +102,8 @@ def masked(probability: float) -> Condition:
         stochastic=0 < probability < 1,
         stream="replaced",
         remarks=lambda material: _unknown_remark(material.tokens, "are so without being masked"),
+        family="masked",
+        dose=probability,
     )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from sercue.corpora.corpus import Corpus
 from sercue.evaluated import EvaluatedRun, public_value
 from sercue.interventions import about_concepts, describe_conditions
+from sercue.interventions.condition import parts_of
 from sercue.languages import READ
 from sercue.methods.markdown import block, code, plain
 from sercue.methods.material import own_tokens
@@ -136,7 +137,7 @@ def _decoding(shown: dict[str, Any]) -> str:
 
 
 def _kind(name: str) -> str:
-    return f"{name.partition('(')[0]}(...)" if about_concepts(name) else name
+    return f"{parts_of(name)[0]}(...)" if about_concepts(name) else name
 
 
 def _families(names: list[str], table: pd.DataFrame) -> list[str]:

@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 from sercue.baselines import SVM, TOKENS_ONLY
 from sercue.evaluated import EvaluatedRun
-from sercue.interventions import about_concepts
+from sercue.interventions import about_concepts, doses_of, facts_by_name
 from sercue.methods.references import listed
 from sercue.reliance import subset_conditions
-from sercue.significance.dose_trend import doses_of
 from sercue.significance.permutation import ENUMERATED
 
 _SPLIT = {"aligned", "shuffled", "shuffled_within_class"}
@@ -88,7 +87,9 @@ def _sentence(text: str) -> str:
 
 
 def _doses(run: EvaluatedRun) -> str:
-    families = {k: v for k, v in doses_of(run.parameters["conditions"]).items() if len(v) > 1}
+    families = {
+        k: v for k, v in doses_of(facts_by_name(run.parameters["conditions"])).items() if len(v) > 1
+    }
     if not families:
         return ""
     page = any(len(doses) >= _PAGE for doses in families.values())

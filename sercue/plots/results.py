@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import pandas as pd
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sercue.errors import InputError
+from sercue.interventions import condition_facts, doses_of
 from sercue.plots.style import (
     GREY,
     canvas,
@@ -24,7 +24,6 @@ from sercue.plots.style import (
 _MARKED = {"none": "none (UAR−)", "aligned": "aligned (UAR+)"}
 _DASHES: tuple[object, ...] = (":", "--", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
 _MARKERS = "osD^vP*X"
-_DOSE = re.compile(r"(corrupted|masked)\(([\d.]+)\)")
 
 
 @styled
@@ -119,11 +118,13 @@ def plot_dose_response(intervals: pd.DataFrame) -> Figure:
         'Probability that a token is replaced'
     """
     table = intervals.set_index("condition")
-    families = _doses(intervals)
+    families = doses_of(condition_facts(intervals))
+    if not families:
+        found = ", ".join(map(str, intervals["condition"]))
+        raise InputError(f"intervals: no condition corrupted(p) or masked(p); found {found}")
     figure, (axes,) = canvas(width=6.0, height=3.4)
     for family, doses in families.items():
-        names = (["aligned"] if "aligned" in table.index else []) + list(doses)
-        x = [doses.get(name, 0.0) for name in names]
+        names, x = list(doses), list(doses.values())
         part = table.loc[names]
         around = [part["uar"] - part["low"], part["high"] - part["uar"]]
         colour = condition_palette([f"{family}(0.5)"])[f"{family}(0.5)"]
@@ -244,19 +245,3 @@ def _reference_lines(figure: Figure, references: Mapping[str, float]) -> None:
         axes.axvline(value, color=GREY, linestyle=style, linewidth=1.4, label=text)
     if references:
         legend_above(figure, axes.get_legend_handles_labels()[0])
-
-
-def _doses(intervals: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Family to its conditions in ascending order of p."""
-    families: dict[str, dict[str, float]] = {}
-    for condition in intervals["condition"]:
-        match = _DOSE.fullmatch(str(condition))
-        if match:
-            families.setdefault(match[1], {})[str(condition)] = float(match[2])
-    if not families:
-        found = ", ".join(map(str, intervals["condition"]))
-        raise InputError(f"intervals: no condition corrupted(p) or masked(p); found {found}")
-    return {
-        family: dict(sorted(doses.items(), key=lambda dose: dose[1]))
-        for family, doses in families.items()
-    }

@@ -7,12 +7,12 @@ folder says.
 from __future__ import annotations
 
 import functools
-import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec
 
 import matplotlib.style
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.artist import Artist
@@ -21,6 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sercue.concepts import CONCEPTS, UNKNOWN, WORDS
+from sercue.interventions.condition import told_by_name
 
 Parameters = ParamSpec("Parameters")
 
@@ -49,7 +50,6 @@ _RAMPS = {
     "flip": ("#e8947f", "#7c1d0b"),
 }
 _SPARE = ("#029e73", "#56b4e9", "#949494", "#8c564b", "#bcbd22")
-_BRACKET = re.compile(r"(\w+)\((.+)\)")
 
 
 def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
@@ -236,27 +236,23 @@ def _number(value: float) -> str:
 def _condition_colour(condition: str) -> str:
     if condition in _CONDITION_COLOURS:
         return _CONDITION_COLOURS[condition]
-    match = _BRACKET.fullmatch(condition)
-    if match and match[1] in _RAMPS:
-        light, dark = _RAMPS[match[1]]
+    family, dose, concepts = told_by_name(condition)
+    if family in _RAMPS:
+        light, dark = _RAMPS[family]
         ramp = sns.blend_palette([light, dark], 101).as_hex()
-        return str(ramp[round(100 * _position(match[2]))])
+        return str(ramp[round(100 * _position(dose, concepts))])
     return _SPARE[zlib.crc32(condition.encode()) % len(_SPARE)]
 
 
-def _position(inside: str) -> float:
+def _position(dose: float, concepts: Sequence[str]) -> float:
     """Where in its ramp a strength between 0 and 1, or one or several of the six concepts, lies.
 
     Several concepts lie in the order of their subsets as binary numbers.
     """
     names = [concept.name for concept in CONCEPTS]
-    if inside in names:
-        return names.index(inside) / (len(names) - 1)
-    several = inside.split(" + ")
-    if set(several) <= set(names):
-        number = sum(2 ** names.index(name) for name in several)
+    if concepts and set(concepts) <= set(names):
+        if len(concepts) == 1:
+            return names.index(concepts[0]) / (len(names) - 1)
+        number = sum(2 ** names.index(name) for name in concepts)
         return (number - 0.5) / (2 ** len(names) - 1)
-    try:
-        return min(max(float(inside), 0.0), 1.0)
-    except ValueError:
-        return 0.5
+    return 0.5 if np.isnan(dose) else min(max(dose, 0.0), 1.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
@@ -13,14 +12,12 @@ from statsmodels.stats.multitest import multipletests
 
 from sercue.concepts import CONCEPTS, Concept
 from sercue.errors import InputError
+from sercue.interventions import PLUS, condition_facts
 from sercue.reliance.condition_values import condition_values
 from sercue.significance.resampling import check_confidence
 
 #: What each kind of single-concept condition is compared with.
 REFERENCES = {"only": "none", "without": "aligned", "flip": "aligned"}
-
-_CONDITION = re.compile(r"(only|without|flip)\((.+)\)")
-_PLUS = " + "
 
 
 def subset_conditions(concepts: Sequence[str | Concept] = CONCEPTS) -> list[str]:
@@ -41,7 +38,7 @@ def subset_conditions(concepts: Sequence[str | Concept] = CONCEPTS) -> list[str]
     """
     names = _in_order([c.name if isinstance(c, Concept) else c for c in concepts])
     partial = [
-        f"only({_PLUS.join(subset)})"
+        f"only({PLUS.join(subset)})"
         for size in range(1, len(names))
         for subset in combinations(names, size)
     ]
@@ -89,14 +86,22 @@ def concept_effects(
         0   pitch  only(pitch)      none    0.33
     """
     check_confidence(confidence)
-    there = [str(name) for name in predictions["condition"].unique()]
-    listed = [row for name in there if (row := _comparison(name)) and row["reference"] in there]
-    if not listed:
+    facts = condition_facts(predictions)
+    single = facts[facts["concepts"].map(len) == 1].reset_index()
+    table = pd.DataFrame(
+        {
+            "kind": single["family"],
+            "concept": single["concepts"].str[0],
+            "condition": single["condition"],
+            "reference": single["family"].map(REFERENCES),
+        }
+    )
+    table = table[table["reference"].isin(facts.index)].reset_index(drop=True)
+    if table.empty:
         raise InputError(
-            f"conditions: found {', '.join(there)}; effects of concepts need only(c) with none, or "
-            "without(c) or flip(c) with aligned"
+            f"conditions: found {', '.join(facts.index)}; effects of concepts need only(c) with "
+            "none, or without(c) or flip(c) with aligned"
         )
-    table = pd.DataFrame(listed)
     pairs = list(zip(table["condition"], table["reference"], strict=True))
     sides = [*table["condition"], *table["reference"]]
     counted, values = condition_values(predictions, labels, value, sides)
@@ -161,9 +166,9 @@ def shapley(
         1   pitch    0.146
     """
     check_confidence(confidence)
-    there = [str(name) for name in predictions["condition"].unique()]
-    concepts = _concepts_of(there)
-    names = _condition_of_subset(there, concepts)
+    facts = condition_facts(predictions)
+    concepts = _concepts_of(facts)
+    names = _condition_of_subset(facts, concepts)
     counted, worth = condition_values(predictions, labels, value, list(names.values()))
     signs = np.zeros((len(concepts), len(counted.conditions)))
     for subset, weights in shapley_weights(len(concepts)).items():
@@ -205,25 +210,15 @@ def shapley_weights(players: int) -> Mapping[frozenset[int], np.ndarray]:
     return weights
 
 
-def _comparison(condition: str) -> dict[str, str] | None:
-    """What a condition about a single concept is compared with; ``None`` if it is none."""
-    match = _CONDITION.fullmatch(condition)
-    if match is None or _PLUS in match[2]:
-        return None
-    kind, concept = match.groups()
-    names = {"condition": condition, "reference": REFERENCES[kind]}
-    return {"kind": kind, "concept": concept, **names}
-
-
-def _subset(condition: str, concepts: Sequence[str]) -> frozenset[str] | None:
+def _subset(
+    condition: str, family: str, named: tuple[str, ...], concepts: Sequence[str]
+) -> frozenset[str] | None:
     """The concepts that a condition shows truly while it hides the others."""
     if condition in ("none", "aligned"):
         return frozenset(concepts if condition == "aligned" else ())
-    match = _CONDITION.fullmatch(condition)
-    if match is None or match[1] == "flip":
+    if family not in ("only", "without"):
         return None
-    named = frozenset(match[2].split(_PLUS))
-    return named if match[1] == "only" else frozenset(concepts) - named
+    return frozenset(named) if family == "only" else frozenset(concepts) - frozenset(named)
 
 
 def _in_order(names: Sequence[str]) -> list[str]:
@@ -231,27 +226,29 @@ def _in_order(names: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: known.index(name) if name in known else len(known))
 
 
-def _concepts_of(conditions: Sequence[str]) -> list[str]:
-    matches = [_CONDITION.fullmatch(name) for name in conditions]
-    named = [c for m in matches if m and m[1] == "only" for c in m[2].split(_PLUS)]
-    if not named:
+def _concepts_of(facts: pd.DataFrame) -> list[str]:
+    named = facts.loc[facts["family"] == "only", "concepts"].explode()
+    if named.empty:
         raise InputError(
-            f"conditions: found {', '.join(conditions)}; Shapley values need those that "
+            f"conditions: found {', '.join(facts.index)}; Shapley values need those that "
             "subset_conditions lists"
         )
-    return _in_order(list(dict.fromkeys(named)))
+    return _in_order(named.unique().tolist())
 
 
-def _condition_of_subset(
-    conditions: Sequence[str], concepts: Sequence[str]
-) -> dict[frozenset[str], str]:
+def _condition_of_subset(facts: pd.DataFrame, concepts: Sequence[str]) -> dict[frozenset[str], str]:
     """Each subset of the concepts and the condition that shows it."""
-    shown = {_subset(name, concepts): name for name in conditions}
-    wanted = {name: _subset(name, concepts) for name in subset_conditions(concepts)}
-    missing = [name for name, subset in wanted.items() if subset not in shown]
+    shown = {
+        _subset(name, family, named, concepts): name
+        for name, family, named in zip(facts.index, facts["family"], facts["concepts"], strict=True)
+    }
+    wanted = subset_conditions(concepts)
+    subsets = [frozenset(named) for size in range(len(concepts) + 1)
+               for named in combinations(_in_order(concepts), size)]  # fmt: skip
+    missing = [name for name, subset in zip(wanted, subsets, strict=True) if subset not in shown]
     if missing:
         raise InputError(
             f"conditions: Shapley values of {len(concepts)} concepts need {len(wanted)} subsets; "
             f"{len(missing)} are missing, the first being {missing[0]}; subset_conditions lists all"
         )
-    return {subset: shown[subset] for subset in wanted.values() if subset is not None}
+    return {subset: shown[subset] for subset in subsets}

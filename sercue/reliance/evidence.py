@@ -6,18 +6,16 @@ classifier that has seen nothing but tokens.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from sercue.baselines import fit_token_classifier
-from sercue.concepts import UNKNOWN, WORDS
+from sercue.concepts import UNKNOWN
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError, unknown
 from sercue.measures import check_predictions
-from sercue.prompts import TEMPLATES, Template, resolve_templates
 
 BASELINE = "none"
 #: What names the audio-only answer that an answer is read against.
@@ -31,7 +29,6 @@ def label_evidence(
     corpus: Corpus,
     tokens: pd.DataFrame | Mapping[str, pd.DataFrame],
     *,
-    templates: Sequence[str | Mapping[str, str] | Template] = tuple(TEMPLATES),
     seed: int = 0,
 ) -> pd.DataFrame:
     r"""Log-probability of each label by the audio alone and by the tokens shown alone.
@@ -52,7 +49,6 @@ def label_evidence(
         corpus: names the training rows
         tokens: true tokens, indexed as ``corpus.table``; of a cross-validated corpus it may be a
             mapping from fold to the tokens by the thresholds that have not seen that fold
-        templates: those of the study: how tokens were written
         seed: of the classifier
 
     Returns:
@@ -60,7 +56,7 @@ def label_evidence(
 
     Raises:
         InputError: if there are no probabilities of labels, no ``none`` or nothing else, an answer
-            without its audio-only counterpart, or tokens that no template wrote
+            without its audio-only counterpart
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus
@@ -69,7 +65,7 @@ def label_evidence(
         >>> answers = {"p_angry": [0.6, 0.9], "p_neutral": [0.4, 0.1], "prediction": "angry"}
         >>> rows = pd.DataFrame({"condition": ["none", "aligned"], **answers}).assign(
         ...     utterance="s2_0.wav", speaker="s2", truth="angry", template="plain",
-        ...     label_order=0, decoding="score", tokens=["", "energy=high"])
+        ...     label_order=0, decoding="score", shown_energy=[None, "high"])
         >>> label_evidence(rows, corpus, tokens).iloc[:, -4:].round(2)
            audio_angry  audio_neutral  tokens_angry  tokens_neutral
         1        -0.51          -0.92         -0.41           -1.09
@@ -79,7 +75,7 @@ def label_evidence(
     if changed.empty:
         raise InputError(f"conditions: found {BASELINE!r} alone; reliance needs changed tokens")
     audio = _audio_evidence(scored, changed, corpus.labels)
-    shown = shown_tokens(changed, _concepts(tokens), _words(tokens), templates)
+    shown = shown_tokens(changed, _concepts(tokens))
     said = _token_evidence(shown, changed["utterance"], corpus, tokens, seed)
     return changed.assign(
         **{f"audio_{label}": audio[:, k] for k, label in enumerate(corpus.labels)},
@@ -87,83 +83,38 @@ def label_evidence(
     )
 
 
-def shown_tokens(
-    predictions: pd.DataFrame,
-    concepts: Sequence[str],
-    words: Collection[str] = WORDS[5],
-    templates: Sequence[str | Mapping[str, str] | Template] = tuple(TEMPLATES),
-) -> pd.DataFrame:
-    """The tokens that prompts showed, read back from how their template wrote them.
+def shown_tokens(predictions: pd.DataFrame, concepts: Sequence[str]) -> pd.DataFrame:
+    """The tokens that prompts showed.
 
     Args:
-        predictions: with the columns ``template`` and ``tokens``
+        predictions: with a column ``shown_<concept>`` for each concept
         concepts: names of the concepts
-        words: words of the bins, so that a word of two words is read as one
-        templates: those of the study
 
     Returns:
-        DataFrame of words, indexed as ``predictions``, one column a concept; a concept that was
+        DataFrame of words, indexed as ``predictions``, one column per concept; a concept that was
         not shown is ``unknown``
 
     Raises:
-        InputError: if a template is unknown, or a text is none that it writes
+        InputError: naming the columns that are missing
 
     Examples:
-        >>> rows = pd.DataFrame({"template": ["plain", "annotator"],
-        ...                      "tokens": ["energy=low, pitch=mid", "very high pitch"]})
+        >>> rows = pd.DataFrame({"shown_energy": ["low", None], "shown_pitch": ["mid", "high"]})
         >>> shown_tokens(rows, ["energy", "pitch"]).values.tolist()
-        [['low', 'mid'], ['unknown', 'very high']]
+        [['low', 'mid'], ['unknown', 'high']]
     """
-    wordings = {template.name: template for template in resolve_templates(templates)}
-    blank = dict.fromkeys(concepts, UNKNOWN)
-    different = predictions[["template", "tokens"]].drop_duplicates()
-    readers = {name: _item(wordings[name], concepts, words) for name in wordings}
-    read = []
-    for name, text in different.itertuples(index=False):
-        if name not in wordings:
-            raise unknown("template", name, wordings)
-        read.append(blank | _read(text or "", readers[name], wordings[name]))
-    table = pd.concat([different.reset_index(drop=True), pd.DataFrame(read)], axis=1)
-    whole = predictions[["template", "tokens"]].merge(table, how="left")
-    return whole[list(concepts)].set_axis(predictions.index)
-
-
-def _item(template: Template, concepts: Sequence[str], words: Collection[str]) -> re.Pattern[str]:
-    """What one token looks like. Known words first: a word may hold the separator."""
-    known = sorted({*words, UNKNOWN}, key=len, reverse=True)
-    marks = {
-        "concept": "|".join(map(re.escape, sorted(concepts, key=len, reverse=True))),
-        "word": "|".join([*map(re.escape, known), ".+?"]),
-    }
-    pattern = re.escape(template.item)
-    for mark, options in marks.items():
-        place = re.escape(f"{{{mark}}}")
-        pattern = pattern.replace(place, f"(?P<{mark}>{options})", 1)
-        pattern = pattern.replace(place, f"(?P={mark})")
-    return re.compile(f"{pattern}(?=$|{re.escape(template.separator)})")
-
-
-def _read(text: str, item: re.Pattern[str], template: Template) -> dict[str, str]:
-    found: dict[str, str] = {}
-    place = 0
-    while place < len(text):
-        match = item.match(text, place)
-        if match is None:
-            raise InputError(
-                f"tokens: found {text!r}, which template {template.name!r} did not write; valid "
-                f"are {template.item!r} of known concepts, separated by {template.separator!r}"
-            )
-        found[match["concept"]] = match["word"]
-        place = match.end() + len(template.separator)
-    return found
+    columns = {f"shown_{concept}": concept for concept in concepts}
+    missing = [column for column in columns if column not in predictions]
+    if missing:
+        raise InputError(f"predictions: no column {', '.join(missing)}")
+    words = predictions[list(columns)].astype(object)
+    return words.where(words.notna(), UNKNOWN).rename(columns=columns)
 
 
 def _scored(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     """The rows with a probability of each label."""
     check_predictions(predictions)
     columns = [f"p_{label}" for label in labels]
-    needed = [*CELL, "tokens"]
-    missing = [column for column in needed if column not in predictions]
+    missing = [column for column in CELL if column not in predictions]
     if missing:
         raise InputError(f"predictions: no column {', '.join(missing)}")
     there = [column for column in columns if column in predictions]
@@ -255,11 +206,6 @@ def _of_fold(tokens: pd.DataFrame | Mapping[str, pd.DataFrame], fold: str) -> pd
 def _concepts(tokens: pd.DataFrame | Mapping[str, pd.DataFrame]) -> list[str]:
     table = tokens if isinstance(tokens, pd.DataFrame) else next(iter(tokens.values()))
     return [str(concept) for concept in table.columns]
-
-
-def _words(tokens: pd.DataFrame | Mapping[str, pd.DataFrame]) -> set[str]:
-    tables = [tokens] if isinstance(tokens, pd.DataFrame) else list(tokens.values())
-    return {*WORDS[5], *(str(word) for table in tables for word in np.unique(table.to_numpy()))}
 
 
 def _log(probability: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.special import log_softmax, softmax
 
 from sercue.errors import InputError, unknown
+from sercue.interventions import condition_facts
 from sercue.measures import label_codes
 from sercue.reliance.choice_model import ChoiceFit, fit_choices, share_interval, t_quantile
 from sercue.significance.resampling import check_confidence
@@ -161,7 +162,7 @@ def _arrays(
 def _groups(evidence: pd.DataFrame, labels: Sequence[str]) -> Iterator[tuple[str, str, np.ndarray]]:
     """(by, group, places of its rows), all rows first."""
     yield "all", "all", np.arange(len(evidence))
-    family = evidence["condition"].astype(str).str.split("(").str[0]
+    family = evidence["condition"].astype("str").map(condition_facts(evidence)["family"])
     for name in family.unique():
         yield "condition", name, np.flatnonzero(family == name)
     for label in labels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sercue.findings import invalid_answers
-from sercue.interventions import describe_conditions, main_conditions, one_of_each
+from sercue.interventions import describe_conditions, facts_by_name, main_conditions, one_of_each
 from sercue.plots import plot_dose_response, plot_neutral_shift, plot_uar
 from sercue.printed import rounded, yes_or_no
 from sercue.results.reasons import Shown, or_why_not
@@ -13,7 +13,6 @@ from sercue.results.reasons import Shown, or_why_not
 if TYPE_CHECKING:
     from sercue.run import Run
 
-_DOSES = ("corrupted(", "masked(")
 _UAR = ["condition", "uar", "uar_low", "uar_high", "accuracy", "macro_f1"]
 
 
@@ -49,7 +48,7 @@ def uar_table(run: Run) -> Shown:
 @or_why_not
 def dose_response_figure(run: Run) -> Shown:
     """UAR against the share of replaced tokens, or why there is no such figure."""
-    if not any(name.startswith(_DOSES) for name in run.settings.conditions):
+    if facts_by_name(run.settings.conditions)["dose"].isna().all():
         return "No condition of this study has a dose, such as corrupted(0.5)."
     caption = "UAR against the share of tokens replaced, with intervals over speakers."
     return run.figure("dose_response", plot_dose_response(run.intervals), caption)

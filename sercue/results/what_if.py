@@ -30,7 +30,7 @@ def what_if(run: Run, tokens: Mapping[str, str], utterance: str | None = None) -
 
     Returns:
         table with one line each for ``none``, ``aligned`` and ``your tokens``: the probability of
-        each label (with decoding ``"score"``), the answer, the tokens shown
+        each label (with decoding ``"score"``), the answer, the word shown for each concept
 
     Raises:
         InputError: if the utterance, a concept or a word is unknown
@@ -52,7 +52,8 @@ def what_if(run: Run, tokens: Mapping[str, str], utterance: str | None = None) -
         progress=False,
     ).set_index("condition")
     shown = {f"p_{label}": label for label in run.corpus.labels if f"p_{label}" in answers}
-    table = answers[["truth", *shown, "prediction", "tokens"]].rename(columns=shown)
+    words = {f"shown_{concept}": concept for concept in map(str, run.tokens)}
+    table = answers[["truth", *shown, "prediction", *words]].rename(columns=shown | words)
     known = table.dropna(axis=1, how="all").rename(columns={"prediction": "answer"})
     caption = f"What the model answers to {utterance_ids(corpus.table.index)[0]}."
     return run.table("what_if", known, caption)

@@ -163,7 +163,7 @@ class Analysis(Answers):
             with_this_model(self.controls, self.predictions),
             self.corpus,
             self._own_tokens,
-            **self.settings.only(("templates", "confidence", "seed")),
+            **self.settings.only(("confidence", "seed")),
         )
 
     @cached_property

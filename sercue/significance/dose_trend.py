@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from sercue.errors import InputError
+from sercue.interventions import condition_facts, doses_of
 from sercue.significance.permutation import drawn_p, rearranged_sums
 from sercue.significance.resampling import check_resampling, mean_recall
 from sercue.significance.speaker_counts import SpeakerCounts, speaker_counts
-
-
-def doses_of(conditions: Iterable[str]) -> dict[str, dict[str, float]]:
-    """Families of conditions that have a dose, such as ``corrupted(p)``.
-
-    Args:
-        conditions: names of conditions
-
-    Returns:
-        family to condition to dose, doses ascending; ``aligned``, if there, is dose 0 of each
-
-    Examples:
-        >>> doses_of(["none", "corrupted(0.5)", "aligned", "corrupted(0.25)"])
-        {'corrupted': {'aligned': 0.0, 'corrupted(0.25)': 0.25, 'corrupted(0.5)': 0.5}}
-    """
-    names = list(conditions)
-    found: dict[str, dict[str, float]] = {}
-    for name in names:
-        match = re.fullmatch(r"(\w+)\((\d*\.?\d+(?:e-?\d+)?)\)", name)
-        if match:
-            family = found.setdefault(match[1], {"aligned": 0.0} if "aligned" in names else {})
-            family[name] = float(match[2])
-    return {
-        family: dict(sorted(doses.items(), key=lambda item: item[1]))
-        for family, doses in found.items()
-    }
 
 
 def dose_trends(
@@ -91,7 +65,8 @@ def dose_trends(
     """
     check_resampling(resamples, confidence)
     counted = speaker_counts(predictions, labels)
-    families = {k: v for k, v in doses_of(counted.conditions).items() if len(v) > 1}
+    doses = doses_of(condition_facts(predictions))
+    families = {family: own for family, own in doses.items() if len(own) > 1}
     if not families:
         raise InputError(
             "dose trend: found no two doses of one family; valid are conditions such as "

@@ -95,10 +95,11 @@ def run_study(
         progress: whether to show a progress bar
 
     Returns:
-        the predictions: one row an (utterance, condition, replicate, template, label_order,
+        the predictions: one row per (utterance, condition, replicate, template, label_order,
         decoding) with ``speaker``, ``truth``, ``prediction`` (null if invalid), ``valid``,
-        ``why_invalid``, ``answer``, ``p_<label>`` and the ``tokens`` shown; texts are
-        categorical, so that each different one is held once
+        ``why_invalid``, ``answer`` and ``p_<label>``; with ``family``, ``dose`` and ``concepts``
+        of the condition, and ``shown_<concept>``, the word shown for a concept (null where none
+        is). Texts are categorical, so that each different one is held once.
 
     Raises:
         InputError: if a condition, template, decoding or partition is not valid, or if more than

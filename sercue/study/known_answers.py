@@ -19,12 +19,12 @@ KEY = ["audio", "prompt", "model", "decoding", "options"]
 ROW = ["utterance", "condition", "replicate", "template", "label_order", "decoding"]
 
 _FIRST = [
-    "utterance", "speaker", "truth", "condition", "replicate", "template", "label_order",
-    "decoding", "prediction", "valid", "why_invalid", "answer",
+    "utterance", "speaker", "truth", "condition", "family", "dose", "concepts", "replicate",
+    "template", "label_order", "decoding", "prediction", "valid", "why_invalid", "answer",
 ]  # fmt: skip
 #: In what a model was asked just now: why it gave no answer, null where it gave one.
 NO_ANSWER = "no_answer"
-_LAST = ["label_mass", "tokens", "audio", "prompt", "model", "options"]
+_LAST = ["audio", "prompt", "model", "options"]
 
 
 class KnownAnswers:
@@ -103,7 +103,9 @@ class KnownAnswers:
         read = self._read_scores(rows) if self._scored else self._read_texts(rows)
         read["valid"] = read["prediction"].codes >= 0
         nothing = np.full(len(asked), np.nan)
-        columns = [*_FIRST, *(f"p_{label}" for label in self._words), *_LAST]
+        shown = [name for name in map(str, self.plan) if name.startswith("shown_")]
+        shares = [f"p_{label}" for label in self._words]
+        columns = [*_FIRST, *shares, "label_mass", *shown, *_LAST]
         # Each column as it is: a study may have millions of rows.
         whole = {name: read.get(name, asked.get(name, nothing)) for name in columns}
         return pd.DataFrame(whole, index=asked.index, copy=False)

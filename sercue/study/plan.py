@@ -14,7 +14,7 @@ from sercue.categories import categorical
 from sercue.concepts import WORDS
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError
-from sercue.interventions import Condition, Material, parse_conditions
+from sercue.interventions import PLUS, Condition, Material, parse_conditions
 from sercue.plain_values import check_distinct
 from sercue.prompts import TEMPLATES, Template, label_orders, resolve_templates
 
@@ -38,17 +38,19 @@ def plan_study(
     """Every prompt of a study, before any model is asked. See ``run_study`` for the arguments.
 
     Returns:
-        one row a planned prediction, with the whole prompt in ``text``, its hash in ``prompt``,
-        and in ``row`` the utterance's place in ``corpus.table``. Texts are categorical: each
-        different one is held once, however many rows it has.
+        one row per planned prediction, with the whole prompt in ``text``, its hash in ``prompt``,
+        and in ``row`` the utterance's place in ``corpus.table``; ``family``, ``dose`` and
+        ``concepts`` of the condition, and ``shown_<concept>``, the word that the prompt shows for
+        a concept, missing where it shows none. Texts are categorical: each different one is held
+        once, however many rows it has.
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus
         >>> corpus = example_corpus(speakers=2, utterances=2)
         >>> tokens = pd.DataFrame({"energy": ["low", "high"] * 2}, index=corpus.table.index)
         >>> plan = plan_study(corpus, tokens, conditions=["aligned"], templates=["plain"])
-        >>> plan[["utterance", "tokens"]].values.tolist()
-        [['s1_0.wav', 'energy=low'], ['s1_1.wav', 'energy=high']]
+        >>> plan[["utterance", "family", "shown_energy"]].values.tolist()
+        [['s1_0.wav', 'aligned', 'low'], ['s1_1.wav', 'aligned', 'high']]
     """
     rows = np.flatnonzero(corpus.table["partition"] == partition)
     if not len(rows):
@@ -67,11 +69,13 @@ def plan_study(
     for condition in parse_conditions(conditions, list(map(str, tokens))):
         for replicate in condition.replicates(replicates):
             changed = condition.show(material, seed=seed, replicate=replicate)
-            asked.append((condition.name, replicate))
+            concepts_of = PLUS.join(condition.concepts)
+            asked.append((condition.name, condition.family, condition.dose, concepts_of, replicate))
             shown.append(distinct.numbers(changed, len(rows)).astype(np.int32))
-    blocks = pd.DataFrame(asked, columns=["condition", "replicate"])
+    blocks = pd.DataFrame(asked, columns=["condition", "family", "dose", "concepts", "replicate"])
     who = _each_utterance(corpus, rows, times=len(blocks) * len(wordings))
-    said = _each_prompt(wordings, distinct.shown, np.stack(shown, axis=1))
+    concepts = list(map(str, tokens))
+    said = _each_prompt(wordings, distinct.shown, np.stack(shown, axis=1), concepts)
     columns = who | _each_block(blocks, wordings, times=len(rows)) | said
     return pd.DataFrame(columns, copy=False)
 
@@ -124,7 +128,8 @@ def _each_block(
     wording = np.tile(np.arange(len(wordings), dtype=np.int32), len(blocks) * times)
     number = np.array([number for _, (number, _) in wordings], dtype=np.int16)
     return {
-        "condition": categorical(blocks["condition"], block),
+        **{name: categorical(blocks[name], block) for name in ("condition", "family", "concepts")},
+        "dose": blocks["dose"].to_numpy(float)[block],
         "replicate": blocks["replicate"].to_numpy(np.int16)[block],
         "template": categorical([template.name for template, _ in wordings], wording),
         "label_order": number[wording],
@@ -132,17 +137,31 @@ def _each_block(
 
 
 def _each_prompt(
-    wordings: Sequence[_Wording], blocks: Sequence[Mapping[str, str] | None], shown: np.ndarray
+    wordings: Sequence[_Wording],
+    blocks: Sequence[Mapping[str, str] | None],
+    shown: np.ndarray,
+    concepts: Sequence[str],
 ) -> dict[str, object]:
     """What each wording makes of each token block, written once; ``shown`` has who sees which."""
-    written = [
-        (template.show_tokens(block) if block else "", template.render(labels, block))
-        for template, (_, labels) in wordings
-        for block in blocks
+    texts = [
+        template.render(labels, block) for template, (_, labels) in wordings for block in blocks
     ]
-    offset = len(blocks) * np.arange(len(wordings), dtype=np.int32)
-    place = shown[:, :, None] + offset
-    tokens, texts = zip(*written, strict=True)
     hashes = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
-    columns = {"tokens": tokens, "text": texts, "prompt": hashes}
-    return {name: categorical(values, place.ravel()) for name, values in columns.items()}
+    seen = np.repeat(shown[:, :, None], len(wordings), axis=2)
+    text = (seen + len(blocks) * np.arange(len(wordings), dtype=np.int32)).ravel()
+    named = dict.fromkeys([*concepts, *(name for block in blocks for name in block or ())])
+    return {
+        **{f"shown_{name}": _words(name, blocks, seen.ravel()) for name in named},
+        "text": categorical(texts, text),
+        "prompt": categorical(hashes, text),
+    }
+
+
+def _words(
+    concept: str, blocks: Sequence[Mapping[str, str] | None], seen: np.ndarray
+) -> pd.Categorical:
+    """The word shown for a concept in each row; missing where it was not shown."""
+    words = [(block or {}).get(concept) for block in blocks]
+    known = list(dict.fromkeys(word for word in words if word is not None))
+    place = np.array([-1 if word is None else known.index(word) for word in words])
+    return categorical(known, place[seen])

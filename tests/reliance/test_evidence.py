@@ -5,8 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from sercue.baselines import fit_token_classifier
 from sercue.corpora.corpus import example_corpus, utterance_ids
@@ -18,7 +16,6 @@ from sercue.reliance.shares import reliance
 from sercue.study import plan_study
 
 CONCEPTS = ["energy", "pitch", "dynamics", "brightness", "formants", "voice quality"]
-WORDS = ["very low", "low", "mid", "high", "very high", "unknown"]
 AWKWARD = (
     Template("spaces", "{labels}", "{tokens}", "", item="{concept} is {word}", separator=" "),
     Template("twice", "{labels}", "{tokens}", "", item="{concept}: {word} {concept}.",
@@ -58,32 +55,24 @@ def of(table, source, labels):
     return table[[f"{source}_{label}" for label in labels]].to_numpy()
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    shown=st.dictionaries(st.sampled_from(CONCEPTS), st.sampled_from(WORDS)),
-    template=st.sampled_from(ALL),
-)
-def test_tokens_are_read_as_they_were_written(shown, template):
-    """Any subset in any order, by any template; what was not shown is unknown."""
-    rows = pd.DataFrame({"template": [template.name], "tokens": [template.show_tokens(shown)]})
-    found = shown_tokens(rows, CONCEPTS, templates=ALL).iloc[0].to_dict()
-    assert found == dict.fromkeys(CONCEPTS, "unknown") | shown
+def test_words_shown_are_those_of_the_condition_whatever_the_wording(corpus, tokens):
+    """Of a word that no bin has, too; a concept that is left out is unknown."""
 
+    def change(material, generator):
+        return material.tokens[["pitch", "energy"]].assign(energy="loud as can be, pitch=low")
 
-def test_words_of_ones_own_are_read():
-    """A condition may show words that no bin has."""
-    rows = pd.DataFrame({"template": ["plain"], "tokens": ["energy=loud as can be, pitch=low"]})
-    found = shown_tokens(rows, ["energy", "pitch"])
-    assert found.iloc[0].tolist() == ["loud as can be", "low"]
-
-
-def test_tokens_that_no_template_wrote():
-    """An unknown template or concept is an error that names it, never a guess."""
-    rows = pd.DataFrame({"template": ["plain"], "tokens": ["energy=low; pitch=mid"]})
-    with pytest.raises(InputError, match="'energy=low; pitch=mid', which template 'plain' did not"):
-        shown_tokens(rows, ["pitch"])
-    with pytest.raises(InputError, match="unknown template 'mine'"):
-        shown_tokens(rows.assign(template="mine"), ["energy"])
+    conditions = ["none", "aligned", Condition("mine", "two concepts", change)]
+    table = answers(corpus, tokens, conditions, templates=ALL)
+    found = shown_tokens(table, CONCEPTS[:3]).set_index(table["condition"].astype(str))
+    assert (found.loc["none"] == "unknown").all(axis=None)
+    own = tokens.loc[corpus.rows("test").index]
+    assert found.loc["aligned"].to_numpy().tolist() == own.loc[own.index.repeat(6)].values.tolist()
+    mine = own.loc[own.index.repeat(6)].assign(
+        energy="loud as can be, pitch=low", dynamics="unknown"
+    )
+    assert found.loc["mine"].to_numpy().tolist() == mine.to_numpy().tolist()
+    with pytest.raises(InputError, match="no column shown_brightness"):
+        shown_tokens(table, ["pitch", "brightness"])
 
 
 def test_evidence_of_audio_is_the_answer_of_the_same_prompt(corpus, tokens):

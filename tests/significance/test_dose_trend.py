@@ -6,8 +6,9 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score
 
 from sercue.errors import InputError
+from sercue.interventions import doses_of, facts_by_name
 from sercue.measures import LABELS, example_predictions
-from sercue.significance.dose_trend import dose_trends, doses_of
+from sercue.significance.dose_trend import dose_trends
 
 FALLING = {"aligned": 0.8, "corrupted(0.25)": 0.7, "corrupted(0.5)": 0.6, "corrupted(1)": 0.3}
 DOSES = [0, 0.25, 0.5, 1]
@@ -40,7 +41,7 @@ def test_equal_speakers_give_a_t_test_of_their_slopes():
 def test_every_family_and_the_order_of_its_doses():
     """Doses are ordered as numbers, not as they were asked; aligned is dose 0 of each family."""
     names = ["masked(1)", "corrupted(0.75)", "corrupted(0.5)", "aligned", "only(pitch)", "none"]
-    assert doses_of(names) == {
+    assert doses_of(facts_by_name(names)) == {
         "masked": {"aligned": 0, "masked(1)": 1},
         "corrupted": {"aligned": 0, "corrupted(0.5)": 0.5, "corrupted(0.75)": 0.75},
     }
