@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sercue.errors import InputError, ServerError, StorageError, bounded, shortened
+from sercue.running import Stopped, stoppable
 from sercue.secret_keys import without_secrets
-from sercue.stopping import Stopped, stoppable
-from sercue.storage import is_of_storage
-from sercue.study_yaml import plain_yaml
+from sercue.settings import plain_yaml
+from sercue.storage.files import is_of_storage
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sercue.check import StudyCheck
+    from sercue.check.study import StudyCheck
 
 
 _KEPT = "what is done is kept, run again to go on"
@@ -104,7 +104,7 @@ def _unforeseen(error: Exception, options: argparse.Namespace) -> int:
 def _scrubber(options: argparse.Namespace) -> Callable[[str], str]:
     """What takes keys and folders of this machine out of a text."""
     try:
-        from sercue.private_paths import without_private_paths
+        from sercue.privacy import without_private_paths
         from sercue.settings import Settings
     # Of an environment that is broken, no more is at hand than the standard library.
     except Exception:
@@ -203,9 +203,9 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     settings = _settings(options)
-    from sercue.check import check_study
-    from sercue.provenance import shareable_command
-    from sercue.reports import choose_notebooks, run_notebooks
+    from sercue.check.study import check_study
+    from sercue.privacy import shareable_command
+    from sercue.report.notebooks import choose_notebooks, run_notebooks
     from sercue.run import run_folder
 
     choose_notebooks(options.only)
@@ -225,16 +225,16 @@ def _told(state: str, seconds: float, error: str | None) -> str:
 
 def _check(options: argparse.Namespace, given: Sequence[str]) -> int:
     settings = _settings(options)
-    from sercue.check import check_study
+    from sercue.check.study import check_study
 
     _print_check(check_study(settings, measure=not options.quick))
     return 0
 
 
 def _compare(options: argparse.Namespace, given: Sequence[str]) -> int:
-    from sercue.comparison import write_comparison
-    from sercue.paths import project_folder
-    from sercue.provenance import shareable_command
+    from sercue.privacy import shareable_command
+    from sercue.report.comparison import write_comparison
+    from sercue.storage.files import project_folder
 
     out = options.out or project_folder() / "reports" / "comparison"
     page = write_comparison(options.folders, out, command=shareable_command(given))

@@ -10,8 +10,8 @@ import pandas as pd
 from IPython.display import HTML
 
 from sercue.answers import plain_words
-from sercue.interventions import one_of_each
-from sercue.prompts import Template, resolve_templates
+from sercue.tokens.catalogue import one_of_each
+from sercue.tokens.prompts import Template, resolve_templates
 
 WITHHELD = "other words (not shown)"
 

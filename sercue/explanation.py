@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from sercue.interventions import about_concepts, parse_conditions
-from sercue.printed import rounded, with_interval
-from sercue.reliance.attribution import concept_effects, shapley, subset_conditions
-from sercue.reliance.evidence import label_evidence
-from sercue.reliance.shares import RESPONSES, reliance
+from sercue.statistics.attribution import concept_effects, shapley, subset_conditions
+from sercue.statistics.reliance import RESPONSES, label_evidence, reliance
+from sercue.tables.printed import rounded, with_interval
+from sercue.tokens.catalogue import about_concepts, parse_conditions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

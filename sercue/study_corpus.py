@@ -9,8 +9,8 @@ from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.pseudonyms import pseudonymised, write_pseudonyms
 from sercue.corpora.validation import check_partitions
 from sercue.errors import InputError
-from sercue.paths import cache_folder
 from sercue.settings import Settings
+from sercue.storage.files import cache_folder
 
 
 def listed_corpus(settings: Settings, *, own_names: bool = False) -> Corpus:

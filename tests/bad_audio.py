@@ -13,7 +13,7 @@ import pandas as pd
 import soundfile
 
 from sercue.corpora.corpus import Corpus
-from sercue.inspection import inspect_audio
+from sercue.corpora.inspection import inspect_audio
 
 RATE = 16000
 WHOLE = (0.0, None)

@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from sercue.concepts import WORDS
-from sercue.interventions import Material
+from sercue.tokens.concepts import WORDS
+from sercue.tokens.condition import Material
 
 CONCEPTS = ["energy", "pitch", "dynamics", "brightness", "formants", "voice quality"]
 ALL = [

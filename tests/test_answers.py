@@ -6,8 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sercue.answers import parse_answer, plain_words, read_answer
-from sercue.languages import READ
+from sercue.answers import READ, parse_answer, plain_words, read_answer
 
 WORDS = {"anger": "angry", "joy": "happy", "neutral": "neutral", "sadness": "sad"}
 # Words inside words, words of several words, marks that patterns give a meaning, other scripts.

@@ -13,12 +13,12 @@ import soundfile
 from bad_audio import voice
 from scipy.io import wavfile
 
-from sercue import recordings
-from sercue.audio import FULL_SCALE, LARGEST, audio_digests, read_audio, utterance_seconds
+from sercue.corpora import recordings
+from sercue.corpora.audio import FULL_SCALE, LARGEST, audio_digests, read_audio, utterance_seconds
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
 from sercue.features import functionals
-from sercue.models import asked
+from sercue.models import cards as asked
 
 RATE = 16000
 

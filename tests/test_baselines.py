@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from sercue.baselines import (
+from sercue.corpora.corpus import Corpus
+from sercue.errors import InputError
+from sercue.statistics.baselines import (
     COMPLEXITIES,
     MAJORITY,
     SVM,
@@ -16,10 +18,8 @@ from sercue.baselines import (
     fit_svm,
     fit_token_classifier,
 )
-from sercue.corpora.corpus import Corpus
-from sercue.errors import InputError
-from sercue.measures import measures
-from sercue.significance.resampling import bootstrap_uar
+from sercue.statistics.measures import measures
+from sercue.statistics.resampling import bootstrap_uar
 
 LABELS = ("angry", "neutral", "sad")
 

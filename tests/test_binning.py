@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sercue.binning import Binning, fit_bins
-from sercue.concepts import CONCEPTS, Concept, measurable
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
+from sercue.tokens.binning import Binning, fit_bins
+from sercue.tokens.concepts import CONCEPTS, Concept, measurable
 
 F0 = "F0semitoneFrom27.5Hz_sma3nz_percentile50.0"
 FUNCTIONALS = sorted({name for concept in CONCEPTS for name in concept.functionals})

@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sercue import check, reports
+from sercue.check import study as check
 from sercue.cli import main
-from sercue.parts import read_parts
-from sercue.reports import Outcome
+from sercue.report import notebooks as reports
+from sercue.report.notebooks import Outcome
+from sercue.storage.tables import read_parts
 
 NOTHING_FOUND = pd.DataFrame({"verdict": []})
 

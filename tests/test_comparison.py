@@ -10,13 +10,20 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from sercue.comparison import compare_studies, write_comparison
-from sercue.comparison.layout import printed_losses, printed_table, result_table
-from sercue.comparison.sentences import gain_sentences
-from sercue.comparison.settings_table import settings_table
-from sercue.comparison.studies import ordered_conditions, read_runs
 from sercue.errors import InputError
-from sercue.published import PUBLISHED, published_values
+from sercue.report.comparison import (
+    PUBLISHED,
+    compare_studies,
+    gain_sentences,
+    ordered_conditions,
+    printed_losses,
+    printed_table,
+    published_values,
+    read_runs,
+    result_table,
+    settings_table,
+    write_comparison,
+)
 from sercue.run import open_run
 
 

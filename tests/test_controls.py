@@ -3,7 +3,9 @@
 import pandas as pd
 import pytest
 
-from sercue.controls import (
+from sercue.run import Run
+from sercue.settings import Settings
+from sercue.statistics.controls import (
     CONTROLS,
     THIS_MODEL,
     control_equivalence,
@@ -11,9 +13,7 @@ from sercue.controls import (
     why_no_controls,
     with_this_model,
 )
-from sercue.measures import LABELS, example_predictions
-from sercue.run import Run
-from sercue.settings import Settings
+from sercue.statistics.measures import LABELS, example_predictions
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from bad_audio import RATE, bad_audio, voice, write
 
 from sercue.corpora import load_corpus
 from sercue.corpora.corpus import Corpus
-from sercue.corpora.partitions import divided
-from sercue.corpus_check import VERDICTS, check_corpus
-from sercue.inspection import inspect_audio
+from sercue.corpora.corpus_check import VERDICTS, check_corpus
+from sercue.corpora.inspection import inspect_audio
+from sercue.corpora.rows import divided
 
 EMOTIONS = ("angry", "happy", "neutral")
 # Two speakers a partition, each with two utterances of each emotion.

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from sercue.corpora.corpus import Corpus
-from sercue.corpus_counts import corpus_counts, denominators
+from sercue.corpora.corpus_check import corpus_counts, denominators
 
 EMOTIONS = ("angry", "happy", "neutral")
 HOMES = {"ann": "train", "bob": "train", "eve": "test", "joe": "test"}

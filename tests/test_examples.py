@@ -6,8 +6,8 @@ from made_material import CONCEPTS
 
 from sercue.corpora.corpus import example_corpus
 from sercue.examples import prompt_examples
-from sercue.prompts import TEMPLATES
-from sercue.study import plan_study
+from sercue.study.plan import plan_study
+from sercue.tokens.prompts import TEMPLATES
 
 OWN = ["low", "mid", "high", "unknown", "low", "high"]
 

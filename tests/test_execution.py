@@ -7,7 +7,7 @@ import pytest
 from jupyter_client.connect import LocalPortCache
 from tqdm import tqdm
 
-from sercue import execution
+from sercue.report import notebooks as execution
 
 KEPT = "what is done is kept, run again to go on"
 

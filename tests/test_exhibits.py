@@ -7,10 +7,11 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from sercue.exhibits import bullets, figure_exhibit, table_exhibit
-from sercue.exploration.redundancy import functional_clusters, redundancy
-from sercue.plots import plot_clusters, plot_redundancy, plot_uar
-from sercue.printed import rounded
+from sercue.plots.corpora import plot_clusters, plot_redundancy
+from sercue.plots.results import plot_uar
+from sercue.statistics.redundancy import functional_clusters, redundancy
+from sercue.tables.exhibits import bullets, figure_exhibit, table_exhibit
+from sercue.tables.printed import rounded
 
 EVIL = "<script>alert(1)</script>"
 

@@ -10,10 +10,10 @@ from sercue.explanation import (
     why_no_reliance,
     why_not_identified,
 )
-from sercue.measures import LABELS, example_predictions, uar_by
-from sercue.reliance.attribution import subset_conditions
-from sercue.reliance.shares import RESPONSES, example_evidence, reliance
 from sercue.settings import Settings
+from sercue.statistics.attribution import subset_conditions
+from sercue.statistics.measures import LABELS, example_predictions, uar_by
+from sercue.statistics.reliance import RESPONSES, example_evidence, reliance
 
 
 @pytest.fixture(scope="module")

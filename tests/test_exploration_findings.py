@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sercue.corpora.corpus import example_corpus
-from sercue.findings import binning_findings, corpus_findings
+from sercue.tables.findings import binning_findings, corpus_findings
 
 SCORES = pd.DataFrame({"energy": [1.0, np.nan], "pitch": [1.0, 2.0]})
 COMPONENTS = pd.DataFrame({"emotion": [0.6, 0.1], "speaker": [0.1, 0.7]}, index=["energy", "pitch"])

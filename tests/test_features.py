@@ -12,8 +12,8 @@ import parselmouth
 import pytest
 
 from sercue import features as module
-from sercue.audio import read_audio
 from sercue.corpora import load_corpus
+from sercue.corpora.audio import read_audio
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
 from sercue.features import extract_features, functionals

@@ -5,8 +5,8 @@ import csv
 import pandas as pd
 import pytest
 
-from sercue.exhibits import table_exhibit
-from sercue.files import write_csv
+from sercue.storage.files import write_csv
+from sercue.tables.exhibits import table_exhibit
 
 
 def cells(path):

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from sercue.corpora.corpus import example_corpus
-from sercue.findings import corpus_findings, direction, prompting_findings, study_findings
+from sercue.tables.findings import corpus_findings, direction, prompting_findings, study_findings
 
 MEASURES = pd.DataFrame(
     {

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from bad_audio import RATE, BadRecording, bad_audio, corpus_of, inspected, voice, write
 
-from sercue import inspection as module
-from sercue.audio import audio_digests, read_utterance
+from sercue.corpora import inspection as module
+from sercue.corpora.audio import audio_digests, read_utterance
+from sercue.corpora.inspection import inspect_audio
 from sercue.errors import InputError
 from sercue.features import functionals
-from sercue.inspection import inspect_audio
-from sercue.parts import part_files
+from sercue.storage.tables import part_files
 
 
 @pytest.fixture(scope="module")

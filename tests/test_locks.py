@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from sercue.errors import StorageError
-from sercue.files import locked, take_lock
 from sercue.provenance import read, record
+from sercue.storage.files import locked, take_lock
 
 # As flock answers where there is none: NFS without its lock daemon, FUSE, some cluster disks.
 FLOCK = {"locks": 0, "no flock": errno.ENOSYS, "no lock daemon": errno.ENOLCK}
@@ -19,7 +19,7 @@ import fcntl, os, sys
 from pathlib import Path
 def no_flock(*_): raise OSError(int(sys.argv[2]), "no flock")
 if sys.argv[2] != "0": fcntl.flock = no_flock
-from sercue.files import locked
+from sercue.storage.files import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -10,7 +10,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score,
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from sercue.errors import InputError
-from sercue.measures import (
+from sercue.statistics.measures import (
     confusion_counts,
     confusion_matrices,
     example_predictions,

@@ -11,12 +11,10 @@ import mistune
 import pandas as pd
 import pytest
 
+from sercue.artifacts import Artifacts
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
-from sercue.methods import methods_text, write_methods
-from sercue.methods.asking import prompt_text
-from sercue.methods.markdown import code
-from sercue.methods.references import REFERENCES
+from sercue.report.methods import REFERENCES, code, methods_text, prompt_text, write_methods
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +76,17 @@ def test_model_seed_conditions_and_versions_are_named(text, small_study):
     for package in ("opensmile", "torch", "transformers", "statsmodels"):
         assert f"{package} {held['versions'][package]}" in text
     assert "A fixture, not evidence" in text
+
+
+def test_controls_are_named_if_they_are_of_this_corpus(text, copy):
+    """Whatever the model beside them answered; not if they are of the corpus before a correction."""
+    assert "three small control models" in text
+    path = copy / "artifacts" / "controls.parquet"
+    artifacts = Artifacts(path.parent)
+    table = artifacts.read(path.name)
+    stamp = artifacts.stamp(table) | {"content": "of before"}
+    artifacts.save(path.name, table, **{k: v for k, v in stamp.items() if k != "schema"})
+    assert "control models" not in methods_text(copy)
 
 
 def test_every_citation_has_its_reference_and_every_reference_is_cited(text):

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from sercue.corpora import load_corpus
+from sercue.corpora.inspection import inspect_audio
 from sercue.errors import InputError
 from sercue.features import extract_features
-from sercue.inspection import inspect_audio
 
 SOURCE = Path(__file__).resolve().parents[1] / "sercue"
 # joblib and dask move objects between processes of their own with such a format; files they read

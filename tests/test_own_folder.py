@@ -9,11 +9,11 @@ import pytest
 import yaml
 from unprivileged import run_unprivileged
 
+from sercue.artifacts import check_run_folder
 from sercue.cli import main
 from sercue.errors import InputError
-from sercue.paths import project_folder
 from sercue.run import open_run
-from sercue.run.own_folder import check_run_folder
+from sercue.storage.files import project_folder
 
 BY_HAND = nbformat.writes(nbformat.v4.new_notebook())
 BEGUN = nbformat.writes(nbformat.v4.new_notebook(metadata={"papermill": {"version": "2"}}))
@@ -92,7 +92,7 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path):
     for place in (tmp_path, *tmp_path.parents[:2]):
         place.chmod(0o755)
     told = run_unprivileged(
-        "import sys, pathlib\nfrom sercue.run.own_folder import check_run_folder\n",
+        "import sys, pathlib\nfrom sercue.artifacts import check_run_folder\n",
         "try: check_run_folder(pathlib.Path(sys.argv[1]))\n"
         "except ValueError as error: print(error)",
         tmp_path / "closed",

@@ -6,7 +6,7 @@ import re
 import nbformat
 import pytest
 
-from sercue.pages import Page, write_page
+from sercue.report.pages import Page, write_page
 from sercue.settings import Settings
 
 NAMES = ["01_first.ipynb", "02_second.ipynb", "03_third.ipynb"]

@@ -9,8 +9,7 @@ import pytest
 
 from sercue.artifacts import Artifacts
 from sercue.errors import StorageError
-from sercue.parts import append_part, part_files, read_parts, write_table
-from sercue.schema import Kind
+from sercue.storage.tables import Kind, append_part, part_files, read_parts, write_table
 
 NUMBERS = Kind("numbers", columns={"x": "int"})
 

@@ -16,22 +16,24 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from sercue import plots
-from sercue.binning import fit_bins
-from sercue.concepts import Concept
 from sercue.corpora.corpus import Corpus
-from sercue.designs.comparison import compare_binnings
-from sercue.designs.stability import threshold_stability
-from sercue.designs.token_information import token_balance, token_information
 from sercue.errors import InputError
-from sercue.exploration.effects import emotion_effects, pairwise_effects
-from sercue.exploration.redundancy import functional_clusters, redundancy
-from sercue.exploration.variance import variance_components
-from sercue.measures import LABELS as MEASURED
-from sercue.measures import confusion_matrices, example_predictions, measures, uar_by
-from sercue.reliance.attribution import concept_effects, shapley, subset_conditions
-from sercue.reliance.shares import example_evidence, reliance
-from sercue.significance.contrasts import compare
-from sercue.significance.resampling import bootstrap_uar
+from sercue.statistics.attribution import concept_effects, shapley, subset_conditions
+from sercue.statistics.contrasts import compare
+from sercue.statistics.designs import (
+    compare_binnings,
+    threshold_stability,
+    token_balance,
+    token_information,
+)
+from sercue.statistics.effects import emotion_effects, pairwise_effects, variance_components
+from sercue.statistics.measures import LABELS as MEASURED
+from sercue.statistics.measures import confusion_matrices, example_predictions, measures, uar_by
+from sercue.statistics.redundancy import functional_clusters, redundancy
+from sercue.statistics.reliance import example_evidence, reliance
+from sercue.statistics.resampling import bootstrap_uar
+from sercue.tokens.binning import fit_bins
+from sercue.tokens.concepts import Concept
 
 LABELS = ("angry", "happy", "neutral", "sad")
 NAMES = ("energy", "pitch", "dynamics", "brightness", "formants", "voice quality")

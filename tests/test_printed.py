@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from sercue.exhibits import table_exhibit
-from sercue.printed import rounded, worded
+from sercue.tables.exhibits import table_exhibit
+from sercue.tables.printed import rounded, worded
 
 
 def test_an_interval_stands_in_the_column_of_its_number():

@@ -5,9 +5,9 @@ from pathlib import Path
 import nbformat
 from papermill.translators import translate_parameters
 
-from sercue.paths import project_folder
-from sercue.private_paths import clean_notebook, without_private_paths
+from sercue.privacy import clean_notebook, without_private_paths
 from sercue.settings import Settings, settings_from
+from sercue.storage.files import project_folder
 
 
 def test_the_home_folder_and_the_project_are_not_named():

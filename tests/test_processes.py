@@ -1,6 +1,6 @@
 """Work side by side: the processes that are started, and what they import."""
 
-from sercue.processes import side_by_side
+from sercue.running import side_by_side
 
 
 def test_processes_import_what_is_installed_whatever_lies_in_the_current_folder(

@@ -82,19 +82,14 @@ def test_every_public_name_is_there_and_documented():
         value = getattr(sercue, name)
         if callable(value):
             assert value.__doc__, name
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="attribute nothing"):
         _ = sercue.nothing
 
 
-def test_a_public_function_stays_one_when_its_module_is_imported():
-    """``measures`` is both: whoever imports the module must not take the function away."""
-    code = (
-        "import types, sercue.baselines, sercue.measures, sercue.corpus_counts;"
-        "from sercue.measures import uar_by; import sercue;"
-        "print([n for n in sercue.__all__ if isinstance(getattr(sercue, n), types.ModuleType)])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_no_module_has_the_name_of_a_public_function():
+    """Or whoever imports the module would take the function away."""
+    modules = {path.stem for path in Path(sercue.__file__).parent.iterdir()}
+    assert not modules & set(sercue.__all__)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sercue.errors import InputError
-from sercue.prompts import TEMPLATES, Template, label_orders, resolve_templates
+from sercue.tokens.prompts import TEMPLATES, Template, label_orders, resolve_templates
 
 TOKENS = {"energy": "low", "voice quality": "high"}
 LABELS = ["angry", "happy", "neutral", "sad"]

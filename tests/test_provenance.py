@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from sercue.errors import InputError
-from sercue.provenance import environment, invocation, read, record, shareable, shareable_command
-from sercue.provenance.record import KEPT_RUNS
+from sercue.privacy import shareable, shareable_command
+from sercue.provenance import KEPT_RUNS, environment, invocation, read, record
 from sercue.run import open_run
 from sercue.settings import Settings
 
@@ -46,7 +46,7 @@ def test_a_process_that_was_killed_leaves_no_lock(path):
     """Or nobody could run the study again."""
     code = (
         "import os, sys; from pathlib import Path; from sercue.provenance import record\n"
-        "from sercue.provenance.record import _changed\n"
+        "from sercue.provenance import _changed\n"
         "_changed(Path(sys.argv[1]), lambda held: os._exit(9))"
     )
     assert python(code, path).wait() == 9
@@ -173,7 +173,7 @@ def test_other_labels_are_another_corpus(small_study, tmp_path):
         corpora.append(run)
     changed = corpora[0].corpus.table.assign(emotion="angry")
     digests = corpora[0].digests
-    from sercue.run.stages import _fingerprint
+    from sercue.run import _fingerprint
 
     first = _fingerprint(corpora[0].corpus, digests)
     other = _fingerprint(corpora[0].corpus.with_table(changed), digests)

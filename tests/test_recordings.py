@@ -10,11 +10,11 @@ import soundfile
 from bad_audio import BadRecording, corpus_of, inspected, voice, write
 from unprivileged import run_unprivileged
 
-from sercue.inspection import inspect_audio
+from sercue.corpora.inspection import inspect_audio
 
 
 def test_a_file_without_permission_is_named_so():
-    imports = "from pathlib import Path; from sercue.recordings import unreadable"
+    imports = "from pathlib import Path; from sercue.corpora.recordings import unreadable"
     look = "print([unreadable(Path(name)).reason for name in sys.argv[1:]])"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -9,11 +9,11 @@ import nbformat
 import pandas as pd
 import pytest
 
-from sercue import pages as pages_module
 from sercue.cli import main
-from sercue.measures import uar
-from sercue.reports import _parameters, choose_notebooks, notebook_files
+from sercue.report import pages as pages_module
+from sercue.report.notebooks import _parameters, choose_notebooks, notebook_files
 from sercue.settings import Settings, settings_from
+from sercue.statistics.measures import uar
 
 NAMES = [path.stem for path in notebook_files()]
 ARTIFACTS = ["utterances.parquet", "features.parquet", "binning.json", "tokens.parquet",

@@ -9,8 +9,8 @@ from bad_audio import voice
 
 from sercue import features as features_module
 from sercue.corpora.corpus import Corpus
+from sercue.corpora.inspection import inspect_audio
 from sercue.features import extract_features
-from sercue.inspection import inspect_audio
 from sercue.study import run_study
 
 CONCEPTS = ["energy", "pitch"]

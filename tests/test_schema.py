@@ -11,18 +11,28 @@ import pytest
 import soundfile
 
 from sercue.artifacts import Artifacts
-from sercue.binning import Binning, fit_bins
-from sercue.comparison import compare_studies
-from sercue.concepts import Concept
 from sercue.corpora.corpus import Corpus, example_corpus
+from sercue.corpora.inspection import inspect_audio
 from sercue.errors import InputError, StorageError
 from sercue.features import extract_features
-from sercue.inspection import inspect_audio
-from sercue.methods import methods_text
-from sercue.parts import append_part, part_files, read_parts
+from sercue.report.comparison import compare_studies
+from sercue.report.methods import methods_text
 from sercue.run import open_run
-from sercue.schema import PREDICTIONS, TABLES, Kind, UnfitError, check_table, read_json, write_json
+from sercue.storage.tables import (
+    PREDICTIONS,
+    TABLES,
+    Kind,
+    UnfitError,
+    append_part,
+    check_table,
+    part_files,
+    read_json,
+    read_parts,
+    write_json,
+)
 from sercue.study import run_study
+from sercue.tokens.binning import Binning, fit_bins
+from sercue.tokens.concepts import Concept
 
 
 class Counting:

@@ -15,22 +15,22 @@ import pandas as pd
 import pytest
 import soundfile
 
-from sercue.artifacts import Artifacts, made_from
-from sercue.audio import audio_digests
-from sercue.comparison.settings_table import runs_table, settings_table
-from sercue.comparison.studies import read_runs, uar_of_runs
-from sercue.controls import CONTROLS
+from sercue import run as answers
+from sercue import run as stages
+from sercue.artifacts import Artifacts, at_work, check_run_folder, made_from
+from sercue.corpora.audio import audio_digests
 from sercue.errors import InputError
-from sercue.evaluated import read_run
 from sercue.features import functionals
-from sercue.methods import methods_text
-from sercue.pages import write_index
-from sercue.parts import append_part, part_files, read_parts
 from sercue.provenance import invocation, record
-from sercue.reports import _prepare, run_notebooks
-from sercue.run import Run, answers, open_run, stages
-from sercue.run.own_folder import at_work, check_run_folder
+from sercue.report.comparison import read_runs, runs_table, settings_table, uar_of_runs
+from sercue.report.finished import read_run
+from sercue.report.methods import methods_text
+from sercue.report.notebooks import _prepare, run_notebooks
+from sercue.report.pages import write_index
+from sercue.run import Run, open_run
 from sercue.settings import RESULT_KEYS, settings_from
+from sercue.statistics.controls import CONTROLS
+from sercue.storage.tables import append_part, part_files, read_parts
 
 TABLES = ["utterances", "left_out", "features", "tokens", "measures", "tests"]
 EVERYTHING = {*TABLES, "binning", "predictions"}
@@ -490,7 +490,7 @@ def test_a_notebook_that_was_cut_is_set_aside(tmp_path, caplog):
 AT_WORK = """
 import sys
 from pathlib import Path
-from sercue.run.own_folder import at_work
+from sercue.artifacts import at_work
 with at_work(Path(sys.argv[1]), sys.argv[2]):
     print("at work", flush=True)
     sys.stdin.read()

@@ -9,11 +9,13 @@ import soundfile
 
 from sercue.corpora.corpus import Corpus, example_corpus
 from sercue.errors import InputError
-from sercue.interventions import Condition
 from sercue.models import NoAnswer
-from sercue.parts import part_files
-from sercue.prompts import TEMPLATES
-from sercue.study import KEY, ROW, plan_study, run_study
+from sercue.storage.tables import part_files
+from sercue.study import run_study
+from sercue.study.known_answers import KEY, ROW
+from sercue.study.plan import plan_study
+from sercue.tokens.condition import Condition
+from sercue.tokens.prompts import TEMPLATES
 
 CONDITIONS = ["none", "aligned", "shuffled", "conflicting", "corrupted(0.5)"]
 ALL_CONDITIONS = [

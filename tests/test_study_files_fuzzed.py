@@ -11,12 +11,11 @@ from papermill.translators import translate_parameters
 
 from sercue.cli import _assignment
 from sercue.errors import InputError
-from sercue.interventions import parse_conditions
-from sercue.private_paths import without_private_paths
-from sercue.prompts import resolve_templates
-from sercue.provenance import shareable
+from sercue.privacy import shareable, without_private_paths
 from sercue.run import run_folder
 from sercue.settings import Settings, read_study, settings_from
+from sercue.tokens.catalogue import parse_conditions
+from sercue.tokens.prompts import resolve_templates
 
 LONGEST = 4000  # of a message; all keys wrong at once make some thirty lines
 MOST_BYTES = 20e6  # of memory that a small file may take

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from study_by_hash import BATCH, ask, write_corpus
 
-from sercue.parts import append_part, part_files, read_parts
-from sercue.study import ROW
+from sercue.storage.tables import append_part, part_files, read_parts
+from sercue.study.known_answers import ROW
 
 UTTERANCES = 120
 KILLS = 20

@@ -5,10 +5,10 @@ import pytest
 from bad_audio import RATE, BadRecording, corpus_of, inspected, voice, write
 from scipy.io import wavfile
 
-from sercue import recordings
-from sercue.audio import read_utterance
+from sercue.corpora import recordings
+from sercue.corpora.audio import read_utterance
+from sercue.corpora.inspection import notes_of
 from sercue.features import functionals
-from sercue.inspection import notes_of
 
 
 def test_peak_level_and_offset_of_a_known_tone(tmp_path):

@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sercue.concepts import CONCEPTS
 from sercue.corpora.corpus import Corpus
-from sercue.corpora.partitions import stratified_sample
 from sercue.corpora.pseudonyms import pseudonymised
+from sercue.corpora.rows import stratified_sample
 from sercue.features import extract_features, extracted
-from sercue.interventions import parse_conditions
-from sercue.interventions.catalogue import one_of_each
-from sercue.run.answers import Answers
+from sercue.run import Answers
 from sercue.settings import Settings
+from sercue.tokens.catalogue import one_of_each, parse_conditions
+from sercue.tokens.concepts import CONCEPTS
 
 # Few enough to be planned in a moment, many enough to hold short and long ones.
 _SAMPLED = 64

@@ -9,20 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from sercue.check.context import check_chat, check_context
-from sercue.check.disk import check_disk_space
-from sercue.check.extraction import check_features
-from sercue.check.folders import check_folders
-from sercue.check.kernel import check_kernel
-from sercue.check.model import check_model
-from sercue.check.prompts import check_prompts
+from sercue.check.cost import check_disk_space, check_features, check_prompts, check_time
+from sercue.check.machine import check_folders, check_kernel
+from sercue.check.model import check_chat, check_context, check_model
 from sercue.check.rehearsal import Rehearsal
-from sercue.check.timing import check_time
 from sercue.corpora.corpus import Corpus
-from sercue.corpus_check import check_corpus
+from sercue.corpora.corpus_check import check_corpus
+from sercue.corpora.inspection import inspect_audio
 from sercue.errors import InputError
-from sercue.inspection import inspect_audio
-from sercue.reports import notebook_files
+from sercue.report.notebooks import notebook_files
 from sercue.settings import Settings
 from sercue.study_corpus import listed_corpus, usable_corpus
 

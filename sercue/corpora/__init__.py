@@ -26,7 +26,7 @@ from sercue.corpora import (
     table,
 )
 from sercue.corpora.corpus import PARTITIONS, Corpus
-from sercue.corpora.partitions import stratified_sample
+from sercue.corpora.rows import stratified_sample
 from sercue.corpora.validation import (
     check_files_exist,
     check_partitions,
@@ -36,7 +36,7 @@ from sercue.corpora.validation import (
     with_found_files,
 )
 from sercue.errors import InputError, shortened, unknown
-from sercue.paths import existing_path
+from sercue.storage.files import existing_path
 
 
 @dataclass(frozen=True)

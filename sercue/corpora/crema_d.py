@@ -10,7 +10,7 @@ import pandas as pd
 
 from sercue.corpora.corpus import REQUIRED, Corpus
 from sercue.corpora.names import NameScheme, visible_names
-from sercue.corpora.partitions import divided
+from sercue.corpora.rows import divided
 
 EMOTIONS = {
     "ANG": "anger",

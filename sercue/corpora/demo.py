@@ -19,9 +19,8 @@ from sercue.corpora import praat_speech
 from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.corpora.praat_speech import EMOTIONS, SENTENCES, Voice
 from sercue.errors import InputError
-from sercue.files import folder_written_aside
-from sercue.paths import cache_folder
-from sercue.progress import progress_bar
+from sercue.running import progress_bar
+from sercue.storage.files import cache_folder, folder_written_aside
 
 # Raise it whenever anything changes the bytes of the recordings: cached corpora are keyed by it.
 RECIPE = 1

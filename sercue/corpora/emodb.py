@@ -10,7 +10,7 @@ import pandas as pd
 
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.names import NameScheme, visible_names
-from sercue.corpora.partitions import divided
+from sercue.corpora.rows import divided
 
 # Position 6 of a file name: the first letter of the German word for the emotion.
 EMOTIONS = {

@@ -12,6 +12,7 @@ import pandas as pd
 
 from sercue.answers import plain_words
 from sercue.corpora.corpus import Corpus
+from sercue.corpora.recordings import DECODED_DIRECTLY
 from sercue.corpora.rows import (
     NOT_STATED,
     PARTITION_NAMES,
@@ -20,7 +21,6 @@ from sercue.corpora.rows import (
     named_partitions,
 )
 from sercue.errors import InputError
-from sercue.recordings import DECODED_DIRECTLY
 
 LICENCE = "that of the corpus"
 LAYOUT = (

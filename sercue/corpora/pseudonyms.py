@@ -13,9 +13,7 @@ import pandas as pd
 
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
-from sercue.files import write_csv, write_once
-from sercue.paths import cache_folder
-from sercue.storage import told
+from sercue.storage.files import cache_folder, told, write_csv, write_once
 
 _KEY_BYTES = 32
 

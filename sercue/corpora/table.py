@@ -15,13 +15,7 @@ from pandas.api.typing import NaTType
 
 from sercue.answers import plain_words, same_word
 from sercue.corpora.corpus import PARTITIONS, Corpus
-from sercue.corpora.rows import (
-    NOT_STATED,
-    PARTITION_NAMES,
-    corpus_of_rows,
-    reading,
-    relative_files,
-)
+from sercue.corpora.rows import NOT_STATED, PARTITION_NAMES, corpus_of_rows, reading, relative_files
 from sercue.errors import InputError, shortened, unknown
 
 REQUIRED = ("file", "emotion", "speaker")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from sercue.corpora.corpus import Corpus, nothing_left_out, utterance_ids
 from sercue.distributed import worker
-from sercue.distributed.spreading import Call, spread
+from sercue.distributed.connection import Call, spread
 from sercue.study.known_answers import KEY
 
 if TYPE_CHECKING:

@@ -6,19 +6,22 @@ a worker is given work.
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import hashlib
 import importlib.metadata
+import os
 import pickle
 import platform
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from sercue.errors import DecodingError, InputError, ServerError
 
@@ -26,6 +29,55 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sercue.corpora.corpus import Corpus
+
+# Kept open for the life of the process: the lock ends with it, however it ends.
+_LOCKS: list[IO[bytes]] = []
+
+
+@cache
+def own_slot(number: int) -> int:
+    """The slot that is this process's own as long as it lives, the same at each call.
+
+    Where more processes come than there are slots, they share them.
+
+    Args:
+        number: slots of this machine
+    """
+    folder = Path(tempfile.gettempdir()) / f"sercue-gpu-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    taken = take_slot(folder, number)
+    return os.getpid() % number if taken is None else taken
+
+
+def take_slot(folder: Path, number: int) -> int | None:
+    """Take the first slot that no living process has.
+
+    A rank among the workers would not do: it changes when workers come and go, and two of them
+    would meet on one GPU.
+
+    Args:
+        folder: of the lock files, the same for all processes of a machine
+        number: slots
+
+    Returns:
+        the slot, from 0; ``None`` if all are taken
+
+    Examples:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> take_slot(folder, 2), take_slot(folder, 2), take_slot(folder, 2)
+        (0, 1, None)
+    """
+    for slot in range(number):
+        file = (folder / f"{slot}.lock").open("wb")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            continue
+        _LOCKS.append(file)
+        return slot
+    return None
+
 
 # What decides a number, or whether a table can be sent from one machine to the other.
 _PACKAGES = ("audresample", "numpy", "opensmile", "pandas", "torch", "transformers")
@@ -79,7 +131,7 @@ def versions() -> dict[str, str]:
 
 
 def _source_digest() -> str:
-    folder, digest = Path(__file__).parent, hashlib.sha256()
+    folder, digest = Path(__file__).parents[1], hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
         digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
     return digest.hexdigest()[:12]
@@ -232,7 +284,7 @@ def stray_files(corpus: Corpus, digests: Sequence[str]) -> dict[str, str]:
     Returns:
         file to what is wrong with it, naming the worker
     """
-    from sercue.audio import utterance_digest
+    from sercue.corpora.audio import utterance_digest
 
     strays = {}
     for (file, start, end), expected in zip(corpus.table.index, digests, strict=True):
@@ -257,7 +309,7 @@ def stray_files(corpus: Corpus, digests: Sequence[str]) -> dict[str, str]:
 @lru_cache(maxsize=4096)
 def _content(path: Path, size: int, changed: int) -> str:
     """The digest of a file, read once for all its segments; size and time tell a changed one."""
-    from sercue.audio import file_digest
+    from sercue.corpora.audio import file_digest
 
     return file_digest(path)
 
@@ -272,6 +324,4 @@ def use_own_gpu() -> None:
         return
     number = torch.cuda.device_count()
     if number > 1:
-        from sercue.distributed.gpus import own_slot
-
         torch.cuda.set_device(own_slot(number))

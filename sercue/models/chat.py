@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from sercue.errors import InputError
-from sercue.models.asked import NoAnswer, check_labels, check_prompts
+from sercue.models.cards import NoAnswer, check_labels, check_prompts
 from sercue.models.chat_inputs import ChatInputs
 from sercue.models.checkpoint import DTYPES, Checkpoint, check_loading
 from sercue.models.hub import told_of

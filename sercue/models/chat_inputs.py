@@ -15,10 +15,9 @@ import torch
 import transformers
 
 from sercue.errors import InputError, shortened
-from sercue.models.asked import check_prompts, usable_samples
+from sercue.models.cards import check_prompts, usable_samples
 from sercue.models.chats import make_chat
-from sercue.models.hub import told_of
-from sercue.models.processor import audio_part
+from sercue.models.hub import audio_part, told_of
 
 _WHISPER_SECONDS = 30
 _AUDIO_OPTIONS = ("padding", "truncation", "max_length")

@@ -19,15 +19,22 @@ from torch.nn.modules.module import register_module_module_registration_hook
 from transformers import utils as backends
 from transformers.quantizers.auto import get_hf_quantizer
 
-from sercue.audio import file_digest
+from sercue.corpora.audio import file_digest
 from sercue.errors import InputError, shortened, unknown
-from sercue.files import write_text
 from sercue.models import probe
 from sercue.models.availability import stored_tensors, weights_folder
 from sercue.models.chat_inputs import ChatInputs
-from sercue.models.hub import HUB_ERRORS, first_line, hub_error, hub_file, hub_holds, told_of
-from sercue.models.processor import audio_part, load_processor
-from sercue.paths import cache_folder
+from sercue.models.hub import (
+    HUB_ERRORS,
+    audio_part,
+    first_line,
+    hub_error,
+    hub_file,
+    hub_holds,
+    load_processor,
+    told_of,
+)
+from sercue.storage.files import cache_folder, write_text
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Attention by its name in transformers, with what tells whether its package is there. A name

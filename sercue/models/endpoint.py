@@ -2,25 +2,187 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import math
+import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
+from scipy.io import wavfile
 
 from sercue.errors import InputError, shortened
-from sercue.models.asked import NoAnswer, check_labels, check_prompts, usable_samples
-from sercue.models.cards import ENDPOINT_PREFIX, public_name
-from sercue.models.endpoint_chat import (
-    NO_PENALTY,
-    PROBES,
-    greedy_request,
-    scoring_request,
-    wav_base64,
+from sercue.models.cards import (
+    ENDPOINT_PREFIX,
+    NoAnswer,
+    check_labels,
+    check_prompts,
+    public_name,
+    usable_samples,
 )
-from sercue.models.endpoint_options import count, resolve_url, seconds, text, variable
 from sercue.models.endpoint_scoring import LabelTokens, no_scores
 from sercue.models.endpoint_server import RefusedRequest, Server, shown
+
+URL_VARIABLE = "OPENAI_BASE_URL"
+_NO_PORT = re.compile(r":(?!//)(?!\d*(/|$))")
+
+
+def resolve_url(base_url: str | None) -> str:
+    """The URL that is given, or the environment's ``OPENAI_BASE_URL``, without a slash at its end.
+
+    Raises:
+        InputError: if there is none, or it is not plain http or https with a host; one with a
+            user, a password or a query is refused and not repeated
+
+    Examples:
+        >>> resolve_url("http://127.0.0.1:8000/v1/")
+        'http://127.0.0.1:8000/v1'
+    """
+    valid = "valid is http://HOST:PORT/v1, or https"
+    url = os.environ.get(URL_VARIABLE, "") if base_url is None else base_url
+    if not isinstance(url, str) or not url.strip():
+        unset = f", and {URL_VARIABLE} is not set in the environment" if base_url is None else ""
+        raise InputError(f"base_url: found {base_url!r}{unset}; {valid}")
+    url = url.strip().rstrip("/")
+    if any(mark in url for mark in "@?#"):
+        raise InputError(
+            "base_url: found a user, a password or a query in it, which reports would show; a key "
+            f"belongs in an environment variable, and {valid}"
+        )
+    if not _has_host(url):
+        # Behind a colon that no port follows, a password may stand.
+        shown = "another URL" if _NO_PORT.search(url) else shortened(url)
+        raise InputError(f"base_url: found {shown}, {valid}")
+    return url
+
+
+def _has_host(url: str) -> bool:
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        named = bool(re.fullmatch(r"[\w.-]+|[0-9a-f:.]+", parts.hostname or ""))
+        return parts.scheme in ("http", "https") and named and parts.port != 0
+    except ValueError:
+        return False
+
+
+def variable(name: str, value: Any) -> str:
+    """The name of an environment variable.
+
+    Raises:
+        InputError: if it cannot be one; it is not repeated, since it may be the key itself
+    """
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise InputError(
+            f"{name}: found what names no environment variable (not shown here, as it may be a "
+            "key); valid is a name such as OPENAI_API_KEY"
+        )
+    return value
+
+
+def count(name: str, value: Any, lowest: int) -> int:
+    """A whole number from ``lowest`` on.
+
+    Raises:
+        InputError: if it is anything else
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+        raise InputError(f"{name}: found {value!r}, valid are whole numbers from {lowest} on")
+    return value
+
+
+def seconds(name: str, value: Any) -> float:
+    """A finite time above 0, in seconds.
+
+    Raises:
+        InputError: if it is anything else
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
+        raise InputError(f"{name}: found {value!r}, valid are seconds above 0")
+    return float(value)
+
+
+def text(name: str, value: Any) -> str:
+    """A text with something in it.
+
+    Raises:
+        InputError: if it is anything else
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{name}: found {value!r}, valid is a text that is not empty")
+    return value
+
+
+#: The likeliest token each time. The penalties are sent since servers otherwise apply those that
+#: a repository ships: transformers derives its one from ``frequency_penalty``.
+GREEDY = {"temperature": 0, "top_p": 1, "seed": 0, "frequency_penalty": 0, "presence_penalty": 0}
+#: The same for servers that have a name of its own for it, vLLM and SGLang among them.
+NO_PENALTY = {"repetition_penalty": 1.0}
+#: Log-probabilities of the prompt's own tokens, and of no others at their places.
+PROMPT_LOGPROBS = {"prompt_logprobs": 0}
+#: The chat ends within the assistant's turn, so that its words are the last ones of the prompt.
+OPEN_ANSWER = {"add_generation_prompt": False, "continue_final_message": True}
+
+#: Texts to try a server with, the second of them far longer.
+PROBES = (
+    "?",
+    "Which emotion? Anger, fear, joy, sadness, surprise, disgust, boredom or none of them?",
+)
+
+
+def wav_base64(samples: np.ndarray, sampling_rate: int) -> str:
+    """A recording as the text that requests carry: a WAV file of 32-bit floats, base64.
+
+    Floats, since the servers decode with libsndfile or FFmpeg, which read them, and 16-bit samples
+    would round what was resampled: the model hears exactly ``samples``.
+
+    Args:
+        samples: float array (samples,)
+        sampling_rate: in Hz
+
+    Examples:
+        >>> text = wav_base64(np.zeros(16000), 16000)
+        >>> base64.b64decode(text)[:4], len(base64.b64decode(text))
+        (b'RIFF', 64058)
+    """
+    file = io.BytesIO()
+    wavfile.write(file, sampling_rate, np.asarray(samples, dtype=np.float32))
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def greedy_request(served: str, wave: str, prompt: str, max_tokens: int) -> dict[str, Any]:
+    """The request for the greedy answer to one prompt about one recording.
+
+    Args:
+        served: the model's name on the server
+        wave: the recording, as ``wav_base64`` writes it
+        prompt: text of the user turn, behind the audio
+        max_tokens: most tokens of the answer
+    """
+    messages = [_user_turn(wave, prompt)]
+    return {"model": served, "messages": messages, "max_tokens": max_tokens, **GREEDY}
+
+
+def scoring_request(
+    served: str, wave: str, prompt: str, answer: str | None = None
+) -> dict[str, Any]:
+    """The request for the log-probabilities of a prompt, with an answer given or none yet."""
+    request = greedy_request(served, wave, prompt, 1) | {"extra_body": dict(PROMPT_LOGPROBS)}
+    if answer is not None:
+        request["messages"].append({"role": "assistant", "content": answer})
+        request["extra_body"] |= OPEN_ANSWER
+    return request
+
+
+def _user_turn(wave: str, prompt: str) -> dict[str, Any]:
+    audio = {"type": "input_audio", "input_audio": {"data": wave, "format": "wav"}}
+    return {"role": "user", "content": [audio, {"type": "text", "text": prompt}]}
+
 
 # How servers name the end of a whole answer; some say nothing.
 _WHOLE = (None, "", "stop", "eos", "eos_token", "stop_sequence", "end_turn")

@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
-from sercue.models.greedy import greedy_tokens, likeliest_tokens
 from sercue.models.prefix import (
     Batch,
     Prefix,
     attention_of,
+    greedy_tokens,
+    likeliest_tokens,
     only_at,
     padded,
     positions,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args, get_type_hints, runti
 import numpy as np
 
 from sercue.errors import InputError, unknown
-from sercue.models.asked import NoAnswer
 from sercue.models.availability import cached_snapshot
 from sercue.models.cards import (
     BYTES,
@@ -18,6 +17,7 @@ from sercue.models.cards import (
     ENDPOINT_PREFIX,
     TINY,
     ModelCard,
+    NoAnswer,
     checkpoint_source,
     public_name,
 )

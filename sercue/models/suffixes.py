@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
-from sercue.models.greedy import greedy_tokens, likeliest_tokens
 from sercue.models.prefix import (
     Batch,
     Prefix,
     cache_layers,
+    greedy_tokens,
+    likeliest_tokens,
     only_at,
     padded,
     positions,

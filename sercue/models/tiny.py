@@ -24,28 +24,27 @@ import pandas as pd
 import torch
 import transformers
 
-from sercue.audio import audio_digests, read_utterance, utterance_seconds
-from sercue.concepts import UNKNOWN, WORDS
+from sercue.corpora.audio import audio_digests, read_utterance, utterance_seconds
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
-from sercue.files import folder_written_aside, write_text
-from sercue.interventions import Material, parse_conditions
-from sercue.models.asked import NoAnswer
+from sercue.models.cards import TINY, NoAnswer
 from sercue.models.chat import AudioChatModel, resolve_device, resolve_dtype
-from sercue.models.registry import TINY
-from sercue.models.tiny_data import make_recipe, reading_material
 from sercue.models.tiny_network import (
     SAMPLING_RATE,
     TrainingData,
     make_network,
     make_processor,
+    make_recipe,
+    reading_material,
     train_network,
 )
-from sercue.paths import cache_folder
-from sercue.processes import side_by_side
-from sercue.progress import no_progress, progress_bar
-from sercue.prompts import TEMPLATES, Template, resolve_templates
-from sercue.schema import TRAINING, check_entries, read_json, write_json
+from sercue.running import no_progress, progress_bar, side_by_side
+from sercue.storage.files import cache_folder, folder_written_aside, write_text
+from sercue.storage.tables import TRAINING, check_entries, read_json, write_json
+from sercue.tokens.catalogue import parse_conditions
+from sercue.tokens.concepts import UNKNOWN, WORDS
+from sercue.tokens.condition import Material
+from sercue.tokens.prompts import TEMPLATES, Template, resolve_templates
 
 LONGEST_SECONDS = 30
 DEV_CONDITIONS = ("none", "aligned", "shuffled", "conflicting")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from sercue.errors import InputError
-from sercue.models.asked import NoAnswer
+from sercue.models.cards import NoAnswer
 
 if TYPE_CHECKING:
     from sercue.models.registry import AudioLanguageModel

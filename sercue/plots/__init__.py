@@ -4,13 +4,16 @@ Every function takes a table that another part of the package returns, draws it 
 the reports without touching matplotlib's global settings, and returns the figure.
 """
 
-from sercue.plots.agreement import plot_praat_agreement
-from sercue.plots.comparison import plot_comparison
-from sercue.plots.confusions import plot_confusions, plot_predicted_classes
-from sercue.plots.corpora import plot_concepts, plot_corpus
-from sercue.plots.designs import plot_binnings
-from sercue.plots.effects import plot_effects, plot_functional_effects
-from sercue.plots.redundancy import plot_clusters, plot_redundancy
+from sercue.plots.corpora import (
+    plot_clusters,
+    plot_concepts,
+    plot_corpus,
+    plot_effects,
+    plot_functional_effects,
+    plot_praat_agreement,
+    plot_redundancy,
+    plot_variance,
+)
 from sercue.plots.reliance import (
     plot_concept_effects,
     plot_reliance,
@@ -18,21 +21,24 @@ from sercue.plots.reliance import (
     plot_shapley,
 )
 from sercue.plots.results import (
+    plot_comparison,
+    plot_confusions,
     plot_contrasts,
     plot_dose_response,
     plot_neutral_shift,
+    plot_predicted_classes,
     plot_prompt_sensitivity,
     plot_uar,
 )
 from sercue.plots.style import condition_palette, label_palette, word_palette
 from sercue.plots.tokens import (
     plot_balance,
+    plot_binnings,
     plot_information,
     plot_stability,
     plot_thresholds,
     plot_tokens_by_emotion,
 )
-from sercue.plots.variance import plot_variance
 
 __all__ = [
     "condition_palette",

@@ -1,23 +1,32 @@
-"""Figures of a corpus and its functionals: who speaks, how the concepts lie by emotion."""
+"""Figures of a corpus and its features."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
+from scipy.cluster.hierarchy import dendrogram
 
 from sercue.corpora.corpus import Corpus
-from sercue.corpus_counts import home_column, homes
+from sercue.corpora.corpus_check import home_column, homes
 from sercue.plots.style import (
     GREY,
     PARTITION_COLOURS,
     canvas,
+    label_palette,
     legend_above,
     slanted,
     small_multiples,
     styled,
 )
+from sercue.statistics.effects import COMPONENTS
+from sercue.statistics.praat_agreement import MEASURES, is_gross, praat_agreement
+from sercue.statistics.redundancy import dendrogram_tree
 
 
 @styled
@@ -111,3 +120,433 @@ def plot_concepts(scores: pd.DataFrame, corpus: Corpus, partition: str | None = 
     legend_above(figure, [Patch(color=PARTITION_COLOURS[name], label=name) for name in shown])
     figure.supylabel("Score (robust z)", fontsize="medium")
     return figure
+
+
+_MOST = 20
+
+
+def describe(figure: Figure) -> str:
+    """What a figure shows, for those who cannot see it: nothing but what is written in it.
+
+    Args:
+        figure: a figure that has been drawn once, so that its ticks are made
+
+    Returns:
+        a sentence a panel (alike ones once), and one for the legend; of long lists the beginning
+
+    Examples:
+        >>> import matplotlib.pyplot as plt
+        >>> figure, axes = plt.subplots()
+        >>> bars = axes.barh(["none", "aligned"], [0.5, 0.7])
+        >>> label = axes.set_xlabel("UAR")
+        >>> figure.draw_without_rendering()
+        >>> describe(figure)
+        'Across: UAR. Down: none, aligned.'
+        >>> plt.close(figure)
+    """
+    panels = [axes for axes in figure.axes if axes.get_visible() and axes.axison]
+    drawn = dict.fromkeys(filter(None, map(_panel, panels)))
+    shared = [("Across", figure.get_supxlabel()), ("Down", figure.get_supylabel())]
+    sentences = [
+        *_few(drawn, "; ", 6).split("; "),
+        *(f"{where}: {text}" for where, text in shared if text),
+        _legend(figure),
+    ]
+    return " ".join(f"{_flat(sentence)}." for sentence in sentences if sentence)
+
+
+def _panel(axes: Axes) -> str:
+    if axes.get_label() == "<colorbar>":
+        return f"Colours: {axes.get_ylabel() or axes.get_xlabel()}"
+    title = axes.get_title() or axes.get_title(loc="left")
+    across = _axis("Across", axes.get_xlabel(), _names(axes.get_xticklabels()))
+    down = _axis("Down", axes.get_ylabel(), _rows(axes))
+    return ". ".join(filter(None, [f"Panel {title}" if title else "", across, down]))
+
+
+def _axis(where: str, label: str, names: list[str]) -> str:
+    held = ": ".join(filter(None, [label, _few(names)]))
+    return f"{where}: {held}" if held else ""
+
+
+def _rows(axes: Axes) -> list[str]:
+    """What stands on the vertical axis, with the numbers in the margin where each row has one."""
+    names = _names(axes.get_yticklabels())
+    values = [text.get_text() for text in axes.texts]
+    if len(values) != len(names):
+        return names
+    return [f"{name} {value}" for name, value in zip(names, values, strict=True)]
+
+
+def _names(labels: Iterable[object]) -> list[str]:
+    texts = [label.get_text() for label in labels if label.get_visible()]  # type: ignore[attr-defined]
+    return [text for text in texts if text and not _is_number(text)]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace("−", "-").rstrip("%"))
+    except ValueError:
+        return False
+    return True
+
+
+def _legend(figure: Figure) -> str:
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
+    texts = [text.get_text() for legend in legends if legend for text in legend.get_texts()]
+    return f"Legend: {_few(dict.fromkeys(texts))}" if texts else ""
+
+
+def _few(names: Iterable[str], between: str = ", ", most: int = _MOST) -> str:
+    listed = list(names)
+    rest = len(listed) - most
+    return between.join(listed[:most] + ([f"and {rest} more"] if rest > 0 else []))
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+@styled
+def plot_praat_agreement(pairs: pd.DataFrame) -> Figure:
+    """Bland and Altman's plot of each measure; where the scales differ, one against the other.
+
+    Args:
+        pairs: as ``praat_pairs`` returns them
+
+    Returns:
+        figure with one panel a measure: openSMILE less Praat against their mean, the bias (line)
+        and limits of agreement (dashed), gross errors in red; of HNR both values
+
+    Examples:
+        >>> values = {"opensmile": [10.0, 20.0, 31.0], "praat": [9.0, 21.0, 31.0]}
+        >>> pairs = pd.DataFrame(values).assign(measure="F0", utterance=list("abc"))
+        >>> plot_praat_agreement(pairs).axes[0].get_title()
+        'F0 (semitones)'
+    """
+    table = praat_agreement(pairs)
+    figure, panels = small_multiples(len(table), panel_height=2.3)
+    for axes, (name, row) in zip(panels, table.iterrows(), strict=True):
+        measure = MEASURES[str(name)]
+        part = pairs[pairs["measure"] == name].dropna(subset=["opensmile", "praat"])
+        if measure.gross is None:
+            axes.scatter(part["praat"], part["opensmile"], s=10, color="#0173b2")
+            rank = f"{row['rank_correlation']:.2f}".replace("-", "−")
+            axes.set(xlabel="Praat", ylabel="openSMILE")
+            axes.set_title(f"{name} ({measure.unit}): scales differ, ρ = {rank}", fontsize="small")
+        else:
+            _bland_altman(axes, part, row, is_gross(part, measure).to_numpy())
+            axes.set_title(f"{name} ({measure.unit})", fontsize="small")
+    return figure
+
+
+def _bland_altman(axes: Axes, part: pd.DataFrame, row: pd.Series, gross: np.ndarray) -> None:
+    mean = ((part["opensmile"] + part["praat"]) / 2).to_numpy()
+    difference = (part["opensmile"] - part["praat"]).to_numpy()
+    axes.scatter(mean[~gross], difference[~gross], s=10, color="#0173b2")
+    axes.scatter(mean[gross], difference[gross], s=14, color="#d1342b")
+    axes.axhline(0, color=GREY, linewidth=0.6)
+    if np.isfinite(row["bias"]):
+        axes.axhline(row["bias"], color="black", linewidth=1.2)
+    for limit in (row["low"], row["high"]):
+        if np.isfinite(limit):
+            axes.axhline(limit, color="black", linewidth=1, linestyle="--")
+    axes.set(xlabel="Mean of both", ylabel="openSMILE − Praat")
+
+
+#: Below so small a share of false discoveries an effect is marked.
+LEVEL = 0.05
+
+
+@styled
+def plot_effects(pairwise: pd.DataFrame) -> Figure:
+    """Hedges' g of each emotion against the reference, with intervals over speakers.
+
+    Args:
+        pairwise: as ``pairwise_effects`` returns it, of the concept scores
+
+    Returns:
+        figure; a point is filled where q is below .05
+
+    Examples:
+        >>> row = {"functional": "energy", "emotion": "angry", "reference": "neutral"}
+        >>> table = pd.DataFrame([row | {"g": 1.0, "low": 0.5, "high": 1.5, "q": 0.01}])
+        >>> plot_effects(table).axes[0].get_xlabel()
+        "Hedges' g against neutral"
+    """
+    names, emotions = pairwise["functional"].unique(), pairwise["emotion"].unique()
+    palette = label_palette(list(emotions), None)
+    step = 0.76 / len(emotions)
+    figure, (axes,) = canvas(height=1.2 + len(names) * max(0.3, 0.13 * len(emotions)))
+    for number, emotion in enumerate(emotions):
+        part = pairwise[pairwise["emotion"] == emotion]
+        place = np.arange(len(part)) + (number - (len(emotions) - 1) / 2) * step
+        colour = palette[emotion]
+        axes.hlines(place, part["low"], part["high"], color=colour, linewidth=1.6)
+        found = (part["q"] < LEVEL).to_numpy()
+        axes.scatter(part["g"][found], place[found], s=30, color=colour, zorder=3, label=emotion)
+        axes.scatter(
+            part["g"][~found], place[~found], s=30, color="white", edgecolor=colour, zorder=3
+        )
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    for cut in range(1, len(names)):
+        axes.axhline(cut - 0.5, color="#dddddd", linewidth=0.8)
+    axes.set_xlabel(f"Hedges' g against {pairwise['reference'].iloc[0]}")
+    legend_above(figure, axes.get_legend_handles_labels()[0])
+    return figure
+
+
+@styled
+def plot_functional_effects(
+    pairwise: pd.DataFrame, effects: pd.DataFrame, most: int = 25
+) -> Figure:
+    """Hedges' g of the functionals that differ most between emotions, as a heatmap.
+
+    Args:
+        pairwise: ``pairwise_effects`` of the functionals
+        effects: ``emotion_effects`` of the same functionals
+        most: how many functionals to show, those with the largest omega squared
+
+    Returns:
+        figure; omega squared stands in brackets behind each name, and a dot behind each g whose q
+        is below .05
+
+    Examples:
+        >>> row = {"functional": "loudness", "emotion": "angry", "reference": "neutral"}
+        >>> pairwise = pd.DataFrame([row | {"g": 1.0, "q": 0.01}])
+        >>> effects = pd.DataFrame({"omega_squared": [0.25]}, index=["loudness"])
+        >>> figure = plot_functional_effects(pairwise, effects)
+        >>> figure.axes[0].texts[0].get_text(), figure.axes[0].get_yticklabels()[0].get_text()
+        ('1.0•', 'loudness (.25)')
+    """
+    shown = effects["omega_squared"].dropna().nlargest(most)
+    columns = pairwise["emotion"].unique()
+    g, q = (
+        pairwise.pivot(index="functional", columns="emotion", values=name).loc[shown.index, columns]
+        for name in ("g", "q")
+    )
+    mark = q.map(lambda value: "•" if value < LEVEL else "")
+    text = g.map(lambda value: "" if np.isnan(value) else f"{value:.1f}".replace("-", "−")) + mark
+    figure, (axes,) = canvas(
+        width=min(8.0, 5.0 + 0.5 * len(columns)), height=1.2 + 0.2 * len(shown)
+    )
+    limit = float(np.nanmax(g.abs().to_numpy(), initial=0.5))
+    sns.heatmap(
+        g,
+        annot=text,
+        fmt="",
+        annot_kws={"size": 7.5},
+        cmap="vlag",
+        vmin=-limit,
+        vmax=limit,
+        yticklabels=[
+            f"{name} ({f'{value:.2f}'.removeprefix('0')})" for name, value in shown.items()
+        ],
+        cbar_kws={"label": f"Hedges' g against {pairwise['reference'].iloc[0]}", "shrink": 0.6},
+        ax=axes,
+    )
+    axes.set(xlabel="", ylabel="")
+    axes.tick_params(axis="y", labelsize=7.5, rotation=0)
+    slanted(axes)
+    return figure
+
+
+@styled
+def plot_redundancy(correlation: pd.DataFrame) -> Figure:
+    """Rank correlation between concepts, lower triangle.
+
+    Args:
+        correlation: as ``redundancy`` returns it
+
+    Returns:
+        figure with an annotated heatmap, -1 to 1
+
+    Examples:
+        >>> both = pd.DataFrame([[1, 0.4], [0.4, 1]], ["energy", "pitch"], ["energy", "pitch"])
+        >>> [text.get_text() for text in plot_redundancy(both).axes[0].texts]
+        ['0.40']
+    """
+    size = 1.8 + 0.52 * len(correlation)
+    figure, (axes,) = canvas(width=size + 0.8, height=size)
+    sns.heatmap(
+        correlation.iloc[1:, :-1],
+        mask=np.triu(np.ones_like(correlation, dtype=bool))[1:, :-1],
+        annot=correlation.iloc[1:, :-1].map(lambda value: f"{value:.2f}".replace("-", "−")),
+        fmt="",
+        cmap="vlag",
+        vmin=-1,
+        vmax=1,
+        square=True,
+        linewidths=1,
+        cbar_kws={"label": "Spearman correlation", "shrink": 0.8},
+        ax=axes,
+    )
+    axes.grid(visible=False)
+    axes.set(xlabel="", ylabel="")
+    axes.tick_params(axis="y", rotation=0)
+    slanted(axes)
+    return figure
+
+
+@styled
+def plot_clusters(correlation: pd.DataFrame, clusters: pd.DataFrame) -> Figure:
+    """Absolute rank correlation of all functionals, in the order of their dendrogram.
+
+    Args:
+        correlation: rank correlations, as ``redundancy`` returns them
+        clusters: ``functional_clusters`` of the same correlations
+
+    Returns:
+        figure with the dendrogram left, squares around clusters of two or more, and names of
+        their representatives in bold
+
+    Examples:
+        >>> from sercue.statistics.redundancy import functional_clusters, redundancy
+        >>> values = pd.DataFrame({"a": [1, 2, 3, 4], "b": [4, 3, 2, 1], "c": [1, 4, 1, 3]})
+        >>> correlation = redundancy(values)
+        >>> figure = plot_clusters(correlation, functional_clusters(correlation))
+        >>> [text.get_text() for text in figure.axes[1].get_yticklabels()]
+        ['c', 'a', 'b']
+    """
+    number = len(clusters)
+    figure, (tree, axes) = canvas(1, 2, height=max(3.0, 1.0 + 0.098 * number), width_ratios=[1, 8])
+    order = clusters.index
+    strength = correlation.loc[order, order].abs()
+    sns.heatmap(
+        strength,
+        cmap="rocket_r",
+        vmin=0,
+        vmax=1,
+        xticklabels=False,
+        yticklabels=True,
+        # 7744 cells as pixels: as shapes they are some two megabytes of a report.
+        rasterized=True,
+        cbar_kws={
+            "label": "|Spearman correlation|",
+            "location": "bottom",
+            "shrink": 0.5,
+            "pad": 0.02,
+        },
+        ax=axes,
+    )
+    axes.tick_params(
+        axis="y", labelsize=6, left=False, labelleft=False, labelright=True, rotation=0
+    )
+    stands_for_others = clusters["representative"] & clusters["correlation"].notna()
+    for text, bold in zip(axes.get_yticklabels(), stands_for_others, strict=True):
+        text.set_fontweight("bold" if bold else "normal")
+    for _, place in pd.Series(range(number)).groupby(clusters["cluster"].to_numpy()):
+        if len(place) > 1:
+            corner = (place.iloc[0], place.iloc[0])
+            square = Rectangle(corner, len(place), len(place), fill=False, edgecolor="black")
+            axes.add_patch(square)
+    _draw_tree(tree, correlation)
+    return figure
+
+
+def _draw_tree(axes: Axes, correlation: pd.DataFrame) -> None:
+    """The dendrogram, its leaves level with the rows of the heatmap."""
+    axes.set_axis_off()
+    if len(correlation) < 2:
+        return
+    dendrogram(
+        dendrogram_tree(correlation),
+        orientation="left",
+        no_labels=True,
+        color_threshold=0,
+        above_threshold_color=GREY,
+        ax=axes,
+    )
+    # scipy draws the first leaf below; the heatmap has it on top.
+    axes.invert_yaxis()
+    axes.set(xticks=[], yticks=[])
+    axes.set_axis_off()
+
+
+_COLOURS = {
+    "emotion": "#d55e00",
+    "speaker": "#0173b2",
+    "interaction": "#cc78bc",
+    "residual": "#d9d9d9",
+}
+_NAMES = {"interaction": "speaker × emotion", "residual": "neither"}
+
+
+@styled
+def plot_variance(concepts: pd.DataFrame, functionals: pd.DataFrame) -> Figure:
+    """Variance components of the concepts as bars; emotion against speaker for all functionals.
+
+    Args:
+        concepts: ``variance_components`` of the concept scores: bars, and labelled points
+        functionals: ``variance_components`` of the functionals: small grey points
+
+    Returns:
+        figure: left, shares that sum to 1; right, above the diagonal a column tells more of the
+        emotion than of the speaker
+
+    Examples:
+        >>> shares = {"emotion": [0.5], "speaker": [0.2], "interaction": [0.1], "residual": [0.2]}
+        >>> table = pd.DataFrame(shares, index=["energy"])
+        >>> bars = plot_variance(table, table).axes[0].patches
+        >>> [float(round(bar.get_width(), 1)) for bar in bars]
+        [0.5, 0.2, 0.1, 0.2]
+    """
+    figure, (bars, points) = canvas(1, 2, height=3.8, width_ratios=[1, 1])
+    _stacked(bars, concepts)
+    points.scatter(functionals["speaker"], functionals["emotion"], s=12, color="#b5b5b5")
+    points.scatter(
+        concepts["speaker"],
+        concepts["emotion"],
+        s=50,
+        color=_COLOURS["emotion"],
+        edgecolor="white",
+        zorder=3,
+    )
+    both = pd.concat([concepts, functionals])[["speaker", "emotion"]].to_numpy()
+    limit = min(1.0, 1.08 * float(np.nanmax(both))) if np.isfinite(both).any() else 1.0
+    points.axline((0, 0), slope=1, color=GREY, linewidth=0.8, linestyle="--", zorder=0)
+    ends = (-0.02 * limit, 1.02 * limit)
+    points.set(xlim=ends, ylim=ends, xlabel="Share of the speaker", ylabel="Share of the emotion")
+    points.set_title(f"Concepts, and {len(functionals)} functionals (grey)", fontsize="small")
+    _margin_labels(points, concepts.dropna(subset=["emotion", "speaker"]), limit)
+    return figure
+
+
+def _stacked(axes: Axes, concepts: pd.DataFrame) -> None:
+    """One bar a concept, its shares side by side."""
+    left = np.zeros(len(concepts))
+    for name in COMPONENTS:
+        width = concepts[name].fillna(0).to_numpy()
+        label = _NAMES.get(name, name)
+        axes.barh(concepts.index, width, left=left, color=_COLOURS[name], label=label)
+        left += width
+    axes.invert_yaxis()
+    axes.grid(visible=False)
+    axes.set(xlim=(0, 1), xlabel="Share of the variance")
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.35, 1), ncols=2, frameon=False)
+
+
+def _margin_labels(axes: Axes, table: pd.DataFrame, limit: float) -> None:
+    """Names of points in the right margin, spread so that none overlap, joined by thin lines."""
+    if table.empty:
+        return
+    ordered = table.sort_values("emotion")
+    gap = 0.065 * limit
+    heights: list[float] = []
+    for emotion in ordered["emotion"]:
+        heights.append(max(float(emotion), heights[-1] + gap) if heights else float(emotion))
+    excess = max(0.0, heights[-1] - limit)
+    for name, x, y, height in zip(
+        ordered.index, ordered["speaker"], ordered["emotion"], heights, strict=True
+    ):
+        axes.annotate(
+            str(name),
+            xy=(x, y),
+            xytext=(1.03 * limit, height - excess),
+            va="center",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6},
+        )

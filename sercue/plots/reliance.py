@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sercue.concepts import CONCEPTS
 from sercue.errors import InputError
 from sercue.plots.style import (
     GREY,
@@ -18,6 +17,7 @@ from sercue.plots.style import (
     small_multiples,
     styled,
 )
+from sercue.tokens.concepts import CONCEPTS
 
 _HERE = "#0173b2"
 _KINDS = {"only": "only this one, against none", "without": "without it, against aligned",
@@ -40,7 +40,7 @@ def plot_reliance(tables: Mapping[str, pd.DataFrame], model: str | None = None) 
         figure; a model whose share is not identified has an empty line that says so
 
     Examples:
-        >>> from sercue.reliance import example_evidence, reliance
+        >>> from sercue.statistics.reliance import example_evidence, reliance
         >>> labels = ["angry", "neutral", "sad"]
         >>> weights = {"audio-bound": (1, 0), "this model": (1, 0.5), "cue-bound": (0.1, 1)}
         >>> tables = {name: reliance(example_evidence(*w), labels) for name, w in weights.items()}
@@ -68,7 +68,7 @@ def plot_reliance_by(table: pd.DataFrame) -> Figure:
         figure; a group whose share is not identified has an empty line that says so
 
     Examples:
-        >>> from sercue.reliance import example_evidence, reliance
+        >>> from sercue.statistics.reliance import example_evidence, reliance
         >>> table = reliance(example_evidence(1, 0.5), ["angry", "neutral", "sad"])
         >>> figure = plot_reliance_by(table)
         >>> [label.get_text() for label in figure.axes[0].get_yticklabels()][:3]

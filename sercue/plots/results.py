@@ -1,25 +1,34 @@
-"""Figures of the study: UAR by condition, what changes, how much, and how surely."""
+"""Figures of measures, contrasts, confusions and several studies."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sercue.errors import InputError
-from sercue.interventions import condition_facts, doses_of
+from sercue.errors import InputError, unknown
 from sercue.plots.style import (
     GREY,
     canvas,
     condition_palette,
     horizontal_intervals,
+    label_palette,
     legend_above,
     readable,
+    slanted,
     small_multiples,
     styled,
 )
+from sercue.statistics.measures import INVALID
+from sercue.tokens.catalogue import condition_facts, doses_of
 
 _MARKED = {"none": "none (UAR−)", "aligned": "aligned (UAR+)"}
 _DASHES: tuple[object, ...] = (":", "--", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
@@ -39,8 +48,8 @@ def plot_uar(intervals: pd.DataFrame, references: Mapping[str, float] | None = N
         figure; ``none`` is marked UAR− and ``aligned`` UAR+, values stand in the right margin
 
     Examples:
-        >>> from sercue.measures import LABELS, example_predictions
-        >>> from sercue.significance import uar_intervals
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> from sercue.statistics.contrasts import uar_intervals
         >>> intervals = uar_intervals(example_predictions(), LABELS)
         >>> figure = plot_uar(intervals, {"chance": 1 / 3})
         >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
@@ -71,8 +80,8 @@ def plot_contrasts(contrasts: pd.DataFrame, *, alpha: float = 0.05) -> Figure:
         figure; values stand in the right margin
 
     Examples:
-        >>> from sercue.measures import LABELS, example_predictions
-        >>> from sercue.significance import compare
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> from sercue.statistics.contrasts import compare
         >>> figure = plot_contrasts(compare(example_predictions(), LABELS, resamples=100))
         >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
         ['aligned − none']
@@ -199,7 +208,7 @@ def plot_prompt_sensitivity(table: pd.DataFrame) -> Figure:
         figure; within a panel only the wording of the prompt differs
 
     Examples:
-        >>> from sercue.measures import LABELS, example_predictions, uar_by
+        >>> from sercue.statistics.measures import LABELS, example_predictions, uar_by
         >>> keys = ["condition", "template", "label_order"]
         >>> table = uar_by(example_predictions(), LABELS, keys)
         >>> [axes.get_title() for axes in plot_prompt_sensitivity(table).axes]
@@ -245,3 +254,189 @@ def _reference_lines(figure: Figure, references: Mapping[str, float]) -> None:
         axes.axvline(value, color=GREY, linestyle=style, linewidth=1.4, label=text)
     if references:
         legend_above(figure, axes.get_legend_handles_labels()[0])
+
+
+@styled
+def plot_confusions(confusions: pd.DataFrame, conditions: Sequence[str] | None = None) -> Figure:
+    """Confusion matrices as a grid: per cent of each true class, one panel a condition.
+
+    Args:
+        confusions: as ``confusion_matrices`` returns it, shares or counts
+        conditions: those to show, in this order; all by default
+
+    Returns:
+        figure; the column ``invalid`` is shown only if there is an invalid answer
+
+    Raises:
+        InputError: if a condition is unknown
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, confusion_matrices, example_predictions
+        >>> figure = plot_confusions(confusion_matrices(example_predictions(), LABELS))
+        >>> [text.get_text() for text in figure.axes[1].texts][:3]
+        ['75', '25', '0']
+    """
+    known = list(confusions.index.unique("condition"))
+    shown = known if conditions is None else list(conditions)
+    for name in shown:
+        if name not in known:
+            raise unknown("condition", name, known)
+    shares = confusions.div(confusions.sum(axis=1), axis=0)
+    if not shares[INVALID].any():
+        shares = shares.drop(columns=INVALID)
+    figure, panels = small_multiples(len(shown), panel_height=2.4, sharex=True, sharey=True)
+    for axes, name in zip(panels, shown, strict=True):
+        part = shares.loc[name]
+        text = (100 * part).map(lambda share: "" if np.isnan(share) else f"{share:.0f}")
+        options = {"fmt": "", "cmap": "Blues", "vmin": 0, "vmax": 1, "square": True}
+        small = {"size": 8 if len(part) > 5 else 9}
+        sns.heatmap(part, annot=text, annot_kws=small, cbar=False, ax=axes, **options)
+        axes.set(title=readable(name), xlabel="", ylabel="")
+        axes.tick_params(axis="y", rotation=0)
+        slanted(axes)
+    scale = ScalarMappable(Normalize(0, 100), "Blues")
+    figure.colorbar(scale, ax=panels, label="Per cent of the true class", shrink=0.6)
+    figure.supxlabel("Predicted", fontsize="medium")
+    figure.supylabel("True", fontsize="medium")
+    return figure
+
+
+@styled
+def plot_predicted_classes(confusions: pd.DataFrame, neutral_label: str | None = None) -> Figure:
+    """How often each class is predicted, by condition, below how often it is true.
+
+    A model that collapses answers one class whatever it hears: one colour fills its bar.
+
+    Args:
+        confusions: counts, as ``confusion_matrices(..., normalize=False)`` returns them
+        neutral_label: the class drawn in grey
+
+    Returns:
+        figure with stacked bars; invalid answers are hatched
+
+    Raises:
+        InputError: if the table holds shares, which do not tell how often a class is true
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, confusion_matrices, example_predictions
+        >>> counts = confusion_matrices(example_predictions(), LABELS, normalize=False)
+        >>> figure = plot_predicted_classes(counts, "neutral")
+        >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        ['truth', 'none', 'aligned']
+    """
+    if not all(pd.api.types.is_integer_dtype(kind) for kind in confusions.dtypes):
+        raise InputError("confusions: found shares, valid are counts (normalize=False)")
+    labels = [str(name) for name in confusions.columns if name != INVALID]
+    conditions = list(confusions.index.unique("condition"))
+    predicted = confusions.groupby(level="condition", sort=False).sum()
+    truth = confusions.loc[conditions[0]].sum(axis=1).reindex(confusions.columns, fill_value=0)
+    shares = pd.concat([truth.to_frame("truth").T, predicted])
+    shares = shares.div(shares.sum(axis=1), axis=0)
+    figure, (axes,) = canvas(height=1.2 + 0.3 * len(shares))
+    palette = label_palette(labels, neutral_label) | {INVALID: "white"}
+    left = np.zeros(len(shares))
+    for label in [*labels, INVALID]:
+        if label == INVALID and not shares[label].any():
+            continue
+        hatch = "////" if label == INVALID else None
+        edge = "#555555" if label == INVALID else "white"
+        axes.barh(
+            range(len(shares)),
+            shares[label],
+            left=left,
+            color=palette[label],
+            edgecolor=edge,
+            linewidth=0.5,
+            hatch=hatch,
+            label=label,
+        )
+        left += shares[label].to_numpy()
+    axes.set_yticks(range(len(shares)), ["truth", *map(readable, conditions)])
+    axes.set_ylim(len(shares) - 0.5, -0.5)
+    axes.axhline(0.5, color="black", linewidth=1)
+    axes.set(xlim=(0, 1), xlabel="Share of answers")
+    axes.grid(visible=False)
+    figure.legend(loc="outside right upper", frameon=False)
+    return figure
+
+
+_PUBLISHED = "published"
+_PAIR = ["model", "corpus"]
+
+
+@styled
+def plot_comparison(table: pd.DataFrame) -> Figure:
+    """UAR by condition with its interval, one panel a study, on one scale.
+
+    Args:
+        table: as ``compare_studies`` returns it
+
+    Returns:
+        figure; a dotted line is chance, a dashed one the study's own ``none``, a hollow diamond a
+        published value of the same model and corpus
+
+    Examples:
+        >>> rows = [("none", 0.5, 0.4, 0.6), ("aligned", 0.7, 0.6, 0.8)]
+        >>> table = pd.DataFrame(rows, columns=["condition", "uar", "low", "high"]).assign(
+        ...     model="m", corpus="c", study="s", source="this run", fixture=False, classes=4)
+        >>> plot_comparison(table).axes[0].get_title().splitlines()
+        ['s', 'm on c']
+    """
+    own = table[table["source"] != _PUBLISHED]
+    theirs = table[table["source"] == _PUBLISHED]
+    conditions = list(dict.fromkeys(table["condition"]))
+    studies = list(dict.fromkeys(own["study"]))
+    figure, panels = small_multiples(
+        len(studies), 0.6 + 0.24 * len(conditions), sharex=True, sharey=True
+    )
+    for axes, study in zip(panels, studies, strict=True):
+        rows = own[own["study"] == study]
+        pair = rows[_PAIR].iloc[0]
+        _draw_study(axes, rows, conditions)
+        _draw_published(axes, theirs[(theirs[_PAIR] == pair).all(axis=1)], conditions)
+        axes.set_title(_title(rows.iloc[0]), fontsize="medium")
+    panels[0].set_yticks(range(len(conditions)), [readable(name) for name in conditions])
+    panels[0].set_ylim(len(conditions) - 0.5, -0.5)
+    figure.supxlabel("Unweighted average recall (UAR)", fontsize="medium")
+    legend_above(figure, _legend(len(theirs) > 0))
+    return figure
+
+
+def _draw_study(axes: Axes, rows: pd.DataFrame, conditions: list[str]) -> None:
+    palette = condition_palette(conditions)
+    for row in rows.to_dict("records"):
+        colour, name = palette[row["condition"]], row["condition"]
+        around = [[max(row["uar"] - row["low"], 0)], [max(row["high"] - row["uar"], 0)]]
+        axes.errorbar(
+            row["uar"], conditions.index(name), xerr=around, fmt="o", color=colour, markersize=6,
+            elinewidth=2, zorder=3,
+        )  # fmt: skip
+        if name == "none":
+            axes.axvline(row["uar"], color=GREY, linestyle="--", linewidth=1.2)
+    axes.axvline(1 / rows["classes"].iloc[0], color=GREY, linestyle=":", linewidth=1.4)
+    axes.grid(axis="y", visible=False)
+
+
+def _draw_published(axes: Axes, rows: pd.DataFrame, conditions: list[str]) -> None:
+    for name, value in zip(rows["condition"], rows["uar"], strict=True):
+        axes.plot(
+            value, conditions.index(name), "D", color="black", markerfacecolor="none",
+            markersize=9, zorder=4,
+        )  # fmt: skip
+
+
+def _title(row: pd.Series) -> str:
+    study = f"{row['study']} (fixture)" if row["fixture"] else str(row["study"])
+    lines = [study, f"{row['model']} on {row['corpus']}"]
+    return "\n".join(part for line in lines for part in textwrap.wrap(line, 30))
+
+
+def _legend(published: bool) -> list[Line2D]:
+    lines = [
+        Line2D([], [], color=GREY, linestyle=":", label="chance"),
+        Line2D([], [], color=GREY, linestyle="--", label="none (UAR−) of the study"),
+    ]
+    mark = Line2D(
+        [], [], color="black", marker="D", linestyle="", markerfacecolor="none", label=_PUBLISHED
+    )
+    return [*lines, mark] if published else lines

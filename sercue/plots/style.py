@@ -20,8 +20,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from sercue.concepts import CONCEPTS, UNKNOWN, WORDS
-from sercue.interventions.condition import told_by_name
+from sercue.tokens.concepts import CONCEPTS, UNKNOWN, WORDS
+from sercue.tokens.condition import told_by_name
 
 Parameters = ParamSpec("Parameters")
 

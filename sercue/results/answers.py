@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sercue.findings import invalid_answers
-from sercue.interventions import describe_conditions, facts_by_name, main_conditions, one_of_each
-from sercue.plots import plot_dose_response, plot_neutral_shift, plot_uar
-from sercue.printed import rounded, yes_or_no
+from sercue.plots.results import plot_dose_response, plot_neutral_shift, plot_uar
 from sercue.results.reasons import Shown, or_why_not
+from sercue.tables.findings import invalid_answers
+from sercue.tables.printed import rounded, yes_or_no
+from sercue.tokens.catalogue import describe_conditions, facts_by_name, main_conditions, one_of_each
 
 if TYPE_CHECKING:
     from sercue.run import Run

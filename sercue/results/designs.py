@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sercue.designs import readable_designs, token_balance, token_information
-from sercue.designs.fits import Design
-from sercue.findings import binning_findings
-from sercue.plots import plot_binnings, plot_stability
+from sercue.plots.tokens import plot_binnings, plot_stability
 from sercue.results.reasons import Shown, or_none, or_why_not
+from sercue.statistics.designs import Design, readable_designs, token_balance, token_information
+from sercue.tables.findings import binning_findings
 
 if TYPE_CHECKING:
     from sercue.run import Run

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from sercue.printed import rounded, yes_or_no
 from sercue.results.reasons import Shown, or_why_not
-from sercue.significance.prompt_sensitivity import FACTORS
+from sercue.statistics.prompt_sensitivity import FACTORS
+from sercue.tables.printed import rounded, yes_or_no
 
 if TYPE_CHECKING:
     from sercue.run import Run

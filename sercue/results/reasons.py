@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from sercue.errors import InputError, ServerError, StorageError
-from sercue.exhibits import FigureExhibit, TableExhibit
+from sercue.tables.exhibits import FigureExhibit, TableExhibit
 
 if TYPE_CHECKING:
     from sercue.run import Run

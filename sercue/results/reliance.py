@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from sercue.controls import CONTROLS, THIS_MODEL, control_equivalence
 from sercue.explanation import shown_reliance, why_no_reliance, why_not_identified
 from sercue.models.cards import TINY
-from sercue.plots import plot_concept_effects, plot_reliance, plot_reliance_by, plot_shapley
-from sercue.printed import rounded, yes_or_no
+from sercue.plots.reliance import (
+    plot_concept_effects,
+    plot_reliance,
+    plot_reliance_by,
+    plot_shapley,
+)
 from sercue.results.reasons import Shown, or_why_not
+from sercue.statistics.controls import CONTROLS, THIS_MODEL, control_equivalence
+from sercue.tables.printed import rounded, yes_or_no
 
 if TYPE_CHECKING:
     from sercue.run import Run
@@ -68,7 +73,7 @@ def controls_table(run: Run) -> Shown:
 
 def _twin(run: Run) -> str | None:
     """The control that was trained just as the model under study was, if there is one."""
-    from sercue.models.tiny_data import SHARES
+    from sercue.models.tiny_network import SHARES
 
     options = run.settings.model_options
     if run.settings.model != TINY or set(options) & set(SHARES):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sercue.findings import LEVEL, direction
-from sercue.printed import with_interval
+from sercue.tables.findings import LEVEL, direction
+from sercue.tables.printed import with_interval
 
 
 def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str]:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sercue.controls import THIS_MODEL
 from sercue.explanation import reliance_finding
-from sercue.findings import few_speakers
 from sercue.results import sentences as say
 from sercue.results.reasons import or_none
+from sercue.statistics.controls import THIS_MODEL
+from sercue.tables.findings import few_speakers
 
 if TYPE_CHECKING:
     from sercue.run import Run

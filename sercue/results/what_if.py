@@ -10,8 +10,8 @@ from IPython.display import HTML, Audio
 
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError, unknown
-from sercue.exhibits import TableExhibit
-from sercue.interventions import Condition, Material
+from sercue.tables.exhibits import TableExhibit
+from sercue.tokens.condition import Condition, Material
 
 if TYPE_CHECKING:
     from sercue.run import Run
@@ -84,7 +84,7 @@ def listen(run: Run, utterance: str | None = None) -> Any:
         run: a run
         utterance: which one, as predictions name it; the first evaluated one by default
     """
-    from sercue.audio import read_utterance
+    from sercue.corpora.audio import read_utterance
 
     if not run.corpus.may_share_audio:
         return HTML("<p>Recordings of this corpus may not be passed on.</p>")

@@ -12,18 +12,18 @@ import pandas as pd
 from scipy.special import logsumexp, softmax
 from tqdm.std import tqdm
 
-from sercue.audio import audio_digests, read_utterance
-from sercue.categories import categorical
-from sercue.concepts import WORDS
+from sercue.corpora.audio import audio_digests, read_utterance
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, unknown
-from sercue.interventions import Condition
 from sercue.models import AudioLanguageModel, NoAnswer
-from sercue.progress import progress_bar
-from sercue.prompts import TEMPLATES, Template
+from sercue.running import progress_bar
+from sercue.storage.tables import categorical
 from sercue.study.known_answers import KEY, NO_ANSWER, ROW, KnownAnswers
 from sercue.study.plan import plan_study
 from sercue.study.store import PredictionStore
+from sercue.tokens.concepts import WORDS
+from sercue.tokens.condition import Condition
+from sercue.tokens.prompts import TEMPLATES, Template
 
 if TYPE_CHECKING:
     from distributed import Client

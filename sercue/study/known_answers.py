@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sercue.answers import read_answer
-from sercue.categories import categorical, codes_among
+from sercue.storage.tables import categorical, codes_among
 
 #: What makes two answers the same answer: the audio's content, the text, the model, how it is
 #: decoded, and what was asked of the decoding: which words are scored, or how many tokens follow.

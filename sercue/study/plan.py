@@ -10,13 +10,14 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from sercue.categories import categorical
-from sercue.concepts import WORDS
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError
-from sercue.interventions import PLUS, Condition, Material, parse_conditions
 from sercue.plain_values import check_distinct
-from sercue.prompts import TEMPLATES, Template, label_orders, resolve_templates
+from sercue.storage.tables import categorical
+from sercue.tokens.catalogue import parse_conditions
+from sercue.tokens.concepts import WORDS
+from sercue.tokens.condition import PLUS, Condition, Material
+from sercue.tokens.prompts import TEMPLATES, Template, label_orders, resolve_templates
 
 # A template and an order of the labels, with the number of that order.
 _Wording: TypeAlias = tuple[Template, tuple[int, list[str]]]

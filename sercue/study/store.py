@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sercue.files import locked
-from sercue.parts import append_part, part_files, read_part
+from sercue.storage.files import locked
+from sercue.storage.tables import append_part, part_files, read_part
 from sercue.study.known_answers import KEY, KnownAnswers
 
 # What an interruption may cost where a batch takes less: a file a batch would cost more.

@@ -22,15 +22,9 @@ import pandas as pd
 import sercue
 import sercue.study
 from sercue.corpora.corpus import Corpus
-from sercue.significance import (
-    cochran_test,
-    collapse_tests,
-    compare,
-    equivalence_tests,
-    planned_contrasts,
-    shift_tests,
-    uar_intervals,
-)
+from sercue.statistics.contrasts import compare, planned_contrasts, uar_intervals
+from sercue.statistics.correctness_tests import cochran_test, shift_tests
+from sercue.statistics.equivalence import collapse_tests, equivalence_tests
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = (10_000, 25_000, 50_000, 100_000)
@@ -87,7 +81,7 @@ def stages(utterances: int, store: Path) -> dict[str, Callable[[dict], object]]:
     return {
         "study": study,
         "study, read back": study,
-        "measures": lambda done: sercue.measures(*answers(done), "neutral"),
+        "measures": lambda done: sercue.statistics.measures(*answers(done), "neutral"),
         "intervals": lambda done: uar_intervals(*answers(done)),
         "contrasts": lambda done: compare(*answers(done), pairs),
         "equivalence": lambda done: equivalence_tests(*answers(done), pairs, margin=0.05),

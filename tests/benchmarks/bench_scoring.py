@@ -22,9 +22,8 @@ import transformers
 from torch.utils.flop_counter import FlopCounterMode
 
 from sercue.models.chat import AudioChatModel
-from sercue.models.tiny_data import Recipe, reading_material
-from sercue.models.tiny_network import make_processor
-from sercue.prompts import TEMPLATES
+from sercue.models.tiny_network import Recipe, make_processor, reading_material
+from sercue.tokens.prompts import TEMPLATES
 
 LABELS = ("angry", "happy", "neutral", "sad")
 LEVELS = ("low", "mid", "high")

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from sercue.significance.resampling import resampled_uar
+from sercue.statistics.resampling import resampled_uar
 
 
 def sandwich_interval(hits: np.ndarray, totals: np.ndarray) -> tuple[float, float]:

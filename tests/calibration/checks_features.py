@@ -6,7 +6,7 @@ import numpy as np
 from checks import Check, Outcomes, rejected
 from simulate_features import FEATURES, FeatureDesign, Features, features
 
-from sercue.exploration.effects import emotion_effects, pairwise_effects
+from sercue.statistics.effects import emotion_effects, pairwise_effects
 
 # Draws of the permutation test within each simulated corpus.
 _DRAWS = 399

@@ -6,8 +6,8 @@ import numpy as np
 from checks import Check, Outcomes, holds
 from simulate_choices import ChoiceDesign, Choices, choices, true_weights
 
-from sercue.reliance.choice_model import fit_choices, share_interval, t_quantile
-from sercue.reliance.shares import RESPONSES
+from sercue.statistics.choice_model import fit_choices, share_interval, t_quantile
+from sercue.statistics.reliance import RESPONSES
 
 
 def reliance(study: Choices, truth: np.ndarray) -> Outcomes:

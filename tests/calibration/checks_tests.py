@@ -15,19 +15,14 @@ from scipy import stats
 from simulate import Design, Study, studies, true_commonest_share, true_entropy, true_uar
 from statsmodels.stats.contingency_tables import SquareTable, cochrans_q, mcnemar
 
-from sercue.significance.equivalence import (
+from sercue.statistics.equivalence import (
     commonest_shares,
     entropies,
     equivalence_p,
     predicted_shares,
 )
-from sercue.significance.permutation import (
-    drawn_p,
-    joint_sign_flip_p,
-    rearranged_sums,
-    sign_flip_p,
-)
-from sercue.significance.resampling import mean_recall
+from sercue.statistics.permutation import drawn_p, joint_sign_flip_p, rearranged_sums, sign_flip_p
+from sercue.statistics.resampling import mean_recall
 
 # Draws of the permutation tests within each simulated study.
 _DRAWS = 599

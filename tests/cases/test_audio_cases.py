@@ -6,11 +6,11 @@ import audformat
 import pandas as pd
 import pytest
 
-from sercue.audio import read_audio, read_utterance
+from sercue.corpora.audio import read_audio, read_utterance
 from sercue.corpora.corpus import Corpus
+from sercue.corpora.inspection import inspect_audio
 from sercue.errors import InputError
 from sercue.features import functionals
-from sercue.inspection import inspect_audio
 
 CASES = Path(__file__).parents[2].parent / "shared" / "cases"
 RATE = 16000

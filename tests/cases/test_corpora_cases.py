@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from sercue.corpora import load_corpus
-from sercue.corpus_check import check_corpus
+from sercue.corpora.corpus_check import check_corpus
+from sercue.corpora.inspection import inspect_audio
 from sercue.errors import InputError
-from sercue.inspection import inspect_audio
 
 CASES = Path(__file__).parents[2].parent / "shared" / "cases"
 SAVEE = r"^(?P<speaker>[A-Z]+)/(?P<emotion>[a-z]+)\d+\.wav$"

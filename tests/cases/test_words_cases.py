@@ -6,7 +6,7 @@ import pytest
 
 from sercue.corpora import load_corpus
 from sercue.errors import InputError
-from sercue.prompts import TEMPLATES
+from sercue.tokens.prompts import TEMPLATES
 
 CASES = Path(__file__).parents[2].parent / "shared" / "cases"
 

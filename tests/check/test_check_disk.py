@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from sercue.check.disk import Need, told
+from sercue.check.cost import Need, told
 from sercue.errors import InputError
 
 

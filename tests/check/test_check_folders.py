@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from unprivileged import run_unprivileged
 
-from sercue.check.folders import check_folders, check_writable
+from sercue.check.machine import check_folders, check_writable
 from sercue.errors import InputError
 from sercue.settings import Settings
 
 _IMPORTS = """
 from pathlib import Path
-from sercue.check.folders import check_writable
+from sercue.check.machine import check_writable
 from sercue.errors import InputError
 """
 _CODE = """

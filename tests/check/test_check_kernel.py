@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import sercue
-from sercue.check.kernel import check_kernel
+from sercue.check.machine import check_kernel
 from sercue.errors import InputError
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from sercue.answers import parse_answer
-from sercue.check.labels import check_answers
+from sercue.check.model import check_answers
 from sercue.errors import InputError
 from sercue.settings import settings_from
 

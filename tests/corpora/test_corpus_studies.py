@@ -15,7 +15,7 @@ import pytest
 import trees
 
 from sercue.cli import main
-from sercue.paths import cache_folder
+from sercue.storage.files import cache_folder
 
 STUDIES = Path(__file__).resolve().parents[2] / "notebooks" / "studies"
 # The whole way of a study, as short as can be; nothing is to be learnt from its numbers.

@@ -12,7 +12,7 @@ import pytest
 
 from sercue.corpora import demo, load_corpus, praat_speech
 from sercue.errors import InputError
-from sercue.files import folder_written_aside
+from sercue.storage.files import folder_written_aside
 
 
 @pytest.fixture(scope="module")

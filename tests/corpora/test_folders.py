@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from unprivileged import run_unprivileged
 
-from sercue.audio import read_utterance
+from sercue.corpora.audio import read_utterance
 from sercue.corpora.folders import read_folders
 from sercue.corpora.validation import check_partitions, check_rows
 from sercue.errors import InputError

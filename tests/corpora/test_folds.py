@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sercue.binning import FoldBinning, fit_bins
-from sercue.concepts import Concept
 from sercue.corpora.corpus import example_corpus
 from sercue.corpora.validation import check_partitions, select_fold
-from sercue.designs.stability import threshold_stability
 from sercue.errors import InputError
-from sercue.measures import uar
+from sercue.statistics.designs import threshold_stability
+from sercue.statistics.measures import uar
 from sercue.study import run_study
+from sercue.tokens.binning import FoldBinning, fit_bins
+from sercue.tokens.concepts import Concept
 
 LOUD = [Concept("energy", {"loudness": 1})]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sercue.corpora.partitions import divided, speaker_counts, speaker_partition, stratified_sample
+from sercue.corpora.rows import divided, speaker_counts, speaker_partition, stratified_sample
 from sercue.errors import InputError
 
 SPEAKERS = st.lists(st.text("abcdef", min_size=1, max_size=3), min_size=2, max_size=60).filter(

@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sercue.audio import audio_digests
-from sercue.binning import fit_bins
 from sercue.corpora import demo
 from sercue.corpora.audformat_database import read_audformat
+from sercue.corpora.audio import audio_digests
 from sercue.corpora.emodb import read_emodb
 from sercue.corpora.folders import read_folders
 from sercue.corpora.saved_datasets import read_datasets
 from sercue.corpora.table import read_table
 from sercue.features import extract_features
+from sercue.tokens.binning import fit_bins
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 REAL = Path(os.environ.get("SERCUE_EMODB", CHECKOUT.parent / "shared" / "corpora" / "emodb"))

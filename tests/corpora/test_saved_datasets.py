@@ -11,9 +11,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from sercue.audio import read_utterance
-from sercue.corpora.embedded_audio import written_files
-from sercue.corpora.saved_datasets import read_datasets
+from sercue.corpora.audio import read_utterance
+from sercue.corpora.saved_datasets import read_datasets, written_files
 from sercue.corpora.validation import check_partitions
 from sercue.errors import InputError, StorageError
 

@@ -7,13 +7,16 @@ import pytest
 from scipy.stats import entropy, spearmanr
 from sklearn.metrics import balanced_accuracy_score
 
-from sercue.baselines import fit_token_classifier
-from sercue.binning import fit_bins
-from sercue.concepts import CONCEPTS, Concept
 from sercue.corpora.corpus import Corpus
-from sercue.designs.comparison import compare_binnings, measure_binning
-from sercue.designs.table import readable_designs
-from sercue.designs.token_information import token_information
+from sercue.statistics.baselines import fit_token_classifier
+from sercue.statistics.designs import (
+    compare_binnings,
+    measure_binning,
+    readable_designs,
+    token_information,
+)
+from sercue.tokens.binning import fit_bins
+from sercue.tokens.concepts import CONCEPTS, Concept
 
 LABELS = ("angry", "neutral", "sad")
 TWO = [Concept("energy", {"loud": 1}), Concept("pitch", {"high": 1})]

@@ -8,8 +8,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
 
 from sercue.corpora.corpus import example_corpus
-from sercue.designs.held_out import Answers, evaluated_views, held_out_training, jackknife_error
 from sercue.errors import InputError
+from sercue.statistics.designs import Answers, evaluated_views, held_out_training, jackknife_error
 
 
 @pytest.fixture

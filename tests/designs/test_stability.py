@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sercue.binning import fit_bins
-from sercue.concepts import Concept
 from sercue.corpora.corpus import Corpus
-from sercue.designs.stability import threshold_stability
 from sercue.errors import InputError
+from sercue.statistics.designs import threshold_stability
+from sercue.tokens.binning import fit_bins
+from sercue.tokens.concepts import Concept
 
 LABELS = ("angry", "neutral", "sad")
 

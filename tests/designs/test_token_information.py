@@ -8,7 +8,7 @@ from scipy.stats import entropy
 from sklearn.metrics import mutual_info_score
 
 from sercue.corpora.corpus import Corpus
-from sercue.designs.token_information import ordered_words, token_balance, token_information
+from sercue.statistics.designs import ordered_words, token_balance, token_information
 
 LABELS = ("angry", "neutral", "sad")
 

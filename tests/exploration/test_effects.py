@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
-from sercue.exploration.effects import emotion_effects, pairwise_effects
+from sercue.statistics.effects import emotion_effects, pairwise_effects
 
 LABELS = ("angry", "neutral", "sad")
 

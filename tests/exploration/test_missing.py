@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from sercue.corpora.corpus import Corpus
-from sercue.exploration.missing import missing_functionals, missing_reasons
-from sercue.features import extract_features
+from sercue.features import extract_features, missing_functionals, missing_reasons
 
 F0 = "F0semitoneFrom27.5Hz_sma3nz_percentile50.0"
 LEVEL = "equivalentSoundLevel_dBp"

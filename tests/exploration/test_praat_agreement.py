@@ -11,13 +11,13 @@ from scipy.signal import lfilter
 
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
-from sercue.exploration.praat_agreement import (
+from sercue.features import extract_features
+from sercue.statistics.praat_agreement import (
     MEASURES,
     measured_by_praat,
     praat_agreement,
     praat_pairs,
 )
-from sercue.features import extract_features
 
 RATE = 16000
 
@@ -129,7 +129,7 @@ def test_praat_failing_in_any_way_names_the_recording(tmp_path, monkeypatch):
         raise KeyError("odd")
 
     # A function of the package bears the module's name.
-    module = sys.modules["sercue.exploration.praat_agreement"]
+    module = sys.modules["sercue.statistics.praat_agreement"]
     monkeypatch.setattr(module, "measured_by_praat", fails)
     with pytest.raises(InputError, match=r"a\.wav: Praat cannot measure it"):
         module._measured(corpus, index[0])

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from sercue.concepts import CONCEPTS
 from sercue.errors import InputError
-from sercue.exploration.redundancy import cluster_table, functional_clusters, redundancy
+from sercue.statistics.redundancy import cluster_table, functional_clusters, redundancy
+from sercue.tokens.concepts import CONCEPTS
 
 
 @pytest.fixture(scope="module")

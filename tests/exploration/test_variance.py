@@ -9,7 +9,7 @@ import pytest
 import statsmodels.api as sm
 
 from sercue.corpora.corpus import Corpus
-from sercue.exploration.variance import COMPONENTS, variance_components
+from sercue.statistics.effects import COMPONENTS, variance_components
 
 LABELS = ("angry", "happy", "neutral", "sad")
 

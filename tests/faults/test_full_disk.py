@@ -13,12 +13,11 @@ import pytest
 from commands import COMMAND, KEPT, files_of, left_behind, said, start
 from models.serving import wait_until
 
-from sercue import parts
 from sercue.cli import main
 from sercue.errors import StorageError
-from sercue.files import folder_written_aside, write_once, write_text
-from sercue.parts import append_part, read_parts
-from sercue.schema import Kind
+from sercue.storage import tables as parts
+from sercue.storage.files import folder_written_aside, write_once, write_text
+from sercue.storage.tables import Kind, append_part, read_parts
 
 NUMBERS = Kind("numbers")
 _STORE = """
@@ -26,8 +25,7 @@ import sys
 from pathlib import Path
 import numpy as np, pandas as pd
 from sercue.errors import StorageError
-from sercue.parts import append_part, read_parts
-from sercue.schema import Kind
+from sercue.storage.tables import Kind, append_part, read_parts
 store, numbers = Path(sys.argv[1]), Kind("numbers")
 def append(number, rows):
     values = np.random.default_rng(number).random((rows, 8))
@@ -117,7 +115,7 @@ def test_what_a_library_in_another_language_says_of_a_full_disk_is_told(small_di
         import torch
         from parselmouth import Sound
         from safetensors.torch import save_file
-        from sercue.files import folder_written_aside
+        from sercue.storage.files import folder_written_aside
         def weights(folder):
             save_file({"a": torch.ones(300, 300)}, folder / "model.safetensors")
         def speech(folder):

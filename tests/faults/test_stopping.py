@@ -67,7 +67,7 @@ def test_a_run_that_ignores_the_end_of_a_session_goes_on_ignoring_it():
     """``nohup`` asks for it by ignoring the signal before the command starts."""
     code = """
 import signal
-from sercue.stopping import stoppable
+from sercue.running import stoppable
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 with stoppable():
     signal.raise_signal(signal.SIGHUP)
@@ -111,8 +111,8 @@ def test_processes_side_by_side_end_with_the_one_that_started_them(number, statu
     """A notebook's process may be ended or killed; they would go on and hold its memory."""
     code = """
 import sys, time
-from sercue.processes import side_by_side
-from sercue.stopping import Stopped, stoppable
+from sercue.running import side_by_side
+from sercue.running import Stopped, stoppable
 try:
     with stoppable():
         list(side_by_side(time.sleep, [(0.2,)] * 50, 2))

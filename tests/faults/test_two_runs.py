@@ -7,7 +7,7 @@ import nbformat
 from commands import files_of, left_behind, said, start
 
 from sercue.corpora.pseudonyms import machine_key
-from sercue.files import folder_written_aside, write_text
+from sercue.storage.files import folder_written_aside, write_text
 
 
 def test_two_runs_on_one_folder_end_with_the_files_of_one(small_study, tmp_path):

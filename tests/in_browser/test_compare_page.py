@@ -17,7 +17,7 @@ from visits import (
     visited,
 )  # fmt: skip
 
-from sercue.comparison import write_comparison
+from sercue.report.comparison import write_comparison
 
 MODEL = "hf:<script>window.ran = 'model'</script>"
 CORPUS = "<img src=x onerror=\"window.ran = 'corpus'\">"

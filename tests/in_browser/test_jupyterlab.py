@@ -7,7 +7,7 @@ import pytest
 from lab import running_lab
 from playwright.sync_api import expect
 
-from sercue.reports import notebook_files
+from sercue.report.notebooks import notebook_files
 
 NAMES = [path.name for path in notebook_files()]
 #: Milliseconds: a loaded machine needs long to start a kernel, and none is measured here.

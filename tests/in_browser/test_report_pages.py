@@ -20,7 +20,7 @@ from visits import (
     visited,
 )  # fmt: skip
 
-from sercue.reports import notebook_files
+from sercue.report.notebooks import notebook_files
 
 REPORTS = [path.stem for path in notebook_files()]
 every_page = pytest.mark.parametrize("name", [*REPORTS, "index"])

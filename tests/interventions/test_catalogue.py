@@ -17,18 +17,17 @@ from made_material import (
     reordered,
 )
 
-from sercue.concepts import WORDS
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
-from sercue.interventions import (
-    Condition,
-    Material,
+from sercue.tokens.catalogue import (
     condition_names,
     describe_conditions,
     parse_condition,
     parse_conditions,
     shortened,
 )
+from sercue.tokens.concepts import WORDS
+from sercue.tokens.condition import Condition, Material
 
 MIRRORED = {"low": "high", "high": "low"}
 

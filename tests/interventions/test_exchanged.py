@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from made_material import numbered_material, random_tokens, training_material
 from scipy import stats
 
-from sercue.concepts import WORDS
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
-from sercue.interventions import Material, derangement, parse_condition
+from sercue.tokens.catalogue import parse_condition
+from sercue.tokens.changes import derangement
+from sercue.tokens.concepts import WORDS
+from sercue.tokens.condition import Material
 
 WITHIN = {"shuffled_within_class": "emotions", "shuffled_within_speaker": "speakers"}
 GROUPS = st.lists(st.sampled_from("abcd"), min_size=2, max_size=30)

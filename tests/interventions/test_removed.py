@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_material import CONCEPTS, SUBSETS, random_tokens
 
-from sercue.concepts import WORDS
-from sercue.interventions import Material, parse_condition
-from sercue.plots import condition_palette
+from sercue.plots.style import condition_palette
+from sercue.tokens.catalogue import parse_condition
+from sercue.tokens.concepts import WORDS
+from sercue.tokens.condition import Material
 
 SOME = st.lists(st.sampled_from(CONCEPTS), min_size=1, max_size=5, unique=True)
 

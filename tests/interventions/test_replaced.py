@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from made_material import CONCEPTS, random_tokens
 from scipy import stats
 
-from sercue.concepts import WORDS
 from sercue.errors import InputError
-from sercue.interventions import Material, parse_condition
+from sercue.tokens.catalogue import parse_condition
+from sercue.tokens.concepts import WORDS
+from sercue.tokens.condition import Material
 
 BINS = st.sampled_from([3, 5])
 SEEDS = st.integers(0, 99)

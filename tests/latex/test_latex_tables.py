@@ -8,9 +8,9 @@ import subprocess
 import pandas as pd
 import pytest
 
-from sercue.comparison import write_comparison
-from sercue.latex import WIDE_PAGE, write_table
+from sercue.report.comparison import write_comparison
 from sercue.run import open_run
+from sercue.tables.latex import WIDE_PAGE, write_table
 
 DOCUMENT = r"""\documentclass[a4paper]{article}
 \usepackage{booktabs}

@@ -4,8 +4,7 @@ import string
 
 import pytest
 
-from sercue.latex import latex_text
-from sercue.latex.text import unprintable
+from sercue.tables.latex import latex_text, unprintable
 
 # From the list of LaTeX's special characters, and of those that its default font encoding, OT1,
 # has other signs for.

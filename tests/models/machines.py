@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from sercue.models import memory
+from sercue.models import availability as memory
 
 GB = 10**9
 

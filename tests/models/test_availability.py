@@ -16,8 +16,7 @@ from safetensors.numpy import save_file
 
 from sercue.errors import InputError
 from sercue.models import available_models, check_available, load_model
-from sercue.models.availability import cached_snapshot, check_disk, stored_parameters
-from sercue.models.memory import check_fits
+from sercue.models.availability import cached_snapshot, check_disk, check_fits, stored_parameters
 
 COMMIT = "0a095220c30b7b31434169c3086508ef3ea5bf0a"
 

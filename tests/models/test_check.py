@@ -4,7 +4,7 @@ import pytest
 from machines import simulate
 from serving import Loopback, completion
 
-from sercue.check import check_study
+from sercue.check.study import check_study
 from sercue.errors import InputError, ServerError
 
 

@@ -8,10 +8,10 @@ from checkpoints import build_checkpoint
 from serving import JSON, Loopback, completion, failure
 from test_chat_inputs import alone
 
-from sercue.check import check_study
+from sercue.check.study import check_study
 from sercue.errors import InputError
 from sercue.models.chat import AudioChatModel
-from sercue.prompts import TEMPLATES
+from sercue.tokens.prompts import TEMPLATES
 
 PROMPTS = ["Answer:", TEMPLATES["plain"].render(["angry", "neutral"], {"energy": "low"})]
 LABELS = ("angry", "neutral")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from sercue.check import check_study
-from sercue.check.disk import written_to_run
+from sercue.check.cost import written_to_run
 from sercue.check.rehearsal import Rehearsal
-from sercue.inspection import inspect_audio
-from sercue.run.answers import Answers
+from sercue.check.study import check_study
+from sercue.corpora.inspection import inspect_audio
+from sercue.run import Answers
 from sercue.study_corpus import listed_corpus
 
 

@@ -7,9 +7,9 @@ from safetensors.torch import load_file, save_file
 from serving import JSON, Loopback, completion, failure
 from test_check_context import shortened
 
-from sercue.check import check_study
+from sercue.check.study import check_study
 from sercue.errors import InputError, ServerError
-from sercue.run.answers import Answers
+from sercue.run import Answers
 
 
 def test_the_model_is_asked_about_a_few_utterances_all_their_prompts(study):

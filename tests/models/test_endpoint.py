@@ -21,7 +21,7 @@ from sercue.corpora.corpus import Corpus, example_corpus
 from sercue.errors import InputError, ServerError
 from sercue.models.endpoint import EndpointModel
 from sercue.models.registry import AudioLanguageModel
-from sercue.parts import read_parts
+from sercue.storage.tables import read_parts
 from sercue.study import run_study
 
 PROMPTS = ["Emotion:", "Cues: energy=low, pitch=high. Emotion:", "Wie fühlt sie sich? 感情"]

@@ -10,8 +10,7 @@ import pytest
 import soundfile
 
 from sercue.errors import InputError
-from sercue.models.endpoint import EndpointModel
-from sercue.models.endpoint_chat import wav_base64
+from sercue.models.endpoint import EndpointModel, wav_base64
 
 URL = "http://127.0.0.1:9/v1"
 

@@ -8,8 +8,9 @@ import torch
 from machines import GB, simulate
 
 from sercue.errors import InputError
-from sercue.models import available_models, fits_this_device, memory
-from sercue.models.memory import check_fits, device_memory
+from sercue.models import availability as memory
+from sercue.models import available_models, fits_this_device
+from sercue.models.availability import check_fits, device_memory
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from serving import JSON, Loopback, failure
 
 from sercue.cli import main
 from sercue.errors import InputError, ServerError
-from sercue.exhibits import table_exhibit
-from sercue.files import write_text
-from sercue.latex.text import latex_text
 from sercue.models.endpoint import EndpointModel
 from sercue.secret_keys import without_secrets
+from sercue.storage.files import write_text
+from sercue.tables.exhibits import table_exhibit
+from sercue.tables.latex import latex_text
 
 # With marks that JSON and URLs write otherwise.
 KEY = "sk-planted/0123456789+a="

@@ -13,8 +13,8 @@ import pandas as pd
 import yaml
 
 from sercue.corpora import load_corpus
-from sercue.paths import project_folder
 from sercue.provenance import read
+from sercue.storage.files import project_folder
 
 USER = "some-one7"
 

@@ -9,7 +9,7 @@ import transformers
 from checkpoint_parts import QWEN_LAYOUT, extractor
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from sercue.check import check_study
+from sercue.check.study import check_study
 from sercue.errors import InputError
 from sercue.models import chats
 from sercue.models.chat import AudioChatModel

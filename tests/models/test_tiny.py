@@ -16,9 +16,17 @@ from sercue.errors import InputError
 from sercue.models import load_model
 from sercue.models.registry import AudioLanguageModel
 from sercue.models.tiny import TinyModel, train_all
-from sercue.models.tiny_data import RECIPES, Recipe, draw_prompts, make_recipe, reading_material
-from sercue.models.tiny_network import make_processor, spectrograms, train_tokenizer
-from sercue.prompts import TEMPLATES
+from sercue.models.tiny_network import (
+    RECIPES,
+    Recipe,
+    draw_prompts,
+    make_processor,
+    make_recipe,
+    reading_material,
+    spectrograms,
+    train_tokenizer,
+)
+from sercue.tokens.prompts import TEMPLATES
 
 LABELS = ("angry", "neutral", "very sad")
 LEVELS = ("low", "mid", "high")

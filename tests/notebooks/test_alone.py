@@ -5,7 +5,7 @@ import papermill
 import pytest
 
 from sercue.cli import main
-from sercue.reports import notebook_files
+from sercue.report.notebooks import notebook_files
 
 
 @pytest.mark.parametrize("notebook", notebook_files(), ids=lambda path: path.stem)

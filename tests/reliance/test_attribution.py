@@ -11,13 +11,18 @@ from scipy.linalg import inv, sqrtm
 from scipy.stats import t
 from sklearn.metrics import balanced_accuracy_score
 
-from sercue.concepts import CONCEPTS
 from sercue.errors import InputError
-from sercue.measures import example_predictions
 from sercue.plots import reliance as figures
-from sercue.reliance.attribution import concept_effects, shapley, shapley_weights, subset_conditions
-from sercue.reliance.condition_values import condition_values
-from sercue.significance import compare
+from sercue.statistics.attribution import (
+    concept_effects,
+    condition_values,
+    shapley,
+    shapley_weights,
+    subset_conditions,
+)
+from sercue.statistics.contrasts import compare
+from sercue.statistics.measures import example_predictions
+from sercue.tokens.concepts import CONCEPTS
 
 LABELS = ["angry", "neutral", "sad"]
 THREE = ["energy", "pitch", "dynamics"]

@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sercue.baselines import fit_token_classifier
 from sercue.corpora.corpus import example_corpus, utterance_ids
 from sercue.errors import InputError
-from sercue.interventions import Condition
-from sercue.prompts import TEMPLATES, Template
-from sercue.reliance.evidence import label_evidence, shown_tokens
-from sercue.reliance.shares import reliance
-from sercue.study import plan_study
+from sercue.statistics.baselines import fit_token_classifier
+from sercue.statistics.reliance import label_evidence, reliance, shown_tokens
+from sercue.study.plan import plan_study
+from sercue.tokens.condition import Condition
+from sercue.tokens.prompts import TEMPLATES, Template
 
 CONCEPTS = ["energy", "pitch", "dynamics", "brightness", "formants", "voice quality"]
 AWKWARD = (

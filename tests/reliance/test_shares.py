@@ -11,8 +11,8 @@ from statsmodels.discrete.conditional_models import ConditionalLogit
 
 from sercue.errors import InputError
 from sercue.plots import reliance as figures
-from sercue.reliance.choice_model import ChoiceFit, fit_choices, share_interval
-from sercue.reliance.shares import example_evidence, reliance
+from sercue.statistics.choice_model import ChoiceFit, fit_choices, share_interval
+from sercue.statistics.reliance import example_evidence, reliance
 
 LABELS = ["angry", "neutral", "sad"]
 

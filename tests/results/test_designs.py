@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 
 from sercue import results
-from sercue.concepts import CONCEPTS
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import ServerError, StorageError
-from sercue.exhibits import FigureExhibit, TableExhibit
 from sercue.results.reasons import or_none, or_why_not
 from sercue.run import Run
 from sercue.settings import Settings
+from sercue.tables.exhibits import FigureExhibit, TableExhibit
+from sercue.tokens.concepts import CONCEPTS
 
 EXHIBITS = ("stability_figure", "stability_table", "designs_figure", "designs_table",
             "own_design_table")  # fmt: skip

@@ -7,10 +7,10 @@ import pytest
 
 from sercue import results
 from sercue.corpora.corpus import example_corpus
-from sercue.exhibits import TableExhibit
-from sercue.measures import LABELS, example_predictions
 from sercue.run import Run
 from sercue.settings import Settings
+from sercue.statistics.measures import LABELS, example_predictions
+from sercue.tables.exhibits import TableExhibit
 
 ALL = {
     "none": 0.5, "aligned": 0.75, "shuffled": 0.5, "shuffled_within_class": 0.6,

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from sercue.controls import THIS_MODEL
 from sercue.results import sentences as say
+from sercue.statistics.controls import THIS_MODEL
 
 
 def family(**columns):

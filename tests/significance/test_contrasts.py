@@ -10,9 +10,9 @@ from sklearn.metrics import balanced_accuracy_score
 from statsmodels.stats.multitest import multipletests
 
 from sercue.errors import InputError
-from sercue.measures import example_predictions
-from sercue.significance.contrasts import compare, planned_contrasts, uar_intervals
-from sercue.significance.correctness_tests import mcnemar_tests
+from sercue.statistics.contrasts import compare, planned_contrasts, uar_intervals
+from sercue.statistics.correctness_tests import mcnemar_tests
+from sercue.statistics.measures import example_predictions
 
 LABELS = ["angry", "neutral", "sad"]
 CONDITIONS = {"none": 0.5, "aligned": 0.7, "shuffled": 0.4}

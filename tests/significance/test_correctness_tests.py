@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import binomtest, chi2
 
 from sercue.errors import InputError
-from sercue.measures import example_predictions
-from sercue.significance.correctness_tests import cochran_test, gee_tests, mcnemar_tests
+from sercue.statistics.correctness_tests import cochran_test, gee_tests, mcnemar_tests
+from sercue.statistics.measures import example_predictions
 
 PAIR = [("aligned", "none")]
 

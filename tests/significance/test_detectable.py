@@ -7,9 +7,8 @@ from scipy import stats
 from statsmodels.stats.power import TTestPower
 
 from sercue.errors import InputError
-from sercue.measures import LABELS, example_predictions
-from sercue.significance.contrasts import compare
-from sercue.significance.detectable import detectable_difference, detectable_differences
+from sercue.statistics.contrasts import compare, detectable_difference, detectable_differences
+from sercue.statistics.measures import LABELS, example_predictions
 
 
 @pytest.mark.parametrize("speakers", [4, 8, 24, 51])

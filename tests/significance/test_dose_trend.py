@@ -6,9 +6,9 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score
 
 from sercue.errors import InputError
-from sercue.interventions import doses_of, facts_by_name
-from sercue.measures import LABELS, example_predictions
-from sercue.significance.dose_trend import dose_trends
+from sercue.statistics.contrasts import dose_trends
+from sercue.statistics.measures import LABELS, example_predictions
+from sercue.tokens.catalogue import doses_of, facts_by_name
 
 FALLING = {"aligned": 0.8, "corrupted(0.25)": 0.7, "corrupted(0.5)": 0.6, "corrupted(1)": 0.3}
 DOSES = [0, 0.25, 0.5, 1]

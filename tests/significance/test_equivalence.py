@@ -10,16 +10,16 @@ from sklearn.metrics import balanced_accuracy_score
 from statsmodels.stats.weightstats import ttost_paired
 
 from sercue.errors import InputError
-from sercue.measures import LABELS, example_predictions, measures
-from sercue.significance.cluster_variance import Clustered
-from sercue.significance.equivalence import (
+from sercue.statistics.cluster_variance import Clustered
+from sercue.statistics.equivalence import (
     collapse_tests,
     commonest_shares,
     entropies,
     equivalence_tests,
     predicted_shares,
 )
-from sercue.significance.speaker_counts import speaker_counts
+from sercue.statistics.measures import LABELS, example_predictions, measures
+from sercue.statistics.speaker_counts import speaker_counts
 
 PAIR = [("aligned", "none")]
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from sercue.errors import InputError
-from sercue.measures import example_predictions
-from sercue.significance.paired_answers import paired_answers, primary_cell
+from sercue.statistics.measures import example_predictions
+from sercue.statistics.speaker_counts import paired_answers, primary_cell
 
 
 def test_an_utterance_is_counted_once():

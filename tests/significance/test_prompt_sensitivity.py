@@ -7,9 +7,9 @@ import statsmodels.api as sm
 from sklearn.metrics import balanced_accuracy_score
 
 from sercue.errors import InputError
-from sercue.measures import LABELS, example_predictions
-from sercue.significance.contrasts import compare
-from sercue.significance.prompt_sensitivity import components_of, gain_by, uar_components
+from sercue.statistics.contrasts import compare
+from sercue.statistics.measures import LABELS, example_predictions
+from sercue.statistics.prompt_sensitivity import components_of, gain_by, uar_components
 
 
 def by_name(table):

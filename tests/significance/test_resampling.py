@@ -6,8 +6,8 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from sercue.errors import InputError
-from sercue.measures import LABELS, example_predictions
-from sercue.significance.resampling import bootstrap_differences, bootstrap_uar
+from sercue.statistics.measures import LABELS, example_predictions
+from sercue.statistics.resampling import bootstrap_differences, bootstrap_uar
 
 CONDITIONS = {"none": 0.5, "aligned": 0.7, "shuffled": 0.4}
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from sercue.measures import LABELS, example_predictions
-from sercue.significance.permutation import sign_flip_p
-from sercue.significance.shift_tests import shift_tests
+from sercue.statistics.correctness_tests import shift_tests
+from sercue.statistics.measures import LABELS, example_predictions
+from sercue.statistics.permutation import sign_flip_p
 
 PAIR = [("aligned", "none")]
 

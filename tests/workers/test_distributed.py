@@ -10,10 +10,12 @@ from conftest import local_cluster
 from distributed import Client
 from hashing_model import HashingModel, calls, digest, processes
 
-from sercue.audio import read_utterance
-from sercue.distributed import Call, connect, connection, spread, spreading
+from sercue.corpora.audio import read_utterance
+from sercue.distributed import connection
+from sercue.distributed import connection as spreading
+from sercue.distributed.connection import Call, connect, spread
 from sercue.errors import DecodingError, InputError, ServerError
-from sercue.parts import part_files, read_parts
+from sercue.storage.tables import part_files, read_parts
 from sercue.study import run_study
 
 CONDITIONS = ["none", "aligned", "shuffled", "conflicting"]

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from sercue.distributed.gpus import take_slot
+from sercue.distributed.worker import take_slot
 
 _TAKE_AND_WAIT = """
 import sys
 from pathlib import Path
-from sercue.distributed.gpus import take_slot
+from sercue.distributed.worker import take_slot
 print(take_slot(Path(sys.argv[1]), 2), flush=True)
 sys.stdin.read()
 """

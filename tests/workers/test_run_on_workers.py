@@ -9,12 +9,13 @@ import pytest
 from distributed import Client
 
 from sercue import load_corpus
-from sercue.binning import fit_bins
 from sercue.cli import main
 from sercue.features import extract_features
 from sercue.models import load_model
-from sercue.parts import read_parts
-from sercue.study import ROW, run_study
+from sercue.storage.tables import read_parts
+from sercue.study import run_study
+from sercue.study.known_answers import ROW
+from sercue.tokens.binning import fit_bins
 
 # On one thread or on two, sums of float32 come out in another order.
 CLOSE = {"rtol": 0, "atol": 1e-6}

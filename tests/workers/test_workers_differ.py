@@ -14,7 +14,7 @@ from distributed import Client
 from hashing_model import HashingModel, calls
 
 from sercue import features as features_module
-from sercue.audio import audio_digests
+from sercue.corpora.audio import audio_digests
 from sercue.distributed import worker
 from sercue.errors import InputError
 from sercue.features import extract_features

@@ -1,0 +1,369 @@
+"""A corpus at a glance: its counts, and what is odd or wrong about it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypedDict
+
+import pandas as pd
+
+from sercue.answers import folded
+from sercue.corpora.corpus import PARTITIONS, Corpus, utterance_ids
+from sercue.corpora.inspection import notes_of
+from sercue.corpora.recordings import DECODED_DIRECTLY, printable
+from sercue.corpora.rows import FEWEST
+
+
+def home_column(corpus: Corpus) -> str:
+    """What keeps speakers apart: ``fold`` in a cross-validated corpus, else ``partition``.
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> home_column(example_corpus())
+        'partition'
+    """
+    return "fold" if corpus.folds else "partition"
+
+
+def homes(corpus: Corpus) -> list[str]:
+    """The folds, or the partitions that have utterances, in their order."""
+    return corpus.folds or corpus.partitions
+
+
+def corpus_counts(corpus: Corpus, facts: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Speakers and utterances by partition, or by fold of a cross-validated corpus.
+
+    Args:
+        corpus: the utterances
+        facts: as ``inspect_audio`` returns them, if durations are wanted
+
+    Returns:
+        one row a partition or fold and, if there are several, one for ``all``; columns
+        ``speakers``, ``utterances``, one an emotion and, with facts, ``minutes``
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus_counts(example_corpus(speakers=3, utterances=4)).loc["all"].to_dict()
+        {'speakers': 3, 'utterances': 12, 'angry': 6, 'neutral': 6}
+    """
+    column, names = home_column(corpus), homes(corpus)
+    groups = {name: corpus.table[corpus.table[column] == name] for name in names}
+    if len(names) > 1:
+        groups["all"] = corpus.table
+    rows = {name: _counts(corpus, group, facts) for name, group in groups.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(column)
+
+
+def denominators(corpus: Corpus) -> pd.DataFrame:
+    """What became of every utterance that the corpus lists: used, or left out for which reason.
+
+    Args:
+        corpus: the utterances, and those left out
+
+    Returns:
+        rows ``listed``, one a reason, ``used``: listed is the sum of all others. Column
+        ``utterances`` and, unless the corpus is cross-validated, one a partition; those left out
+        without a partition are in ``no partition``
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=3, utterances=4, labels=2)
+        >>> lost = corpus.table.index[:3]
+        >>> denominators(corpus.without(pd.DataFrame({"reason": "silence", "detail": ""}, lost)))
+                           utterances  train  dev  test
+        listed                     12      4    4     4
+        left out: silence           3      3    0     0
+        used                        9      1    4     4
+    """
+    left_out = corpus.left_out
+    reasons = left_out["reason"].value_counts()
+    parts = {"listed": pd.concat([corpus.table[["partition"]], left_out[["partition"]]])}
+    for reason in reasons.index:
+        parts[f"left out: {reason}"] = left_out.loc[left_out["reason"] == reason, ["partition"]]
+    parts["used"] = corpus.table[["partition"]]
+    rows = {name: _by_partition(part["partition"]) for name, part in parts.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    known = [] if corpus.folds else [name for name in PARTITIONS if table[name].any()]
+    spare = ["no partition"] if known and table["no partition"].any() else []
+    return table[["utterances", *known, *spare]]
+
+
+def _counts(
+    corpus: Corpus, group: pd.DataFrame, facts: pd.DataFrame | None
+) -> dict[str, int | float]:
+    emotions = group["emotion"].value_counts()
+    row: dict[str, int | float] = {
+        "speakers": group["speaker"].nunique(),
+        "utterances": len(group),
+        **{label: int(emotions.get(label, 0)) for label in corpus.labels},
+    }
+    if facts is not None:
+        row["minutes"] = float(facts.loc[group.index, "seconds"].sum()) / 60
+    return row
+
+
+def _by_partition(partition: pd.Series) -> dict[str, int]:
+    counts = {name: int((partition == name).sum()) for name in PARTITIONS}
+    rest = len(partition) - sum(counts.values())
+    return {"utterances": len(partition), **counts, "no partition": rest}
+
+
+#: Of a finding, from good to bad: as it should be; odd; not as it should be; a recording that
+#: cannot be used, at which a study stops unless it leaves them out.
+VERDICTS = ("ok", "note", "wrong", "unusable")
+# Of a speaker with fewer, every single one weighs 20 % or more in what is resampled.
+_FEW_UTTERANCES = 5
+
+
+class Row(TypedDict):
+    """A finding about the corpus."""
+
+    check: str
+    found: str
+    expected: str
+    verdict: str
+    examples: str
+
+
+def check_corpus(
+    corpus: Corpus, facts: pd.DataFrame, *, max_seconds: float = math.inf
+) -> pd.DataFrame:
+    """Compare a corpus with what it should hold, and list all that is odd or wrong about it.
+
+    Args:
+        corpus: the utterances, before unusable ones are left out
+        facts: as ``inspect_audio`` returns them
+        max_seconds: the longest recording that the model takes
+
+    Returns:
+        one row a finding, all columns text: ``check``, ``found``, ``expected``, ``verdict`` (one
+        of ``VERDICTS``) and ``examples``, the first five names. Empty text where there is nothing
+        to say. Names of files that the corpus does not list are shown only if it has no
+        pseudonyms.
+    """
+    facts = facts.loc[corpus.table.index]
+    rows = [
+        *_listed(corpus),
+        *(_expected(corpus) if _complete(corpus) else ()),
+        *_classes(corpus),
+        *_speakers(corpus),
+        *_durations(facts, max_seconds),
+        *_formats(facts),
+        *_problems(facts),
+        *_odd(facts),
+        *_duplicates(corpus, facts),
+        *_names(corpus),
+    ]
+    return pd.DataFrame(rows, columns=list(Row.__annotations__)).astype(object)
+
+
+def _row(
+    check: str,
+    found: str,
+    verdict: str = "ok",
+    *,
+    expected: str = "",
+    names: Iterable[str] = (),
+) -> Row:
+    listed = [printable(str(name)) for name in names]
+    examples = ", ".join(listed[:5]) + (", ..." if len(listed) > 5 else "")
+    return Row(check=check, found=found, expected=expected, verdict=verdict, examples=examples)
+
+
+def _number(count: int, noun: str = "utterance") -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _complete(corpus: Corpus) -> bool:
+    """Whether nothing is known to be missing: only then can counts be compared."""
+    return corpus.listed in (None, len(corpus.table) + len(corpus.left_out))
+
+
+def _listed(corpus: Corpus) -> Iterator[Row]:
+    found = f"{len(corpus.table) + len(corpus.left_out):,}"
+    expected = "" if corpus.listed is None else f"{corpus.listed:,}"
+    if _complete(corpus):
+        yield _row("utterances listed", found, expected=expected)
+    else:
+        told = f"{found}: not the published corpus, so that its counts are not compared"
+        yield _row("utterances listed", told, "wrong", expected=expected)
+    for reason, group in corpus.left_out.groupby("reason", sort=False):
+        yield _row(
+            f"left out: {reason}", _number(len(group)), "note", names=utterance_ids(group.index)
+        )
+
+
+def _expected(corpus: Corpus) -> Iterator[Row]:
+    for expected in corpus.expected:
+        columns = [str(name) for name in expected.index.names]
+        found = corpus.table.groupby(columns).size()
+        check = f"utterances by {' and '.join(columns)}"
+        both = pd.DataFrame({"found": found, "expected": expected}).fillna(0).astype(int)
+        other = both[both["found"] != both["expected"]]
+        if other.empty:
+            total = f"{both['found'].sum():,} in {_number(len(both), 'group')}"
+            yield _row(check, total, expected=total)
+        for key, counts in other.iterrows():
+            named = " ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+            yield _row(
+                f"{check}: {named}",
+                f"{counts['found']:,}",
+                "wrong",
+                expected=f"{counts['expected']:,}",
+            )
+
+
+def _classes(corpus: Corpus) -> Iterator[Row]:
+    """What a part that is trained or tested on lacks cannot be learnt or measured."""
+    column = home_column(corpus)
+    counts = corpus.table.groupby([column, "emotion"]).size().unstack(fill_value=0)
+    counts = counts.reindex(columns=list(corpus.labels), fill_value=0)
+    lacking = 0
+    for home in homes(corpus):
+        absent = [label for label in corpus.labels if not counts.loc[home, label]]
+        lacking += len(absent)
+        if absent:
+            verdict = "note" if column == "fold" or home == "dev" else "wrong"
+            yield _row(f"classes of {column} {home}", f"none of {', '.join(absent)}", verdict)
+    if column == "fold":
+        alone = [label for label in corpus.labels if (counts[label] > 0).sum() == 1]
+        if alone:
+            found = f"{', '.join(alone)} in one fold alone"
+            yield _row("classes to train on", found, "wrong", expected="in two folds or more")
+    if not lacking:
+        yield _row("classes", f"all {len(corpus.labels)} in every {column}")
+
+
+def _speakers(corpus: Corpus) -> Iterator[Row]:
+    column, groups = home_column(corpus), corpus.table.groupby("speaker")
+    by_home = corpus.table.groupby(column)["speaker"].nunique()
+    found = ", ".join(f"{home} {by_home[home]}" for home in homes(corpus))
+    tested = len(groups) if column == "fold" else by_home.get("test", 0)
+    verdict, expected = ("ok", "") if tested >= 2 else ("wrong", "2 or more to test")
+    yield _row(f"speakers by {column}", found, verdict, expected=expected)
+    if corpus.folds == [f"speaker {number}" for number in range(1, len(groups) + 1)]:
+        told = f"{len(groups)}: each is tested on in turn, with the others to train"
+        yield _row("few speakers", told, "note", expected=f"{FEWEST} or more to draw partitions")
+    several, few = groups[column].nunique() > 1, groups.size() < _FEW_UTTERANCES
+    single = groups["emotion"].nunique() == 1
+    for check, those, verdict in (
+        (f"speakers in more than one {column}", several, "wrong"),
+        (f"speakers with fewer than {_FEW_UTTERANCES} utterances", few, "note"),
+        ("speakers with a single class", single, "note"),
+    ):
+        names = those.index[those]
+        if len(names):
+            yield _row(check, _number(len(names), "speaker"), verdict, names=names)
+
+
+def _durations(facts: pd.DataFrame, max_seconds: float) -> Iterator[Row]:
+    seconds = facts.loc[facts["problem"] == "", "seconds"]
+    if seconds.empty:
+        return
+    yield _row(
+        "durations",
+        f"{seconds.min():.2f} to {seconds.max():.2f} s, median {seconds.median():.2f} s, "
+        f"{seconds.sum() / 60:.1f} min in all",
+    )
+    if max_seconds == math.inf:
+        return
+    long = seconds[seconds > max_seconds].sort_values(ascending=False)
+    yield _row(
+        "longer than the model takes",
+        _number(len(long)),
+        "wrong" if len(long) else "ok",
+        expected=f"{max_seconds:g} s or less",
+        names=utterance_ids(long.index),
+    )
+
+
+def _formats(facts: pd.DataFrame) -> Iterator[Row]:
+    for check, column, unit in (
+        ("sampling rates", "sampling_rate", " Hz"),
+        ("channels", "channels", ""),
+        ("formats", "format", ""),
+    ):
+        counts = facts.loc[facts["problem"] == "", column].value_counts()
+        found = ", ".join(f"{value}{unit} ({count:,})" for value, count in counts.items())
+        if found:
+            yield _row(check, found, "note" if len(counts) > 1 else "ok")
+
+
+def _problems(facts: pd.DataFrame) -> Iterator[Row]:
+    bad = facts[facts["problem"] != ""]
+    if bad.empty:
+        yield _row("recordings", f"all {len(facts):,} can be used")
+    for problem, count in bad["problem"].value_counts().items():
+        names = utterance_ids(bad.index[bad["problem"] == problem])
+        yield _row(str(problem), _number(count), "unusable", names=names)
+
+
+def _odd(facts: pd.DataFrame) -> Iterator[Row]:
+    notes = notes_of(facts)
+    for note, count in notes["note"].value_counts().items():
+        names = utterance_ids(notes.index[notes["note"] == note])
+        yield _row(str(note), _number(count), "note", names=names)
+
+
+def _duplicates(corpus: Corpus, facts: pd.DataFrame) -> Iterator[Row]:
+    """Utterances of the same bytes: in one part odd, across parts the test is in the training."""
+    usable = facts["problem"] == ""
+    column = home_column(corpus)
+    table = corpus.table.assign(audio=facts["audio"])[usable]
+    table = table[table["audio"].duplicated(keep=False)]
+    groups = table.groupby("audio", sort=False)
+    across = groups[column].transform("nunique") > 1
+    labels = groups["emotion"].transform("nunique") > 1
+    for check, chosen, verdict in (
+        (f"same recording in more than one {column}", across, "wrong"),
+        ("same recording with different labels", labels, "wrong"),
+        (f"same recording twice in one {column}", ~across, "note"),
+    ):
+        found = table[chosen].sort_values("audio", kind="stable")
+        if len(found):
+            different = found["audio"].nunique()
+            yield _row(
+                check,
+                f"{_number(len(found))} of {_number(different, 'recording')}",
+                verdict,
+                names=utterance_ids(found.index),
+            )
+    if table.empty:
+        yield _row("same recording twice", "none")
+
+
+def _names(corpus: Corpus) -> Iterator[Row]:
+    files = pd.Series(corpus.table.index.get_level_values("file").unique(), dtype=object)
+    alike = files[files.map(folded).duplicated(keep=False)]
+    if len(alike):
+        names = sorted(alike, key=lambda name: (folded(name), name))
+        found = f"{_number(len(alike), 'name')} that some computers cannot tell apart"
+        yield _row("names that differ in case only", found, "note", names=names)
+    spelled = [
+        file for file, path in corpus.files.items() if folded(Path(file).name) == folded(path.name)
+    ]
+    if spelled:
+        found = f"{_number(len(spelled), 'file')} found by the same letters"
+        yield _row("names that the disk spells otherwise", found, "note", names=spelled)
+    extra = _unlisted(corpus, files)
+    shown = () if len(corpus.files) > len(spelled) else extra
+    found = _number(len(extra), "file")
+    yield _row("audio files that are not listed", found, "note" if extra else "ok", names=shown)
+
+
+def _unlisted(corpus: Corpus, files: pd.Series) -> list[str]:
+    """Audio files that no row names, in the folders of those that one does; no deeper."""
+    left_out = corpus.left_out.index.get_level_values("file")
+    listed = {os.path.normpath(corpus.path(file)) for file in [*files, *left_out]}
+    suffixes = {*DECODED_DIRECTLY, *(Path(file).suffix.lower() for file in listed)}
+    found = []
+    for folder in sorted({os.path.dirname(file) for file in listed}):
+        # One that is not there has been reported with its files.
+        names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        there = [os.path.join(folder, name) for name in names if not name.startswith(".")]
+        audio = [file for file in there if Path(file).suffix.lower() in suffixes]
+        found += [os.path.relpath(file, corpus.root) for file in audio if file not in listed]
+    return found

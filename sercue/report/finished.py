@@ -1,0 +1,304 @@
+"""A finished run, read from its folder alone: no model, no audio, no corpus."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sercue.artifacts import Artifacts, stamps_of
+from sercue.errors import InputError, shortened
+from sercue.run import fixture_notice
+from sercue.settings import Settings, settings_from
+from sercue.tokens.binning import binning_stamp
+
+# Which notebook writes what the evaluation of a run consists of.
+_WRITTEN_BY = {
+    "utterances.parquet": "01",
+    "left_out.parquet": "01",
+    "binning.json": "02",
+    "tokens.parquet": "02",
+    "measures.parquet": "04",
+    "tests.parquet": "05",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluatedRun:
+    """What a finished run left in its ``artifacts``.
+
+    Attributes:
+        folder: the folder of the run
+        provenance: what ``provenance.json`` holds
+        measures: measures of each condition, and of the baselines
+        tests: the planned contrasts
+        settings: fingerprint of the settings of the whole study, its analysis included
+    """
+
+    folder: Path
+    provenance: dict[str, Any]
+    measures: pd.DataFrame
+    tests: pd.DataFrame
+    settings: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The study's keys and values, paths shortened to their last part."""
+        return dict(self.provenance["parameters"])
+
+    @property
+    def model(self) -> str:
+        """The name of the model, as reports call it."""
+        return str(self.provenance["model"]["name"])
+
+    @property
+    def corpus(self) -> str:
+        """The name of the corpus reader."""
+        return str(self.provenance["corpus"]["name"])
+
+    @property
+    def notice(self) -> str | None:
+        """Why the run is no evidence, or ``None``."""
+        known = self.parameters
+        return fixture_notice(settings_from({key: known[key] for key in ("corpus", "model")}))
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The identities of the corpus and of the answers; nothing of a run of an early version."""
+        return stamps_of(self.provenance)
+
+    def is_its_own(self, stamp: Mapping[str, Any]) -> bool:
+        """Whether a table with this stamp was made from the corpus and the answers of the run."""
+        return all(stamp.get(name) == value for name, value in self.inputs.items())
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The files of the run."""
+        return Artifacts(self.folder / "artifacts")
+
+    @property
+    def labels(self) -> list[str]:
+        """The classes, in their order."""
+        names = [str(column) for column in self.measures]
+        return [name.removeprefix("recall_") for name in names if name.startswith("recall_")]
+
+    @property
+    def conditions(self) -> pd.DataFrame:
+        """The measures of the conditions, without those of the baselines."""
+        return self.measures[~self.measures["baseline"]]
+
+    def difference(self, condition: str, reference: str) -> tuple[float, float, float] | None:
+        """A planned difference in UAR with the ends of its interval, if it was planned."""
+        rows = self.tests[
+            (self.tests["condition"] == condition) & (self.tests["reference"] == reference)
+        ]
+        if rows.empty:
+            return None
+        row = rows.iloc[0]
+        return float(row["difference"]), float(row["low"]), float(row["high"])
+
+
+def read_run(folder: str | os.PathLike[str]) -> EvaluatedRun:
+    """Read what a finished run left.
+
+    Args:
+        folder: what ``sercue run`` wrote, such as ``reports/demo``
+
+    Raises:
+        InputError: if it is not the folder of a run, or the run is not finished
+
+    Examples:
+        >>> read_run("nowhere")
+        Traceback (most recent call last):
+        ...
+        sercue.errors.InputError: nowhere: no artifacts/provenance.json in it; valid is the ...
+    """
+    place = Path(folder).expanduser()
+    artifacts = Artifacts(place / "artifacts")
+    provenance = _provenance(artifacts, str(folder))
+    _require_files(artifacts, provenance, str(folder))
+    tables = {name: artifacts.read(f"{name}.parquet") for name in _TABLES}
+    stamps = {name: artifacts.stamp(table).get("settings", "") for name, table in tables.items()}
+    run = EvaluatedRun(place, provenance, **tables, settings=stamps["measures"])
+    if _mixed(run, stamps):
+        raise _unfinished(
+            str(folder), "its artifacts are of different settings: a later run stopped halfway"
+        )
+    _require_one_corpus(run, str(folder))
+    return run
+
+
+_TABLES = ("measures", "tests")
+_OF_CORPUS = ("utterances", "left_out", "tokens")
+# Where a server stands is of no use to a reader, and may name what is private.
+_OF_SERVERS = ("base_url", "key_variable")
+
+
+def _provenance(artifacts: Artifacts, folder: str) -> dict[str, Any]:
+    held = artifacts.provenance()
+    if not held:
+        raise InputError(
+            f"{folder}: no artifacts/provenance.json in it; valid is the folder that "
+            "`sercue run` wrote, such as reports/demo"
+        )
+    return held
+
+
+def _require_files(artifacts: Artifacts, provenance: dict[str, Any], folder: str) -> None:
+    for name, number in _WRITTEN_BY.items():
+        if not (artifacts.folder / name).is_file():
+            raise _unfinished(folder, f"no artifacts/{name}, which notebook {number} writes")
+    for entry in ("parameters", "corpus", "model", "predictions", "versions"):
+        if entry not in provenance:
+            raise _unfinished(folder, f"no {entry!r} in artifacts/provenance.json")
+    _require_fit(artifacts.provenance_file, provenance)
+    lacking = [key for key in Settings.model_fields if key not in provenance["parameters"]]
+    if lacking:
+        raise InputError(
+            f"{folder}: made by sercue {provenance['versions'].get('sercue')} without the study "
+            f"keys {', '.join(lacking)}; valid is a run of this version: run its study again"
+        )
+    settings_from(provenance["parameters"], f"{artifacts.provenance_file}: parameters")
+
+
+_Text = Annotated[str, Field(min_length=1)]
+
+
+class _Entries(BaseModel):
+    """Entries of ``provenance.json``, as far as a comparison and the methods read them."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", protected_namespaces=())
+
+
+class _Corpus(_Entries):
+    name: _Text
+    utterances: int = Field(ge=1)
+    speakers: int = Field(ge=1)
+    content: _Text
+
+
+class _Model(_Entries):
+    name: _Text
+    identity: _Text
+    device: _Text
+    dtype: _Text
+
+
+class _Predictions(_Entries):
+    rows: int = Field(ge=1)
+
+
+class _Git(_Entries):
+    commit: str | None = None
+    clean: bool | None = None
+
+
+class _Versions(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+    __pydantic_extra__: dict[str, str] = Field(init=False)
+    sercue: _Text
+    audmetric: _Text
+    opensmile: _Text
+
+
+class _Held(_Entries):
+    parameters: dict[str, Any]
+    corpus: _Corpus
+    model: _Model
+    predictions: _Predictions
+    versions: _Versions
+    git: _Git = _Git()
+    settings: _Text | None = None
+
+
+def _require_fit(file: Path, provenance: dict[str, Any]) -> None:
+    """Raise unless the entries that are read are of the types that a run writes."""
+    try:
+        _Held(**provenance)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False)[0]
+        entry = ".".join(map(str, problem["loc"]))
+        found = "" if problem["type"] == "missing" else f"found {shortened(problem['input'])}; "
+        raise InputError(
+            f"{file}: {entry}: {found}{problem['msg'].lower()}; valid is what a run wrote: run "
+            "its notebook 05 again"
+        ) from None
+
+
+def _mixed(run: EvaluatedRun, stamps: dict[str, str]) -> bool:
+    """Whether the tables and the provenance are not all of one study.
+
+    A run that was begun again with other settings leaves the tables of the run before it.
+    """
+    # Runs say by what settings they were begun; where paths were shortened it cannot be told
+    # from the parameters.
+    begun = run.provenance.get("settings", run.settings)
+    asked = run.provenance["predictions"]["rows"]
+    return (
+        len({*stamps.values(), begun}) > 1
+        or list(run.conditions["condition"]) != run.parameters["conditions"]
+        or int(run.conditions["rows"].sum()) != asked
+    )
+
+
+def _require_one_corpus(run: EvaluatedRun, folder: str) -> None:
+    """Raise unless all files are of one corpus, and measures and tests of the stored answers."""
+    utterances, left_out, tokens = (run.artifacts.read(f"{name}.parquet") for name in _OF_CORPUS)
+    told = run.provenance["corpus"]["utterances"], run.provenance["corpus"]["speakers"]
+    found = len(utterances), utterances["speaker"].nunique()
+    if told != found:
+        raise _unfinished(
+            folder,
+            f"artifacts/provenance.json names {told[0]} utterances of {told[1]} speakers, "
+            f"artifacts/utterances.parquet has {found[0]} of {found[1]}",
+        )
+    content, stamp = run.inputs["content"], run.artifacts.stamp
+    stale = [
+        name
+        for name, table in zip(_OF_CORPUS, (utterances, left_out, tokens), strict=True)
+        if stamp(table).get("content") != content
+    ]
+    binned = binning_stamp(run.artifacts.folder / "binning.json")
+    stale += ["binning"] * (binned.get("content", content) != content)
+    stale += [name for name in _TABLES if not run.is_its_own(stamp(getattr(run, name)))]
+    if stale:
+        raise _unfinished(
+            folder,
+            f"{', '.join(stale)} in its artifacts {'is' if len(stale) == 1 else 'are'} not of the "
+            "corpus and the answers that provenance.json names: a later run stopped halfway",
+        )
+
+
+def _unfinished(folder: str, why: str) -> InputError:
+    return InputError(
+        f"{folder}: this run is not finished: {why}; valid is a run whose five notebooks are done"
+    )
+
+
+def public_value(value: Any) -> str:
+    """A setting as others may see it: of a path its last part alone, and nothing of a server.
+
+    Examples:
+        >>> public_value("/home/me/emodb"), public_value({"speakers": 6})
+        ('emodb', '{"speakers": 6}')
+        >>> public_value({"base_url": "http://mine:8000/v1", "table": "/home/me/a.csv"})
+        '{"table": "a.csv"}'
+    """
+    told = _public(value)
+    return told if isinstance(told, str) else json.dumps(told)
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, str):
+        return Path(value).name if value.startswith(("/", "~")) else value
+    if isinstance(value, list):
+        return [_public(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: _public(entry) for key, entry in value.items() if key not in _OF_SERVERS}
+    return value

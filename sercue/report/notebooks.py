@@ -1,0 +1,389 @@
+"""From a study to its reports: execute the notebooks in order, write HTML and an index."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import nbformat
+import papermill
+from jupyter_core.utils import ensure_event_loop, run_sync
+from nbclient.exceptions import DeadKernelError
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+from papermill.log import logger as papermill_logger
+from tqdm.std import tqdm
+from traitlets.config import Config
+
+from sercue import provenance
+from sercue.artifacts import Artifacts, at_work, check_run_folder, made_from
+from sercue.errors import InputError, bounded, unknown
+from sercue.privacy import clean_notebook, shareable
+from sercue.report.methods import write_methods
+from sercue.report.pages import Page, write_index, write_page
+from sercue.run import run_folder
+from sercue.running import PLAIN
+from sercue.settings import RESULT_KEYS, Settings
+from sercue.storage.files import project_folder, remove_stale, storage_error, told, write_text
+from sercue.tokens.catalogue import shortened
+
+# A kernel that died is noticed sooner; one on a busy machine is given the time it takes.
+_START_SECONDS = 300
+# Beside other kernels, a start finds a port taken once in some dozens of times.
+_STARTS = 5
+_TAKEN = b"Address already in use"
+# Of kernels, and of what they start in turn: they import what is installed, whatever lies in the
+# current folder (a file `seaborn.py`, or the folder of a clone, which is called `sercue` as well).
+_ENVIRONMENT = {PLAIN: "1", "PYTHONSAFEPATH": "1"}
+_KEPT = "what is done is kept, run again to go on"
+_DEATH = f"its process was killed or broke down, mostly for lack of memory; {_KEPT}"
+
+
+def execute(notebook: Path, target: Path, parameters: Mapping[str, Any], bar: tqdm) -> str | None:
+    """Execute a notebook and store it when it is done, or as far as it came before an error.
+
+    Until then what lies at the target stays: two runs write it one after the other, each whole.
+
+    Args:
+        notebook: what to execute
+        target: where the executed one is stored
+        parameters: study keys and values
+        bar: the terminal's progress bar, moved at each cell
+
+    Returns:
+        the error in one line if a cell failed
+
+    Raises:
+        StorageError: if it cannot be stored
+        KeyboardInterrupt: if the run was stopped; its kernel is ended, and nothing stored
+    """
+    papermill_engines.register("sercue", _Engine)
+    executed: list[nbformat.NotebookNode] = []
+    error = None
+    try:
+        papermill.execute_notebook(
+            notebook,
+            None,
+            parameters=dict(parameters),
+            engine_name="sercue",
+            progress_bar=False,
+            bar=bar,
+            executed=executed,
+        )
+    except PapermillExecutionError as failed:
+        error = bounded(f"{failed.ename}: {failed.evalue}")
+    executed[0].metadata.papermill.update(input_path=notebook.name, output_path=target.name)
+    write_text(target, nbformat.writes(executed[0]))
+    return error
+
+
+class _Engine(NBClientEngine):
+    """papermill's own engine; it moves the terminal's bar, and leaves no kernel behind."""
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: Any,
+        kernel_name: str,
+        *,
+        bar: tqdm,
+        executed: list[nbformat.NotebookNode],
+        **_: Any,
+    ) -> None:
+        _move_at_each_cell(nb_man, bar)
+        executed.append(nb_man.nb)
+        for _start in range(_STARTS):
+            with contextlib.suppress(_PortTakenError):
+                _execute_in_kernel(nb_man, kernel_name, bar)
+                break
+        else:
+            told = f"its process found its ports taken, {_STARTS} times in a row; {_KEPT}"
+            _note_death(nb_man.nb, told)
+
+
+class _PortTakenError(Exception):
+    """A kernel's ports are chosen before it takes them: another process was faster."""
+
+
+def _execute_in_kernel(nb_man: Any, kernel_name: str, bar: tqdm) -> None:
+    client = PapermillNotebookClient(
+        nb_man,
+        kernel_name=kernel_name,
+        startup_timeout=_START_SECONDS,
+        timeout=None,
+        log=papermill_logger,
+        stderr_file=_InnerProgress(bar),
+        # Kernels speak over local ports; encrypted where the kernel can.
+        config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+    )
+    try:
+        with _held_back() as stderr:
+            client.execute(stderr=stderr, env=os.environ | _ENVIRONMENT)
+    except DeadKernelError:
+        _note_death(nb_man.nb, _DEATH)
+    except RuntimeError as error:
+        _note_death(nb_man.nb, f"its process did not start ({error}); {_KEPT}")
+    except KeyboardInterrupt:
+        # Of what was broken off half-way, each piece would print a traceback at the end.
+        ensure_event_loop().set_exception_handler(lambda *_: None)
+        raise
+    finally:
+        # One that was still starting is not ended by the client.
+        if client.km is not None and client.km.has_kernel:
+            run_sync(client.km.shutdown_kernel)(now=True)
+
+
+@contextlib.contextmanager
+def _held_back() -> Iterator[IO[bytes]]:
+    """What a kernel itself has to say: nothing that matters if it is interrupted and ended.
+
+    Raises:
+        _PortTakenError: if it did not start since a port was taken, which it says there alone
+    """
+    with tempfile.TemporaryFile() as file:
+        try:
+            yield file
+        except KeyboardInterrupt:
+            file.truncate(0)
+            raise
+        except RuntimeError as error:
+            file.seek(0)
+            if isinstance(error, DeadKernelError) or _TAKEN not in file.read():
+                raise
+            file.truncate(0)
+            raise _PortTakenError(str(error)) from error
+        finally:
+            file.seek(0)
+            sys.stderr.write(file.read().decode(errors="replace"))
+
+
+def _move_at_each_cell(nb_man: Any, bar: tqdm) -> None:
+    complete = nb_man.cell_complete
+
+    def cell_complete(*arguments: Any, **keywords: Any) -> None:
+        complete(*arguments, **keywords)
+        bar.set_postfix_str("")
+        bar.update(1)
+
+    nb_man.cell_complete = cell_complete
+
+
+def _note_death(notebook: nbformat.NotebookNode, told: str) -> None:
+    """A kernel that died cannot say so: an error is set in its place, for the report to show."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    begun = [cell for cell in cells if cell.metadata.papermill.get("start_time")] or cells[:1]
+    begun[-1].outputs.append(
+        nbformat.v4.new_output(
+            "error", ename="KernelDied", evalue=told, traceback=[f"KernelDied: {told}"]
+        )
+    )
+
+
+class _InnerProgress:
+    """Shows the progress bar of the cell that runs behind the terminal's own."""
+
+    def __init__(self, bar: tqdm) -> None:
+        self.bar = bar
+
+    def write(self, text: str) -> None:
+        last = text.replace("\n", "\r").rstrip("\r").rpartition("\r")[2].strip()
+        if "%|" in last:
+            # The drawn bar is left out: what is done and the time left say it in less room.
+            name, _, counts = last.partition("|")
+            self.bar.set_postfix_str(f"{name.strip()} {counts.rpartition('|')[2].strip()}")
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+logger = logging.getLogger(__name__)
+#: Notebook to the notebooks without which it has nothing to say.
+NEEDS = {"01": (), "02": ("01",), "03": ("02",), "04": ("02",), "05": ("04",)}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a notebook: ``done``, ``failed`` or ``not run``, and when (UTC)."""
+
+    notebook: Path
+    state: str
+    seconds: float = 0.0
+    error: str | None = None
+    started: str = ""
+    ended: str = ""
+
+
+def notebook_files() -> list[Path]:
+    """The ordered notebooks of the project.
+
+    Raises:
+        InputError: if there are none
+    """
+    folder = project_folder() / "notebooks"
+    found = sorted(folder.glob("0[0-9]_*.ipynb"))
+    if not found:
+        raise InputError(f"no notebook 01_*.ipynb ... in {folder}: run inside a clone of sercue")
+    return found
+
+
+def choose_notebooks(only: Sequence[str] | None) -> list[Path]:
+    """The notebooks to run.
+
+    Args:
+        only: numbers such as ``"04"`` or ``"4"``; ``None`` for all
+
+    Raises:
+        InputError: if there is no notebook with such a number
+    """
+    files = {file.name[:2]: file for file in notebook_files()}
+    if only is None:
+        return list(files.values())
+    numbers = [str(number).zfill(2) for number in only]
+    for number in numbers:
+        if number not in files:
+            raise unknown("notebook", number, files)
+    return [files[number] for number in sorted(set(numbers))]
+
+
+def run_notebooks(
+    settings: Settings, *, only: Sequence[str] | None = None, command: str = ""
+) -> list[Outcome]:
+    """Execute the notebooks of a study and write its reports.
+
+    A notebook that fails is saved with its error and gets a report that shows it; those that need
+    it are not run. Reports of notebooks that are not chosen stay as they are.
+
+    Args:
+        settings: the study
+        only: numbers of the notebooks to run; all by default
+        command: the command line that repeats the run, for the index
+
+    Returns:
+        one outcome a chosen notebook, in order
+
+    Raises:
+        InputError: if the study's folder holds what no run wrote, or if a run of other settings
+            is at work in it
+        StorageError: if a notebook or a report cannot be stored
+        KeyboardInterrupt: if the run was stopped; what is done is kept
+    """
+    notebooks = choose_notebooks(only)
+    folder = run_folder(settings)
+    check_run_folder(folder)
+    _prepare(folder)
+    with at_work(folder, settings.fingerprint(RESULT_KEYS)):
+        return _run_notebooks(notebooks, settings, folder, command)
+
+
+def _run_notebooks(
+    notebooks: list[Path], settings: Settings, folder: Path, command: str
+) -> list[Outcome]:
+    pages = [Page.of(file, folder) for file in notebook_files()]
+    outcomes: list[Outcome] = []
+    log = Artifacts(folder / "artifacts").provenance_file
+    numbers = [notebook.name[:2] for notebook in notebooks]
+    with (
+        provenance.invocation(log, command, numbers) as invoked,
+        _terminal_bar(notebooks) as bar,
+    ):
+        for notebook in notebooks:
+            outcome = _run_one(notebook, settings, folder, outcomes, bar)
+            outcomes.append(outcome)
+            if outcome.state != "not run":
+                _record(log, outcome, settings)
+                write_page(Page.of(notebook, folder), pages, settings)
+        done = all(outcome.state == "done" for outcome in outcomes)
+        invoked["outcome"] = "done" if done else "failed"
+    provenance.record(
+        log,
+        parameters=shareable(settings),
+        command=command,
+        **provenance.environment(),
+    )
+    # Again, now that each can link to all others, those of an earlier run among them.
+    for page in pages:
+        if page.notebook.is_file():
+            write_page(page, pages, settings)
+    if any(o.notebook.name.startswith("05") and o.state == "done" for o in outcomes):
+        write_methods(folder)
+    write_index(folder, settings, {o.notebook.stem: (o.state, o.error) for o in outcomes})
+    return outcomes
+
+
+def _prepare(folder: Path) -> None:
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for notebook in folder.glob("0[0-9]_*.ipynb"):
+        _set_aside_if_torn(notebook)
+    for place in (folder, *(folder / name for name in ("artifacts", "figures", "tables"))):
+        remove_stale(place)
+
+
+def _set_aside_if_torn(notebook: Path) -> None:
+    """An executed notebook that a loss of power left empty or cut: its page stays as it is."""
+    try:
+        nbformat.read(notebook, as_version=4)
+    except OSError as error:
+        raise storage_error(error, notebook, "read") from error
+    # Of what is no notebook, nbformat raises whatever it comes upon.
+    except Exception as error:
+        torn = notebook.with_suffix(".torn")
+        with told(notebook):
+            notebook.replace(torn)
+        logger.warning(
+            "%s could not be read (%s); set aside as %s", notebook, type(error).__name__, torn.name
+        )
+
+
+def _record(log: Path, outcome: Outcome, settings: Settings) -> None:
+    """At once, so that a run that is stopped keeps what is known of its finished notebooks."""
+    name = outcome.notebook.stem
+    known: dict[str, Any] = {
+        "started": outcome.started,
+        "ended": outcome.ended,
+        "outcome": outcome.state,
+    }
+    known["made_from"] = made_from(name, settings, provenance.read(log))
+    seconds = {name: round(outcome.seconds, 1)}
+    provenance.record(log, seconds=seconds, notebooks={name: known})
+
+
+def _run_one(
+    notebook: Path, settings: Settings, folder: Path, before: list[Outcome], bar: tqdm
+) -> Outcome:
+    lost = {o.notebook.name[:2] for o in before if o.state != "done"}
+    needed = [number for number in NEEDS.get(notebook.name[:2], ()) if number in lost]
+    if needed:
+        return Outcome(notebook, "not run", error=f"it needs notebook {', '.join(needed)}")
+    bar.set_description(notebook.stem)
+    started, begun = time.perf_counter(), provenance.utc_now()
+    error = execute(notebook, folder / notebook.name, _parameters(settings), bar)
+    clean_notebook(folder / notebook.name, settings)
+    seconds, state = time.perf_counter() - started, "done" if error is None else "failed"
+    return Outcome(notebook, state, seconds, error, begun, provenance.utc_now())
+
+
+def _parameters(settings: Settings) -> dict[str, Any]:
+    """The settings that differ from the defaults, which every notebook declares."""
+    given = settings.model_dump(exclude_defaults=True)
+    if "conditions" in given:
+        # As a study file says them: written out, they fill a screen of each report.
+        given["conditions"] = shortened(given["conditions"])
+    return given
+
+
+@contextlib.contextmanager
+def _terminal_bar(notebooks: Sequence[Path]) -> Iterator[tqdm]:
+    # papermill adds one cell with the injected parameters.
+    cells = sum(len(papermill.iorw.load_notebook_node(str(n)).cells) + 1 for n in notebooks)
+    with tqdm(total=cells, unit="cell", dynamic_ncols=True) as bar:
+        yield bar

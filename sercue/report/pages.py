@@ -1,0 +1,319 @@
+"""The HTML of a run: one page a notebook, and the index."""
+
+from __future__ import annotations
+
+import datetime
+import html
+import importlib.metadata
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nbformat
+import pandas as pd
+from nbconvert import HTMLExporter
+from nbconvert.filters import markdown2html
+
+from sercue.artifacts import Artifacts, made_from
+from sercue.privacy import without_private_paths
+from sercue.run import fixture_notice
+from sercue.settings import ANALYSIS_KEYS, Settings
+from sercue.storage.files import write_text
+from sercue.tables import markup
+from sercue.tables.findings import study_findings
+from sercue.tables.printed import with_interval
+from sercue.tokens.catalogue import main_conditions, shortened
+
+_TEMPLATES = Path(__file__).parents[1] / "templates"
+_BAR = re.compile(r"\d+%\|")
+# Where a bar is drawn below another one, the cursor is moved by such signs.
+_CURSOR = re.compile(r"\x1b\[\d*[A-Za-z]")
+_SECTION = re.compile(r'<h2 id="([^"]*)">(.*?)<a class="anchor-link"', re.DOTALL)
+_TAG = re.compile(r"<[^>]+>")
+_DRAWS_UAR = "04_perturbation_study"
+_OUTDATED = "made with other settings, labels, recordings or answers"
+_FIRST = 3  # findings that stand beside the figure of the index
+
+
+@dataclass(frozen=True)
+class Page:
+    """The report of one notebook.
+
+    Attributes:
+        title: what links say
+        notebook: the executed notebook
+        html: the report
+    """
+
+    title: str
+    notebook: Path
+    html: Path
+
+    @classmethod
+    def of(cls, notebook: Path, folder: Path) -> Page:
+        """The page of a notebook in a run's folder."""
+        number, _, words = notebook.stem.partition("_")
+        title = f"{number} {words.replace('_', ' ')}"
+        return cls(title, folder / notebook.name, folder / f"{notebook.stem}.html")
+
+
+def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
+    """Write the HTML report of an executed notebook: one file that asks for no other.
+
+    Args:
+        page: the page to write; its notebook has been executed
+        pages: all pages of the run, for the links between them
+        settings: the study, for the title and the fixture notice
+
+    Raises:
+        StorageError: if it cannot be written
+    """
+    notebook = nbformat.read(page.notebook, as_version=4)
+    _drop_progress(notebook)
+    _drop_private_paths(notebook, settings)
+    exporter = HTMLExporter(
+        template_name="report", extra_template_basedirs=[str(_TEMPLATES)], embed_images=True
+    )
+    about = {
+        "title": f"{settings.study}: {page.title}",
+        "study": settings.study,
+        "style": _style(),
+        "contents": _contents(notebook),
+        "links": [_link(other, page) for other in pages],
+        "previous": _neighbour(page, pages, -1),
+        "next": _neighbour(page, pages, 1),
+        "notice": fixture_notice(settings),
+        "outdated": _is_outdated(page, settings),
+        "error": _error_of(notebook),
+        "version": importlib.metadata.version("sercue"),
+        "date": _today(),
+    }
+    body, _ = exporter.from_notebook_node(notebook, resources={"page": about})
+    write_text(page.html, body)
+
+
+def write_index(
+    folder: Path, settings: Settings, outcomes: Mapping[str, tuple[str, str | None]]
+) -> Path:
+    """Write ``index.html``: the headline numbers, and what it takes to repeat them.
+
+    Args:
+        folder: the run's folder
+        settings: the study
+        outcomes: notebook name to its state and error; others are shown by what lies there
+
+    Raises:
+        StorageError: if it cannot be written
+    """
+    outcomes = {
+        name: (state, error and without_private_paths(error, settings))
+        for name, (state, error) in outcomes.items()
+    }
+    artifacts = Artifacts(folder / "artifacts")
+    known = artifacts.provenance()
+    # By their stamps: after a failure, numbers of other settings or answers may still lie there.
+    stamp = settings.fingerprint(ANALYSIS_KEYS)
+    measures = artifacts.load("measures.parquet", stamp, **artifacts.inputs())
+    tests = artifacts.load("tests.parquet", stamp, **artifacts.inputs())
+    findings = _findings(measures, tests)
+    loader = jinja2.FileSystemLoader([_TEMPLATES, _TEMPLATES / "report"])
+    environment = jinja2.Environment(loader=loader, autoescape=True)
+    names = _names(folder, outcomes)
+    outdated = {name for name in names if _is_outdated(Page.of(Path(name), folder), settings)}
+    text = environment.get_template("study_index.html.j2").render(
+        study=settings.study,
+        style=_style(),
+        notice=fixture_notice(settings),
+        headline=findings[:_FIRST],
+        further=findings[_FIRST:],
+        figure=None if _DRAWS_UAR in outdated else _figure(folder, measures, settings),
+        tables=[] if measures is None else _uar_tables(measures, settings),
+        reports=[_report(name, folder, outcomes, name in outdated) for name in names],
+        failures=[
+            {"title": name, "error": error}
+            for name, (state, error) in outcomes.items()
+            if state == "failed"
+        ],
+        methods=(folder / "methods.md").is_file(),
+        command=known.get("command", ""),
+        facts=_facts(known),
+        parameters=_parameters(known["parameters"]),
+        versions=list(known["versions"].items()),
+        version=importlib.metadata.version("sercue"),
+        date=_today(),
+    )
+    path = folder / "index.html"
+    write_text(path, text)
+    return path
+
+
+def _is_outdated(page: Page, settings: Settings) -> bool:
+    """Whether settings, corpus or answers are no longer those that a notebook was run with."""
+    known = Artifacts(page.html.parent / "artifacts").provenance()
+    name = page.html.stem
+    run = known.get("notebooks", {}).get(name)
+    then = run.get("made_from") if isinstance(run, dict) else None
+    return then is not None and then != made_from(name, settings, known)
+
+
+def _error_of(notebook: nbformat.NotebookNode) -> str | None:
+    outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
+    errors = [output for output in outputs if output.output_type == "error"]
+    return f"{errors[0].ename}: {errors[0].evalue}" if errors else None
+
+
+def _drop_progress(notebook: nbformat.NotebookNode) -> None:
+    """Take progress bars out of the outputs: they tell a reader nothing once they are full."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in map(_without_bars, cell.outputs) if output]
+
+
+def _without_bars(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
+    if output.output_type != "stream" or output.name != "stderr":
+        return output
+    plain = _CURSOR.sub("", output.text)
+    lines = [line for line in re.split(r"[\r\n]+", plain) if not _BAR.search(line)]
+    output.text = "\n".join(lines)
+    return output if output.text.strip() else None
+
+
+def _drop_private_paths(notebook: nbformat.NotebookNode, settings: Settings) -> None:
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        cell.source = without_private_paths(cell.source, settings)
+        for output in cell.outputs:
+            if output.output_type == "stream":
+                output.text = without_private_paths(output.text, settings)
+            elif output.output_type == "error":
+                output.evalue = without_private_paths(output.evalue, settings)
+                output.traceback = [
+                    without_private_paths(line, settings) for line in output.traceback
+                ]
+
+
+def _contents(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
+    """Anchor and words of each section, as the exporter will write them."""
+    prose = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return [
+        (html.unescape(anchor), html.unescape(_TAG.sub("", words)))
+        for anchor, words in _SECTION.findall(markdown2html(prose))
+    ]
+
+
+def _link(other: Page, page: Page) -> dict[str, Any]:
+    return {
+        "title": other.title,
+        "href": other.html.name if other.notebook.is_file() else None,
+        "current": other == page,
+    }
+
+
+def _neighbour(page: Page, pages: Sequence[Page], step: int) -> dict[str, str] | None:
+    """The nearest report before or after a page that has been written."""
+    following = pages[pages.index(page) + 1 :] if step > 0 else pages[: pages.index(page)][::-1]
+    for other in following:
+        if other.notebook.is_file():
+            number, _, words = other.title.partition(" ")
+            return {"number": number, "words": words, "href": other.html.name}
+    return None
+
+
+def _style() -> str:
+    return (_TEMPLATES / "report" / "style.css").read_text(encoding="utf-8")
+
+
+def _today() -> str:
+    return datetime.date.today().isoformat()
+
+
+def _names(folder: Path, outcomes: Mapping[str, Any]) -> list[str]:
+    return sorted({*outcomes, *(file.stem for file in folder.glob("0*.html"))})
+
+
+def _report(
+    name: str, folder: Path, outcomes: Mapping[str, tuple[str, str | None]], outdated: bool
+) -> dict[str, Any]:
+    earlier = "from an earlier run" + (f", {_OUTDATED}" if outdated else "")
+    state, error = outcomes.get(name, (earlier, None))
+    there = (folder / f"{name}.html").is_file()
+    return {
+        "title": Page.of(Path(f"{name}.ipynb"), folder).title,
+        "href": f"{name}.html" if there and state != "not run" else None,
+        "state": f"{state}: {error}" if error else state,
+    }
+
+
+def _findings(measures: pd.DataFrame | None, tests: pd.DataFrame | None) -> list[str]:
+    if measures is None or tests is None:
+        return ["The study has not been evaluated yet: notebook 05 has not run."]
+    labels = sum(str(column).startswith("recall_") for column in measures)
+    return study_findings(main_conditions(measures), tests, labels)
+
+
+def _figure(folder: Path, measures: pd.DataFrame | None, settings: Settings) -> str | None:
+    path = folder / "figures" / "uar.svg"
+    if measures is None or not path.is_file():
+        return None
+    level = f"{settings.confidence:.0%}"
+    caption = f"Unweighted average recall (UAR) by condition, with {level} intervals over speakers."
+    main = main_conditions(measures)
+    values = map(" ".join, zip(main["condition"], _uar_values(main), strict=True))
+    return markup.plot(path.read_bytes(), caption, f"{caption} {'; '.join(values)}.")
+
+
+def _uar_tables(measures: pd.DataFrame, settings: Settings) -> list[str]:
+    """UAR of the main conditions and baselines; then, where there are any, of single concepts."""
+    main = main_conditions(measures)
+    rest = measures.drop(main.index)
+    captions = ("UAR by condition, beside floors and ceilings.", "UAR under single concepts.")
+    return [
+        markup.table(_uar_table(part, settings), caption)
+        for part, caption in zip((main, rest), captions, strict=True)
+        if len(part)
+    ]
+
+
+def _uar_table(measures: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    column = f"UAR [{settings.confidence:.0%} interval]"
+    shown = pd.DataFrame({column: _uar_values(measures)})
+    return shown.set_axis(pd.Index(measures["condition"], name="condition"))
+
+
+def _uar_values(measures: pd.DataFrame) -> list[str]:
+    ends = (measures[name] for name in ("uar", "uar_low", "uar_high"))
+    return [with_interval(*row) for row in zip(*ends, strict=True)]
+
+
+def _parameters(known: Mapping[str, Any]) -> list[tuple[str, str]]:
+    short = {"conditions": shortened(known["conditions"])} if "conditions" in known else {}
+    return [
+        (key, json.dumps(value, ensure_ascii=False)) for key, value in {**known, **short}.items()
+    ]
+
+
+def _facts(known: Mapping[str, Any]) -> list[tuple[str, str]]:
+    git = known["git"]
+    clean = {True: "", False: " (with uncommitted changes)", None: ""}[git["clean"]]
+    model = known["model"] if isinstance(known.get("model"), dict) else {}
+    return [
+        ("git commit", f"{git['commit']}{clean}" if git["commit"] else "not in a git checkout"),
+        ("corpus", _corpus_line(known.get("corpus"))),
+        ("model", str(model.get("identity", "not asked yet"))),
+        ("seconds", ", ".join(f"{k}: {v}" for k, v in known.get("seconds", {}).items())),
+        ("hardware", "{cores} cores, {machine}, {system}".format(**known["hardware"])),
+    ]
+
+
+def _corpus_line(corpus: Mapping[str, Any] | None) -> str:
+    if not corpus:
+        return "not read yet"
+    name, utterances, speakers, content = (
+        corpus.get(entry, "?") for entry in ("name", "utterances", "speakers", "content")
+    )
+    return f"{name}: {utterances} utterances, {speakers} speakers, content {content}"

@@ -1,0 +1,891 @@
+"""A run: one study, its folder, and the stages that its notebooks share.
+
+Each stage is computed on first use through the cached functions, so that any notebook runs alone;
+what it computed lies in ``artifacts`` for whoever reads on. The class is built in floors:
+``Stages`` (corpus to tokens), ``Answers`` (model and predictions), ``Analysis`` (what follows from
+them), ``Run`` (what a report shows).
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import html
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from sercue import provenance
+from sercue.artifacts import Artifacts, Finished, check_run_folder, refuse_others_at_work
+from sercue.corpora.corpus import Corpus, utterance_ids
+from sercue.corpora.corpus_check import check_corpus
+from sercue.corpora.inspection import inspect_audio
+from sercue.corpora.rows import stratified_sample
+from sercue.errors import DecodingError, InputError
+from sercue.explanation import concept_tables, study_reliance, why_no_reliance
+from sercue.features import extract_features, extraction
+from sercue.models import TINY, load_model
+from sercue.models.cards import public_name
+from sercue.privacy import shareable
+from sercue.provenance import torch_facts
+from sercue.settings import (
+    ANALYSIS_KEYS,
+    BINNING_KEYS,
+    CONTROL_KEYS,
+    CORPUS_KEYS,
+    RESULT_KEYS,
+    STUDY_KEYS,
+    Settings,
+    settings_from,
+)
+from sercue.statistics.baselines import MAJORITY, baselines, chance
+from sercue.statistics.contrasts import (
+    compare,
+    detectable_differences,
+    dose_trends,
+    planned_contrasts,
+    split_gain,
+    uar_intervals,
+)
+from sercue.statistics.controls import (
+    CONTROLS,
+    control_conditions,
+    control_options,
+    control_reliance,
+    control_uar,
+    why_no_controls,
+    with_this_model,
+)
+from sercue.statistics.correctness_tests import shift_tests
+from sercue.statistics.designs import compare_binnings, measure_binning, threshold_stability
+from sercue.statistics.equivalence import collapse_tests, equivalence_tests
+from sercue.statistics.measures import measures
+from sercue.statistics.prompt_sensitivity import gain_by, uar_components
+from sercue.storage.files import project_folder
+from sercue.storage.tables import codes_among
+from sercue.study import DECODINGS, run_study
+from sercue.study.plan import plan_study
+from sercue.study.store import rows_digest
+from sercue.study_corpus import listed_corpus, usable_corpus
+from sercue.tables.exhibits import FigureExhibit, TableExhibit, figure_exhibit, table_exhibit
+from sercue.tables.findings import study_findings
+from sercue.tokens.binning import Binning, FoldBinning, fit_bins
+from sercue.tokens.catalogue import main_conditions
+from sercue.tokens.condition import Material
+from sercue.tokens.prompts import resolve_templates
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from matplotlib.artist import Artist
+    from matplotlib.figure import Figure
+
+    from sercue.models import AudioLanguageModel
+
+logger = logging.getLogger(__name__)
+
+
+class Stages:
+    """One study, from its corpus to its tokens; each stage is computed on first use.
+
+    Attributes:
+        settings: the study's settings
+        folder: ``reports/<study>``, or the folder that ``out`` names
+    """
+
+    def __init__(self, settings: Settings, *, reuse: bool = False) -> None:
+        self.settings = settings
+        self.folder = run_folder(settings)
+        check_run_folder(self.folder)
+        refuse_others_at_work(self.folder, settings.fingerprint(RESULT_KEYS))
+        self.reuse = reuse
+        self.artifacts = Artifacts(self.folder / "artifacts")
+        self.artifacts.refuse_newer()
+        self.artifacts.record(
+            parameters=shareable(settings),
+            settings=settings.fingerprint(ANALYSIS_KEYS),
+            **provenance.environment(),
+        )
+
+    @cached_property
+    def client(self) -> Client | None:
+        """A client of the scheduler that the study names, or ``None`` where this machine works."""
+        if self.settings.scheduler is None:
+            return None
+        from sercue.distributed.connection import connect
+
+        return connect(self.settings.scheduler)
+
+    @cached_property
+    def listed(self) -> Corpus:
+        """All that the corpus lists for this study, usable or not."""
+        return listed_corpus(self.settings)
+
+    @cached_property
+    def audio_facts(self) -> pd.DataFrame:
+        """What each recording is like, and what is wrong with it."""
+        return inspect_audio(self.listed)
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The corpus that is used, with its labels, partitions and licence."""
+        if self._left is not None:
+            return self._left.corpus
+        return usable_corpus(self.listed, self.audio_facts, self.settings.bad_audio)
+
+    @cached_property
+    def digests(self) -> pd.Series:
+        """What identifies the audio of each utterance: a hash of its content."""
+        if self._left is not None:
+            return self._left.digests
+        digests = self.audio_facts.loc[self.corpus.table.index, "audio"]
+        content = f"{_listing(self.listed)}-{_audio(digests)}"
+        self.artifacts.save_corpus(self.corpus, digests, self._stamp(CORPUS_KEYS), content)
+        self._record_corpus(self.corpus, digests, content)
+        return digests
+
+    @cached_property
+    def content(self) -> str:
+        """What identifies the corpus: all that it says of its utterances, and their audio."""
+        if self._left is not None:
+            return self._left.content
+        return f"{_listing(self.listed)}-{_audio(self.digests)}"
+
+    def _record_corpus(self, corpus: Corpus, digests: pd.Series, content: str) -> None:
+        self.artifacts.record(corpus=_fingerprint(corpus, digests) | {"stamp": content})
+
+    @cached_property
+    def features(self) -> pd.DataFrame:
+        """Functionals of eGeMAPS, one row an utterance."""
+        if self._left is not None:
+            return self._left.features
+        stamp = {"settings": self._stamp(CORPUS_KEYS), "content": self.content}
+        features = extract_features(self.corpus, client=self.client)
+        self.artifacts.save("features.parquet", features, **stamp)
+        return features
+
+    @cached_property
+    def binning(self) -> Binning | FoldBinning:
+        """Thresholds of the six concepts, fitted on training rows: once, or once a fold."""
+        binning = fit_bins(self.features, self.corpus, **self.bin_options)
+        binning.save(self.artifacts.folder / "binning.json", content=self.content)
+        return binning
+
+    @property
+    def bin_options(self) -> dict[str, Any]:
+        """The study's choices for ``fit_bins``."""
+        s = self.settings
+        return {
+            "bins": s.bins,
+            "method": s.binning,
+            "thresholds": s.thresholds,
+            "centre": s.centre,
+        }
+
+    # Each of these three raises an error where the corpus has too little for it.
+
+    @cached_property
+    def stability(self) -> pd.DataFrame:
+        """How far thresholds and tokens move with one training speaker left out."""
+        return threshold_stability(self.features, self.corpus, **self.bin_options)
+
+    @cached_property
+    def designs(self) -> pd.DataFrame:
+        """Other binning designs, measured on held-out training speakers."""
+        chosen = self.settings.only(("thresholds", "seed"))
+        return compare_binnings(self.features, self.corpus, **chosen)
+
+    @cached_property
+    def own_design(self) -> pd.DataFrame:
+        """The study's own binning design, measured on the evaluated partition."""
+        s = self.settings
+        return measure_binning(self.features, self.corpus, s.partition, self.bin_options, s.seed)
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Concept scores, the mean of robust z-scores, one row an utterance."""
+        return self.binning.scores(self.features, self.corpus)
+
+    @cached_property
+    def tokens(self) -> pd.DataFrame:
+        """The true tokens, one row an utterance, one column a concept."""
+        tokens = self.binning.transform(self.features, self.corpus)
+        settings = self._stamp((*CORPUS_KEYS, *BINNING_KEYS))
+        self.artifacts.save("tokens.parquet", tokens, settings, content=self.content)
+        return tokens
+
+    @cached_property
+    def views(self) -> dict[str, tuple[Corpus, pd.DataFrame]]:
+        """Corpus and tokens as what is trained may see them: whole, or once for each fold.
+
+        In the view of a fold, tokens come from thresholds that have not seen that fold.
+        """
+        if not isinstance(self.binning, FoldBinning):
+            return {"": (self.corpus, self.tokens)}
+        return {
+            fold: (self.corpus.in_fold(fold), binning.transform(self.features, self.corpus))
+            for fold, binning in self.binning.of_fold.items()
+        }
+
+    @cached_property
+    def material(self) -> Material:
+        """What the conditions work on: tokens, classes and speakers, and the training rows."""
+        return Material.of_corpus(
+            self.corpus, self.tokens, self.binning.words, partition=self.settings.partition
+        )
+
+    @cached_property
+    def _left(self) -> Finished | None:
+        """What an earlier notebook left, if it is to be taken and all of it is of one study.
+
+        And of the corpus as it is now, where that is at hand.
+        """
+        if not self.reuse:
+            return None
+        left = self.artifacts.load_finished(self._stamp(CORPUS_KEYS), self._stamp(STUDY_KEYS))
+        if left is None or not self._is_as_it_was(left.content):
+            return None
+        settings = self._stamp(CONTROL_KEYS)
+        if not why_no_controls(self.settings) and (
+            self.artifacts.load("controls.parquet", settings, content=left.content) is None
+        ):
+            return None
+        self._record_corpus(left.corpus, left.digests, left.content)
+        return left
+
+    def _is_as_it_was(self, content: str) -> bool:
+        """Whether the corpus on the disk, if it is there, has the content that was stored."""
+        root = self.settings.corpus_root
+        # Without one, the settings alone make the corpus.
+        if root is None or not Path(root).exists():
+            return True
+        listing, _, audio = content.partition("-")
+        try:
+            if _listing(self.listed) != listing:
+                return False
+            used = usable_corpus(self.listed, self.audio_facts, self.settings.bad_audio)
+        except InputError as error:
+            logger.warning("%s. What an earlier notebook stored of the corpus is used.", error)
+            return True
+        return _audio(self.audio_facts.loc[used.table.index, "audio"]) == audio
+
+    def _stamp(self, keys: tuple[str, ...]) -> str:
+        return self.settings.fingerprint(keys)
+
+
+def run_folder(settings: Settings) -> Path:
+    """Where a study writes: ``out`` if it is set, else ``reports/<study>`` of the project."""
+    if settings.out is not None:
+        return Path(settings.out).expanduser()
+    return project_folder() / "reports" / settings.study
+
+
+def _fingerprint(corpus: Corpus, digests: pd.Series) -> dict[str, Any]:
+    return {
+        "name": corpus.name,
+        "utterances": len(corpus.table),
+        "speakers": int(corpus.table["speaker"].nunique()),
+        "content": f"{pd.util.hash_pandas_object(digests, index=False).sum():016x}",
+        "annotations": f"{pd.util.hash_pandas_object(_annotations(corpus, digests)).sum():016x}",
+    }
+
+
+def _listing(corpus: Corpus) -> str:
+    """A digest of all that a corpus says of its utterances, in their order."""
+    said = [corpus.name, corpus.labels, corpus.neutral_label, list(corpus.table)]
+    digest = hashlib.blake2b(json.dumps(said).encode(), digest_size=8)
+    for table in (corpus.table, corpus.left_out):
+        rows = pd.util.hash_pandas_object(table.reset_index().astype(object), index=False)
+        digest.update(rows.to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _audio(digests: pd.Series) -> str:
+    """A digest of the audio of a corpus, and of what makes functionals of it."""
+    text = "\n".join([extraction(), *map(str, digests)])
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _annotations(corpus: Corpus, digests: pd.Series) -> pd.DataFrame:
+    """What the corpus says of each recording, by the recording's content and not its name."""
+    columns = sorted({"emotion", "speaker", "partition", "fold"} & set(corpus.table))
+    return corpus.table[columns].astype(object).set_axis(pd.Index(digests.astype(object)))
+
+
+# ``batch_size`` after the answers: what was left of it where memory ran out.
+_MODEL_FACTS = ("name", "identity", "device", "dtype", "batch_size")
+
+
+class Answers(Stages):
+    """A study with its model, its controls and their answers."""
+
+    @cached_property
+    def model(self) -> AudioLanguageModel | dict[str, AudioLanguageModel]:
+        """The model under study; its weights load when it is first asked.
+
+        Of a cross-validated corpus, one a fold if the model is trained on the corpus.
+        """
+        if self.settings.model == TINY and self.corpus.folds:
+            return {fold: self._load_model(*view) for fold, view in self.views.items()}
+        return self._load_model(self.corpus, self.tokens)
+
+    def _load_model(self, corpus: Corpus, tokens: pd.DataFrame) -> AudioLanguageModel:
+        s = self.settings
+        return load_model(
+            s.model,
+            revision=s.model_revision,
+            device=s.device,
+            dtype=s.dtype,
+            batch_size=s.batch_size,
+            corpus=corpus,
+            tokens=tokens,
+            options=(self._prompt_options() if s.model == TINY else {}) | s.model_options,
+        )
+
+    def describe_model(self) -> pd.DataFrame:
+        """What is known of the model under study, for the report."""
+        self._train()
+        if isinstance(self.model, dict):
+            first = next(iter(self.model.values()))
+            number = f"{len(self.model)}, one a fold, trained on all other folds; of the first:"
+            facts = {"models": number} | first.facts()
+        else:
+            facts = self._model_facts(self.model)
+        return pd.Series(facts, name="value").rename_axis("fact").to_frame()
+
+    def _model_facts(self, model: AudioLanguageModel) -> dict[str, str]:
+        """What a model says of itself, where it answers; one trained here can say it here."""
+        if self.client is None or self.settings.model == TINY:
+            return model.facts()
+        from sercue.distributed.study import facts
+
+        return facts(self.client, model)
+
+    def _model_record(self) -> dict[str, Any]:
+        """What provenance says of the model; of several, one a fold, what they have in common."""
+        models = list(self.model.values()) if isinstance(self.model, dict) else [self.model]
+        values = {name: [getattr(model, name) for model in models] for name in _MODEL_FACTS}
+        record = {
+            name: told[0] if len(set(told)) == 1 else ", ".join(map(str, told))
+            for name, told in values.items()
+        }
+        if self.client is None:
+            return record
+        from sercue.distributed.study import where_it_ran
+
+        return record | where_it_ran(self.client, models[0].name)
+
+    def _prompt_options(self) -> dict[str, Any]:
+        """What a model that is trained here learns to answer: the very prompts of this study."""
+        return {"label_words": self.label_words, "templates": self.settings.templates}
+
+    @property
+    def label_words(self) -> dict[str, str]:
+        """Label to the words that prompts show for it, in the order of the labels."""
+        given = self.settings.labels
+        words = given if isinstance(given, dict) else {}
+        return {label: words.get(label, label) for label in self.corpus.labels}
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """The study itself, one row a prediction; stored answers are not asked again."""
+        if self._left is not None:
+            return self._in_plan_order(self._left.predictions)
+        predictions = self.ask("predictions")
+        self.artifacts.record(
+            model=self._model_record(),
+            torch=torch_facts(),
+            predictions={
+                "rows": len(predictions),
+                "settings": self._stamp(STUDY_KEYS),
+                "content": self.content,
+                "digest": rows_digest(predictions),
+            },
+        )
+        return predictions
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        """What all that follows from the answers is stamped with, besides its settings."""
+        answers = self._left.answers if self._left else rows_digest(self.predictions)
+        return {"content": self.content, "answers": answers}
+
+    def ask(self, store: str | None = None, **changes: Any) -> pd.DataFrame:
+        """Run the study with some of its arguments changed; see ``run_study``.
+
+        Args:
+            store: folder below ``artifacts`` that keeps the answers; by default they are not kept
+            **changes: arguments of ``run_study`` to set over those of the study
+        """
+        s = self.settings
+        arguments = self._planned | {
+            "model": self.model,
+            "digests": self.digests,
+            "decoding": s.decoding,
+            "max_new_tokens": s.max_new_tokens,
+            "client": self.client,
+            "store": None if store is None else self.artifacts.folder / store,
+        }
+        return run_study(**(arguments | changes))
+
+    def plan(self, **changes: Any) -> pd.DataFrame:
+        """Every prompt of the study in full, without asking; see ``plan_study``."""
+        return plan_study(**(self._planned | changes))
+
+    @property
+    def _planned(self) -> dict[str, Any]:
+        s = self.settings
+        return {
+            "corpus": self.corpus,
+            "tokens": self.tokens,
+            "conditions": s.conditions,
+            "templates": s.templates,
+            "label_words": self.label_words,
+            "orders": s.label_orders,
+            "replicates": s.replicates,
+            "seed": s.seed,
+            "partition": s.partition,
+            "words": self.binning.words,
+        }
+
+    @cached_property
+    def prompting(self) -> pd.DataFrame:
+        """The prompts with no and with aligned tokens, tried out in each decoding.
+
+        On development speakers, or training speakers where there are none. Only in a
+        cross-validation, where every speaker is evaluated, on some of those. A decoding that the
+        model cannot do is left out, unless it is that of the study.
+        """
+        trial = {"conditions": ["none", "aligned"]} | self._tuning()
+        tables = []
+        for decoding in DECODINGS:
+            try:
+                tables.append(self.ask(f"prompting_{decoding}", decoding=decoding, **trial))
+            except DecodingError:
+                if decoding == self.settings.decoding:
+                    raise
+        return pd.concat(tables, ignore_index=True)
+
+    def _tuning(self) -> dict[str, Any]:
+        s, partition = self.settings, self.tuning_partition
+        rows = stratified_sample(self.corpus.rows(partition), s.tuning_limit, s.seed)
+        return {"corpus": self.corpus.with_table(rows), "partition": partition}
+
+    @property
+    def tuning_partition(self) -> str:
+        """Where prompts are tried out: the evaluated partition only if there is no other."""
+        others = [p for p in ("dev", "train") if p != self.settings.partition]
+        present = [partition for partition in others if len(self.corpus.rows(partition))]
+        return next(iter(present), self.settings.partition)
+
+    @cached_property
+    def controls(self) -> pd.DataFrame:
+        """Answers of the control models, named in a column ``model``; empty without controls."""
+        if why_no_controls(self.settings):
+            return pd.DataFrame()
+        stamp = {"settings": self._stamp(CONTROL_KEYS), "content": self.content}
+        if self._left is None:
+            from sercue.models.tiny import training_version
+
+            stamp["training"] = training_version()
+        stored = self.artifacts.load("controls.parquet", **stamp)
+        if stored is None:
+            reason = self._untrainable
+            answers = (
+                pd.DataFrame({"model": pd.Series(dtype="str")}) if reason else self._ask_controls()
+            )
+            self.artifacts.save("controls.parquet", answers, **stamp, reason=reason)
+            stored = self.artifacts.load("controls.parquet", **stamp)
+        return pd.DataFrame() if stored is None else stored
+
+    @property
+    def no_controls(self) -> str:
+        """Why this study has no controls; an empty text if it has them."""
+        return why_no_controls(self.settings) or str(
+            self.artifacts.stamp(self.controls).get("reason", "")
+        )
+
+    @cached_property
+    def _untrainable(self) -> str:
+        """Why no control can be trained on this corpus: a study of another model goes on."""
+        try:
+            for folds in self._control_models.values():
+                for model in folds.values():
+                    model.check()
+        except InputError as error:
+            return f"No control model can be trained here: {error}."
+        return ""
+
+    def _ask_controls(self) -> pd.DataFrame:
+        self._train()
+        return pd.concat(map(self._ask_control, CONTROLS), ignore_index=True)
+
+    @cached_property
+    def _control_models(self) -> dict[str, dict[str, Any]]:
+        """Control to fold to its model; one fold without a name where there are none."""
+        s = self.settings
+        return {
+            name: {
+                fold: load_model(
+                    TINY,
+                    device=s.device,
+                    corpus=corpus,
+                    tokens=tokens,
+                    options=self._prompt_options() | control_options(s, name),
+                )
+                for fold, (corpus, tokens) in self.views.items()
+            }
+            for name in CONTROLS
+        }
+
+    def _train(self) -> None:
+        """Train side by side whatever of this study is trained here and is not yet."""
+        from sercue.models.tiny import TinyModel, train_all
+
+        models = list(self.model.values()) if isinstance(self.model, dict) else [self.model]
+        if not why_no_controls(self.settings) and not self._untrainable:
+            models += [one for folds in self._control_models.values() for one in folds.values()]
+        train_all([model for model in models if isinstance(model, TinyModel)])
+
+    def _ask_control(self, name: str) -> pd.DataFrame:
+        """Answers of one control to the first wording and label order of the study."""
+        s = self.settings
+        models = self._control_models[name]
+        asked = {"conditions": control_conditions(s), "templates": s.templates[:1], "orders": 1,
+                 "replicates": 1, "decoding": "score"}  # fmt: skip
+        model = models if self.corpus.folds else models[""]
+        return self.ask(f"control_{name}", model=model, **asked).assign(model=name)
+
+    def _in_plan_order(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Stored rows in the order in which a study returns them, whatever part they lie in."""
+        order: dict[str, Sequence[str]] = {
+            "utterance": list(utterance_ids(self.corpus.table.index)),
+            "condition": self.settings.conditions,
+            "template": [t.name for t in resolve_templates(self.settings.templates)],
+        }
+        places = {
+            name: codes_among(table[name], pd.Index(list(values))) for name, values in order.items()
+        }
+        keys = ["label_order", "template", "replicate", "condition", "utterance"]
+        ranks = [places.get(name, table[name]) for name in keys]
+        return table.iloc[np.lexsort(ranks)].reset_index(drop=True)
+
+
+class Analysis(Answers):
+    """A study with all that is computed from its answers."""
+
+    @cached_property
+    def baselines(self) -> pd.DataFrame:
+        """Predictions of the floors and ceilings: token-only classifier, eGeMAPS and linear SVM."""
+        chosen = self.settings.only(("partition", "seed"))
+        tables = [
+            baselines(self.features, tokens, corpus, **chosen)
+            for corpus, tokens in self.views.values()
+        ]
+        return pd.concat(tables, ignore_index=True)
+
+    @cached_property
+    def measures(self) -> pd.DataFrame:
+        """Measures of each condition with the interval of its UAR, and of the baselines."""
+        labels, neutral = self.corpus.labels, self.corpus.neutral_label
+        parts = [
+            measures(rows, labels, neutral).merge(self._intervals(rows)).assign(baseline=baseline)
+            for rows, baseline in ((self.predictions, False), (self.baselines, True))
+        ]
+        table = pd.concat(parts, ignore_index=True)
+        self._save("measures.parquet", table)
+        return table
+
+    def _save(self, name: str, table: pd.DataFrame) -> None:
+        self.artifacts.save(name, table, self._stamp(ANALYSIS_KEYS), **self.inputs)
+
+    def _intervals(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        level = self.settings.confidence
+        table = uar_intervals(predictions, self.corpus.labels, confidence=level)
+        return table[["condition", "low", "high"]].rename(
+            columns={"low": "uar_low", "high": "uar_high"}
+        )
+
+    @property
+    def intervals(self) -> pd.DataFrame:
+        """UAR of each condition with its speaker-clustered interval, the baselines apart."""
+        rows = self.measures[~self.measures["baseline"]]
+        names = {"uar_low": "low", "uar_high": "high"}
+        return rows[["condition", "uar", *names]].rename(columns=names)
+
+    @property
+    def references(self) -> dict[str, float]:
+        """UAR of what the conditions are read against: chance, floors and ceilings."""
+        rows = self.measures[self.measures["baseline"]].set_index("condition")["uar"]
+        named = {str(name): float(uar) for name, uar in rows.items() if name != MAJORITY}
+        return {"chance": chance(self.corpus.labels), **named}
+
+    @cached_property
+    def tests(self) -> pd.DataFrame:
+        """The planned contrasts between conditions, with intervals and corrected p-values."""
+        table = compare(*self._answered, self.contrasts, **self._resampling)
+        self._save("tests.parquet", table)
+        return table
+
+    @property
+    def contrasts(self) -> list[tuple[str, str]]:
+        """The planned family: pairs (condition, reference)."""
+        return planned_contrasts(self.settings.conditions)
+
+    @cached_property
+    def main_predictions(self) -> pd.DataFrame:
+        """The predictions but for those of conditions about single concepts."""
+        return main_conditions(self.predictions)
+
+    # Each of these raises ``InputError`` where the study has no answers for it.
+
+    @cached_property
+    def detectable(self) -> pd.DataFrame:
+        """The differences in UAR that this study would have found four times out of five."""
+        return detectable_differences(self.tests)
+
+    @cached_property
+    def equivalence(self) -> pd.DataFrame:
+        """Whether the planned contrasts are equal to within the study's margin."""
+        margin = self.settings.margin
+        return equivalence_tests(*self._answered, self.contrasts, margin=margin)
+
+    @cached_property
+    def collapse(self) -> pd.DataFrame:
+        """Whether answers gather in one class, by more than the study's margin."""
+        margin = self.settings.margin
+        return collapse_tests(*self._answered, entropy_margin=margin, share_margin=margin)
+
+    @cached_property
+    def dose_trend(self) -> pd.DataFrame:
+        """The trend of UAR with the dose."""
+        return dose_trends(*self._answered, **self._resampling)
+
+    @cached_property
+    def split_gain(self) -> pd.DataFrame:
+        """What of the gain over shuffled tokens is the utterance's own, and what the label's."""
+        return split_gain(*self._answered, confidence=self.settings.confidence)
+
+    @cached_property
+    def shift(self) -> pd.DataFrame:
+        """Which predicted classes gain and lose in each planned contrast."""
+        drawn = self.settings.only(("resamples", "seed"))
+        return shift_tests(*self._answered, self.contrasts, **drawn)
+
+    @cached_property
+    def components(self) -> pd.DataFrame:
+        """Variance components of UAR."""
+        return uar_components(*self._answered)
+
+    @cached_property
+    def gain_by_template(self) -> pd.DataFrame:
+        """The gain from aligned tokens in each wording."""
+        return gain_by(*self._answered, by="template", confidence=self.settings.confidence)
+
+    @property
+    def _answered(self) -> tuple[pd.DataFrame, tuple[str, ...]]:
+        return self.main_predictions, self.corpus.labels
+
+    @cached_property
+    def reliance(self) -> pd.DataFrame:
+        """Weights of audio and tokens in the answers; empty where they cannot be told."""
+        if why_no_reliance(self.settings) is not None:
+            return pd.DataFrame()
+        table = study_reliance(self.main_predictions, self.corpus, self._own_tokens, self.settings)
+        self._save("reliance.parquet", table)
+        return table
+
+    @cached_property
+    def control_reliance(self) -> pd.DataFrame:
+        """Reliance of the controls and of the model under study; empty without controls."""
+        if self.controls.empty:
+            return pd.DataFrame()
+        return control_reliance(
+            with_this_model(self.controls, self.predictions),
+            self.corpus,
+            self._own_tokens,
+            **self.settings.only(("confidence", "seed")),
+        )
+
+    @cached_property
+    def control_uar(self) -> pd.DataFrame:
+        """UAR of the controls and of the model under study, on the very same prompts."""
+        answers = with_this_model(self.controls, self.predictions)
+        return control_uar(answers, self.corpus.labels)
+
+    @property
+    def _own_tokens(self) -> pd.DataFrame | dict[str, pd.DataFrame]:
+        """True tokens; of a cross-validated corpus, those of each fold's view."""
+        if not self.corpus.folds:
+            return self.tokens
+        return {fold: tokens for fold, (_, tokens) in self.views.items()}
+
+    @cached_property
+    def concept_tables(self) -> dict[str, pd.DataFrame]:
+        """Effects of single concepts and Shapley values, as far as the conditions allow them."""
+        return concept_tables(self.predictions, self.corpus.labels, self.settings)
+
+    @property
+    def findings(self) -> list[str]:
+        """The headline of the study in plain English."""
+        measured = main_conditions(self.measures)
+        return study_findings(measured, self.tests, len(self.corpus.labels))
+
+    @property
+    def _resampling(self) -> dict[str, Any]:
+        return self.settings.only(("resamples", "confidence", "seed"))
+
+
+FIXTURE = (
+    "A fixture, not evidence: {why}. These numbers show that the instrument works; "
+    "they say nothing about people or about any published model."
+)
+
+# Lines of IPython's own.
+_MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
+
+
+def open_run(parameters: Mapping[str, Any], *, reuse: bool = False) -> Run:
+    """Open the run that a notebook's parameters describe.
+
+    Args:
+        parameters: study keys and values; a notebook hands over its ``globals()``, of which the
+            study keys are read, and what its cells of parameters set besides is refused
+        reuse: take a finished study that lies in ``artifacts`` with the same settings, so that
+            neither audio nor model is needed
+
+    Raises:
+        InputError: if a key is unknown, naming the nearest valid one, or a value is not valid
+    """
+    if "__builtins__" in parameters:
+        keys = {*Settings.model_fields} | _set_in_cells(parameters.get("In", []))
+        parameters = {key: parameters[key] for key in parameters if key in keys}
+    return Run(settings_from(parameters, "notebook parameters"), reuse=reuse)
+
+
+def _set_in_cells(history: Sequence[str]) -> set[str]:
+    """What the cells of parameters set that were executed before a run is opened.
+
+    Args:
+        history: sources of the executed cells; the last one is the one that opens the run
+    """
+    found: set[str] = set()
+    for place, source in enumerate(reversed(history)):
+        # What was wrong when a run was opened earlier may have been mended since.
+        if place and found and "open_run(" in source:
+            break
+        found |= _set_as_parameters(source)
+    return found
+
+
+def _set_as_parameters(source: str) -> set[str]:
+    r"""What a cell sets, if papermill wrote it; or study keys, and names that are nearly one.
+
+    What the cell itself reads again is no parameter, but a step on the way to one.
+
+    Examples:
+        >>> sorted(_set_as_parameters("bins = 3\nsed = 1\nd = 'a'\ncorpus_root = f'{d}/b'"))
+        ['bins', 'sed']
+        >>> _set_as_parameters("number = 1")
+        set()
+    """
+    try:
+        tree = ast.parse(_MAGIC.sub("", source))
+    except (SyntaxError, ValueError):  # other magics of IPython, lone surrogates
+        return set()
+    injected = source.startswith("# Parameters")
+    names = set()
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign):
+            targets, value = statement.targets, statement.value
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            targets, value = [statement.target], statement.value
+        else:
+            continue
+        if injected or _is_plain(value):
+            nodes = [node for target in targets for node in ast.walk(target)]
+            names |= {node.id for node in nodes if isinstance(node, ast.Name)}
+    names -= {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    keys = Settings.model_fields.keys()
+    if injected:
+        return names
+    # In a cell of their own, users set what else they like; a name that is nearly a key is none.
+    near = {name for name in names - keys if difflib.get_close_matches(name, keys, cutoff=0.8)}
+    return (names & keys) | near if names & keys else set()
+
+
+def _is_plain(value: ast.expr) -> bool:
+    try:
+        ast.literal_eval(value)
+    except ValueError:
+        return False
+    return True
+
+
+class Run(Analysis):
+    """One study and the folder it writes, as its notebooks show it.
+
+    Attributes:
+        settings: the study's settings
+        folder: ``reports/<study>``, or the folder that ``out`` names
+    """
+
+    @property
+    def corpus_check(self) -> pd.DataFrame:
+        """What was found of the corpus: what is as it should be, odd, or wrong."""
+        return check_corpus(self.listed, self.audio_facts).set_index("check")
+
+    def figure(self, name: str, drawing: Figure | Artist, caption: str) -> FigureExhibit:
+        """Save a figure below ``figures`` and show it with its caption."""
+        return figure_exhibit(drawing, caption, self.folder / "figures" / f"{name}.svg")
+
+    def table(
+        self, name: str, data: pd.DataFrame, caption: str, shown: pd.DataFrame | None = None
+    ) -> TableExhibit:
+        """Save a table below ``tables`` as CSV and LaTeX and show it with its caption."""
+        return table_exhibit(data, caption, self.folder / "tables" / name, shown)
+
+    @property
+    def fixture(self) -> str | None:
+        """Why this run is no evidence, or ``None`` if nothing says so."""
+        return fixture_notice(self.settings)
+
+    def __repr__(self) -> str:
+        s, model = self.settings, public_name(self.settings.model)
+        return f"Run(study {s.study!r}: corpus {s.corpus!r}, model {model!r}, in {self.folder})"
+
+    def _repr_html_(self) -> str:
+        s = self.settings
+        line = (
+            f"Study <b>{html.escape(s.study)}</b>: corpus <b>{html.escape(s.corpus)}</b>, "
+            f"model <b>{html.escape(public_name(s.model))}</b>, decoding {s.decoding}, "
+            f"seed {s.seed}."
+        )
+        notice = f'<p class="notice">{html.escape(self.fixture)}</p>' if self.fixture else ""
+        return f"<p>{line}</p>{notice}"
+
+
+def fixture_notice(settings: Settings) -> str | None:
+    """The warning that a study on synthetic speech or with a tiny model must carry.
+
+    Examples:
+        >>> fixture_notice(Settings(corpus="emodb", model="qwen2-audio")) is None
+        True
+    """
+    reasons = []
+    if settings.corpus == "demo":
+        reasons.append("the speech is synthetic")
+    if settings.model == TINY:
+        reasons.append("the model is a tiny one, trained here on the corpus itself")
+    return FIXTURE.format(why=" and ".join(reasons)) if reasons else None

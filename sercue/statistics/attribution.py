@@ -1,0 +1,330 @@
+"""Which concept does it: effects of single concepts, and Shapley values over all their subsets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.multitest import multipletests
+
+from sercue.errors import InputError, unknown
+from sercue.statistics.cluster_variance import Clustered, recall_estimates
+from sercue.statistics.measures import label_codes
+from sercue.statistics.resampling import check_confidence
+from sercue.statistics.speaker_counts import SpeakerCounts, speaker_counts
+from sercue.tokens.catalogue import condition_facts
+from sercue.tokens.concepts import CONCEPTS, Concept
+from sercue.tokens.condition import PLUS
+
+VALUES = ("uar", "log_p")
+# A probability that came out as 0 still has a logarithm.
+_LEAST = 1e-12
+
+
+def condition_values(
+    predictions: pd.DataFrame, labels: Sequence[str], value: str, conditions: Sequence[str]
+) -> tuple[SpeakerCounts, Clustered]:
+    """The value of each condition: the mean over classes of the mean over their answers.
+
+    Args:
+        predictions: as ``run_study`` returns them
+        labels: the classes
+        value: ``"uar"``, or ``"log_p"``: the log-probability of the true label, in nats
+        conditions: the conditions to take
+
+    Returns:
+        the counts, which name the conditions, and one estimate a condition
+
+    Raises:
+        InputError: if conditions do not have the same utterances, if there are fewer than two
+            speakers, or if probabilities of labels are wanted and missing
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> counted, found = condition_values(
+        ...     example_predictions(), LABELS, "uar", ["none", "aligned"])
+        >>> counted.conditions, found.estimate.round(3)
+        (['none', 'aligned'], array([0.417, 0.708]))
+    """
+    if value not in VALUES:
+        raise unknown("value", value, VALUES)
+    rows = predictions[predictions["condition"].isin(conditions)]
+    counted = speaker_counts(rows, labels)
+    counted.check_paired(counted.conditions)
+    if value == "uar":
+        return counted, counted.uar
+    said = _log_p_sums(rows, counted)
+    return counted, recall_estimates(said, counted.totals)
+
+
+def _log_p_sums(rows: pd.DataFrame, counted: SpeakerCounts) -> np.ndarray:
+    """Log-probabilities of the truth, summed as answers are counted: an utterance counts 1."""
+    shape = counted.totals.shape
+    places = [
+        label_codes(rows[column], known, column)
+        for column, known in (
+            ("condition", counted.conditions),
+            ("speaker", counted.speakers),
+            ("truth", counted.labels),
+        )
+    ]
+    cell = np.ravel_multi_index(tuple(places), shape)
+    sums, answers = (
+        np.bincount(cell, weights=weights, minlength=int(np.prod(shape))).reshape(shape)
+        for weights in (_log_p_truth(rows, counted.labels), None)
+    )
+    mean = np.divide(sums, answers, out=np.zeros(shape), where=answers > 0)
+    return mean * counted.totals
+
+
+def _log_p_truth(rows: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
+    columns = [f"p_{label}" for label in labels]
+    if set(columns) - set(rows) or rows[columns].isna().to_numpy().any():
+        raise InputError(
+            "value 'log_p': found answers without a probability of each label; valid with decoding "
+            "'score' alone"
+        )
+    codes = label_codes(rows["truth"], labels, "truth")
+    probability = rows[columns].to_numpy(dtype=float)[np.arange(len(rows)), codes]
+    return np.log(np.maximum(probability, _LEAST))
+
+
+#: What each kind of single-concept condition is compared with.
+REFERENCES = {"only": "none", "without": "aligned", "flip": "aligned"}
+
+
+def subset_conditions(concepts: Sequence[str | Concept] = CONCEPTS) -> list[str]:
+    """The conditions that show each subset of the concepts: what ``shapley`` needs.
+
+    Args:
+        concepts: concepts or their names; written in the order of ``CONCEPTS``
+
+    Returns:
+        2 to the power of their number: ``none`` for the empty set, ``only(...)`` for each other
+        one by size, ``aligned`` for all of them
+
+    Examples:
+        >>> subset_conditions(["pitch", "energy"])
+        ['none', 'only(energy)', 'only(pitch)', 'aligned']
+        >>> len(subset_conditions())
+        64
+    """
+    names = _in_order([c.name if isinstance(c, Concept) else c for c in concepts])
+    partial = [
+        f"only({PLUS.join(subset)})"
+        for size in range(1, len(names))
+        for subset in combinations(names, size)
+    ]
+    return ["none", *partial, "aligned"]
+
+
+def concept_effects(
+    predictions: pd.DataFrame,
+    labels: Sequence[str],
+    *,
+    value: str = "uar",
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """What single concepts do: alone, when missing, when mirrored.
+
+    ``only(c)`` is compared with ``none`` (what the concept gives by itself), ``without(c)`` and
+    ``flip(c)`` with ``aligned`` (what is lost without it, or when it lies). The first and the
+    second differ where concepts repeat each other; ``shapley`` averages over all company.
+
+    These comparisons are a family of their own, beside the planned contrasts: they ask which
+    concept it is, once the contrasts have told whether tokens do anything.
+
+    Args:
+        predictions: as ``run_study`` returns them; conditions that are none of these are ignored
+        labels: the classes
+        value: ``"uar"``, or ``"log_p"``: log-probability of the true label, its mean over each
+            class and then over the classes (decoding ``"score"`` only)
+        confidence: coverage that the intervals aim at, between 0 and 1
+
+    Returns:
+        DataFrame, one row a condition: ``kind`` (only, without, flip), ``concept``,
+        ``condition``, ``reference``, ``value``, ``effect`` (condition minus reference), ``low``,
+        ``high``, ``p`` (two-sided), ``holm_p`` (corrected for all rows), ``speakers``. Intervals
+        and p-values are made as those of ``compare``.
+
+    Raises:
+        InputError: if no such condition is there with its reference, or a parameter is not valid
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> rows = example_predictions({"none": 0.4, "only(pitch)": 0.7, "aligned": 0.8})
+        >>> table = concept_effects(rows, LABELS)
+        >>> table[["concept", "condition", "reference", "effect"]].round(2)
+          concept    condition reference  effect
+        0   pitch  only(pitch)      none    0.33
+    """
+    check_confidence(confidence)
+    facts = condition_facts(predictions)
+    single = facts[facts["concepts"].map(len) == 1].reset_index()
+    table = pd.DataFrame(
+        {
+            "kind": single["family"],
+            "concept": single["concepts"].str[0],
+            "condition": single["condition"],
+            "reference": single["family"].map(REFERENCES),
+        }
+    )
+    table = table[table["reference"].isin(facts.index)].reset_index(drop=True)
+    if table.empty:
+        raise InputError(
+            f"conditions: found {', '.join(facts.index)}; effects of concepts need only(c) with "
+            "none, or without(c) or flip(c) with aligned"
+        )
+    pairs = list(zip(table["condition"], table["reference"], strict=True))
+    sides = [*table["condition"], *table["reference"]]
+    counted, values = condition_values(predictions, labels, value, sides)
+    found = values.combine(counted.contrast_weights(pairs))
+    low, high = found.interval(confidence)
+    p = found.p_value()
+    return table.assign(
+        value=value, effect=found.estimate, low=low, high=high, p=p,
+        holm_p=multipletests(p, method="holm")[1], speakers=len(counted.speakers),
+    )  # fmt: skip
+
+
+def shapley(
+    predictions: pd.DataFrame,
+    labels: Sequence[str],
+    *,
+    value: str = "uar",
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    r"""Exact Shapley values of the concepts: each one's part in what all of them together give.
+
+    With :math:`v(S)` the value where the subset S of the n concepts is shown,
+
+    .. math:: \phi_c = \sum_{S \not\ni c} \frac{|S|!\,(n - |S| - 1)!}{n!}
+        \bigl(v(S \cup \{c\}) - v(S)\bigr)
+
+    It is the mean gain that the concept adds to those shown before it, over all orders. The values
+    sum to :math:`v(\text{aligned}) - v(\text{none})`; concepts that always do the same get the
+    same; one that never does anything gets 0. They describe this model on these utterances, not
+    what a concept would do for another.
+
+    A Shapley value is a weighted sum of the values of all subsets, so that its interval comes from
+    what each speaker adds to that sum, as those of ``compare`` do.
+
+    Args:
+        predictions: as ``run_study`` returns them, with the conditions of ``subset_conditions``;
+            others are ignored. The concepts are those that ``only(...)`` names.
+        labels: the classes
+        value: ``"uar"``, or ``"log_p"``: log-probability of the true label, its mean over each
+            class and then over the classes (decoding ``"score"`` only)
+        confidence: coverage that the intervals aim at, between 0 and 1; not corrected for the
+            number of concepts
+
+    Returns:
+        DataFrame, one row a concept: ``concept``, ``value``, ``shapley`` (in UAR from -1 to 1,
+        or in nats), ``low``, ``high``, ``speakers``
+
+    Raises:
+        InputError: if a subset is missing, if conditions do not have the same utterances, or a
+            parameter is not valid
+
+    References:
+        Shapley, "A value for n-person games" (1953)
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> rows = example_predictions(
+        ...     {"none": 0.4, "only(energy)": 0.5, "only(pitch)": 0.7, "aligned": 0.8})
+        >>> shapley(rows, LABELS)[["concept", "shapley"]].round(3)
+          concept  shapley
+        0  energy    0.271
+        1   pitch    0.146
+    """
+    check_confidence(confidence)
+    facts = condition_facts(predictions)
+    concepts = _concepts_of(facts)
+    names = _condition_of_subset(facts, concepts)
+    counted, worth = condition_values(predictions, labels, value, list(names.values()))
+    signs = np.zeros((len(concepts), len(counted.conditions)))
+    for subset, weights in shapley_weights(len(concepts)).items():
+        signs[:, counted.place(names[frozenset(concepts[c] for c in subset)])] += weights
+    found = worth.combine(signs)
+    low, high = found.interval(confidence)
+    return pd.DataFrame(
+        {
+            "concept": concepts,
+            "value": value,
+            "shapley": found.estimate,
+            "low": low,
+            "high": high,
+            "speakers": len(counted.speakers),
+        }
+    )
+
+
+def shapley_weights(players: int) -> Mapping[frozenset[int], np.ndarray]:
+    """How much the value of each subset counts in the Shapley value of each player.
+
+    Args:
+        players: number of players
+
+    Returns:
+        subset to an array of shape (players,): positive for its members, negative for the others
+
+    Examples:
+        >>> {tuple(subset): w.tolist() for subset, w in shapley_weights(2).items()}
+        {(): [-0.5, -0.5], (0,): [0.5, -0.5], (1,): [-0.5, 0.5], (0, 1): [0.5, 0.5]}
+    """
+    weights = {}
+    for size in range(players + 1):
+        for subset in combinations(range(players), size):
+            inside = np.isin(np.arange(players), subset)
+            joined = 1 / (players * math.comb(players - 1, size - 1)) if size else 0.0
+            stayed = -1 / (players * math.comb(players - 1, size)) if size < players else 0.0
+            weights[frozenset(subset)] = np.where(inside, joined, stayed)
+    return weights
+
+
+def _subset(
+    condition: str, family: str, named: tuple[str, ...], concepts: Sequence[str]
+) -> frozenset[str] | None:
+    """The concepts that a condition shows truly while it hides the others."""
+    if condition in ("none", "aligned"):
+        return frozenset(concepts if condition == "aligned" else ())
+    if family not in ("only", "without"):
+        return None
+    return frozenset(named) if family == "only" else frozenset(concepts) - frozenset(named)
+
+
+def _in_order(names: Sequence[str]) -> list[str]:
+    known = [concept.name for concept in CONCEPTS]
+    return sorted(names, key=lambda name: known.index(name) if name in known else len(known))
+
+
+def _concepts_of(facts: pd.DataFrame) -> list[str]:
+    named = facts.loc[facts["family"] == "only", "concepts"].explode()
+    if named.empty:
+        raise InputError(
+            f"conditions: found {', '.join(facts.index)}; Shapley values need those that "
+            "subset_conditions lists"
+        )
+    return _in_order(named.unique().tolist())
+
+
+def _condition_of_subset(facts: pd.DataFrame, concepts: Sequence[str]) -> dict[frozenset[str], str]:
+    """Each subset of the concepts and the condition that shows it."""
+    shown = {
+        _subset(name, family, named, concepts): name
+        for name, family, named in zip(facts.index, facts["family"], facts["concepts"], strict=True)
+    }
+    wanted = subset_conditions(concepts)
+    subsets = [frozenset(named) for size in range(len(concepts) + 1)
+               for named in combinations(_in_order(concepts), size)]  # fmt: skip
+    missing = [name for name, subset in zip(wanted, subsets, strict=True) if subset not in shown]
+    if missing:
+        raise InputError(
+            f"conditions: Shapley values of {len(concepts)} concepts need {len(wanted)} subsets; "
+            f"{len(missing)} are missing, the first being {missing[0]}; subset_conditions lists all"
+        )
+    return {subset: shown[subset] for subset in subsets}

@@ -1,0 +1,190 @@
+"""Floors and ceilings that stand beside every table: chance, majority, tokens only, an SVM.
+
+They say what a UAR is worth: how far the words alone go without any audio, and how far the 88
+functionals go when a classifier may fit them. All are fitted on training rows only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.base import ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
+
+from sercue.corpora.corpus import Corpus, utterance_ids
+from sercue.errors import InputError, unknown
+from sercue.tokens.concepts import measurable
+
+MAJORITY = "majority class"
+TOKENS_ONLY = "tokens only (logistic regression)"
+SVM = "eGeMAPS + linear SVM"
+COMPLEXITIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+
+
+def chance(labels: Sequence[str]) -> float:
+    """The UAR of guessing, whatever the classes' shares: one over their number.
+
+    Examples:
+        >>> chance(["angry", "happy", "neutral", "sad"])
+        0.25
+    """
+    return 1 / len(labels)
+
+
+def baselines(
+    features: pd.DataFrame,
+    tokens: pd.DataFrame,
+    corpus: Corpus,
+    *,
+    partition: str = "test",
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Predictions of the classifiers that every table is read against.
+
+    - ``"majority class"``: the commonest class of the training rows
+    - ``"tokens only (logistic regression)"``: what the words tell without any audio
+    - ``"eGeMAPS + linear SVM"``: what the 88 functionals tell a fitted classifier
+
+    Args:
+        features: functionals, indexed as ``corpus.table``
+        tokens: tokens, with the same index
+        corpus: names the truth, the speakers and the partitions
+        partition: the rows to predict
+        seed: of the classifiers
+
+    Returns:
+        DataFrame shaped as predictions, one row an utterance and baseline (``condition``), so
+        that ``measures`` and ``bootstrap_uar`` take it
+
+    Raises:
+        InputError: if the partition or the training partition has no row, or if only one
+            class is in training
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=3, utterances=4)
+        >>> loud = (corpus.table[["emotion"]] == "angry").rename(columns={"emotion": "energy"})
+        >>> tokens = loud.replace({True: "high", False: "low"})
+        >>> table = baselines(loud.astype(float), tokens, corpus)
+        >>> (table["prediction"] == table["truth"]).groupby(table["condition"], sort=False).mean()
+        condition
+        majority class                       0.5
+        tokens only (logistic regression)    1.0
+        eGeMAPS + linear SVM                 1.0
+        dtype: float64
+    """
+    rows = corpus.rows(partition)
+    if rows.empty:
+        raise unknown("partition", partition, sorted(set(corpus.table["partition"])))
+    measured = measurable(features)
+    training = _training_rows(corpus)
+    majority = DummyClassifier(strategy="most_frequent").fit(training, training["emotion"])
+    fitted = {
+        MAJORITY: majority.predict(rows),
+        TOKENS_ONLY: fit_token_classifier(tokens, corpus, seed=seed).predict(
+            tokens.loc[rows.index]
+        ),
+        SVM: fit_svm(features, corpus, seed=seed).predict(measured.loc[rows.index]),
+    }
+    parts = [_as_predictions(rows, name, answers) for name, answers in fitted.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def fit_token_classifier(tokens: pd.DataFrame, corpus: Corpus, *, seed: int = 0) -> Pipeline:
+    """Logistic regression from the words alone to the emotion.
+
+    Each word of each concept is an indicator; a word unseen in training is no indicator at all.
+    Classes are weighted to count alike, so its probabilities are those under equal priors.
+
+    Args:
+        tokens: tokens, indexed as ``corpus.table``
+        corpus: names the training rows
+        seed: of the optimiser
+
+    Returns:
+        the fitted pipeline: ``predict`` and ``predict_log_proba`` take tokens; ``classes_`` names
+        the columns of the latter
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=3, utterances=4)
+        >>> tokens = pd.DataFrame({"energy": ["high", "low"] * 6}, index=corpus.table.index)
+        >>> classifier = fit_token_classifier(tokens, corpus)
+        >>> classifier.predict(pd.DataFrame({"energy": ["low", "high"]})).tolist()
+        ['neutral', 'angry']
+    """
+    training = _training_rows(corpus)
+    classifier = make_pipeline(
+        OneHotEncoder(handle_unknown="ignore"),
+        LogisticRegression(class_weight="balanced", max_iter=2000, random_state=seed),
+    )
+    return classifier.fit(tokens.loc[training.index], training["emotion"])
+
+
+def fit_svm(features: pd.DataFrame, corpus: Corpus, *, seed: int = 0) -> ClassifierMixin:
+    """Linear SVM on the functionals, its C chosen across training speakers.
+
+    Median imputation, standardisation, ``LinearSVC`` with balanced classes. C is that of
+    ``COMPLEXITIES`` with the best balanced accuracy on training speakers held out (up to five
+    groups of speakers); with a single training speaker there is none to hold out and C is .01.
+
+    Args:
+        features: functionals, indexed as ``corpus.table``
+        corpus: names the training rows and their speakers
+        seed: of the solver
+
+    Returns:
+        the fitted classifier, whose ``predict`` takes functionals
+    """
+    training = _training_rows(corpus)
+    values, emotion = measurable(features).loc[training.index], training["emotion"]
+    classifier = make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        StandardScaler(),
+        LinearSVC(C=0.01, class_weight="balanced", max_iter=20_000, random_state=seed),
+    )
+    speakers = training["speaker"].nunique()
+    if speakers < 2:
+        return classifier.fit(values, emotion)
+    search = GridSearchCV(
+        classifier,
+        {"linearsvc__C": list(COMPLEXITIES)},
+        scoring="balanced_accuracy",
+        cv=GroupKFold(min(5, speakers)),
+    )
+    return search.fit(values, emotion, groups=training["speaker"])
+
+
+def _training_rows(corpus: Corpus) -> pd.DataFrame:
+    rows = corpus.rows("train")
+    found = sorted(set(rows["emotion"]))
+    if len(found) < 2:
+        raise InputError(
+            f"corpus {corpus.name!r}: found {', '.join(found) or 'no class'} in the training "
+            "partition; a classifier needs at least two classes"
+        )
+    return rows
+
+
+def _as_predictions(rows: pd.DataFrame, condition: str, answers: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "utterance": utterance_ids(rows.index),
+            "speaker": rows["speaker"].astype(str).to_numpy(),
+            "truth": rows["emotion"].astype(str).to_numpy(),
+            "condition": condition,
+            "replicate": 0,
+            "template": "",
+            "label_order": 0,
+            "prediction": pd.Series(answers, dtype="str"),
+            "valid": True,
+        }
+    )

@@ -1,0 +1,461 @@
+"""Differences in UAR between conditions: planned contrasts, doses, parts of the gain, power."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, stats
+from statsmodels.stats.multitest import multipletests
+
+from sercue.errors import InputError, unknown
+from sercue.statistics.cluster_variance import Clustered
+from sercue.statistics.correctness_tests import mcnemar_tests
+from sercue.statistics.permutation import drawn_p, rearranged_sums, sign_flip_p
+from sercue.statistics.resampling import check_confidence, check_resampling, mean_recall
+from sercue.statistics.speaker_counts import SpeakerCounts, speaker_counts
+from sercue.tokens.catalogue import about_concepts, condition_facts, doses_of
+
+
+def planned_contrasts(conditions: Iterable[str]) -> list[tuple[str, str]]:
+    """The family of contrasts, in an order that depends on no result.
+
+    First aligned against none (do cues help at all), then each other condition against aligned
+    (what is lost when the cues are wrong), then each other one against none (are wrong cues worse
+    than no cues). A contrast that lacks one of its conditions is left out. Conditions about single
+    concepts (``only``, ``without``, ``flip``) are a family of their own: see ``concept_effects``.
+
+    Args:
+        conditions: names of the conditions of the study
+
+    Returns:
+        pairs (condition, reference)
+
+    Examples:
+        >>> planned_contrasts(["none", "aligned", "shuffled"])
+        [('aligned', 'none'), ('shuffled', 'aligned'), ('shuffled', 'none')]
+    """
+    names = [name for name in dict.fromkeys(conditions) if not about_concepts(name)]
+    perturbed = [name for name in names if name not in ("none", "aligned")]
+    family = [("aligned", "none")]
+    family += [(name, reference) for reference in ("aligned", "none") for name in perturbed]
+    return [pair for pair in family if set(pair) <= set(names)]
+
+
+def uar_intervals(
+    predictions: pd.DataFrame, labels: Sequence[str], *, confidence: float = 0.95
+) -> pd.DataFrame:
+    """UAR of each condition with an interval over speakers.
+
+    The inference is to further speakers like these, with the corpus's texts, the model and the
+    replicates as they are. The interval is UAR ± t × standard error, both corrected for few
+    speakers as ``cluster_variance`` says, and cut at 0 and 1. It covers about what it says with 8,
+    24 and 51 speakers. It is symmetric, so that near 0 or 1 it misses on one side more often than
+    on the other. Where all speakers have the same recall of a class, 1 say, the class is taken to
+    have no error. A class that a single speaker has tells nothing of other speakers: the interval
+    then is all of 0 to 1.
+
+    Args:
+        predictions: predictions as ``run_study`` or ``baselines`` returns them
+        labels: the classes
+        confidence: coverage that the interval aims at, between 0 and 1
+
+    Returns:
+        DataFrame, one row a condition in the order of first appearance: ``condition``, ``uar``,
+        ``low``, ``high`` (all 0 to 1), ``se``, ``df``, ``speakers``
+
+    Raises:
+        InputError: if there are fewer than two speakers, or a parameter is not valid
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> uar_intervals(example_predictions(), LABELS).round(3)
+          condition    uar    low  high     se   df  speakers
+        0      none  0.417  0.264  0.57  0.048  3.0         4
+        1   aligned  0.708  0.375  1.00  0.105  3.0         4
+    """
+    check_confidence(confidence)
+    counted = speaker_counts(predictions, labels)
+    found = counted.uar
+    low, high = found.interval(confidence)
+    return pd.DataFrame(
+        {
+            "condition": counted.conditions,
+            "uar": found.estimate,
+            "low": np.maximum(low, 0),
+            "high": np.minimum(high, 1),
+            "se": found.se,
+            "df": found.df,
+            "speakers": (counted.totals.sum(axis=2) > 0).sum(axis=1),
+        }
+    )
+
+
+def compare(
+    predictions: pd.DataFrame,
+    labels: Sequence[str],
+    contrasts: Sequence[tuple[str, str]] | None = None,
+    *,
+    resamples: int = 10_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    r"""Contrasts between conditions: difference in UAR with its interval, tests, Holm.
+
+    Interval and ``p`` belong together: the interval at 95 % holds zero where ``p`` is 0.05 or more.
+    They are made as those of ``uar_intervals``, from what each speaker adds to the difference, and
+    hold from 8 speakers on. ``permutation_p`` asks the same of exchangeable conditions without
+    any assumption on the shape of speakers' differences: it flips the two conditions for
+    whole speakers, and is exact up to 14 of them. With 8 speakers it can be no lower than 2 / 256,
+    too coarse to be corrected for a family; that is why Holm's correction takes ``p``.
+
+    ``mcnemar_p`` asks another question, of single answers: see ``mcnemar_tests``. It uses one
+    answer an utterance; all else uses every row.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        labels: the classes
+        contrasts: pairs (condition, reference); ``planned_contrasts`` by default. They are the
+            family that Holm's correction covers.
+        resamples: patterns of signs drawn for the permutation tests with more than 14 speakers
+        confidence: coverage that the interval aims at, between 0 and 1; it is not corrected
+            for the number of contrasts
+        seed: of these draws
+
+    Returns:
+        DataFrame, one row a contrast: ``condition``, ``reference``, ``uar``, ``uar_reference``,
+        ``difference`` (:math:`\text{UAR} - \text{UAR}_\text{reference}`, -1 to 1), ``low``,
+        ``high``, ``se``, ``df``, ``speakers``, ``p`` (two-sided, of no difference in UAR),
+        ``holm_p`` (``p`` corrected for the family), ``permutation_p``, ``discordant_better``,
+        ``discordant_worse``, ``odds_ratio``, ``mcnemar_p`` (all as ``mcnemar_tests`` has them)
+
+    Raises:
+        InputError: if a condition is unknown, if two conditions of a contrast do not have the
+            same utterances, or if there are fewer than two speakers
+
+    References:
+        Holm, Scand. J. Statist. 6 (1979)
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> table = compare(example_predictions(), LABELS)
+        >>> table[["condition", "reference", "difference", "low", "high", "p"]].round(2)
+          condition reference  difference   low  high     p
+        0   aligned      none        0.29  0.04  0.55  0.04
+    """
+    check_resampling(resamples, confidence)
+    counted = speaker_counts(predictions, labels)
+    family = planned_contrasts(counted.conditions) if contrasts is None else list(contrasts)
+    table = uar_differences(counted, family, confidence=confidence)
+    p = table["p"]
+    table["holm_p"] = multipletests(p, method="holm")[1] if len(p) else p
+    added = counted.contrast_weights(family) @ counted.share_of_recall()
+    table["permutation_p"] = (
+        sign_flip_p(added.T, resamples=resamples, seed=seed) if len(family) else p
+    )
+    single = mcnemar_tests(predictions, family, resamples=resamples, seed=seed)
+    return table.join(single.drop(columns=["condition", "reference", "independent_p"]))
+
+
+def uar_differences(
+    counted: SpeakerCounts, contrasts: Sequence[tuple[str, str]], *, confidence: float = 0.95
+) -> pd.DataFrame:
+    """Differences in UAR with intervals over speakers: the first columns of ``compare``.
+
+    Args:
+        counted: confusions of each speaker
+        contrasts: pairs (condition, reference)
+        confidence: coverage that the intervals aim at, between 0 and 1
+
+    Returns:
+        the columns of ``compare`` from ``condition`` to ``p``
+    """
+    family = list(contrasts)
+    found = counted.uar.combine(counted.contrast_weights(family))
+    low, high = found.interval(confidence)
+    first = [counted.place(condition) for condition, _ in family]
+    second = [counted.place(reference) for _, reference in family]
+    table = pd.DataFrame(family, columns=["condition", "reference"])
+    table["uar"] = counted.uar.estimate[first]
+    table["uar_reference"] = counted.uar.estimate[second]
+    table["difference"] = found.estimate
+    table["low"], table["high"] = np.maximum(low, -1), np.minimum(high, 1)
+    table["se"], table["df"] = found.se, found.df
+    table["speakers"] = (counted.totals[first].sum(axis=2) > 0).sum(axis=1)
+    table["p"] = found.p_value()
+    return table
+
+
+def split_gain(
+    predictions: pd.DataFrame,
+    labels: Sequence[str],
+    *,
+    aligned: str = "aligned",
+    within_class: str = "shuffled_within_class",
+    shuffled: str = "shuffled",
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    r"""Split the gain of aligned over shuffled tokens into two parts that add up to it.
+
+    .. math:: \underbrace{A - S}_\text{whole} =
+        \underbrace{A - W}_\text{utterance} + \underbrace{W - S}_\text{label}
+
+    with the UAR under aligned tokens (A), under those of another utterance of the same class (W)
+    and of any other utterance (S). W keeps what tokens tell of the class and breaks the link to
+    the utterance. The intervals of all three come from the same speakers' terms. W is shown
+    tokens by the true class: the label part says what the tokens tell of the class *on average*,
+    not that the model could have used it without being handed the class.
+
+    The share of each part in the whole has Fieller's interval. It is NaN where the whole cannot be
+    told from zero at this confidence: then there is nothing to share out.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        labels: the classes
+        aligned: name of the condition with the utterance's own tokens
+        within_class: name of the condition shuffled within the true class
+        shuffled: name of the condition shuffled over all
+        confidence: coverage that the intervals aim at, between 0 and 1
+
+    Returns:
+        DataFrame with the rows whole, utterance, label: ``part``, ``condition``, ``reference``,
+        ``difference``, ``low``, ``high``, ``se``, ``df``, ``p``, ``share``, ``share_low``,
+        ``share_high``
+
+    Raises:
+        InputError: if a condition is missing, or as ``compare`` raises it
+
+    References:
+        Fieller, J. R. Statist. Soc. B 16 (1954)
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> accuracy = {"aligned": 0.9, "shuffled_within_class": 0.6, "shuffled": 0.5}
+        >>> rows = example_predictions(accuracy, speakers=20, utterances=30)
+        >>> split_gain(rows, LABELS)[["part", "difference", "share"]].round(2)
+                part  difference  share
+        0      whole        0.37   1.00
+        1  utterance        0.30   0.81
+        2      label        0.07   0.19
+    """
+    check_confidence(confidence)
+    counted = speaker_counts(predictions, labels)
+    pairs = [(aligned, shuffled), (aligned, within_class), (within_class, shuffled)]
+    found = counted.uar.combine(counted.contrast_weights(pairs))
+    low, high = found.interval(confidence)
+    table = pd.DataFrame(pairs, columns=["condition", "reference"])
+    table.insert(0, "part", ["whole", "utterance", "label"])
+    table["difference"] = found.estimate
+    table["low"], table["high"] = np.maximum(low, -1), np.minimum(high, 1)
+    table["se"], table["df"], table["p"] = found.se, found.df, found.p_value()
+    shares = [shares_of_first(found, part, confidence) for part in range(3)]
+    table[["share", "share_low", "share_high"]] = shares
+    return table
+
+
+def shares_of_first(
+    found: Clustered, part: int, confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """The ratio of an estimate to the first one, with Fieller's interval.
+
+    Args:
+        found: estimates with their errors over speakers
+        part: which one
+        confidence: coverage that the interval aims at, between 0 and 1
+
+    Returns:
+        ratio, low, high; all NaN where the first estimate cannot be told from zero
+    """
+    whole, one = found.estimate[[0, part]]
+    df = found.df[[0, part]].min()
+    t = stats.t.ppf((1 + confidence) / 2, df) if df > 0 else np.inf
+    covariance = found.influence[[0, part]] @ found.influence[[0, part]].T
+    if not whole**2 > t**2 * covariance[0, 0]:
+        return np.nan, np.nan, np.nan
+    square = whole**2 - t**2 * covariance[0, 0]
+    middle = whole * one - t**2 * covariance[0, 1]
+    rest = one**2 - t**2 * covariance[1, 1]
+    reach = np.sqrt(max(middle**2 - square * rest, 0.0))
+    return one / whole, (middle - reach) / square, (middle + reach) / square
+
+
+def detectable_differences(
+    contrasts: pd.DataFrame, *, power: float = 0.8, alpha: float = 0.05
+) -> pd.DataFrame:
+    r"""The smallest true difference that would be found significant with a stated probability.
+
+    With the standard error over speakers and its degrees of freedom as observed, the difference
+    :math:`\delta` at which a two-sided t test with noncentrality :math:`\delta / \text{se}`
+    rejects with probability ``power``. It says what the corpus can tell, not what the model does:
+    an observed difference below it may be significant, and one above it need not be. The standard
+    error is itself an estimate, a rough one with few speakers.
+
+    Args:
+        contrasts: as ``compare`` returns them; all rows together are the family
+        power: probability of finding the difference, between ``alpha`` and 1
+        alpha: two-sided level
+
+    Returns:
+        DataFrame, one row a contrast: ``condition``, ``reference``, ``difference``, ``se``, ``df``,
+        ``detectable`` (of this contrast alone), ``detectable_holm`` (if it has to pass the
+        strictest step of Holm's correction, alpha / contrasts); infinite where no difference can
+        be shown
+
+    Raises:
+        InputError: if a column is missing or a parameter is not valid
+
+    Examples:
+        >>> table = pd.DataFrame(
+        ...     {"condition": ["aligned"], "reference": "none", "difference": 0.03,
+        ...      "se": 0.01, "df": 23.0}
+        ... )
+        >>> detectable_differences(table)["detectable"].round(4).item()
+        0.0293
+    """
+    needed = ["condition", "reference", "difference", "se", "df"]
+    for column in needed:
+        if column not in contrasts:
+            raise unknown("column", column, contrasts.columns)
+    if not 0 < alpha < power < 1:
+        raise InputError(
+            f"alpha and power: found {alpha} and {power}, valid are 0 < alpha < power < 1"
+        )
+    table = contrasts[needed].reset_index(drop=True)
+    for column, level in (
+        ("detectable", alpha),
+        ("detectable_holm", alpha / max(len(table), 1)),
+    ):
+        table[column] = [
+            detectable_difference(se, df, power=power, alpha=level)
+            for se, df in zip(table["se"], table["df"], strict=True)
+        ]
+    return table
+
+
+def detectable_difference(
+    se: float, df: float, *, power: float = 0.8, alpha: float = 0.05
+) -> float:
+    """As ``detectable_differences``, for one standard error.
+
+    Args:
+        se: standard error of the difference
+        df: its degrees of freedom
+        power: probability of finding the difference
+        alpha: two-sided level
+
+    Returns:
+        the difference, in the unit of ``se``; infinite without degrees of freedom
+    """
+    if not (np.isfinite(se) and df > 0):
+        return float("inf")
+    bound = stats.t.ppf(1 - alpha / 2, df)
+
+    def missing(noncentrality: float) -> float:
+        # scipy has NaN for the tail on the far side once it is too small to matter.
+        wrong_side = np.nan_to_num(stats.nct.cdf(-bound, df, noncentrality))
+        return float(stats.nct.sf(bound, df, noncentrality) + wrong_side - power)
+
+    enough = bound
+    while missing(enough) < 0:
+        enough *= 2
+    return float(optimize.brentq(missing, 0, enough) * se)
+
+
+def dose_trends(
+    predictions: pd.DataFrame,
+    labels: Sequence[str],
+    *,
+    resamples: int = 10_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    r"""Trend of UAR with the dose, for each family of conditions with a dose.
+
+    The slope is that of the least-squares line through the UAR of the doses,
+    :math:`\sum_d (p_d - \bar p) \text{UAR}_d / \sum_d (p_d - \bar p)^2`. It is a contrast between
+    conditions, with the interval and p-value of one (see ``cluster_variance``). The permutation
+    test rearranges the doses within whole speakers and takes the slope as its statistic. Page's
+    test looks at the order alone: it ranks the doses within each speaker, so that each speaker
+    counts the same, however few their utterances.
+
+    All three are tests of a trend. None shows that UAR falls at every step; ``falls_throughout``
+    says whether it was seen to.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them, with conditions such as
+            ``corrupted(0.5)``; ``aligned`` is dose 0
+        labels: the classes
+        resamples: number of rearrangements
+        confidence: coverage that the interval aims at, between 0 and 1
+        seed: of the rearrangements
+
+    Returns:
+        DataFrame, one row a family of at least two doses: ``family``, ``doses`` (their number),
+        ``slope`` (change of UAR from dose 0 to 1), ``low``, ``high``, ``se``, ``df``,
+        ``speakers``, ``p``, ``permutation_p``, ``page_p`` (all two-sided; Page's is NaN with fewer
+        than three doses), ``falls_throughout``
+
+    Raises:
+        InputError: if no family has two doses, or as ``compare`` raises it
+
+    References:
+        Page, J. Am. Statist. Assoc. 58 (1963)
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> accuracy = {"aligned": 0.8, "corrupted(0.5)": 0.6, "corrupted(1)": 0.3}
+        >>> table = dose_trends(example_predictions(accuracy, speakers=8), LABELS)
+        >>> table[["family", "slope", "p", "permutation_p", "page_p"]].round(3)
+              family  slope      p  permutation_p  page_p
+        0  corrupted -0.458  0.002            0.0   0.002
+    """
+    check_resampling(resamples, confidence)
+    counted = speaker_counts(predictions, labels)
+    doses = doses_of(condition_facts(predictions))
+    families = {family: own for family, own in doses.items() if len(own) > 1}
+    if not families:
+        raise InputError(
+            "dose trend: found no two doses of one family; valid are conditions such as "
+            f"corrupted(0.5), here are {', '.join(counted.conditions)}"
+        )
+    rows = [
+        {"family": family, **_trend(counted, doses, confidence, resamples, seed)}
+        for family, doses in families.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _trend(
+    counted: SpeakerCounts, doses: dict[str, float], confidence: float, resamples: int, seed: int
+) -> dict[str, object]:
+    counted.check_paired(doses)
+    places = [counted.place(name) for name in doses]
+    dose = np.array(list(doses.values()))
+    slope = (dose - dose.mean()) / ((dose - dose.mean()) ** 2).sum()
+    weights = np.zeros((1, len(counted.conditions)))
+    weights[0, places] = slope
+    found = counted.uar.combine(weights)
+    (low,), (high,) = found.interval(confidence)
+    sums = rearranged_sums(counted.share_of_recall()[places].T, resamples=resamples, seed=seed)
+    steps = np.diff(counted.uar.estimate[places])
+    return {
+        "doses": len(dose), "slope": found.estimate[0], "low": low, "high": high,
+        "se": found.se[0], "df": found.df[0], "speakers": len(counted.speakers),
+        "p": found.p_value()[0],
+        "permutation_p": drawn_p(abs(found.estimate[0]), np.abs(sums @ slope)),
+        "page_p": _page_p(mean_recall(counted.hits[places], counted.totals[places]).T),
+        "falls_throughout": bool((steps < 0).all()),
+    }  # fmt: skip
+
+
+def _page_p(by_speaker: np.ndarray) -> float:
+    """Two-sided p-value of Page's test for a table of shape (speakers, doses)."""
+    if by_speaker.shape[1] < 3:
+        return np.nan
+    # Without ties the exact distribution is to be had, but speakers of few utterances tie.
+    one_sided = [
+        stats.page_trend_test(table, method="asymptotic").pvalue
+        for table in (by_speaker, by_speaker[:, ::-1])
+    ]
+    return float(min(1.0, 2 * min(one_sided)))

@@ -1,0 +1,154 @@
+"""Models of known reliance, trained on the corpus at hand: the scale on which a share is read.
+
+What a model saw in training decides what it relies on. ``audio-bound`` saw tokens that were drawn
+at random, so that only the audio could tell it anything; ``cue-bound`` saw true tokens and mostly
+no audio; ``grounded`` saw both, and tokens that were partly wrong. They are asked the very prompts
+of the study, and their reliance is estimated as that of the model under study. If the instrument
+works, it puts them in this order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from sercue.corpora.corpus import Corpus
+from sercue.explanation import why_no_reliance
+from sercue.statistics.equivalence import equivalence_tests
+from sercue.statistics.measures import uar_by
+from sercue.statistics.reliance import label_evidence, reliance
+from sercue.statistics.speaker_counts import primary_cell
+
+if TYPE_CHECKING:
+    from sercue.settings import Settings
+
+#: From the one that heeds no token to the one that heeds little else.
+CONTROLS = ("audio-bound", "grounded", "cue-bound")
+#: How tables name the model under study.
+THIS_MODEL = "this model"
+#: What the controls are asked, so far as the study has it.
+CONDITIONS = ("none", "aligned", "shuffled", "conflicting")
+_STABLE = ("shuffled", "none")
+
+
+def why_no_controls(settings: Settings) -> str:
+    """Why a study has no controls, or an empty text if it can have them.
+
+    Examples:
+        >>> from sercue.settings import Settings
+        >>> why_no_controls(Settings(controls=False))
+        'This study asks for no control models (controls: false).'
+    """
+    if not settings.controls:
+        return "This study asks for no control models (controls: false)."
+    if len(control_conditions(settings)) < 2:
+        return f"Control models are asked {', '.join(CONDITIONS)}; this study has not two of them."
+    return why_no_reliance(settings) or ""
+
+
+def control_conditions(settings: Settings) -> list[str]:
+    """The conditions that controls are asked: those of the study among ``CONDITIONS``."""
+    return [name for name in CONDITIONS if name in settings.conditions]
+
+
+def control_options(settings: Settings, control: str) -> dict[str, Any]:
+    """Options of ``sercue-tiny`` that make it a control.
+
+    Where the study's own model is ``sercue-tiny``, its controls are built and trained alike; what
+    they see in training is their own.
+
+    Args:
+        settings: the study
+        control: one of ``CONTROLS``
+    """
+    from sercue.models.cards import TINY
+    from sercue.models.tiny_network import SHARES
+
+    alike = settings.model_options if settings.model == TINY else {}
+    kept = {name: value for name, value in alike.items() if name not in SHARES}
+    return kept | {"recipe": control}
+
+
+def control_reliance(
+    answers: pd.DataFrame,
+    corpus: Corpus,
+    tokens: pd.DataFrame | Mapping[str, pd.DataFrame],
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Reliance of each control and of the model under study, on the very same prompts.
+
+    Args:
+        answers: predictions of several models, named in a column ``model``
+        corpus: the corpus
+        tokens: true tokens; of a cross-validated corpus, those of each fold's view
+        confidence: coverage that the intervals aim at, between 0 and 1
+        seed: of the token-only classifier
+
+    Returns:
+        the table of ``reliance`` (response ``"probability"``) of each model, with a column
+        ``model``; the models by ascending share
+    """
+    tables = []
+    for name, rows in answers.groupby("model", sort=False):
+        evidence = label_evidence(rows, corpus, tokens, seed=seed)
+        table = reliance(evidence, corpus.labels, response="probability", confidence=confidence)
+        tables.append(table.assign(model=name))
+    tables.sort(key=lambda table: (pd.isna(table["share"].iloc[0]), table["share"].iloc[0]))
+    return pd.concat(tables, ignore_index=True)
+
+
+def with_this_model(controls: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Answers of the controls, and those of the model under study to the same prompts.
+
+    Args:
+        controls: answers of the controls, named in a column ``model``
+        predictions: those of the study
+    """
+    own = primary_cell(predictions)
+    own = own[own["condition"].isin(controls["condition"].unique())]
+    own = own[own["utterance"].isin(controls["utterance"].unique())]
+    return pd.concat([controls, own.assign(model=THIS_MODEL)], ignore_index=True)
+
+
+def control_uar(answers: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """UAR of each model under each condition: one row a model, one column a condition.
+
+    Args:
+        answers: as ``with_this_model`` returns them
+        labels: the classes
+    """
+    table = uar_by(answers, labels, ["model", "condition"])
+    wide = table.pivot(index="model", columns="condition", values="uar")
+    wide = wide.loc[answers["model"].unique(), answers["condition"].unique()]
+    return wide.rename_axis(columns=None)
+
+
+def control_equivalence(
+    controls: pd.DataFrame, labels: Sequence[str], margin: float
+) -> pd.DataFrame:
+    """Do shuffled tokens leave the audio-bound control where no tokens do?
+
+    It has learnt that tokens tell nothing. If shuffling them moved its answers, something else
+    would move them: the presence of a token block, say.
+
+    Args:
+        controls: answers of the controls, named in a column ``model``
+        labels: the classes
+        margin: difference in UAR that counts as none
+
+    Returns:
+        one row a control, as ``equivalence_tests`` has it, with a column ``model``
+
+    Raises:
+        InputError: if the controls were not asked both conditions
+    """
+    tables = [
+        equivalence_tests(rows, labels, [_STABLE], margin=margin).assign(model=name)
+        for name, rows in controls.groupby("model", sort=False)
+    ]
+    columns = ["model", "difference", "low", "high", "margin", "equivalence_p", "equivalent"]
+    return pd.concat(tables, ignore_index=True)[columns]

@@ -1,0 +1,778 @@
+"""How to bin: what each way of making tokens of the features keeps, balances and repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations, product
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn.base import ClassifierMixin
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import mutual_info_score
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from sercue.corpora.corpus import PARTITIONS, Corpus
+from sercue.errors import InputError, unknown
+from sercue.statistics.baselines import fit_token_classifier
+from sercue.statistics.redundancy import redundancy
+from sercue.tokens.binning import Binning, fit_bins
+from sercue.tokens.concepts import CONCEPTS, UNKNOWN, WORDS, Concept, measurable
+
+#: Into so many groups, at most, training speakers are divided to be held out in turn.
+GROUPS = 5
+
+
+def held_out_training(corpus: Corpus) -> Corpus:
+    """The training speakers as a cross-validated corpus: up to five groups, held out in turn.
+
+    Of a cross-validated corpus, that corpus itself.
+
+    Raises:
+        InputError: if there are fewer than two training speakers
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=4)
+        >>> corpus.table["partition"] = ["train"] * 12 + ["test"] * 4
+        >>> held_out_training(corpus)
+        Corpus('example': 12 utterances (3 folds), 3 speakers, labels angry, neutral)
+    """
+    if corpus.folds:
+        return corpus
+    rows = corpus.rows("train")
+    speakers = rows["speaker"].nunique()
+    if speakers < 2:
+        raise InputError(f"corpus {corpus.name!r}: found {speakers} training speakers, need 2")
+    groups = GroupKFold(min(GROUPS, speakers)).split(rows, groups=rows["speaker"])
+    fold = np.empty(len(rows), dtype=object)
+    for number, (_, held_out) in enumerate(groups, 1):
+        fold[held_out] = str(number)
+    return corpus.with_table(rows.assign(partition="test", fold=fold))
+
+
+def evaluated_views(corpus: Corpus, partition: str | None = None) -> dict[str, Corpus]:
+    """The corpus as each fit may see it: what it trains on is "train", what it answers "test".
+
+    Args:
+        corpus: the corpus
+        partition: to answer; ``None`` or ``"train"`` holds the training speakers out in turn. Of a
+            cross-validated corpus every fold is held out, whatever is given here.
+
+    Raises:
+        InputError: if the partition has no row
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> list(evaluated_views(example_corpus(), "test"))
+        ['test']
+    """
+    if partition in (None, "train") or corpus.folds:
+        held_out = held_out_training(corpus)
+        return {fold: held_out.in_fold(fold) for fold in held_out.folds}
+    if partition not in corpus.partitions:
+        raise unknown("partition", partition, corpus.partitions)
+    kept = corpus.table[corpus.table["partition"].isin(["train", partition])]
+    seen = np.where(kept["partition"] == "train", "train", "test")
+    return {str(partition): corpus.with_table(kept.assign(partition=seen))}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a classifier answers to utterances that it was not fitted on.
+
+    Attributes:
+        table: one row an utterance: ``speaker``, ``truth``, ``prediction``, ``log_p`` (natural
+            logarithm of the probability of the truth; minus infinity if that class was not
+            in training)
+    """
+
+    table: pd.DataFrame
+
+    @classmethod
+    def of(cls, classifier: ClassifierMixin, inputs: pd.DataFrame, rows: pd.DataFrame) -> Answers:
+        """The answers to ``inputs``, whose truth and speakers ``rows`` name."""
+        # A probability that underflows is not impossible.
+        log_p = np.log(np.maximum(classifier.predict_proba(inputs), 1e-300))
+        classes = [str(name) for name in classifier.classes_]
+        truth = rows["emotion"].astype(str)
+        place = pd.Index(classes).get_indexer(pd.Index(truth))
+        own = np.where(place >= 0, log_p[np.arange(len(rows)), place], -np.inf)
+        answered = np.array(classes, dtype=object)[log_p.argmax(axis=1)]
+        columns = {"speaker": rows["speaker"], "truth": truth, "prediction": answered}
+        return cls(pd.DataFrame(columns).assign(log_p=own))
+
+    @classmethod
+    def together(cls, parts: list[Answers]) -> Answers:
+        """The answers of several folds."""
+        return cls(pd.concat([part.table for part in parts]))
+
+    @property
+    def utterances(self) -> int:
+        """How many were answered."""
+        return len(self.table)
+
+    @property
+    def speakers(self) -> int:
+        """How many speakers they are of."""
+        return int(self.table["speaker"].nunique())
+
+    @property
+    def uar(self) -> float:
+        """Unweighted average recall over the classes that occur."""
+        correct = self.table["truth"] == self.table["prediction"]
+        return float(correct.groupby(self.table["truth"].to_numpy()).mean().mean())
+
+    @property
+    def information(self) -> float:
+        """A lower bound of the information with the emotion, classes counted alike, in bits."""
+        by_class = self.table["log_p"].groupby(self.table["truth"].to_numpy()).mean()
+        bits = np.log2(len(by_class)) + by_class.mean() / np.log(2)
+        return float(bits) if np.isfinite(bits) else np.nan
+
+    @cached_property
+    def uar_without_each(self) -> np.ndarray:
+        """UAR with each speaker left out, speakers in order, shape (speakers,)."""
+        correct = (self.table["truth"] == self.table["prediction"]).astype(float)
+        keys = [self.table[name].astype(str).to_numpy() for name in ("speaker", "truth")]
+        grouped = correct.groupby(keys)
+        hits, number = (
+            table.unstack(fill_value=0).to_numpy(dtype=float)
+            for table in (grouped.sum(), grouped.size())
+        )
+        left = number.sum(axis=0) - number
+        recall = (hits.sum(axis=0) - hits) / np.where(left > 0, left, np.nan)
+        return np.nanmean(recall, axis=1) if len(recall) > 1 else np.full(1, np.nan)
+
+
+def jackknife_error(without_each: np.ndarray) -> float:
+    r"""Standard error of a statistic from its values with each speaker left out.
+
+    .. math:: \sqrt{\frac{S - 1}{S} \sum_s (t_{-s} - \bar t)^2}
+
+    Examples:
+        >>> jackknife_error(np.array([0.5, 0.7]))
+        0.1
+    """
+    number = len(without_each)
+    if number < 2:
+        return np.nan
+    deviation = without_each - without_each.mean()
+    return round(float(np.sqrt((number - 1) / number * (deviation**2).sum())), 12)
+
+
+def token_information(tokens: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
+    r"""How much each concept's token tells of the emotion, partition by partition.
+
+    Mutual information from counts is biased upwards. The Miller-Madow correction takes off
+
+    .. math:: \frac{K_{te} - K_t - K_e + 1}{2 N \ln 2}
+
+    bits, with :math:`K_t, K_e, K_{te}` the tokens, emotions and pairs of them that occur and
+    :math:`N` utterances. The corrected value can fall below 0 where there is no information.
+
+    Args:
+        tokens: tokens, one row an utterance
+        corpus: names emotion and partition of each row
+
+    Returns:
+        DataFrame, one row a concept and partition: ``concept``, ``partition``, ``utterances``,
+        ``information`` (bits, corrected), ``information_plugin`` (bits, as counted), ``entropy``
+        (of the tokens, in bits), ``commonest``, ``commonest_share``, ``unknown_share`` (0 to 1).
+        ``unknown`` counts as a token of its own.
+
+    References:
+        Miller, "Note on the bias of information estimates" (1955)
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=2, utterances=4)
+        >>> tokens = pd.DataFrame({"energy": ["high", "low"] * 4}, index=corpus.table.index)
+        >>> table = token_information(tokens, corpus)
+        >>> table[["concept", "partition", "information_plugin", "entropy"]]
+          concept partition  information_plugin  entropy
+        0  energy     train                 1.0      1.0
+        1  energy      test                 1.0      1.0
+    """
+    emotion = corpus.table.loc[tokens.index, "emotion"].astype(str)
+    rows = [
+        {"concept": concept, "partition": partition}
+        | information_of(tokens[concept].loc[index].astype(str), emotion.loc[index])
+        for concept in tokens
+        for partition, index in _partitions(tokens, corpus)
+    ]
+    return pd.DataFrame(rows)
+
+
+def token_balance(tokens: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
+    """The share of each word, concept by concept and partition by partition.
+
+    Args:
+        tokens: tokens, one row an utterance
+        corpus: names the partition of each row
+
+    Returns:
+        DataFrame with ``concept``, ``partition``, ``word``, ``share`` (0 to 1), the words from low
+        to high, then ``unknown``; every word that occurs anywhere has a row everywhere
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=2, utterances=2)
+        >>> tokens = pd.DataFrame({"pitch": ["low", "high"] * 2}, index=corpus.table.index)
+        >>> token_balance(tokens, corpus).head(2)
+          concept partition  word  share
+        0   pitch     train   low    0.5
+        1   pitch     train  high    0.5
+    """
+    words = ordered_words(tokens)
+    rows = [
+        (concept, partition, word, float((tokens[concept].loc[index] == word).mean()))
+        for concept in tokens
+        for partition, index in _partitions(tokens, corpus)
+        for word in words
+    ]
+    return pd.DataFrame(rows, columns=["concept", "partition", "word", "share"])
+
+
+def ordered_words(tokens: pd.DataFrame) -> list[str]:
+    """The words that occur, from low to high, ``unknown`` last.
+
+    Examples:
+        >>> ordered_words(pd.DataFrame({"pitch": ["high", "unknown", "low", "very low"]}))
+        ['very low', 'low', 'high', 'unknown']
+    """
+    scale = [*WORDS[5], UNKNOWN]
+    found = {str(word) for word in np.unique(tokens.to_numpy().astype(str))}
+    return [word for word in scale if word in found] + sorted(found - set(scale))
+
+
+def _partitions(tokens: pd.DataFrame, corpus: Corpus) -> list[tuple[str, pd.Index]]:
+    partition = corpus.table.loc[tokens.index, "partition"]
+    return [
+        (name, tokens.index[partition == name]) for name in PARTITIONS if name in set(partition)
+    ]
+
+
+def information_of(token: pd.Series, emotion: pd.Series) -> dict[str, Any]:
+    """What the words of one concept tell of the emotion; see ``token_information``.
+
+    Args:
+        token: words, one an utterance
+        emotion: the emotion of each
+
+    Returns:
+        the columns of ``token_information`` but for ``concept`` and ``partition``
+    """
+    shares = token.value_counts(normalize=True)
+    plugin = mutual_info_score(token, emotion) / np.log(2)
+    pairs = len(set(zip(token, emotion, strict=True)))
+    excess = pairs - token.nunique() - emotion.nunique() + 1
+    return {
+        "utterances": len(token),
+        "information": plugin - excess / (2 * len(token) * np.log(2)),
+        "information_plugin": plugin,
+        "entropy": float(stats.entropy(shares, base=2)),
+        "commonest": shares.index[0],
+        "commonest_share": float(shares.iloc[0]),
+        "unknown_share": float((token == UNKNOWN).mean()),
+    }
+
+
+def threshold_stability(features: pd.DataFrame, corpus: Corpus, **fit_options: Any) -> pd.DataFrame:
+    """How far thresholds and test tokens move when one training speaker is left out.
+
+    Of a cross-validated corpus a fold is left out instead, and all rows are tokens of the test.
+
+    Args:
+        features: functionals, indexed as ``corpus.table``
+        corpus: names the training speakers, or the folds, and the test rows
+        **fit_options: options of ``fit_bins``
+
+    Returns:
+        DataFrame, one row a left-out speaker or fold and concept, first ``"nobody"`` (the fit to
+        all): ``left_out``, ``concept``, ``threshold_1`` ... (inner edges, in units of the concept
+        score of that fit), ``changed`` (share of test tokens that differ from the fit to all, 0
+        to 1)
+
+    Raises:
+        InputError: if there are fewer than two training speakers
+
+    Examples:
+        >>> from sercue.tokens.concepts import Concept
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=3, utterances=3)
+        >>> corpus.table["partition"] = ["train"] * 6 + ["test"] * 3
+        >>> features = pd.DataFrame({"loudness": [0, 1, 2, 6, 7, 8, 1, 4, 7]}, corpus.table.index)
+        >>> loud = [Concept("energy", {"loudness": 1})]
+        >>> table = threshold_stability(features, corpus, concepts=loud)
+        >>> table[["left_out", "changed"]].round(2)
+          left_out  changed
+        0   nobody     0.00
+        1       s0     0.67
+        2       s1     0.67
+    """
+    test = corpus.rows("test").index
+    parts = list(_with_one_left_out(corpus))
+    whole = _all_training(corpus) if corpus.folds else corpus
+    fits = {"nobody": fit_bins(features, whole, **fit_options)}
+    for name, part in parts:
+        fits[name] = fit_bins(features.loc[part.table.index], part, **fit_options)
+    reference = fits["nobody"].transform(features, corpus).loc[test]
+    rows = []
+    for left_out, binning in fits.items():
+        changed = (binning.transform(features, corpus).loc[test] != reference).mean()
+        for concept in changed.index:
+            ((*edges,),) = binning.edges(concept)
+            inner = {f"threshold_{number}": edge for number, edge in enumerate(edges, 1)}
+            row = {"left_out": left_out, "concept": concept}
+            rows.append(row | inner | {"changed": float(changed[concept])})
+    return pd.DataFrame(rows)
+
+
+def _all_training(corpus: Corpus) -> Corpus:
+    return corpus.with_table(corpus.table.assign(partition="train"))
+
+
+def _with_one_left_out(corpus: Corpus) -> Iterator[tuple[str, Corpus]]:
+    """The corpus with each fold, or else each training speaker, left out of its training rows."""
+    if corpus.folds:
+        for fold in corpus.folds:
+            yield fold, corpus.in_fold(fold)
+        return
+    speakers = sorted(corpus.rows("train")["speaker"].unique())
+    if len(speakers) < 2:
+        raise InputError(f"corpus {corpus.name!r}: found {len(speakers)} training speakers, need 2")
+    train = corpus.table["partition"] == "train"
+    for speaker in speakers:
+        yield (
+            speaker,
+            corpus.with_table(corpus.table[~train | (corpus.table["speaker"] != speaker)]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """One way to make tokens: the options of ``fit_bins``."""
+
+    bins: int
+    method: str
+    centre: str | None
+    thresholds: Mapping[str, Sequence[float]] | None = None
+
+    @property
+    def name(self) -> str:
+        """As tables and figures call it.
+
+        Examples:
+            >>> Design(3, "quantile", "speaker").name
+            '3 quantile, centred by speaker'
+        """
+        return f"{self.bins} {self.method}" + (f", centred by {self.centre}" if self.centre else "")
+
+
+@dataclass(frozen=True)
+class DesignFits:
+    """What all designs are fitted to.
+
+    A view is a corpus with what a fit may see in "train" and what it is measured on in "test".
+    """
+
+    features: pd.DataFrame
+    corpus: Corpus
+    concepts: tuple[Concept, ...]
+    seed: int
+
+    @property
+    def _used(self) -> list[str]:
+        return list(dict.fromkeys(f for concept in self.concepts for f in concept.functionals))
+
+    def fitted(self, design: Design, view: Corpus) -> Binning:
+        """The thresholds of a design, from the training rows of a view."""
+        binning = fit_bins(
+            self.features.loc[view.table.index, self._used],
+            view,
+            bins=design.bins,
+            method=design.method,
+            thresholds=design.thresholds,
+            centre=design.centre,
+            concepts=self.concepts,
+        )
+        # A view has training rows, and so it is not cross-validated.
+        return cast(Binning, binning)
+
+    def transformed(self, binning: Binning, view: Corpus) -> pd.DataFrame:
+        """The words of all rows of a view."""
+        return binning.transform(self.features.loc[view.table.index, self._used], view)
+
+    def words(self, design: Design, views: Mapping[str, Corpus]) -> dict[str, pd.DataFrame]:
+        """The words of all rows of each view, by thresholds from its training rows."""
+        return {
+            name: self.transformed(self.fitted(design, view), view) for name, view in views.items()
+        }
+
+    def evaluated(
+        self, words: Mapping[str, pd.DataFrame], views: Mapping[str, Corpus]
+    ) -> pd.DataFrame:
+        """The words of what is measured on, each row once."""
+        return pd.concat([words[name].loc[view.rows("test").index] for name, view in views.items()])
+
+    def token_answers(
+        self, words: Mapping[str, pd.DataFrame], views: Mapping[str, Corpus]
+    ) -> Answers:
+        """What a logistic regression on the words answers in each view."""
+        parts = []
+        for name, view in views.items():
+            rows = view.rows("test")
+            classifier = fit_token_classifier(words[name], view, seed=self.seed)
+            parts.append(Answers.of(classifier, words[name].loc[rows.index], rows))
+        return Answers.together(parts)
+
+    def functional_answers(self, centre: str | None, views: Mapping[str, Corpus]) -> Answers:
+        """What one on all functionals answers, centred as the words are."""
+        parts = []
+        for view in views.values():
+            values, rows = _centred(self.features.loc[view.table.index], view, centre), view.table
+            training = rows["partition"] == "train"
+            classifier = _functional_classifier(self.seed)
+            classifier.fit(values[training], rows.loc[training, "emotion"])
+            parts.append(Answers.of(classifier, values[~training], rows[~training]))
+        return Answers.together(parts)
+
+    def agreement(self, design: Design, views: Mapping[str, Corpus]) -> float:
+        """Share of words that two fits have in common, mean over pairs of left-out groups.
+
+        NaN of a single training speaker, of whom no group can be left out.
+        """
+        if not self.corpus.folds and self.corpus.rows("train")["speaker"].nunique() < 2:
+            return np.nan
+        # Every view holds all rows that are measured on.
+        view = next(iter(views.values()))
+        measured = pd.concat([view.rows("test") for view in views.values()]).index
+        fits = [self.fitted(design, part) for part in evaluated_views(self.corpus).values()]
+        words = [self.transformed(fit, view).loc[measured].to_numpy() for fit in fits]
+        return float(np.mean([(a == b).mean() for a, b in combinations(words, 2)]))
+
+
+def _functional_classifier(seed: int) -> Pipeline:
+    return make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        StandardScaler(),
+        LogisticRegression(class_weight="balanced", max_iter=2000, random_state=seed),
+    )
+
+
+def _centred(values: pd.DataFrame, corpus: Corpus, centre: str | None) -> pd.DataFrame:
+    if centre is None:
+        return values
+    groups = corpus.table.loc[values.index, centre].to_numpy()
+    return values - values.groupby(groups).transform("median")
+
+
+def compare_binnings(
+    features: pd.DataFrame,
+    corpus: Corpus,
+    *,
+    partition: str | None = None,
+    bins: Sequence[int] = (3, 5),
+    methods: Sequence[str] = ("quantile", "width"),
+    centres: Sequence[str | None] | None = None,
+    thresholds: Mapping[str, Sequence[float]] | None = None,
+    concepts: Sequence[Concept] = CONCEPTS,
+    seed: int = 0,
+) -> pd.DataFrame:
+    r"""Balance, information, accuracy and stability of the tokens of each binning design.
+
+    **Where it is measured.** By default on the training speakers: they are held out in up to five
+    groups, with medians, scales, thresholds and classifiers fitted on the other training
+    speakers. No label of an evaluated speaker is used, so that a design may be chosen by this
+    table; only ``test_entropy`` and ``test_largest_share`` look at the test rows, and they need no
+    label. With ``partition``, on that partition, fitted on the training speakers: a result, not
+    something to choose by. Of a cross-validated corpus always out of fold: there every speaker
+    is evaluated, and a choice by this table is a choice on the evaluated speakers.
+
+    Balance: entropy of the known words over the logarithm of the number of bins, mean over the
+    concepts (1 is even). Information of a single token: Miller and Madow's corrected mutual
+    information with the emotion, mean over the concepts. Six words together have too many
+    combinations to count; what they tell jointly is bounded from below by a classifier's
+    probabilities on held-out speakers, classes counted alike:
+
+    .. math:: I \ge \log_2 K + \frac{1}{K} \sum_k \frac{1}{n_k} \sum_{i: y_i = k}
+        \log_2 q(k \mid \text{tokens}_i)
+
+    It can fall below 0 for a classifier worse than chance. Accuracy: UAR of a logistic
+    regression on the six words, and of one with the same settings on all 88 functionals (centred
+    alike, median imputation, standardised). Standard errors are those of the jackknife over
+    speakers; they do not hold the choice of the best of many designs, and are rough below
+    about ten speakers.
+
+    Args:
+        features: functionals, indexed as ``corpus.table``
+        corpus: names emotion, speaker and partition or fold of each row
+        partition: the partition to measure on; by default training speakers, held out
+        bins: numbers of bins
+        methods: ``"quantile"``, ``"width"``
+        centres: ``None``, ``"speaker"``, ``"sex"``; by default all that the corpus knows
+        thresholds: concept to ascending edges: adds a design ``"thresholds"`` for each centre
+        concepts: the concepts to bin
+        seed: of the classifiers
+
+    Returns:
+        DataFrame, one row a design (index ``design``, its name): ``bins``, ``method``, ``centre``
+        (``"none"``), ``entropy``, ``largest_share`` and ``unknown_share`` (0 to 1),
+        ``information`` and ``joint_information`` (bits), ``tokens_uar``, ``tokens_se``,
+        ``functionals_uar``, ``functionals_se``, ``against_first`` and ``against_first_se``
+        (difference in ``tokens_uar`` to the first row, with its standard error), ``agreement``
+        (share of tokens that two fits with different speakers left out have in common),
+        ``redundancy`` (mean absolute rank correlation between concepts' words),
+        ``test_entropy``, ``test_largest_share``, ``speakers``, ``utterances`` (measured on).
+        Its ``attrs["left_out"]`` maps designs that the corpus has too little for to the reason:
+        of speakers with one utterance each, centring by speaker leaves nothing.
+
+    Raises:
+        InputError: if a choice is not valid, if no design can be fitted, or if there are fewer
+            than two training speakers
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=4, utterances=6)
+        >>> corpus.table["partition"] = ["train"] * 18 + ["test"] * 6
+        >>> features = pd.DataFrame({"loudness": [9.0, 0, 8, 1, 7, 2] * 4}, corpus.table.index)
+        >>> loud = [Concept("energy", {"loudness": 1})]
+        >>> options = {"bins": [3], "centres": [None], "concepts": loud}
+        >>> table = compare_binnings(features, corpus, **options)
+        >>> table.loc["3 width", ["tokens_uar", "agreement"]].tolist()
+        [1.0, 1.0]
+    """
+    fits = DesignFits(measurable(features), corpus, tuple(concepts), seed)
+    # Threads cost more than they bring to fits of this size: one is several times faster.
+    with threadpool_limits(1):
+        chosen = _designs(corpus, bins, methods, centres, thresholds)
+        rows, left_out = _compared(fits, chosen, partition)
+    table = pd.DataFrame(rows).set_index("design")
+    table.attrs["left_out"] = left_out
+    return table
+
+
+def measure_binning(
+    features: pd.DataFrame,
+    corpus: Corpus,
+    partition: str,
+    bin_options: Mapping[str, Any],
+    seed: int = 0,
+) -> pd.DataFrame:
+    """What one design, that of a study, gives on the evaluated partition: a result.
+
+    Args:
+        features: functionals, indexed as ``corpus.table``
+        corpus: names emotion, speaker and partition or fold of each row
+        partition: the evaluated partition
+        bin_options: options of ``fit_bins``: ``bins``, ``method``, ``centre``, ``thresholds``
+        seed: of the classifiers
+
+    Returns:
+        DataFrame of one row, as ``compare_binnings`` with ``partition`` returns it
+
+    Raises:
+        InputError: as ``compare_binnings``
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=4, utterances=6)
+        >>> corpus.table["partition"] = ["train"] * 18 + ["test"] * 6
+        >>> used = {name: [9.0, 0, 8, 1, 7, 2] * 4 for c in CONCEPTS for name in c.functionals}
+        >>> features = pd.DataFrame(used, index=corpus.table.index)
+        >>> options = {"bins": 3, "method": "width", "centre": None}
+        >>> measure_binning(features, corpus, "test", options)["tokens_uar"].to_dict()
+        {'3 width': 1.0}
+    """
+    own = dict(bin_options)
+    given = own["method"] == "thresholds"
+    return compare_binnings(
+        features,
+        corpus,
+        partition=partition,
+        bins=[own["bins"]],
+        methods=[] if given else [own["method"]],
+        centres=[own.get("centre")],
+        thresholds=own.get("thresholds") if given else None,
+        seed=seed,
+    )
+
+
+def _compared(
+    fits: DesignFits, chosen: Sequence[Design], partition: str | None
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """One row per design that can be fitted, and why the others cannot."""
+    views = evaluated_views(fits.corpus, partition)
+    rows: list[dict[str, Any]] = []
+    left_out: dict[str, str] = {}
+    ceilings: dict[str | None, Answers] = {}
+    first: Answers | None = None
+    for design in chosen:
+        try:
+            words = fits.words(design, views)
+            answers = fits.token_answers(words, views)
+            if design.centre not in ceilings:
+                ceilings[design.centre] = fits.functional_answers(design.centre, views)
+        # Of this package, or of scikit-learn where a view has one class alone.
+        except ValueError as error:
+            left_out[design.name] = str(error)
+            continue
+        first = first or answers
+        rows.append(
+            _described(design)
+            | _told(fits.evaluated(words, views), fits.corpus, design.bins)
+            | _accuracy(answers, first, ceilings[design.centre])
+            | {"agreement": fits.agreement(design, views)}
+            | (_test_balance(fits, design) if partition is None else {})
+            | {"speakers": first.speakers, "utterances": first.utterances}
+        )
+    if not rows:
+        raise InputError(next(iter(left_out.values())))
+    return rows, left_out
+
+
+def _test_balance(fits: DesignFits, design: Design) -> dict[str, float]:
+    """Balance on the test rows, by thresholds from all training rows."""
+    if fits.corpus.folds or "test" not in fits.corpus.partitions:
+        return {}
+    views = evaluated_views(fits.corpus, "test")
+    balance = _balance(fits.evaluated(fits.words(design, views), views), design.bins)
+    return {f"test_{name}": value for name, value in balance.items()}
+
+
+def _described(design: Design) -> dict[str, Any]:
+    return {
+        "design": design.name,
+        "bins": design.bins,
+        "method": design.method,
+        "centre": design.centre or "none",
+    }
+
+
+def _designs(
+    corpus: Corpus,
+    bins: Sequence[int],
+    methods: Sequence[str],
+    centres: Sequence[str | None] | None,
+    thresholds: Mapping[str, Sequence[float]] | None,
+) -> list[Design]:
+    known = "sex" in corpus.table and corpus.table["sex"].notna().all()
+    if centres is None:
+        centres = [None, "speaker", *["sex"] * bool(known)]
+    fitted = [method for method in methods if method != "thresholds"]
+    designs = [
+        Design(number, method, centre)
+        for centre, number, method in product(centres, bins, fitted)
+    ]  # fmt: skip
+    if thresholds:
+        number = 1 + len(next(iter(thresholds.values())))
+        designs += [Design(number, "thresholds", centre, thresholds) for centre in centres]
+    return designs
+
+
+def _accuracy(own: Answers, first: Answers, ceiling: Answers) -> dict[str, float]:
+    return {
+        "joint_information": own.information,
+        "tokens_uar": own.uar,
+        "tokens_se": jackknife_error(own.uar_without_each),
+        "functionals_uar": ceiling.uar,
+        "functionals_se": jackknife_error(ceiling.uar_without_each),
+        "against_first": own.uar - first.uar,
+        "against_first_se": jackknife_error(own.uar_without_each - first.uar_without_each),
+    }
+
+
+def _told(tokens: pd.DataFrame, corpus: Corpus, bins: int) -> dict[str, float]:
+    emotion = corpus.table.loc[tokens.index, "emotion"].astype(str)
+    bits = [information_of(tokens[name].astype(str), emotion)["information"] for name in tokens]
+    return {
+        **_balance(tokens, bins),
+        "unknown_share": float((tokens == UNKNOWN).to_numpy().mean()),
+        "information": float(np.mean(bits)),
+        "redundancy": _redundancy(tokens, bins),
+    }
+
+
+def _balance(tokens: pd.DataFrame, bins: int) -> dict[str, float]:
+    """Mean normalised entropy of the known words, and the share of the fullest bin of all."""
+    shares = tokens.where(tokens != UNKNOWN).apply(lambda words: words.value_counts(normalize=True))
+    entropy = stats.entropy(shares.fillna(0), base=bins)
+    return {"entropy": float(np.nanmean(entropy)), "largest_share": float(shares.max().max())}
+
+
+def _redundancy(tokens: pd.DataFrame, bins: int) -> float:
+    """Mean absolute rank correlation between the words of two concepts; NaN of a single one."""
+    levels = {word: level for level, word in enumerate(WORDS[bins])}
+    correlation = redundancy(tokens.apply(lambda words: words.map(levels)).astype(float))
+    pairs = correlation.abs().to_numpy()[np.tril_indices(len(correlation), -1)]
+    return float(np.nanmean(pairs)) if len(pairs) else np.nan
+
+
+def readable_designs(designs: pd.DataFrame) -> pd.DataFrame:
+    """The table of designs as a report prints it: eight narrow columns.
+
+    Args:
+        designs: as ``compare_binnings`` or ``measure_binning`` returns them
+
+    Returns:
+        DataFrame of text: ``words`` and ``ceiling`` (UAR of the words and of all functionals),
+        ``gain`` (in UAR of the words over the first design), each with its standard error;
+        ``bits`` (of six words together; the mean of one word in brackets), ``balance`` and
+        ``fullest`` (share of the fullest bin; on the test speakers in brackets, where known),
+        ``stable`` (agreement), ``overlap`` (redundancy)
+
+    Examples:
+        >>> row = {"tokens_uar": 0.5, "tokens_se": 0.04, "functionals_uar": 0.7, "information": 0.2}
+        >>> row |= {"functionals_se": 0.1, "against_first": -0.1, "against_first_se": 0.02}
+        >>> row |= {"joint_information": 1, "entropy": 1, "largest_share": 0.4, "agreement": 0.9}
+        >>> table = readable_designs(pd.DataFrame([row | {"redundancy": 0.3}], index=["3 width"]))
+        >>> table.loc["3 width", ["words", "gain", "balance"]].tolist()
+        ['.50 ± .04', '−.10 ± .02', '1.00']
+    """
+    tested = {name: f"test_{name}" for name in ("entropy", "largest_share")}
+    return pd.DataFrame(
+        {
+            "words": _joined(designs, "tokens_uar", " ± ", "tokens_se"),
+            "ceiling": _joined(designs, "functionals_uar", " ± ", "functionals_se"),
+            "gain": _joined(designs, "against_first", " ± ", "against_first_se"),
+            "bits": _joined(designs, "joint_information", " (", "information", ")"),
+            "balance": _joined(designs, "entropy", " (", tested["entropy"], ")"),
+            "fullest": _joined(designs, "largest_share", " (", tested["largest_share"], ")"),
+            "stable": _joined(designs, "agreement"),
+            "overlap": _joined(designs, "redundancy"),
+        }
+    ).rename(index=lambda name: str(name).replace("centred by", "by"))
+
+
+def _joined(
+    table: pd.DataFrame, first: str, between: str = "", second: str = "", last: str = ""
+) -> pd.Series:
+    """One number or two in a cell; the second is left out where it is not known."""
+    text = table[first].map(_two_digits)
+    if second not in table:
+        return text
+    more = table[second].map(lambda value: between + _two_digits(value) + last)
+    return text + more.where(table[second].notna(), "")
+
+
+def _two_digits(value: float) -> str:
+    """As ``.50``, with a minus sign that is one.
+
+    Examples:
+        >>> _two_digits(-0.104), _two_digits(1.0), _two_digits(-0.001)
+        ('−.10', '1.00', '.00')
+    """
+    if np.isnan(value):
+        return "–"
+    # Adding zero takes the sign off a negative zero.
+    text = f"{round(value, 2) + 0.0:.2f}"
+    return (text.replace("0.", ".") if abs(float(text)) < 1 else text).replace("-", "−")

@@ -1,0 +1,451 @@
+"""How features differ between emotions, and how much of them is emotion and how much speaker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from sercue.corpora.corpus import Corpus
+from sercue.errors import unknown
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of speaker and emotion that occur, sorted by speaker.
+
+    Attributes:
+        columns: names of the columns that were summed up
+        speakers: number of the speaker of each cell, shape (cells,)
+        emotions: number of the emotion of each cell, shape (cells,)
+        counts: utterances of each cell, shape (cells,)
+        means: mean of each cell, shape (cells, columns)
+        within: sum of squares around the cell means, shape (columns,)
+    """
+
+    columns: list[str]
+    speakers: np.ndarray
+    emotions: np.ndarray
+    counts: np.ndarray
+    means: np.ndarray
+    within: np.ndarray
+
+
+def cells_by_pattern(values: pd.DataFrame, corpus: Corpus) -> Iterator[Cells]:
+    """The cells of each set of columns that are known in the same rows.
+
+    Args:
+        values: one row an utterance; NaN is left out
+        corpus: names emotion and speaker of each row
+
+    Yields:
+        the cells of one set of columns; a column that is never known is in none
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=2, utterances=4)
+        >>> values = pd.DataFrame({"loudness": range(8)}, index=corpus.table.index)
+        >>> next(cells_by_pattern(values, corpus)).means.ravel().tolist()
+        [1.0, 2.0, 5.0, 6.0]
+    """
+    rows = corpus.table.loc[values.index]
+    speakers = pd.factorize(rows["speaker"], sort=True)[0]
+    emotions = pd.factorize(rows["emotion"], sort=True)[0]
+    known = values.notna().to_numpy()
+    patterns: dict[bytes, list[int]] = {}
+    for column in range(known.shape[1]):
+        patterns.setdefault(known[:, column].tobytes(), []).append(column)
+    for columns in patterns.values():
+        kept = known[:, columns[0]]
+        if kept.any():
+            part = values.iloc[kept, columns]
+            yield _summed_up(part, speakers[kept], emotions[kept])
+
+
+def _summed_up(values: pd.DataFrame, speakers: np.ndarray, emotions: np.ndarray) -> Cells:
+    pairs, cell = np.unique(np.stack([speakers, emotions]), axis=1, return_inverse=True)
+    cell = cell.ravel()
+    counts = np.bincount(cell)
+    # Around the mean of the column, so that large numbers do not cost digits.
+    centre = values.mean().to_numpy(dtype=float)
+    deviation = values.to_numpy(dtype=float) - centre
+    sums = np.zeros((len(counts), values.shape[1]))
+    np.add.at(sums, cell, deviation)
+    means = sums / counts[:, None]
+    within = ((deviation - means[cell]) ** 2).sum(axis=0)
+    names = [str(name) for name in values]
+    return Cells(names, pairs[0], pairs[1], counts, means + centre, within)
+
+
+def indicators(codes: np.ndarray) -> np.ndarray:
+    """One column of zeros and ones for each code that occurs, shape (rows, codes).
+
+    Examples:
+        >>> indicators(np.array([0, 2, 2])).tolist()
+        [[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]
+    """
+    return (codes[:, None] == np.unique(codes)).astype(float)
+
+
+def column_space(matrix: np.ndarray) -> np.ndarray:
+    """An orthonormal basis of what the columns span, shape (rows, rank).
+
+    Examples:
+        >>> column_space(np.ones((4, 2))).shape
+        (4, 1)
+    """
+    left, sizes, _ = np.linalg.svd(matrix, full_matrices=False)
+    return left[:, sizes > 1e-9 * max(1.0, sizes.max(initial=0.0))]
+
+
+#: What an emotion is compared with where the corpus has no neutral class.
+REST = "all others"
+_BLOCK = 1000
+
+
+def emotion_effects(
+    values: pd.DataFrame, corpus: Corpus, *, resamples: int = 9999, seed: int = 0
+) -> pd.DataFrame:
+    r"""How much the emotions differ in each column, and whether more than by chance.
+
+    .. math::
+        \eta^2 = \frac{SS_b}{SS_t} \qquad
+        \omega^2 = \frac{SS_b - (E - 1)\, MS_w}{SS_t + MS_w}
+
+    over utterances, with :math:`E` emotions; :math:`\omega^2` takes off what chance adds to
+    :math:`\eta^2`. Both include the differences between speakers in what is not explained.
+
+    The test is a permutation test with the speaker as its unit: of each speaker the means under
+    the emotions are permuted among the emotions; the statistic is the sum of squares of emotion
+    given speaker (for complete data that of a repeated-measures ANOVA). Its p-values are
+    exact if a speaker's means are exchangeable where emotion makes no difference; they
+    need neither normality nor sphericity, and say something of further speakers. They are
+    approximate where some means rest on far fewer utterances than others. Two speakers and four
+    emotions allow no p-value below .04.
+
+    Args:
+        values: functionals or concept scores, one row an utterance; NaN is left out, column by
+            column
+        corpus: names emotion and speaker of each row
+        resamples: number of permutations
+        seed: of the permutations
+
+    Returns:
+        DataFrame, one row a column of ``values`` (its index): ``eta_squared``,
+        ``omega_squared`` (up to 1, may fall below 0), ``lowest`` and ``highest`` (emotions, by the
+        mean over speakers' means), ``speakers`` (with at least two emotions), ``p``, ``q``
+        (Benjamini-Hochberg over all columns); NaN for a constant column
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=6, utterances=4)
+        >>> emotion = (corpus.table["emotion"] == "angry").astype(float)
+        >>> table = emotion_effects(pd.DataFrame({"loudness": emotion}), corpus)
+        >>> table[["eta_squared", "highest", "speakers"]]
+                  eta_squared highest  speakers
+        loudness          1.0   angry         6
+    """
+    labels = sorted(corpus.table.loc[values.index, "emotion"].unique())
+    rng = np.random.default_rng(seed)
+    parts = [_effects(cells, labels, resamples, rng) for cells in cells_by_pattern(values, corpus)]
+    table = pd.concat(parts).reindex(values.columns)
+    table["speakers"] = table["speakers"].fillna(0).astype(int)
+    table["q"] = false_discovery(table["p"])
+    return table
+
+
+def pairwise_effects(
+    values: pd.DataFrame,
+    corpus: Corpus,
+    *,
+    reference: str | None = None,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    r"""Each emotion against neutral: Hedges' g, Cliff's delta, and a paired test over speakers.
+
+    .. math::
+        g = \left(1 - \frac{3}{4 \nu - 1}\right) \frac{\bar d}{s_p} \qquad
+        \delta = P(x > y) - P(x < y)
+
+    with :math:`\bar d` the mean over speakers of the difference between a speaker's mean under the
+    emotion and under the reference, :math:`s_p` the pooled standard deviation of the utterances
+    of both, and :math:`\nu` their number less two. With equal numbers everywhere this is the
+    usual Hedges' g. Its interval and its p-value are those of a paired t-test over speakers; the
+    interval takes :math:`s_p` as known. Fewer than about ten speakers with skewed differences
+    make them inexact. Cliff's delta compares utterances of all speakers.
+
+    Args:
+        values: functionals or concept scores, one row an utterance; NaN is left out, column by
+            column
+        corpus: names emotion and speaker of each row
+        reference: the emotion to compare with; by default the neutral class of the corpus, and
+            if it has none, each emotion is compared with all others together
+        confidence: of the intervals
+
+    Returns:
+        DataFrame, one row a column of ``values`` and emotion: ``functional`` (name of the column),
+        ``emotion``, ``reference``, ``g``, ``low``, ``high``, ``cliffs_delta`` (-1 to 1),
+        ``speakers`` (who have both), ``p``, ``q`` (Benjamini-Hochberg over all rows)
+
+    Raises:
+        InputError: if the reference is not a label of the corpus
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=3, utterances=4)
+        >>> values = pd.DataFrame({"loudness": [3, 1, 4, 0, 5, 2, 5, 1, 4, 0, 2, 1]})
+        >>> table = pairwise_effects(values.set_index(corpus.table.index), corpus)
+        >>> table[["emotion", "reference", "g", "cliffs_delta", "speakers"]].round(2)
+          emotion reference     g  cliffs_delta  speakers
+        0   angry   neutral  2.82          0.97         3
+    """
+    reference = corpus.neutral_label if reference is None else reference
+    if reference is not None and reference not in corpus.labels:
+        raise unknown("reference", reference, corpus.labels)
+    emotions = [label for label in corpus.labels if label != reference]
+    parts = [_contrast(values, corpus, emotion, reference, confidence) for emotion in emotions]
+    table = pd.concat(parts, ignore_index=True)
+    table["q"] = false_discovery(table["p"])
+    order = {str(name): place for place, name in enumerate(values)}
+    return table.sort_values(
+        "functional", key=lambda names: names.map(order), kind="stable", ignore_index=True
+    )
+
+
+def false_discovery(p: pd.Series) -> pd.Series:
+    """Benjamini and Hochberg's q-values of the p-values that are known.
+
+    Examples:
+        >>> false_discovery(pd.Series([0.01, np.nan, 0.04])).tolist()
+        [0.02, nan, 0.04]
+    """
+    known = p.notna()
+    q = pd.Series(np.nan, index=p.index)
+    if known.any():
+        q[known] = stats.false_discovery_control(p[known], method="bh")
+    return q
+
+
+def _effects(
+    cells: Cells, labels: list[str], resamples: int, rng: np.random.Generator
+) -> pd.DataFrame:
+    total, between = _sums_of_squares(cells)
+    varies = total > 1e-18 * (1 + (cells.means**2).max(axis=0))
+    groups = len(np.unique(cells.emotions))
+    spare = cells.counts.sum() - groups
+    error = (total - between) / spare if spare else np.full(len(total), np.nan)
+    by_emotion = pd.DataFrame(cells.means).groupby(cells.emotions).mean()
+    names = np.array(labels, dtype=object)[by_emotion.index]
+    table = pd.DataFrame(
+        {
+            "eta_squared": between / np.where(varies, total, np.nan),
+            "omega_squared": (between - (groups - 1) * error)
+            / np.where(varies, total + error, np.nan),
+            "lowest": names[by_emotion.to_numpy().argmin(axis=0)],
+            "highest": names[by_emotion.to_numpy().argmax(axis=0)],
+            "speakers": int((np.bincount(cells.speakers) > 1).sum()),
+            "p": np.where(varies, _permuted(cells, resamples, rng), np.nan),
+        },
+        index=cells.columns,
+    )
+    return table.assign(
+        lowest=table["lowest"].where(varies), highest=table["highest"].where(varies)
+    )
+
+
+def _sums_of_squares(cells: Cells) -> tuple[np.ndarray, np.ndarray]:
+    """Of utterances: total, and between emotions."""
+    counts = cells.counts[:, None]
+    deviation = cells.means - (counts * cells.means).sum(axis=0) / counts.sum()
+    total = (counts * deviation**2).sum(axis=0) + cells.within
+    member = indicators(cells.emotions)
+    sums = member.T @ (counts * deviation)
+    return total, (sums**2 / (member.T @ counts)).sum(axis=0)
+
+
+def _permuted(cells: Cells, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """p-value of each column when a speaker's cell means are permuted among the emotions."""
+    of_speaker = column_space(indicators(cells.speakers))
+    emotions = indicators(cells.emotions)
+    # What is left of emotion when speakers are taken off; squares along it are those of emotion.
+    basis = column_space(emotions - of_speaker @ (of_speaker.T @ emotions))
+    if not basis.size:
+        return np.full(cells.means.shape[1], np.nan)
+    y = cells.means - of_speaker @ (of_speaker.T @ cells.means)
+    observed = ((basis.T @ y) ** 2).sum(axis=0)
+    limit = observed * (1 - 1e-9) - 1e-300
+    reached = np.zeros(len(observed))
+    for first in range(0, resamples, _BLOCK):
+        number = min(_BLOCK, resamples - first)
+        # Cells are sorted by speaker, so that sorting these keys moves them within speakers only.
+        keys = cells.speakers + rng.random((number, len(cells.speakers)))
+        moved = basis[np.argsort(keys, axis=1)]
+        statistic = (np.einsum("rcd,ck->rdk", moved, y, optimize=True) ** 2).sum(axis=1)
+        reached += (statistic >= limit).sum(axis=0)
+    return (1 + reached) / (1 + resamples)
+
+
+def _contrast(
+    values: pd.DataFrame, corpus: Corpus, emotion: str, reference: str | None, confidence: float
+) -> pd.DataFrame:
+    rows = corpus.table.loc[values.index]
+    chosen = (rows["emotion"] == emotion).to_numpy()
+    other = ~chosen if reference is None else (rows["emotion"] == reference).to_numpy()
+    x, y = values[chosen].to_numpy(dtype=float), values[other].to_numpy(dtype=float)
+    differences = _speaker_differences(values, rows, emotion, reference)
+    scale, correction = _pooled_deviation(x, y)
+    number = (~np.isnan(differences)).sum(axis=0)
+    low, high, p = _paired(differences, number, confidence)
+    unit = correction / scale
+    return pd.DataFrame(
+        {
+            "functional": [str(name) for name in values],
+            "emotion": emotion,
+            "reference": REST if reference is None else reference,
+            "g": _mean(differences, number) * unit,
+            "low": low * unit,
+            "high": high * unit,
+            "cliffs_delta": _cliffs_delta(x, y),
+            "speakers": number,
+            "p": p,
+        }
+    )
+
+
+def _speaker_differences(
+    values: pd.DataFrame, rows: pd.DataFrame, emotion: str, reference: str | None
+) -> np.ndarray:
+    """Emotion less reference of each speaker, shape (speakers, columns); NaN without both."""
+    keys = [rows[name].astype(str).to_numpy() for name in ("emotion", "speaker")]
+    means = values.astype(float).groupby(keys).mean()
+    others = means.drop(index=emotion, level=0) if reference is None else means.loc[[reference]]
+    base = others.groupby(level=1).mean()
+    return means.loc[emotion].reindex(base.index).to_numpy() - base.to_numpy()
+
+
+def _pooled_deviation(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Standard deviation within two groups, and Hedges' correction for their size."""
+    squares, spare = np.zeros(x.shape[1]), -2.0 * np.ones(x.shape[1])
+    for group in (x, y):
+        number = (~np.isnan(group)).sum(axis=0)
+        squares += np.nansum((group - _mean(group, number)) ** 2, axis=0)
+        spare += number
+    spare = np.where(spare > 0, spare, np.nan)
+    scale = np.sqrt(squares / spare)
+    return np.where(scale > 0, scale, np.nan), 1 - 3 / (4 * spare - 1)
+
+
+def _paired(
+    differences: np.ndarray, number: np.ndarray, confidence: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Interval of the mean difference and p-value, by a t-test over speakers."""
+    count = np.where(number > 1, number, np.nan)
+    mean = _mean(differences, number)
+    variance = np.nansum((differences - mean) ** 2, axis=0) / (count - 1)
+    error = np.sqrt(np.where(variance > 0, variance, np.nan) / count)
+    half = stats.t.ppf((1 + confidence) / 2, count - 1) * error
+    p = np.asarray(2 * stats.t.sf(np.abs(mean / error), count - 1))
+    return mean - half, mean + half, p
+
+
+def _mean(values: np.ndarray, number: np.ndarray) -> np.ndarray:
+    return np.nansum(values, axis=0) / np.where(number > 0, number, np.nan)
+
+
+def _cliffs_delta(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """From the rank sum, column by column, ties counted half."""
+    ranks = stats.rankdata(np.vstack([x, y]), axis=0, nan_policy="omit")[: len(x)]
+    n, m = ((~np.isnan(group)).sum(axis=0) for group in (x, y))
+    wins = np.nansum(ranks, axis=0) - n * (n + 1) / 2
+    return 2 * wins / np.where((n > 0) & (m > 0), n * m, np.nan) - 1
+
+
+COMPONENTS = ("emotion", "speaker", "interaction", "residual")
+
+
+def variance_components(values: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
+    r"""Shares of variance of emotion, speaker, their interaction, and what is left.
+
+    In the crossed model
+
+    .. math:: x_{sek} = \mu + a_e + b_s + c_{se} + \epsilon_{sek}
+
+    the four variances are estimated by Henderson's method 3: the sums of squares of emotion given
+    speaker, speaker given emotion, and interaction given both are set equal to their
+    expectations, which are computed from the numbers of utterances at hand. The estimates are
+    unbiased however unbalanced the corpus is, need no normal distribution, and equal REML where
+    the corpus is balanced. Unlike two :math:`\eta^2`, the shares do not overlap.
+
+    The variance of the few emotions is that of these emotions, not of all there could be. An
+    estimate below zero is set to zero before shares are taken, which lifts small components.
+    With few speakers the share of the speaker is uncertain. Where each cell of speaker and
+    emotion holds a single utterance, interaction and residual cannot be told apart: the
+    interaction is NaN and the residual holds both.
+
+    Args:
+        values: functionals or concept scores, one row an utterance; its rows may be a part of
+            the corpus. NaN is left out, column by column.
+        corpus: names emotion and speaker of each row
+
+    Returns:
+        DataFrame, one row a column of ``values`` (its index): ``emotion``, ``speaker``,
+        ``interaction``, ``residual`` (shares, 0 to 1), ``sd`` (square root of their total, in the
+        unit of the column). NaN for a constant column, and where emotion and speaker cannot be
+        told apart.
+
+    References:
+        Henderson, "Estimation of variance and covariance components", Biometrics 9 (1953); Searle,
+        Casella and McCulloch, "Variance Components" (1992), chapter 5
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=3, utterances=4)
+        >>> emotion = (corpus.table["emotion"] == "angry").astype(float)
+        >>> variance_components(pd.DataFrame({"loudness": emotion}), corpus).round(4)
+                  emotion  speaker  interaction  residual      sd
+        loudness      1.0      0.0          0.0       0.0  0.7071
+    """
+    table = pd.DataFrame(np.nan, index=values.columns, columns=[*COMPONENTS, "sd"])
+    for cells in cells_by_pattern(values, corpus):
+        variances = pd.DataFrame(_henderson(cells), index=cells.columns, columns=list(COMPONENTS))
+        positive = variances.clip(lower=0)
+        total = positive.sum(axis=1, min_count=1)
+        total = total.where(total > 1e-18 * (1 + cells.means**2).max(axis=0))
+        table.loc[cells.columns, list(COMPONENTS)] = positive.div(total, axis=0)
+        table.loc[cells.columns, "sd"] = np.sqrt(total)
+    return table
+
+
+def _henderson(cells: Cells) -> np.ndarray:
+    """Unbiased estimates of the four variances, shape (columns, 4); NaN where there is none."""
+    weight = np.sqrt(cells.counts)[:, None]
+    factors = [weight * indicators(codes) for codes in (cells.emotions, cells.speakers)]
+    of_emotion, of_speaker = (_projection(factor) for factor in factors)
+    of_both = _projection(np.hstack(factors))
+    forms = [of_both - of_speaker, of_both - of_emotion, np.eye(len(weight)) - of_both]
+    designs = [*factors, np.diag(weight[:, 0]), np.eye(len(weight))]
+    # E[y' Q y] is the trace of Q Z Z' times the variance of Z, summed over the random terms.
+    expected = [[np.sum((form @ design) * design) for design in designs] for form in forms]
+    spare = cells.counts.sum() - len(cells.counts)
+    equations = np.array([*expected, [0.0, 0.0, 0.0, spare]])
+    y = weight * (cells.means - cells.means.mean(axis=0))
+    squares = np.array([*[np.sum(y * (form @ y), axis=0) for form in forms], cells.within])
+    return _solved(equations, squares, told_apart=bool(spare)).T
+
+
+def _projection(matrix: np.ndarray) -> np.ndarray:
+    basis = column_space(matrix)
+    return basis @ basis.T
+
+
+def _solved(equations: np.ndarray, squares: np.ndarray, told_apart: bool) -> np.ndarray:
+    solution = np.full(squares.shape, np.nan)
+    kept = np.arange(4) if told_apart else np.array([0, 1, 3])
+    used = np.arange(4) if told_apart else np.arange(3)
+    system = equations[np.ix_(used, kept)]
+    if np.linalg.matrix_rank(system, tol=1e-6) == len(kept):
+        solution[kept] = np.linalg.solve(system, squares[used])
+    return solution

@@ -1,0 +1,383 @@
+"""What a table of predictions says of each condition: recall, confusions, neutral shift, collapse.
+
+Everything here counts an invalid answer (no prediction) as wrong; none is ever dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import audmetric
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn.metrics import cohen_kappa_score
+
+from sercue.errors import InputError, unknown
+from sercue.storage.tables import codes_among
+
+INVALID = "invalid"
+REFERENCES = ("none", "aligned")
+_CELL = ("utterance", "template", "label_order", "decoding")
+_NEEDED = ("utterance", "speaker", "truth", "condition", "prediction")
+
+
+def uar(truth: Iterable[str], prediction: Iterable[str | None], labels: Sequence[str]) -> float:
+    r"""Unweighted average recall: the mean recall of the classes that occur in the truth.
+
+    .. math:: \text{UAR} = \frac{1}{K} \sum_{k=1}^{K}
+        \frac{\text{true positive}_k}{\text{true positive}_k + \text{false negative}_k}
+
+    Args:
+        truth: true classes
+        prediction: predicted classes; a missing one (``None`` or NaN) is wrong
+        labels: the classes; one that never occurs in ``truth`` has no recall and is left out
+
+    Returns:
+        UAR between 0 and 1; NaN if ``truth`` is empty
+
+    Raises:
+        InputError: if a true or predicted class is not among ``labels``
+
+    Examples:
+        >>> uar(["sad", "sad", "angry"], ["sad", None, "angry"], ["angry", "sad"])
+        0.75
+    """
+    true = pd.Series(list(truth), dtype=object)
+    predicted = pd.Series(list(prediction), dtype=object)
+    label_codes(true, labels, "truth")
+    label_codes(predicted, labels, "prediction", missing=True)
+    if not len(true):
+        return float("nan")
+    # audmetric counts only the columns it is told of, so "invalid" has to be one of them.
+    recall = audmetric.recall_per_class(
+        true, predicted.fillna(INVALID), [*labels, INVALID], zero_division=float("nan")
+    )
+    return float(np.nanmean(list(recall.values())))
+
+
+def uar_by(predictions: pd.DataFrame, labels: Sequence[str], by: Sequence[str]) -> pd.DataFrame:
+    """UAR of each group of rows, for instance of each condition, template and label order.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        labels: the classes
+        by: columns that make the groups
+
+    Returns:
+        DataFrame with the columns ``by`` and ``uar``, groups in order of first appearance
+
+    Raises:
+        InputError: if a column is missing or a class is not among ``labels``
+
+    Examples:
+        >>> uar_by(example_predictions(), LABELS, ["condition", "template"]).round(3)
+          condition template    uar
+        0      none    plain  0.417
+        1   aligned    plain  0.708
+    """
+    for column in by:
+        if column not in predictions:
+            raise unknown("column", column, predictions.columns)
+    groups = predictions.groupby(list(by), sort=False)
+    rows = [(*key, uar(part["truth"], part["prediction"], labels)) for key, part in groups]
+    return pd.DataFrame(rows, columns=[*by, "uar"])
+
+
+def label_codes(
+    values: pd.Series, labels: Sequence[str], column: str, *, missing: bool = False
+) -> np.ndarray:
+    """The position of each value in ``labels``; a missing value gets ``len(labels)``.
+
+    Args:
+        values: class names
+        labels: the valid class names
+        column: what the values are, for the error message
+        missing: whether a value may be missing
+
+    Raises:
+        InputError: if a value is not valid
+
+    Examples:
+        >>> label_codes(pd.Series(["b", None]), ["a", "b"], "prediction", missing=True)
+        array([1, 2])
+    """
+    codes = codes_among(values, pd.Index(labels))
+    absent = values.isna().to_numpy()
+    stray = (codes < 0) & ~(absent & missing)
+    if stray.any():
+        raise unknown(column, values.to_numpy()[stray][0], labels)
+    return np.where(absent, len(labels), codes)
+
+
+def confusion_counts(
+    predictions: pd.DataFrame, labels: Sequence[str]
+) -> tuple[np.ndarray, list[str], list[str]]:
+    """Confusions counted for each condition and speaker.
+
+    All measures and the bootstrap are arithmetic on these counts.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        labels: the classes, in the order of the last two axes
+
+    Returns:
+        counts of shape (conditions, speakers, labels, labels + 1): the true class, then the
+        predicted one, the last column being invalid answers; the names of the conditions in the
+        order of their first appearance; the names of the speakers, sorted
+
+    Raises:
+        InputError: if a column is missing or a class is not among ``labels``
+
+    Examples:
+        >>> counts, conditions, speakers = confusion_counts(example_predictions(), LABELS)
+        >>> counts.shape, conditions, speakers
+        ((2, 4, 3, 4), ['none', 'aligned'], ['s0', 's1', 's2', 's3'])
+    """
+    check_predictions(predictions)
+    condition, conditions = pd.factorize(predictions["condition"])
+    speaker, speakers = pd.factorize(predictions["speaker"], sort=True)
+    truth = label_codes(predictions["truth"], labels, "truth")
+    predicted = label_codes(predictions["prediction"], labels, "prediction", missing=True)
+    shape = (len(conditions), len(speakers), len(labels), len(labels) + 1)
+    cell = np.ravel_multi_index((condition, speaker, truth, predicted), shape)
+    counts = np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
+    return counts, list(conditions), list(speakers)
+
+
+def confusion_matrices(
+    predictions: pd.DataFrame, labels: Sequence[str], *, normalize: bool = True
+) -> pd.DataFrame:
+    """The confusion matrix of each condition, stacked.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        labels: the classes, in the order of rows and columns
+        normalize: whether to give shares of the true class (rows sum to 1) instead of counts
+
+    Returns:
+        DataFrame with index (condition, truth) and one column a predicted class, the last
+        being ``"invalid"``; a row is NaN if its class never occurs and shares are asked for
+
+    Examples:
+        >>> confusion_matrices(example_predictions(), LABELS).loc["aligned"].to_numpy()
+        array([[0.75 , 0.25 , 0.   , 0.   ],
+               [0.   , 0.75 , 0.25 , 0.   ],
+               [0.25 , 0.125, 0.625, 0.   ]])
+    """
+    counts, conditions, _ = confusion_counts(predictions, labels)
+    pooled = counts.sum(axis=1).astype(float if normalize else int)
+    if normalize:
+        pooled = _share(pooled, pooled.sum(axis=-1, keepdims=True))
+    index = pd.MultiIndex.from_product([conditions, labels], names=["condition", "truth"])
+    columns = pd.Index([*labels, INVALID], name="prediction")
+    return pd.DataFrame(pooled.reshape(len(index), len(columns)), index=index, columns=columns)
+
+
+def measures(
+    predictions: pd.DataFrame, labels: Sequence[str], neutral_label: str | None = None
+) -> pd.DataFrame:
+    r"""Every measure of every condition.
+
+    Within a condition each utterance has equally many rows (replicates, templates, label orders),
+    so a pooled recall is the mean recall over these.
+
+    Args:
+        predictions: predictions as ``run_study`` or ``baselines`` returns them
+        labels: the classes
+        neutral_label: the neutral class; without one the neutral measures are left out
+
+    Returns:
+        DataFrame, one row a condition in the order of first appearance, with columns
+
+        - ``condition``, ``utterances``, ``rows``
+        - ``uar``, ``accuracy``, ``macro_f1``, ``recall_<label>``: 0 to 1, an invalid answer is
+          wrong; a class that never occurs has recall NaN and is left out of both means
+        - ``neutral_rate``: P(prediction = neutral | truth is not neutral);
+          ``neutral_shift``: its difference from the condition ``aligned``
+        - ``entropy``: :math:`-\sum_k q_k \log q_k / \log K` of the predicted classes, 1 if all
+          are predicted equally often, 0 if only one is; ``commonest`` and ``commonest_share``:
+          the class predicted most often and its share. Of valid answers only.
+        - ``flip_<c>``, ``kappa_<c>`` for c = none, aligned: share of rows whose prediction
+          differs from that condition's, and Cohen's kappa between the two. Rows are matched on
+          utterance, template, label order and decoding, each replicate against the first
+          replicate of c. An invalid answer is a class of its own here. NaN where nothing matches.
+        - ``invalid_rate``: share of invalid answers
+
+    Raises:
+        InputError: if a column is missing or a class is not among ``labels``
+
+    Examples:
+        >>> table = measures(example_predictions(), LABELS, "neutral")
+        >>> table[["condition", "uar", "neutral_shift", "flip_none"]].round(3)
+          condition    uar  neutral_shift  flip_none
+        0      none  0.417          0.062      0.000
+        1   aligned  0.708          0.000      0.792
+    """
+    if neutral_label is not None and neutral_label not in labels:
+        raise unknown("neutral label", neutral_label, labels)
+    counts, conditions, _ = confusion_counts(predictions, labels)
+    table = pd.DataFrame({"condition": conditions})
+    grouped = predictions.groupby("condition", sort=False)["utterance"]
+    table["utterances"] = grouped.nunique().to_numpy()
+    table["rows"] = grouped.size().to_numpy()
+    pooled = counts.sum(axis=1)
+    blocks = [_correctness(pooled, labels), _collapse(pooled, labels)]
+    if neutral_label is not None:
+        blocks.insert(1, _neutral(pooled, conditions, list(labels).index(neutral_label)))
+    blocks += [_agreement(predictions, conditions, reference) for reference in REFERENCES]
+    invalid = pd.DataFrame({"invalid_rate": pooled[:, :, -1].sum(-1) / pooled.sum((1, 2))})
+    return pd.concat([table, *blocks, invalid], axis=1)
+
+
+def measures_by(
+    predictions: pd.DataFrame, labels: Sequence[str], by: str, neutral_label: str | None = None
+) -> pd.DataFrame:
+    """Measures of each group of rows, for instance of each decoding.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        labels: the classes
+        by: the column that makes the groups
+        neutral_label: the neutral class, if there is one
+
+    Returns:
+        DataFrame of ``measures`` with the index (``by``, condition)
+
+    Examples:
+        >>> table = measures_by(example_predictions(), LABELS, "decoding")
+        >>> table.index.tolist()
+        [('score', 'none'), ('score', 'aligned')]
+    """
+    groups = predictions.groupby(by, sort=False)
+    tables = {key: measures(rows, labels, neutral_label) for key, rows in groups}
+    table = pd.concat(tables, names=[by]).droplevel(1)
+    return table.set_index("condition", append=True)
+
+
+LABELS = ("angry", "neutral", "sad")
+
+
+def example_predictions(
+    accuracy: dict[str, float] | None = None,
+    *,
+    speakers: int = 4,
+    utterances: int = 6,
+    labels: Sequence[str] = LABELS,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Simulated predictions for examples and tests.
+
+    Args:
+        accuracy: condition to its probability of a right answer; wrong answers are spread
+            evenly over the other classes
+        speakers: number of speakers
+        utterances: utterances of each speaker, the classes in turn
+        labels: the classes
+        seed: of the random answers
+
+    Returns:
+        predictions, one row an utterance and condition
+    """
+    rng = np.random.default_rng(seed)
+    names = [(f"s{s}", f"s{s}_{u}.wav", u) for s in range(speakers) for u in range(utterances)]
+    rows = []
+    for condition, right in (accuracy or {"none": 0.5, "aligned": 0.7}).items():
+        for speaker, utterance, position in names:
+            true = position % len(labels)
+            wrong = (true + int(rng.integers(1, len(labels)))) % len(labels)
+            answer = labels[true if rng.random() < right else wrong]
+            rows.append((utterance, speaker, labels[true], condition, 0, "plain", 0, answer, True))
+    columns = [*_NEEDED[:-1], "replicate", "template", "label_order", "prediction", "valid"]
+    return pd.DataFrame(rows, columns=columns).assign(decoding="score")
+
+
+def check_predictions(predictions: pd.DataFrame) -> None:
+    """Refuse a table without the columns or the rows that measuring needs.
+
+    Raises:
+        InputError: naming the missing columns
+    """
+    missing = [column for column in _NEEDED if column not in predictions]
+    if missing:
+        found = ", ".join(map(str, predictions.columns))
+        raise InputError(f"predictions: no column {', '.join(missing)}; found {found}")
+    if predictions.empty:
+        raise InputError("predictions: found no row, at least one is needed")
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+def _correctness(pooled: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
+    hits = np.diagonal(pooled[:, :, :-1], axis1=1, axis2=2).astype(float)
+    true, predicted = pooled.sum(axis=2), pooled[:, :, :-1].sum(axis=1)
+    recall = _share(hits, true)
+    f1 = np.where(true > 0, _share(2 * hits, true + predicted), np.nan)
+    table = pd.DataFrame(
+        {
+            "uar": np.nanmean(recall, axis=1),
+            "accuracy": hits.sum(axis=1) / true.sum(axis=1),
+            "macro_f1": np.nanmean(f1, axis=1),
+        }
+    )
+    return table.join(pd.DataFrame(recall, columns=[f"recall_{label}" for label in labels]))
+
+
+def _neutral(pooled: np.ndarray, conditions: list[str], neutral: int) -> pd.DataFrame:
+    emotional = np.delete(pooled, neutral, axis=1)
+    rate = _share(emotional[:, :, neutral].sum(1).astype(float), emotional.sum((1, 2)))
+    aligned = rate[conditions.index("aligned")] if "aligned" in conditions else np.nan
+    return pd.DataFrame({"neutral_rate": rate, "neutral_shift": rate - aligned})
+
+
+def _collapse(pooled: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
+    predicted = pooled[:, :, :-1].sum(axis=1).astype(float)
+    share = _share(predicted, predicted.sum(axis=1, keepdims=True))
+    some = predicted.sum(axis=1) > 0
+    entropy = stats.entropy(np.where(some[:, None], share, 1), axis=1)
+    bound = np.log(len(labels)) if len(labels) > 1 else np.nan
+    commonest = [
+        labels[position] if any_valid else None
+        for position, any_valid in zip(predicted.argmax(axis=1).tolist(), some, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "entropy": np.where(some, entropy / bound, np.nan),
+            "commonest": commonest,
+            "commonest_share": share.max(axis=1),
+        }
+    )
+
+
+def _agreement(
+    predictions: pd.DataFrame, conditions: Sequence[str], reference: str
+) -> pd.DataFrame:
+    keys = [key for key in _CELL if key in predictions]
+    asked = [
+        name for name in (*keys, "condition", "replicate", "prediction") if name in predictions
+    ]
+    answers = predictions[asked]
+    base = answers[answers["condition"] == reference]
+    base = base.sort_values("replicate") if "replicate" in base else base
+    base = base.drop_duplicates(keys)[[*keys, "prediction"]]
+    rows = []
+    for condition in conditions:
+        own = answers.loc[answers["condition"] == condition, [*keys, "prediction"]]
+        pair = own.merge(base, on=keys, suffixes=("", "_reference"))
+        said = [
+            pair[name].astype(object).fillna(INVALID)
+            for name in ("prediction", "prediction_reference")
+        ]
+        rows.append(_flip_and_kappa(*said))
+    return pd.DataFrame(rows, columns=[f"flip_{reference}", f"kappa_{reference}"])
+
+
+def _flip_and_kappa(first: pd.Series, second: pd.Series) -> tuple[float, float]:
+    if first.empty:
+        return np.nan, np.nan
+    # Where both only ever say one and the same class, chance agreement is 1 and kappa 0 / 0.
+    constant = pd.concat([first, second]).nunique() == 1
+    kappa = np.nan if constant else cohen_kappa_score(first, second)
+    return float((first != second).mean()), float(kappa)

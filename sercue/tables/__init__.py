@@ -1,0 +1,1 @@
+"""Tables as a reader sees them: printed, with captions, in HTML and LaTeX, and in sentences."""

@@ -1,0 +1,151 @@
+"""Figures and tables as reports show them: captioned, and saved for the paper."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import matplotlib.style
+import pandas as pd
+from IPython.display import HTML
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from sercue.plots.corpora import describe
+from sercue.storage.files import write_bytes, write_csv, write_text
+from sercue.tables import latex, markup
+from sercue.tables.printed import rounded, with_minus
+
+# A fixed salt and no date: the same figure gives the same bytes. Journals ask for TrueType in PDF.
+_SAVED = {"svg.hashsalt": "sercue", "svg.fonttype": "path", "pdf.fonttype": 42}
+_NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+_CLIP = re.compile(rb'<clipPath id="(p[0-9a-f]{10})">\s*(<(?:rect|path)[^>]*/>)')
+_DPI = 200  # of what is drawn in pixels inside a figure
+
+
+@dataclass(frozen=True)
+class FigureExhibit:
+    """A figure with its caption; notebooks show it, and ``figure`` can be restyled.
+
+    Attributes:
+        figure: as it was drawn
+        caption: what it shows
+        svg: as it was saved
+        alt: its alternative text: the caption, and what is written in the figure
+    """
+
+    figure: Figure
+    caption: str
+    svg: bytes
+    alt: str
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.caption}"
+
+    def _repr_html_(self) -> str:
+        return markup.plot(self.svg, self.caption, self.alt)
+
+
+@dataclass(frozen=True)
+class TableExhibit:
+    """A table with its caption; ``data`` holds the numbers unrounded."""
+
+    data: pd.DataFrame
+    shown: pd.DataFrame
+    caption: str
+
+    def __repr__(self) -> str:
+        return f"Table: {self.caption}\n{self.shown}"
+
+    def _repr_html_(self) -> str:
+        return markup.table(self.shown.map(_minus), self.caption)
+
+
+def figure_exhibit(drawing: Figure | Artist, caption: str, path: Path) -> FigureExhibit:
+    """Save a figure as SVG and PDF and show it with its caption.
+
+    Args:
+        drawing: a figure, or anything drawn in one
+        caption: what the figure shows; the beginning of its alternative text, too
+        path: the SVG file to write; the PDF file is written beside it
+
+    Raises:
+        ValueError: if what is drawn stands in no figure
+        StorageError: if it cannot be written
+    """
+    figure = drawing if isinstance(drawing, Figure) else drawing.get_figure(root=True)
+    if figure is None:
+        raise ValueError(f"{drawing!r} is not drawn in a figure")
+    svg = _saved(figure, "svg")
+    write_text(path, svg.decode("utf-8"))
+    write_bytes(path.with_suffix(".pdf"), _saved(figure, "pdf"))
+    # Closed, or the notebook shows it a second time, without its caption.
+    plt.close(figure)
+    return FigureExhibit(figure, caption, svg, f"{caption} {describe(figure)}".strip())
+
+
+def _saved(figure: Figure, kind: str) -> bytes:
+    stream = io.BytesIO()
+    with matplotlib.style.context(["default", _SAVED]):
+        figure.savefig(stream, format=kind, bbox_inches="tight", dpi=_DPI, metadata=_NO_DATE[kind])
+    content = stream.getvalue()
+    return _with_stable_ids(content) if kind == "svg" else content
+
+
+def _with_stable_ids(svg: bytes) -> bytes:
+    """Clip paths named by what is written of them, so that the same figure is the same bytes.
+
+    matplotlib names them by addresses in memory or by unrounded coordinates. The last digits of
+    these, below all that is written, are not the same in every run: those of a constrained layout
+    come from an iterative solver.
+    """
+    for name, shape in _CLIP.findall(svg):
+        svg = svg.replace(name, b"p" + hashlib.sha256(shape).hexdigest()[:10].encode())
+    return svg
+
+
+def table_exhibit(
+    data: pd.DataFrame, caption: str, path: Path, shown: pd.DataFrame | None = None
+) -> TableExhibit:
+    """Save a table as CSV (unrounded) and LaTeX (as shown), and show it with its caption.
+
+    Args:
+        data: the numbers
+        caption: what the table shows
+        path: file to write, without its ending
+        shown: how the report and LaTeX print it; by default ``rounded(data)``
+
+    Raises:
+        StorageError: if it cannot be written
+    """
+    printed = _without_empty(rounded(data) if shown is None else shown)
+    write_csv(path.with_suffix(".csv"), data)
+    latex.write_table(printed, caption, path.with_suffix(".tex"))
+    return TableExhibit(data, printed, caption)
+
+
+def _without_empty(printed: pd.DataFrame) -> pd.DataFrame:
+    """A table as it is shown: a column in which nothing stands only takes room."""
+    empty = (printed.isna() | (printed == "")).all().to_numpy()
+    return printed if empty.all() else printed.loc[:, ~empty]
+
+
+def bullets(sentences: Sequence[str]) -> HTML:
+    """Sentences as a list, for the summary that closes a notebook.
+
+    Examples:
+        >>> bullets(["a < b"]).data
+        '<ul class="summary"><li>a &lt; b</li></ul>'
+    """
+    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    return HTML(f'<ul class="summary">{items}</ul>')
+
+
+def _minus(cell: object) -> object:
+    return with_minus(cell) if isinstance(cell, str) else cell

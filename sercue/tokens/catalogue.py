@@ -1,0 +1,358 @@
+"""All conditions by name, as studies and tables write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from sercue.errors import InputError, unknown
+from sercue.tokens.changes import (
+    CONCEPT_NAMES,
+    conflicting,
+    constant,
+    corrupted,
+    counter_emotion,
+    flip,
+    masked,
+    only,
+    shuffled,
+    shuffled_within,
+    without,
+)
+from sercue.tokens.condition import (
+    PLUS,
+    Condition,
+    Material,
+    listed_concepts,
+    parts_of,
+    told_by_name,
+)
+
+_PLAIN: dict[str, Condition] = {
+    condition.name: condition
+    for condition in (
+        Condition("none", "no token block: audio alone", lambda material, generator: None),
+        Condition(
+            "aligned", "the utterance's own tokens", lambda material, generator: material.tokens
+        ),
+        shuffled(),
+        shuffled_within("shuffled_within_class", "emotions", "class"),
+        shuffled_within("shuffled_within_speaker", "speakers", "speaker"),
+        conflicting(),
+        counter_emotion(),
+        constant(),
+    )
+}
+_DOSES: dict[str, Callable[[float], Condition]] = {"corrupted": corrupted, "masked": masked}
+_OF_CONCEPTS: dict[str, Callable[[Sequence[str]], Condition]] = {
+    "only": only,
+    "without": without,
+    "flip": flip,
+}
+
+
+def parse_condition(text: str, concepts: Sequence[str] = CONCEPT_NAMES) -> Condition:
+    """The condition that a study file names.
+
+    Equal spellings have one name: spacing and the order of concepts do not matter, and ``only`` of
+    all concepts is ``aligned``.
+
+    Args:
+        text: a name, with what it takes in brackets: ``corrupted(0.5)``, ``only(energy + pitch)``
+        concepts: names of all concepts, in their order
+
+    Raises:
+        InputError: if the name is unknown, or if what it takes is missing or not valid
+
+    Examples:
+        >>> parse_condition("corrupted(.50)").name
+        'corrupted(0.5)'
+        >>> parse_condition("only(voice  quality+energy)").name
+        'only(energy + voice quality)'
+    """
+    name, inside = parts_of(text)
+    if name in _PLAIN:
+        if inside is not None:
+            raise InputError(f"condition {text!r}: {name} takes no parameter")
+        return _PLAIN[name]
+    if name in _DOSES:
+        return _DOSES[name](_probability(str(text), name, inside))
+    if name in _OF_CONCEPTS:
+        return _of_concepts(str(text), name, inside, concepts)
+    raise unknown("condition", text, condition_names())
+
+
+def parse_conditions(
+    texts: Sequence[str | Condition], concepts: Sequence[str] = CONCEPT_NAMES
+) -> list[Condition]:
+    """All conditions of a study, each once; conditions of one's own are taken as they are.
+
+    Two words stand for many conditions: ``only(each)``, ``without(each)`` and ``flip(each)`` for
+    one a concept, and ``only(any)`` for every subset of the concepts that is neither empty nor
+    whole: 62 of six.
+
+    Args:
+        texts: names, or conditions
+        concepts: names of all concepts, in their order
+
+    Raises:
+        InputError: if there is none, if one is unknown, or if one stands twice
+
+    Examples:
+        >>> [condition.name for condition in parse_conditions(["none", "masked(1.0)"])]
+        ['none', 'masked(1)']
+        >>> [c.name for c in parse_conditions(["flip(each)"], ["energy", "pitch"])]
+        ['flip(energy)', 'flip(pitch)']
+        >>> len(parse_conditions(["none", "only(any)", "aligned"]))
+        64
+    """
+    texts = [name for text in texts for name in _written_out(text, concepts)]
+    conditions = [t if isinstance(t, Condition) else parse_condition(t, concepts) for t in texts]
+    names = [condition.name for condition in conditions]
+    if not names:
+        raise InputError(f"conditions: found none, valid are {', '.join(condition_names())}")
+    for name in names:
+        if names.count(name) > 1:
+            spelt = [
+                repr(getattr(text, "name", text))
+                for text, parsed in zip(texts, names, strict=True)
+                if parsed == name
+            ]
+            raise InputError(f"conditions: {name} stands twice, as {' and '.join(spelt)}")
+    return conditions
+
+
+def shortened(names: Sequence[str], concepts: Sequence[str] = CONCEPT_NAMES) -> list[str]:
+    """Conditions as a study file may say them: those that one word stands for as that word.
+
+    Args:
+        names: names of conditions, as ``parse_conditions`` gives them
+        concepts: names of all concepts, in their order
+
+    Returns:
+        entries of which ``parse_conditions`` makes the same conditions in the same order
+
+    Examples:
+        >>> shortened(["none", "flip(a)", "flip(b)", "flip(c)"], ["a", "b", "c"])
+        ['none', 'flip(each)']
+    """
+    short = list(names)
+    for word in (f"{family}({many})" for many in ("any", "each") for family in _OF_CONCEPTS):
+        whole = _written_out(word, concepts)
+        if len(whole) < 2:
+            continue
+        starts = range(len(short) - len(whole) + 1)
+        place = next((n for n in starts if short[n : n + len(whole)] == whole), None)
+        if place is not None:
+            short[place : place + len(whole)] = [word]
+    return short
+
+
+def describe_conditions(
+    texts: Sequence[str | Condition], material: Material | None = None, *, seed: int = 0
+) -> pd.DataFrame:
+    """One line a condition, for the report.
+
+    Args:
+        texts: names, or conditions
+        material: what they will be applied to, if it is to be described, too
+        seed: the study's seed
+
+    Returns:
+        DataFrame by ``condition`` with ``what is shown`` and ``random`` (whether replicates
+        differ). With a material also, for the first replicate, ``tokens not own``, the share of
+        the tokens shown that are not the utterance's own, and ``utterances not own``, the share
+        of utterances shown such a token, both in [0, 1] (even exchanged tokens can be equal by
+        chance); and ``remarks``: where the condition meets unknown tokens, or cannot do to this
+        material what it says
+
+    Raises:
+        InputError: if a condition is not valid, or if the material is not enough for it
+
+    Examples:
+        >>> describe_conditions(["none"]).loc["none", "what is shown"]
+        'no token block: audio alone'
+        >>> own = pd.DataFrame({"energy": ["mid", "high"], "pitch": ["high", "unknown"]})
+        >>> material = Material(own, ("low", "mid", "high"))
+        >>> described = describe_conditions(["masked(1)"], material)
+        >>> described.loc["masked(1)", ["tokens not own", "utterances not own"]].tolist()
+        [0.75, 1.0]
+        >>> described.loc["masked(1)", "remarks"]
+        "1 of 4 tokens are 'unknown' and are so without being masked"
+    """
+    concepts: Sequence[str] = CONCEPT_NAMES if material is None else list(map(str, material.tokens))
+    conditions = parse_conditions(texts, concepts)
+    table = pd.DataFrame(
+        {
+            "what is shown": [condition.description for condition in conditions],
+            "random": [condition.stochastic for condition in conditions],
+        },
+        index=pd.Index([condition.name for condition in conditions], name="condition"),
+    )
+    if material is None:
+        return table
+    foreign = [_not_own(condition.show(material, seed=seed), material) for condition in conditions]
+    table["tokens not own"] = [float(np.mean(cells)) for cells in foreign]
+    table["utterances not own"] = [float(np.mean(cells.max(axis=1))) for cells in foreign]
+    table["remarks"] = [condition.remarks(material) for condition in conditions]
+    return table
+
+
+def condition_names() -> list[str]:
+    """What a study file may list under ``conditions``."""
+    doses = [f"{name}(p)" for name in _DOSES]
+    several = [f"{name}(each)" for name in _OF_CONCEPTS]
+    return [*_PLAIN, *doses, *(f"{name}(concepts)" for name in _OF_CONCEPTS), *several, "only(any)"]
+
+
+def condition_facts(table: pd.DataFrame) -> pd.DataFrame:
+    """What the conditions in a table are: their family, dose and concepts.
+
+    Predictions say it themselves. Of conditions that a table only names, as ``measures`` does, the
+    names of ours tell it (``facts_by_name``).
+
+    Args:
+        table: with a column ``condition``, and ``family``, ``dose`` and ``concepts`` where known
+
+    Returns:
+        DataFrame by ``condition``, in order of first appearance, with ``family``, ``dose`` (NaN
+        without one) and ``concepts`` (a tuple of names, empty if it is about none or all of them)
+    """
+    if not {"family", "dose", "concepts"} <= set(table):
+        return facts_by_name(table["condition"].unique())
+    rows = table.drop_duplicates("condition")
+    facts = zip(rows["family"], rows["dose"], map(listed_concepts, rows["concepts"]), strict=True)
+    return _facts(rows["condition"], list(facts))
+
+
+def facts_by_name(names: Iterable[str]) -> pd.DataFrame:
+    """What the names of conditions say; one that is none of ours is a family of its own.
+
+    Args:
+        names: of conditions, each once
+
+    Returns:
+        as ``condition_facts``
+
+    Examples:
+        >>> facts_by_name(["none", "masked(1e-05)", "only(a + b)"]).values.tolist()
+        [['none', nan, ()], ['masked', 1e-05, ()], ['only', nan, ('a', 'b')]]
+    """
+    names = list(names)
+    return _facts(names, list(map(told_by_name, names)))
+
+
+def doses_of(facts: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Families of conditions that have a dose, such as ``corrupted(p)``.
+
+    Args:
+        facts: of conditions, as ``condition_facts`` gives them
+
+    Returns:
+        family to condition to dose, doses ascending; ``aligned``, if there, is dose 0 of each
+
+    Examples:
+        >>> doses_of(facts_by_name(["none", "corrupted(0.5)", "aligned", "corrupted(1e-05)"]))
+        {'corrupted': {'aligned': 0.0, 'corrupted(1e-05)': 1e-05, 'corrupted(0.5)': 0.5}}
+    """
+    own = {"aligned": 0.0} if "aligned" in facts.index else {}
+    dosed = facts[facts["dose"].notna()].sort_values("dose", kind="stable")
+    return {
+        family: own | dosed.loc[dosed["family"] == family, "dose"].to_dict()
+        for family in facts["family"].unique()
+        if family in set(dosed["family"])
+    }
+
+
+def about_concepts(name: str) -> bool:
+    """Whether a condition of ours shows or mirrors some of the concepts.
+
+    Examples:
+        >>> [name for name in ("aligned", "only(pitch)", "flip(energy)") if about_concepts(name)]
+        ['only(pitch)', 'flip(energy)']
+    """
+    return bool(told_by_name(name)[-1])
+
+
+def main_conditions(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table but for those of conditions about single concepts.
+
+    Args:
+        table: with a column ``condition``
+    """
+    facts = condition_facts(table)
+    return table[table["condition"].isin(facts.index[facts["concepts"].map(len) == 0])]
+
+
+def one_of_each(names: Sequence[str]) -> list[str]:
+    """The conditions without repetition in kind: of those about concepts the first of each kind.
+
+    Args:
+        names: names of conditions
+
+    Examples:
+        >>> one_of_each(["none", "only(energy)", "only(pitch)", "flip(energy)", "aligned"])
+        ['none', 'only(energy)', 'flip(energy)', 'aligned']
+    """
+    facts = facts_by_name(names)
+    repeated = facts["family"].duplicated() & (facts["concepts"].map(len) > 0)
+    return facts.index[~repeated].tolist()
+
+
+def _facts(
+    names: Iterable[str], facts: Sequence[tuple[str, float, tuple[str, ...]]]
+) -> pd.DataFrame:
+    index = pd.Index(list(names), dtype="str", name="condition")
+    return pd.DataFrame(facts, index, columns=["family", "dose", "concepts"])
+
+
+def _written_out(text: str | Condition, concepts: Sequence[str]) -> list[str | Condition]:
+    """The conditions that one entry of a study's list stands for."""
+    if isinstance(text, Condition):
+        return [text]
+    family, inside = parts_of(text)
+    many = (inside or "").strip()
+    if many not in ("each", "any") or family not in _OF_CONCEPTS:
+        return [text]
+    largest = len(concepts) - 1 if many == "any" else 1
+    subsets = (part for size in range(1, largest + 1) for part in combinations(concepts, size))
+    return [f"{family}({PLUS.join(subset)})" for subset in subsets]
+
+
+def _probability(text: str, name: str, inside: str | None) -> float:
+    try:
+        value = float(inside or "")
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value <= 1:
+        raise InputError(f"condition {text!r}: valid is {name}(p) with p from 0 to 1")
+    # What the name says is what is done; and zero has no sign.
+    return abs(float(f"{value:g}"))
+
+
+def _of_concepts(text: str, name: str, inside: str | None, concepts: Sequence[str]) -> Condition:
+    chosen = [" ".join(part.split()) for part in (inside or "").split("+")]
+    for concept in chosen:
+        if concept not in concepts:
+            raise InputError(
+                f"condition {text!r}: {unknown('concept', concept, concepts)}; "
+                f"several are joined by +, none at all is the condition none"
+            )
+        if chosen.count(concept) > 1:
+            raise InputError(f"condition {text!r}: {concept} stands twice")
+    if len(chosen) < len(concepts):
+        return _OF_CONCEPTS[name]([concept for concept in concepts if concept in chosen])
+    if name == "without":
+        raise InputError(f"condition {text!r}: leaves no concept; that is the condition none")
+    return _PLAIN[{"only": "aligned", "flip": "conflicting"}[name]]
+
+
+def _not_own(shown: pd.DataFrame | None, material: Material) -> np.ndarray:
+    """Which of the tokens shown are not the utterance's own; NaN where none is shown."""
+    if shown is None:
+        return np.full((len(material.tokens), 1), np.nan)
+    own = material.tokens.reindex(columns=shown.columns)
+    return (shown.to_numpy() != own.to_numpy()).astype(float)

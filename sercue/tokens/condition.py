@@ -1,0 +1,313 @@
+"""A condition: one way of changing the tokens while the audio stays, and what it may draw on."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from sercue.corpora.corpus import Corpus
+from sercue.errors import InputError
+from sercue.tokens.concepts import UNKNOWN
+
+_SERIES = ("emotions", "speakers", "folds")
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Tokens of some utterances, and what else a condition may need to know of them.
+
+    Only ``tokens`` and ``words`` are always there. A condition that needs more takes it by
+    ``known``, which says what is missing.
+
+    Attributes:
+        tokens: true tokens, shape (utterances, concepts)
+        words: the words of the bins, from low to high
+        emotions: true class of each utterance, indexed as ``tokens``
+        speakers: speaker of each utterance, indexed as ``tokens``
+        folds: fold of each utterance of a cross-validated corpus, indexed as ``tokens``
+        training: the same of the training utterances. In a cross-validated corpus these are all
+            utterances; ``training_for`` leaves out the fold that is evaluated.
+
+    Raises:
+        InputError: if a token is neither one of the words nor ``unknown``, or if an index differs
+
+    Examples:
+        >>> own = pd.DataFrame({"energy": ["low", "unknown"]}, index=["a", "b"])
+        >>> Material(own, ("low", "mid", "high")).known("emotions")
+        Traceback (most recent call last):
+            ...
+        sercue.errors.InputError: material: found no emotions, and this condition needs them
+    """
+
+    tokens: pd.DataFrame
+    words: Sequence[str]
+    emotions: pd.Series | None = None
+    speakers: pd.Series | None = None
+    folds: pd.Series | None = None
+    training: Material | None = None
+
+    def __post_init__(self) -> None:
+        valid = [*self.words, UNKNOWN]
+        found = pd.unique(self.tokens.to_numpy().ravel())
+        strange = [str(word) for word in found if word not in valid]
+        if strange:
+            raise InputError(
+                f"tokens: found {', '.join(map(repr, strange))}, valid are {', '.join(valid)}"
+            )
+        for name in _SERIES:
+            series = getattr(self, name)
+            if series is not None and not series.index.equals(self.tokens.index):
+                raise InputError(f"{name}: found another index than that of the tokens")
+
+    @classmethod
+    def of_corpus(
+        cls,
+        corpus: Corpus,
+        tokens: pd.DataFrame,
+        words: Sequence[str],
+        *,
+        partition: str = "test",
+    ) -> Material:
+        """The material of a study.
+
+        Args:
+            corpus: names classes, speakers and training utterances. Of a cross-validated one,
+                the training utterances of an utterance are those of all other folds.
+            tokens: true tokens, indexed as ``corpus.table``; training utterances without tokens
+                are no training material
+            words: the words of the bins, from low to high
+            partition: which partition is evaluated
+
+        Examples:
+            >>> from sercue.corpora.corpus import example_corpus
+            >>> corpus = example_corpus(speakers=3, utterances=4)
+            >>> tokens = pd.DataFrame({"energy": ["low", "high"] * 6}, index=corpus.table.index)
+            >>> material = Material.of_corpus(corpus, tokens, ("low", "mid", "high"))
+            >>> material.speakers.unique().tolist(), material.training.speakers.unique().tolist()
+            (['s2'], ['s0'])
+        """
+        evaluated = corpus.rows(partition)
+        training = corpus.table if corpus.folds else corpus.rows("train")
+        training = training[training.index.isin(tokens.index)]
+        cross_validated = bool(corpus.folds)
+        return replace(
+            _described(evaluated, tokens, words, cross_validated),
+            training=_described(training, tokens, words, cross_validated),
+        )
+
+    def known(self, name: str) -> pd.Series:
+        """``emotions``, ``speakers`` or ``folds``, where a condition cannot do without.
+
+        Raises:
+            InputError: if it is not known
+        """
+        series = getattr(self, name)
+        if series is None:
+            raise InputError(f"material: found no {name}, and this condition needs them")
+        return series
+
+    def training_for(self, fold: str | None) -> Material:
+        """The training material of the utterances of one fold: that of all other folds.
+
+        Args:
+            fold: the fold, or ``None`` where there are none
+
+        Raises:
+            InputError: if there is no training material at all
+        """
+        if self.training is None:
+            raise InputError("material: found no training utterances; this condition needs them")
+        if fold is None:
+            return self.training
+        return self.training.take(np.flatnonzero(self.training.known("folds") != fold))
+
+    def take(self, positions: np.ndarray) -> Material:
+        """The same of some utterances, in the order of ``positions``."""
+        rows = {
+            name: series.iloc[positions]
+            for name in _SERIES
+            if (series := getattr(self, name)) is not None
+        }
+        return replace(self, tokens=self.tokens.iloc[positions], **rows)
+
+    def fold_rows(self) -> list[tuple[str | None, np.ndarray]]:
+        """Each fold with the positions of its utterances; one of all where there are no folds."""
+        if self.folds is None:
+            return [(None, np.arange(len(self.tokens)))]
+        folds = self.folds.to_numpy()
+        return [(fold, np.flatnonzero(folds == fold)) for fold in sorted(set(folds))]
+
+
+def _described(
+    rows: pd.DataFrame, tokens: pd.DataFrame, words: Sequence[str], cross_validated: bool
+) -> Material:
+    return Material(
+        tokens=tokens.loc[rows.index],
+        words=tuple(words),
+        emotions=rows["emotion"],
+        speakers=rows["speaker"],
+        folds=rows["fold"] if cross_validated else None,
+    )
+
+
+Change = Callable[[Material, np.random.Generator], pd.DataFrame | None]
+
+
+#: Families of conditions about some of the concepts.
+ABOUT_CONCEPTS = ("only", "without", "flip")
+#: Between concepts in names and in the column ``concepts`` of predictions.
+PLUS = " + "
+_NAME = re.compile(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*")
+
+
+def parts_of(name: object) -> tuple[str, str | None]:
+    """A condition's name without its brackets, and what stands in them, if there are any.
+
+    Examples:
+        >>> parts_of("only(energy + pitch)"), parts_of("none")
+        (('only', 'energy + pitch'), ('none', None))
+    """
+    match = _NAME.fullmatch(str(name))
+    return (match[1], match[2]) if match else (str(name), None)
+
+
+def listed_concepts(text: str) -> tuple[str, ...]:
+    """The concepts of a text that joins them by +; none of an empty one.
+
+    Examples:
+        >>> listed_concepts("energy + voice  quality")
+        ('energy', 'voice quality')
+    """
+    return tuple(" ".join(part.split()) for part in text.split("+") if part.strip())
+
+
+def told_by_name(name: str) -> tuple[str, float, tuple[str, ...]]:
+    """Family, dose and concepts as the name of a condition tells them.
+
+    Examples:
+        >>> told_by_name("flip(pitch)"), told_by_name("mine")
+        (('flip', nan, ('pitch',)), ('mine', nan, ()))
+    """
+    family, inside = parts_of(name)
+    if family in ABOUT_CONCEPTS and inside:
+        return family, np.nan, listed_concepts(inside)
+    with contextlib.suppress(ValueError):
+        return family, float(inside or ""), ()
+    return name, np.nan, ()
+
+
+def no_remarks(material: Material) -> str:
+    """Nothing to say of what a condition does to this material."""
+    return ""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One way of changing the tokens.
+
+    A condition of one's own is a function and two strings, as the example shows; ``run_study``
+    takes it beside the names of ours, ``conditions=["none", "aligned", exaggerated]``.
+
+    Attributes:
+        name: as studies and tables write it, for instance ``corrupted(0.5)``
+        description: one line for the report
+        change: (material, random generator) to the tokens shown, indexed as ``material.tokens``,
+            or ``None`` for no token block. A column that is left out is a concept that the prompt
+            does not show.
+        stochastic: whether replicates differ
+        stream: conditions with the same stream draw the same random numbers, so that
+            ``corrupted(0.25)`` changes a subset of what ``corrupted(0.5)`` changes; the name by
+            default
+        remarks: what the report has to say of this condition on this very material, for instance
+            that a speaker has one utterance only; an empty text if nothing
+        family: what it does, whatever the dose or the concepts; by default as the name tells
+            it: ``corrupted`` of ``corrupted(0.5)``
+        dose: how much of it, for trends with the dose; NaN if it has none
+        concepts: the concepts that it is about, if it is about some and not all
+
+    Examples:
+        >>> def exaggerate(material, generator):
+        ...     words = material.words
+        ...     return material.tokens.replace({words[-2]: words[-1], words[1]: words[0]})
+        >>> exaggerated = Condition("exaggerated", "all but extremes moved outward", exaggerate)
+        >>> own = pd.DataFrame({"energy": ["low", "very high"], "pitch": ["high", "mid"]})
+        >>> words = ("very low", "low", "mid", "high", "very high")
+        >>> exaggerated.show(Material(own, words), seed=0).to_numpy().tolist()
+        [['very low', 'very high'], ['very high', 'mid']]
+    """
+
+    name: str
+    description: str
+    change: Change
+    stochastic: bool = False
+    stream: str | None = None
+    remarks: Callable[[Material], str] = no_remarks
+    family: str = ""
+    dose: float = np.nan
+    concepts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.family:
+            told = zip(("family", "dose", "concepts"), told_by_name(self.name), strict=True)
+            for field, value in told:
+                object.__setattr__(self, field, value)
+
+    def show(self, material: Material, *, seed: int, replicate: int = 0) -> pd.DataFrame | None:
+        """The tokens that this condition shows.
+
+        Random numbers are drawn for the utterances in the order of their index, so what an
+        utterance is shown does not depend on the order of the rows. It does depend on which
+        other utterances are evaluated: who is exchanged with whom can be decided no other way.
+
+        Args:
+            material: the evaluated utterances, and the training ones
+            seed: the study's seed
+            replicate: number of the repetition, from 0
+
+        Returns:
+            tokens with the index of ``material.tokens``, or ``None`` for no token block
+
+        Raises:
+            InputError: if the material is not enough for this condition, or if a condition of
+                one's own returns other rows, no column, or an empty cell
+        """
+        order = _order(material)
+        training = material.training
+        ordered = replace(
+            material.take(order),
+            training=None if training is None else training.take(_order(training)),
+        )
+        stream = self.name if self.stream is None else self.stream
+        generator = np.random.default_rng([seed, replicate, *stream.encode()])
+        shown = self.change(ordered, generator)
+        if shown is None:
+            return None
+        self._check(shown, ordered)
+        return shown.iloc[np.argsort(order)]
+
+    def replicates(self, number: int) -> range:
+        """The replicates to run: one where nothing is random."""
+        return range(number if self.stochastic else 1)
+
+    def _check(self, shown: pd.DataFrame, material: Material) -> None:
+        if not shown.index.equals(material.tokens.index):
+            raise InputError(
+                f"condition {self.name!r}: returned rows {list(shown.index[:3])} ..., valid are "
+                "those of material.tokens, in their order"
+            )
+        if not shown.shape[1] or shown.isna().to_numpy().any():
+            raise InputError(
+                f"condition {self.name!r}: returned no column or an empty cell; valid is a word "
+                "in each cell, or None for no token block"
+            )
+
+
+def _order(material: Material) -> np.ndarray:
+    """Positions of the rows in the order of their index."""
+    index = material.tokens.index
+    return pd.Series(np.arange(len(index)), index).sort_index(kind="stable").to_numpy()
