@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +138,9 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check)
     for command in (run, check):
         command.allow_abbrev = False  # `_in_order` knows whole names
-        command.add_argument("study", metavar="STUDY.yaml", help="the study file")
+        command.add_argument(
+            "study", metavar="STUDY.yaml", help="the study file, or the name of a shipped study"
+        )
         command.add_argument(
             "--set",
             action="append",
@@ -151,6 +153,11 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("folders", nargs="+", metavar="FOLDER", help="what `sercue run` wrote")
     compare.add_argument("--out", metavar="DIR", help="folder to write to: reports/comparison")
     compare.set_defaults(command=_compare)
+    studies = commands.add_parser("studies", help="list the studies that are shipped")
+    studies.add_argument(
+        "--copy", metavar="NAME", help="copy one into the current folder, to be edited"
+    )
+    studies.set_defaults(command=_studies)
     commands.add_parser("corpora", help="list the corpora").set_defaults(command=_corpora)
     commands.add_parser("models", help="list the models").set_defaults(command=_models)
     return parser
@@ -239,6 +246,27 @@ def _compare(options: argparse.Namespace, given: Sequence[str]) -> int:
     out = options.out or project_folder() / "reports" / "comparison"
     page = write_comparison(options.folders, out, command=shareable_command(given))
     print(f"comparison: {page}")
+    return 0
+
+
+def _studies(options: argparse.Namespace, given: Sequence[str]) -> int:
+    from sercue.errors import unknown
+    from sercue.settings import shipped_studies
+
+    files = shipped_studies()
+    if options.copy is None:
+        for name, file in files.items():
+            comment = takewhile(re.compile("# [^ ]").match, file.read_text().split("\n"))
+            print(name, *textwrap.wrap(" ".join(line[2:] for line in comment), 96), sep="\n    ")
+        return 0
+    if options.copy not in files:
+        raise unknown("study", options.copy, files)
+    copy = Path(files[options.copy].name)
+    try:
+        copy.open("x").write(files[options.copy].read_text())
+    except FileExistsError:
+        raise InputError(f"--copy {options.copy}: {copy} is there already") from None
+    print(f"copied: {copy}; edit it, then: sercue run {copy}")
     return 0
 
 

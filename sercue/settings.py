@@ -18,6 +18,7 @@ from sercue.errors import InputError, shortened, unknown
 from sercue.models.endpoint import resolve_url, variable
 from sercue.plain_values import check_plain, classes_of, home_written_out
 from sercue.secret_keys import check_no_secret, guard_key
+from sercue.storage.files import notebooks_folder
 from sercue.tokens.binning import check_thresholds
 from sercue.tokens.catalogue import parse_conditions
 from sercue.tokens.prompts import TEMPLATES, resolve_templates
@@ -440,14 +441,16 @@ def read_study(
     """Read a study file.
 
     Args:
-        path: a YAML file that maps study keys to values, each once, without aliases and tags
+        path: a YAML file that maps study keys to values, each once, without aliases and tags; or
+            the name of one that is shipped, such as ``demo``
         overrides: keys to set over those of the file
         sources: key to what errors blame for it in place of the file
 
     Raises:
         InputError: if the file is not there or is not such a file, or a key or value is not valid
     """
-    values = _read_yaml(Path(path))
+    shipped = shipped_studies()
+    values = _read_yaml(shipped[str(path)] if str(path) in shipped else Path(path))
     if values is None:
         values = {}
     if not isinstance(values, dict):
@@ -455,6 +458,17 @@ def read_study(
         raise InputError(f"{path}: found a {kind}, valid is a mapping from study keys to values")
     values = {str(key): value for key, value in values.items()}
     return settings_from(values | dict(overrides or {}), str(path), sources)
+
+
+def shipped_studies() -> dict[str, Path]:
+    """The study files that come with the package, by name.
+
+    Examples:
+        >>> sorted(shipped_studies())[:3]
+        ['audformat', 'crema_d', 'datasets']
+    """
+    files = sorted((notebooks_folder() / "studies").glob("*.yaml"))
+    return {file.stem: file for file in files}
 
 
 def _read_yaml(file: Path) -> Any:

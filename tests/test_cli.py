@@ -13,6 +13,7 @@ from sercue.check import study as check
 from sercue.cli import main
 from sercue.report import notebooks as reports
 from sercue.report.notebooks import Outcome
+from sercue.settings import read_study
 from sercue.storage.tables import read_parts
 
 NOTHING_FOUND = pd.DataFrame({"verdict": []})
@@ -57,6 +58,19 @@ def test_bad_input_is_told_before_anything_runs(command, arguments, message, stu
 def test_an_option_is_blamed_for_what_it_sets_and_not_the_file(arguments, message, study, capsys):
     assert main(["check", study, *arguments]) == 2
     assert capsys.readouterr().err.startswith(f"sercue: error: {message}")
+
+
+def test_shipped_studies_are_known_by_name_and_can_be_copied(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["studies"]) == 0
+    assert "demo\n    The demo: synthetic speech" in capsys.readouterr().out
+    assert main(["studies", "--copy", "demo"]) == 0
+    assert read_study("demo.yaml") == read_study("demo")
+    assert main(["studies", "--copy", "demo"]) == 2
+    assert main(["studies", "--copy", "dmeo"]) == 2
+    told = capsys.readouterr().err
+    assert "--copy demo: demo.yaml is there already" in told
+    assert "unknown study 'dmeo': did you mean 'demo'?" in told
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_model_seed_conditions_and_versions_are_named(text, small_study):
 
 
 def test_controls_are_named_if_they_are_of_this_corpus(text, copy):
-    """Whatever the model beside them answered; not if they are of the corpus before a correction."""
+    """Whatever the model beside them answered; not those of a corpus that was corrected since."""
     assert "three small control models" in text
     path = copy / "artifacts" / "controls.parquet"
     artifacts = Artifacts(path.parent)

@@ -33,7 +33,13 @@ from sercue.report.pages import Page, write_index, write_page
 from sercue.run import run_folder
 from sercue.running import PLAIN
 from sercue.settings import RESULT_KEYS, Settings
-from sercue.storage.files import project_folder, remove_stale, storage_error, told, write_text
+from sercue.storage.files import (
+    notebooks_folder,
+    remove_stale,
+    storage_error,
+    told,
+    write_text,
+)
 from sercue.tokens.catalogue import shortened
 
 # A kernel that died is noticed sooner; one on a busy machine is given the time it takes.
@@ -223,15 +229,15 @@ class Outcome:
 
 
 def notebook_files() -> list[Path]:
-    """The ordered notebooks of the project.
+    """The ordered notebooks, those of the clone or of the installed package.
 
     Raises:
         InputError: if there are none
     """
-    folder = project_folder() / "notebooks"
+    folder = notebooks_folder()
     found = sorted(folder.glob("0[0-9]_*.ipynb"))
     if not found:
-        raise InputError(f"no notebook 01_*.ipynb ... in {folder}: run inside a clone of sercue")
+        raise InputError(f"no notebook 01_*.ipynb ... in {folder}: install sercue again")
     return found
 
 

@@ -9,11 +9,13 @@ import os
 import re
 import shutil
 import socket
+import sysconfig
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,14 +28,32 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_CHECKOUT = Path(__file__).resolve().parents[2]
+#: Where a wheel puts notebooks and study files, below the prefix of the environment.
+SHIPPED = "share/sercue/notebooks"
+
+
 def project_folder() -> Path:
     """The checkout that the package runs from, or the current folder where there is none.
 
     Notebooks run in ``notebooks/`` under JupyterLab and in the caller's folder under papermill;
     both must find the same caches and reports.
     """
-    checkout = Path(__file__).resolve().parents[2]
-    return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
+    return _CHECKOUT if (_CHECKOUT / "notebooks").is_dir() else Path.cwd()
+
+
+def notebooks_folder() -> Path:
+    """The folder of the notebooks and ``studies``: in the checkout, or where the wheel put it."""
+    shipped = (_CHECKOUT / "notebooks", Path(sysconfig.get_path("data")) / SHIPPED)
+    there = [folder for folder in shipped if folder.is_dir()]
+    if there:
+        return there[0]
+    # Installed for a user alone, say: where exactly, the record of the installation knows.
+    with suppress(PackageNotFoundError):
+        for file in distribution("sercue").files or ():
+            if file.match(f"{SHIPPED}/*.ipynb"):
+                return Path(str(file.locate())).resolve().parent
+    return shipped[0]
 
 
 def cache_folder() -> Path:
