@@ -1,9 +1,8 @@
 """A run: one study, its folder, and the stages that its notebooks share.
 
 Each stage is computed on first use through the cached functions, so that any notebook runs alone;
-what it computed lies in ``artifacts`` for whoever reads on. The class is built in floors:
-``Stages`` (corpus to tokens), ``Answers`` (model and predictions), ``Analysis`` (what follows from
-them), ``Run`` (what a report shows).
+what it computed lies in ``artifacts`` for whoever reads on. In their order: corpus, features and
+tokens; the model and its predictions; what follows from them; what a report shows.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import html
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,18 +89,56 @@ if TYPE_CHECKING:
     from sercue.models import AudioLanguageModel
 
 logger = logging.getLogger(__name__)
+# ``batch_size`` after the answers: what was left of it where memory ran out.
+_MODEL_FACTS = ("name", "identity", "device", "dtype", "batch_size")
+FIXTURE = (
+    "A fixture, not evidence: {why}. These numbers show that the instrument works; "
+    "they say nothing about people or about any published model."
+)
+# Lines of IPython's own.
+_MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 
-class Stages:
-    """One study, from its corpus to its tokens; each stage is computed on first use.
+def open_run(parameters: Mapping[str, Any], *, reuse: bool = False) -> Run:
+    """Open the run that a notebook's parameters describe.
+
+    Args:
+        parameters: study keys and values; a notebook hands over its ``globals()``, of which the
+            study keys are read, and what its cells of parameters set besides is refused
+        reuse: take a finished study that lies in ``artifacts`` with the same settings, so that
+            neither audio nor model is needed
+
+    Raises:
+        InputError: if a key is unknown, naming the nearest valid one, or a value is not valid
+    """
+    if "__builtins__" in parameters:
+        keys = {*Settings.model_fields} | _set_in_cells(parameters.get("In", []))
+        parameters = {key: parameters[key] for key in parameters if key in keys}
+    return Run(settings_from(parameters, "notebook parameters"), reuse=reuse)
+
+
+class Run:
+    """One study and the folder it writes: each of its stages is computed on first use.
+
+    Args:
+        settings: the study's settings
+        reuse: take a finished study that lies in ``artifacts`` with the same settings
+        extract: what gives the features in place of ``extract_features``
 
     Attributes:
         settings: the study's settings
         folder: ``reports/<study>``, or the folder that ``out`` names
     """
 
-    def __init__(self, settings: Settings, *, reuse: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        reuse: bool = False,
+        extract: Callable[..., pd.DataFrame] | None = None,
+    ) -> None:
         self.settings = settings
+        self._extract = extract
         self.folder = run_folder(settings)
         check_run_folder(self.folder)
         refuse_others_at_work(self.folder, settings.fingerprint(RESULT_KEYS))
@@ -167,7 +204,7 @@ class Stages:
         if self._left is not None:
             return self._left.features
         stamp = {"settings": self._stamp(CORPUS_KEYS), "content": self.content}
-        features = extract_features(self.corpus, client=self.client)
+        features = (self._extract or extract_features)(self.corpus, client=self.client)
         self.artifacts.save("features.parquet", features, **stamp)
         return features
 
@@ -278,53 +315,6 @@ class Stages:
 
     def _stamp(self, keys: tuple[str, ...]) -> str:
         return self.settings.fingerprint(keys)
-
-
-def run_folder(settings: Settings) -> Path:
-    """Where a study writes: ``out`` if it is set, else ``reports/<study>`` of the project."""
-    if settings.out is not None:
-        return Path(settings.out).expanduser()
-    return project_folder() / "reports" / settings.study
-
-
-def _fingerprint(corpus: Corpus, digests: pd.Series) -> dict[str, Any]:
-    return {
-        "name": corpus.name,
-        "utterances": len(corpus.table),
-        "speakers": int(corpus.table["speaker"].nunique()),
-        "content": f"{pd.util.hash_pandas_object(digests, index=False).sum():016x}",
-        "annotations": f"{pd.util.hash_pandas_object(_annotations(corpus, digests)).sum():016x}",
-    }
-
-
-def _listing(corpus: Corpus) -> str:
-    """A digest of all that a corpus says of its utterances, in their order."""
-    said = [corpus.name, corpus.labels, corpus.neutral_label, list(corpus.table)]
-    digest = hashlib.blake2b(json.dumps(said).encode(), digest_size=8)
-    for table in (corpus.table, corpus.left_out):
-        rows = pd.util.hash_pandas_object(table.reset_index().astype(object), index=False)
-        digest.update(rows.to_numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _audio(digests: pd.Series) -> str:
-    """A digest of the audio of a corpus, and of what makes functionals of it."""
-    text = "\n".join([extraction(), *map(str, digests)])
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _annotations(corpus: Corpus, digests: pd.Series) -> pd.DataFrame:
-    """What the corpus says of each recording, by the recording's content and not its name."""
-    columns = sorted({"emotion", "speaker", "partition", "fold"} & set(corpus.table))
-    return corpus.table[columns].astype(object).set_axis(pd.Index(digests.astype(object)))
-
-
-# ``batch_size`` after the answers: what was left of it where memory ran out.
-_MODEL_FACTS = ("name", "identity", "device", "dtype", "batch_size")
-
-
-class Answers(Stages):
-    """A study with its model, its controls and their answers."""
 
     @cached_property
     def model(self) -> AudioLanguageModel | dict[str, AudioLanguageModel]:
@@ -577,10 +567,6 @@ class Answers(Stages):
         ranks = [places.get(name, table[name]) for name in keys]
         return table.iloc[np.lexsort(ranks)].reset_index(drop=True)
 
-
-class Analysis(Answers):
-    """A study with all that is computed from its answers."""
-
     @cached_property
     def baselines(self) -> pd.DataFrame:
         """Predictions of the floors and ceilings: token-only classifier, eGeMAPS and linear SVM."""
@@ -742,32 +728,78 @@ class Analysis(Answers):
     def _resampling(self) -> dict[str, Any]:
         return self.settings.only(("resamples", "confidence", "seed"))
 
+    @property
+    def corpus_check(self) -> pd.DataFrame:
+        """What was found of the corpus: what is as it should be, odd, or wrong."""
+        return check_corpus(self.listed, self.audio_facts).set_index("check")
 
-FIXTURE = (
-    "A fixture, not evidence: {why}. These numbers show that the instrument works; "
-    "they say nothing about people or about any published model."
-)
+    def figure(self, name: str, drawing: Figure | Artist, caption: str) -> FigureExhibit:
+        """Save a figure below ``figures`` and show it with its caption."""
+        return figure_exhibit(drawing, caption, self.folder / "figures" / f"{name}.svg")
 
-# Lines of IPython's own.
-_MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
+    def table(
+        self, name: str, data: pd.DataFrame, caption: str, shown: pd.DataFrame | None = None
+    ) -> TableExhibit:
+        """Save a table below ``tables`` as CSV and LaTeX and show it with its caption."""
+        return table_exhibit(data, caption, self.folder / "tables" / name, shown)
+
+    @property
+    def fixture(self) -> str | None:
+        """Why this run is no evidence, or ``None`` if nothing says so."""
+        return fixture_notice(self.settings)
+
+    def __repr__(self) -> str:
+        s, model = self.settings, public_name(self.settings.model)
+        return f"Run(study {s.study!r}: corpus {s.corpus!r}, model {model!r}, in {self.folder})"
+
+    def _repr_html_(self) -> str:
+        s = self.settings
+        line = (
+            f"Study <b>{html.escape(s.study)}</b>: corpus <b>{html.escape(s.corpus)}</b>, "
+            f"model <b>{html.escape(public_name(s.model))}</b>, decoding {s.decoding}, "
+            f"seed {s.seed}."
+        )
+        notice = f'<p class="notice">{html.escape(self.fixture)}</p>' if self.fixture else ""
+        return f"<p>{line}</p>{notice}"
 
 
-def open_run(parameters: Mapping[str, Any], *, reuse: bool = False) -> Run:
-    """Open the run that a notebook's parameters describe.
+def run_folder(settings: Settings) -> Path:
+    """Where a study writes: ``out`` if it is set, else ``reports/<study>`` of the project."""
+    if settings.out is not None:
+        return Path(settings.out).expanduser()
+    return project_folder() / "reports" / settings.study
 
-    Args:
-        parameters: study keys and values; a notebook hands over its ``globals()``, of which the
-            study keys are read, and what its cells of parameters set besides is refused
-        reuse: take a finished study that lies in ``artifacts`` with the same settings, so that
-            neither audio nor model is needed
 
-    Raises:
-        InputError: if a key is unknown, naming the nearest valid one, or a value is not valid
-    """
-    if "__builtins__" in parameters:
-        keys = {*Settings.model_fields} | _set_in_cells(parameters.get("In", []))
-        parameters = {key: parameters[key] for key in parameters if key in keys}
-    return Run(settings_from(parameters, "notebook parameters"), reuse=reuse)
+def _fingerprint(corpus: Corpus, digests: pd.Series) -> dict[str, Any]:
+    return {
+        "name": corpus.name,
+        "utterances": len(corpus.table),
+        "speakers": int(corpus.table["speaker"].nunique()),
+        "content": f"{pd.util.hash_pandas_object(digests, index=False).sum():016x}",
+        "annotations": f"{pd.util.hash_pandas_object(_annotations(corpus, digests)).sum():016x}",
+    }
+
+
+def _listing(corpus: Corpus) -> str:
+    """A digest of all that a corpus says of its utterances, in their order."""
+    said = [corpus.name, corpus.labels, corpus.neutral_label, list(corpus.table)]
+    digest = hashlib.blake2b(json.dumps(said).encode(), digest_size=8)
+    for table in (corpus.table, corpus.left_out):
+        rows = pd.util.hash_pandas_object(table.reset_index().astype(object), index=False)
+        digest.update(rows.to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _audio(digests: pd.Series) -> str:
+    """A digest of the audio of a corpus, and of what makes functionals of it."""
+    text = "\n".join([extraction(), *map(str, digests)])
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _annotations(corpus: Corpus, digests: pd.Series) -> pd.DataFrame:
+    """What the corpus says of each recording, by the recording's content and not its name."""
+    columns = sorted({"emotion", "speaker", "partition", "fold"} & set(corpus.table))
+    return corpus.table[columns].astype(object).set_axis(pd.Index(digests.astype(object)))
 
 
 def _set_in_cells(history: Sequence[str]) -> set[str]:
@@ -831,49 +863,6 @@ def _is_plain(value: ast.expr) -> bool:
     except ValueError:
         return False
     return True
-
-
-class Run(Analysis):
-    """One study and the folder it writes, as its notebooks show it.
-
-    Attributes:
-        settings: the study's settings
-        folder: ``reports/<study>``, or the folder that ``out`` names
-    """
-
-    @property
-    def corpus_check(self) -> pd.DataFrame:
-        """What was found of the corpus: what is as it should be, odd, or wrong."""
-        return check_corpus(self.listed, self.audio_facts).set_index("check")
-
-    def figure(self, name: str, drawing: Figure | Artist, caption: str) -> FigureExhibit:
-        """Save a figure below ``figures`` and show it with its caption."""
-        return figure_exhibit(drawing, caption, self.folder / "figures" / f"{name}.svg")
-
-    def table(
-        self, name: str, data: pd.DataFrame, caption: str, shown: pd.DataFrame | None = None
-    ) -> TableExhibit:
-        """Save a table below ``tables`` as CSV and LaTeX and show it with its caption."""
-        return table_exhibit(data, caption, self.folder / "tables" / name, shown)
-
-    @property
-    def fixture(self) -> str | None:
-        """Why this run is no evidence, or ``None`` if nothing says so."""
-        return fixture_notice(self.settings)
-
-    def __repr__(self) -> str:
-        s, model = self.settings, public_name(self.settings.model)
-        return f"Run(study {s.study!r}: corpus {s.corpus!r}, model {model!r}, in {self.folder})"
-
-    def _repr_html_(self) -> str:
-        s = self.settings
-        line = (
-            f"Study <b>{html.escape(s.study)}</b>: corpus <b>{html.escape(s.corpus)}</b>, "
-            f"model <b>{html.escape(public_name(s.model))}</b>, decoding {s.decoding}, "
-            f"seed {s.seed}."
-        )
-        notice = f'<p class="notice">{html.escape(self.fixture)}</p>' if self.fixture else ""
-        return f"<p>{line}</p>{notice}"
 
 
 def fixture_notice(settings: Settings) -> str | None:

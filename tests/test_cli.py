@@ -169,8 +169,8 @@ def test_a_notebook_that_is_not_there_is_told(study, capsys):
 def test_a_package_without_notebooks_is_told_before_anything_is_read(
     command, study, tmp_path, capsys, monkeypatch
 ):
-    """An installed wheel outside a clone: the check passed, and then `run` refused."""
-    monkeypatch.setattr(reports, "project_folder", lambda: tmp_path)
+    """An installation that lost them: the check passed, and then `run` refused."""
+    monkeypatch.setattr(reports, "notebooks_folder", lambda: tmp_path / "notebooks")
     assert main([*command, study, "--out", str(tmp_path / "out")]) == 2
     assert f"no notebook 01_*.ipynb ... in {tmp_path / 'notebooks'}" in capsys.readouterr().err
 

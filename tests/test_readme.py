@@ -129,6 +129,13 @@ def test_models_of_the_readme_are_keys_that_a_study_takes(command, places):
     assert read_study(given[1], values).model == changes["model"]
 
 
+@pytest.mark.parametrize("command", commands(".venv/bin/sercue studies"))
+def test_studies_of_the_readme(command, places, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments(command, places)) == 0
+    assert [path.suffix for path in tmp_path.iterdir()] == [".yaml"]
+
+
 @pytest.mark.parametrize("command", commands(".venv/bin/sercue compare"))
 def test_comparison_of_the_readme(command, places, tmp_path):
     assert main([*arguments(command, places), "--out", str(tmp_path / "compared")]) == 0

@@ -60,7 +60,7 @@ def check_prompts(study: Rehearsal) -> str:
     Raises:
         InputError: if a condition, the templates or the label orders cannot be had here
     """
-    s, total = study.settings, study.planned
+    s, total = study.run.settings, study.planned
     # Planned in any case: a condition that cannot be had with these utterances ends the study.
     _ = study.some_prompts
     counted = _merged(study, total) if study.measured and study.extracted else " at most"
@@ -73,7 +73,7 @@ def check_prompts(study: Rehearsal) -> str:
 
 def _merged(study: Rehearsal, total: int) -> str:
     if total <= _COUNTED:
-        different = len(study.plan()[["row", "prompt"]].drop_duplicates())
+        different = len(study.run.plan()[["row", "prompt"]].drop_duplicates())
         return f", {different} after merging equal ones"
     sample = study.every_prompt[["row", "prompt"]]
     different = round(total * len(sample.drop_duplicates()) / len(sample))
@@ -95,7 +95,7 @@ def check_features(study: Rehearsal) -> str:
     Raises:
         InputError: if one of the few cannot be processed
     """
-    utterances, missing = len(study.corpus.table), study.missing
+    utterances, missing = len(study.run.corpus.table), study.missing
     if missing.empty:
         return f"eGeMAPS of all {utterances} utterances is in the cache"
     left = f"eGeMAPS of {len(missing)} of {utterances} utterances is still to be extracted"
@@ -104,18 +104,18 @@ def check_features(study: Rehearsal) -> str:
     number, each = _timed(study, missing)
     whole = each * (len(missing) - number)
     if whole <= _WORTH_WAITING:
-        study.extract(study.corpus.table, progress=True)
+        study.extract(study.run.corpus.table, progress=True)
         return f"eGeMAPS of all {utterances} utterances is in the cache, {len(missing)} now added"
     return f"{left}: about {duration(whole)}, {duration(each)} each, measured on {number}"
 
 
 def _timed(study: Rehearsal, missing: pd.Series) -> tuple[int, float]:
     """How many were extracted to find out, and the seconds that each took."""
-    seconds = study.seconds.set_axis(study.corpus.table.index).loc[missing.index]
+    seconds = study.seconds.set_axis(study.run.corpus.table.index).loc[missing.index]
     by_length = np.argsort(seconds.to_numpy(), kind="stable")
     # All cores are busy only with several apiece.
     few = missing.index[spread(by_length, 4 * joblib.cpu_count())]
-    table = study.corpus.table.loc[few]
+    table = study.run.corpus.table.loc[few]
     # The first one waits for openSMILE to load.
     study.extract(table[:1])
     begun = time.perf_counter()
@@ -233,26 +233,28 @@ def written_to_run(study: Rehearsal) -> dict[str, int]:
     answers = _rows(study) * _bytes_a_row(_answered(study))
     return {
         "answers": round(answers),
-        "features": _of_features(len(study.corpus.table)),
+        "features": _of_features(len(study.run.corpus.table)),
         "reports": _REPORTS,
     }
 
 
 def written_to_cache(study: Rehearsal) -> dict[str, int]:
     """What a study adds to the cache: kinds of things and their bytes, at most."""
-    models = (study.settings.model == TINY) + len(CONTROLS) * (not why_no_controls(study.settings))
+    models = (study.run.settings.model == TINY) + len(CONTROLS) * (
+        not why_no_controls(study.run.settings)
+    )
     return {
         "cached features": _of_features(len(study.missing)),
-        "small models": models * max(len(study.corpus.folds), 1) * _TRAINED,
+        "small models": models * max(len(study.run.corpus.folds), 1) * _TRAINED,
     }
 
 
 def _rows(study: Rehearsal) -> int:
     """Predictions that will be stored: of the study, of notebook 03's trial, of the controls."""
-    s = study.settings
+    s = study.run.settings
     wordings = len(s.templates) * s.label_orders
     rows = study.planned
-    rows += len(DECODINGS) * min(s.tuning_limit, len(study.corpus.table)) * 2 * wordings
+    rows += len(DECODINGS) * min(s.tuning_limit, len(study.run.corpus.table)) * 2 * wordings
     if not why_no_controls(s):
         # Twice: as they come, and all controls in one table.
         rows += 2 * len(CONTROLS) * study.evaluated * len(control_conditions(s))
@@ -262,21 +264,21 @@ def _rows(study: Rehearsal) -> int:
 def _answered(study: Rehearsal) -> pd.DataFrame:
     """A part of the predictions as the study will store it, but for what the answers are."""
     plan = study.some_prompts
-    part = plan[plan["row"].isin(plan["row"].unique()[: 2 * study.settings.batch_size])]
+    part = plan[plan["row"].isin(plan["row"].unique()[: 2 * study.run.settings.batch_size])]
     generator = np.random.default_rng(0)
-    drawn = {f"p_{label}": generator.random(len(part)) for label in study.corpus.labels}
-    named = pd.Series(study.corpus.labels)[
-        generator.integers(len(study.corpus.labels), size=len(part))
+    drawn = {f"p_{label}": generator.random(len(part)) for label in study.run.corpus.labels}
+    named = pd.Series(study.run.corpus.labels)[
+        generator.integers(len(study.run.corpus.labels), size=len(part))
     ]
     table = part.drop(columns=["row", "text"]).assign(
-        decoding=study.settings.decoding,
+        decoding=study.run.settings.decoding,
         prediction=named.to_numpy(),
         valid=True,
-        answer=named.to_numpy() if study.settings.decoding == "generate" else None,
+        answer=named.to_numpy() if study.run.settings.decoding == "generate" else None,
         **drawn,
         label_mass=generator.random(len(part)),
-        audio=study.digests.to_numpy()[part["row"]],
-        model=study.settings.model,
+        audio=study.run.digests.to_numpy()[part["row"]],
+        model=study.run.settings.model,
     )
     return table.astype(dict.fromkeys(table.select_dtypes("category"), "str"))
 
@@ -374,7 +376,7 @@ class _Trial:
         rows = self._texts.index.to_numpy()
         self.rows: np.ndarray = rows[np.argsort(lengths[rows], kind="stable")]
         self.prompts = len(different) / len(self.rows)
-        self.at_once = 2 * study.settings.batch_size
+        self.at_once = 2 * study.run.settings.batch_size
 
     def seconds(self, rows: Sequence[int] | np.ndarray, most: int | None = None) -> float:
         """How long it takes to read some utterances and to answer their prompts, in seconds.
@@ -383,17 +385,17 @@ class _Trial:
             rows: which utterances
             most: how many prompts each, evenly spread; all by default
         """
-        s, index = self._study.settings, self._study.sampled.table.index
+        s, index = self._study.run.settings, self._study.sampled.table.index
         texts = [self._texts[row] for row in rows]
         if most is not None:
             texts = [list(spread(np.array(own, dtype=object), most)) for own in texts]
         begun = time.perf_counter()
         audios = [
-            read_utterance(self._study.corpus, index[row], self._model.sampling_rate)
+            read_utterance(self._study.run.corpus, index[row], self._model.sampling_rate)
             for row in rows
         ]
         if s.decoding == "score":
-            self._model.score(audios, texts, list(self._study.label_words.values()))
+            self._model.score(audios, texts, list(self._study.run.label_words.values()))
         else:
             self._model.generate(audios, texts, s.max_new_tokens)
         return time.perf_counter() - begun

@@ -82,12 +82,12 @@ def check_context(study: Rehearsal) -> str:
             or if the model's tokenizer cannot write a label or tell it from another
         ServerError: if the model's server does not answer
     """
-    if study.settings.model == TINY and why_not_at_hand(study):
+    if study.run.settings.model == TINY and why_not_at_hand(study):
         return f"not known: the tokenizer of {TINY} is made when it is trained"
-    model, server = _inner(study), study.settings.model.startswith(ENDPOINT_PREFIX)
+    model, server = _inner(study), study.run.settings.model.startswith(ENDPOINT_PREFIX)
     file, audio = _longest(study, model)
     lengths = {}
-    for template in resolve_templates(study.settings.templates):
+    for template in resolve_templates(study.run.settings.templates):
         texts = _texts(study, template)
         # A server is sent the recording with every one of them.
         texts = [max(texts, key=len)] if server else texts
@@ -112,9 +112,9 @@ def check_chat(study: Rehearsal) -> str:
         InputError: naming the prompt that the chat template or the tokenizer does not write, or two
             that have the same token ids
     """
-    if study.settings.model.startswith(ENDPOINT_PREFIX):
+    if study.run.settings.model.startswith(ENDPOINT_PREFIX):
         return "not known: the chat is written on the server"
-    if study.settings.model == TINY and why_not_at_hand(study):
+    if study.run.settings.model == TINY and why_not_at_hand(study):
         return f"not known: the tokenizer of {TINY} is made when it is trained"
     model, texts = _inner(study), list(study.some_prompts["text"].unique())
     silence = np.zeros(round(model.sampling_rate * min(1.0, model.max_seconds)), np.float32)
@@ -128,7 +128,7 @@ def check_chat(study: Rehearsal) -> str:
 def _inner(study: Rehearsal) -> Any:
     """The model itself, whether or not it is trained here or hears windows."""
     model = first_model(study)
-    if study.settings.model == TINY:
+    if study.run.settings.model == TINY:
         from sercue.models.chat import AudioChatModel
 
         return AudioChatModel(model.folder, name=TINY, device=model.device, dtype=model.dtype)
@@ -147,14 +147,14 @@ def _longest(study: Rehearsal, model: Any) -> tuple[str, np.ndarray]:
 
 def _texts(study: Rehearsal, template: Template) -> list[str]:
     """Prompts of a wording as long as they come: every concept shown, each word in turn."""
-    words = list(study.label_words.values())
+    words = list(study.run.label_words.values())
     shown: list[dict[str, str] | None] = [
-        dict.fromkeys(map(str, study.tokens.columns), word)
-        for word in (*study.binning.words, UNKNOWN)
+        dict.fromkeys(map(str, study.run.tokens.columns), word)
+        for word in (*study.run.binning.words, UNKNOWN)
     ]
-    if set(study.settings.conditions) == {"none"}:
+    if set(study.run.settings.conditions) == {"none"}:
         shown = [None]
-    orders = label_orders(len(words), study.settings.label_orders)
+    orders = label_orders(len(words), study.run.settings.label_orders)
     return [template.render([words[i] for i in order], one) for order in orders for one in shown]
 
 
@@ -168,7 +168,7 @@ def _prompt_tokens(model: Any, audio: np.ndarray, texts: list[str], about: str) 
 
 def _answer(study: Rehearsal, model: Any) -> int:
     """Most tokens of an answer; each label is one."""
-    s, words = study.settings, study.label_words
+    s, words = study.run.settings, study.run.label_words
     prompt = _texts(study, resolve_templates(s.templates)[0])[0]
     tokens = {label: model.answer_tokens(prompt, word) for label, word in words.items()}
     check_answers(s.decoding, words, tokens, s.max_new_tokens)
@@ -177,8 +177,8 @@ def _answer(study: Rehearsal, model: Any) -> int:
 
 def _answer_on_server(study: Rehearsal) -> int:
     """The same where the tokenizer is not here: no token is shorter than a byte."""
-    s = study.settings
-    longest = max(len(word.encode()) for word in study.label_words.values())
+    s = study.run.settings
+    longest = max(len(word.encode()) for word in study.run.label_words.values())
     return longest if s.decoding == "score" else s.max_new_tokens
 
 
@@ -188,11 +188,11 @@ def _told(study: Rehearsal, limit: int | None, prompt: int, answer: int, about: 
         return f"at most {found}; the model names no limit"
     if prompt + answer > limit:
         raise InputError(
-            f"context: found {found}, but {study.settings.model} takes {limit} together; shorten "
-            "the template, split long recordings into segments"
+            f"context: found {found}, but {study.run.settings.model} takes {limit} together; "
+            "shorten the template, split long recordings into segments"
             + (
                 ""
-                if study.settings.model == TINY
+                if study.run.settings.model == TINY
                 else " (model_options: {long_audio: windows}, "
                 "if they are longer than the model hears)"
             )
@@ -211,7 +211,7 @@ def check_model(study: Rehearsal) -> str:
         InputError: if the model cannot be had, does not fit, or cannot hear a recording whole
         ServerError: if its server does not answer
     """
-    s = study.settings
+    s = study.run.settings
     if s.model == TINY:
         return _tiny(study)
     model = first_model(study)
@@ -222,26 +222,30 @@ def check_model(study: Rehearsal) -> str:
         spread=s.model_options.get("device_map") is not None,
     )
     if s.model.startswith(ENDPOINT_PREFIX) and s.decoding == "score":
-        _check_scores(model, list(study.label_words.values()))
+        _check_scores(model, list(study.run.label_words.values()))
     _check_lengths(s.model, model.max_seconds, study.asked, study.own.name)
     return found
 
 
 def first_model(study: Rehearsal) -> Any:
     """The model, or of one a fold the first."""
-    return next(iter(study.model.values())) if isinstance(study.model, dict) else study.model
+    return (
+        next(iter(study.run.model.values()))
+        if isinstance(study.run.model, dict)
+        else study.run.model
+    )
 
 
 def why_not_at_hand(study: Rehearsal) -> str:
     """Why the model cannot be asked now; an empty text if it can be."""
-    s = study.settings
+    s = study.run.settings
     # Only what is trained on the study's own tokens is at hand; to know it takes torch.
     if s.model == TINY and not (study.measured and study.extracted):
         return f"{TINY} is trained at first use"
     if s.model == TINY:
-        models: list[Any] = [study.model]
-        if isinstance(study.model, dict):
-            models = list(study.model.values())
+        models: list[Any] = [study.run.model]
+        if isinstance(study.run.model, dict):
+            models = list(study.run.model.values())
         trained = all(model.trained for model in models)
         return "" if trained else f"{TINY} is trained at first use"
     return "" if not _is_fetched(study) else "the weights of the model are fetched at first use"
@@ -251,14 +255,14 @@ def download(study: Rehearsal) -> int:
     """Bytes of weights that are still to be fetched, so far as that can be known."""
     if not _is_fetched(study):
         return 0
-    source, card = checkpoint_source(study.settings.model)
+    source, card = checkpoint_source(study.run.settings.model)
     if card is not None:
         return card.download
-    return hub_sizes(source, study.settings.model_revision)[1] or 0
+    return hub_sizes(source, study.run.settings.model_revision)[1] or 0
 
 
 def _is_fetched(study: Rehearsal) -> bool:
-    s = study.settings
+    s = study.run.settings
     if s.model == TINY or s.model.startswith(ENDPOINT_PREFIX):
         return False
     source, card = checkpoint_source(s.model)
@@ -267,16 +271,16 @@ def _is_fetched(study: Rehearsal) -> bool:
 
 
 def _tiny(study: Rehearsal) -> str:
-    make_recipe(study.settings.model_options)
-    if study.settings.device not in ("auto", "cpu"):
+    make_recipe(study.run.settings.model_options)
+    if study.run.settings.device not in ("auto", "cpu"):
         from sercue.models.chat import resolve_device
 
-        resolve_device(study.settings.device)
+        resolve_device(study.run.settings.device)
     longest = next(card.longest for card in CARDS if card.name == TINY)
     _check_lengths(TINY, longest, study.seconds, study.own.name)
     if not why_not_at_hand(study):
         return f"{TINY}: trained on this corpus already"
-    folds = len(study.corpus.folds)
+    folds = len(study.run.corpus.folds)
     if folds:
         times = f"{folds} times, on all folds but one"
         return f"{TINY}: trained {times}, at first use, a minute or two each"

@@ -13,7 +13,7 @@ from sercue.corpora.corpus import Corpus
 from sercue.corpora.pseudonyms import pseudonymised
 from sercue.corpora.rows import stratified_sample
 from sercue.features import extract_features, extracted
-from sercue.run import Answers
+from sercue.run import Run
 from sercue.settings import Settings
 from sercue.tokens.catalogue import one_of_each, parse_conditions
 from sercue.tokens.concepts import CONCEPTS
@@ -22,8 +22,8 @@ from sercue.tokens.concepts import CONCEPTS
 _SAMPLED = 64
 
 
-class Rehearsal(Answers):
-    """The stages of a study in a folder that is thrown away.
+class Rehearsal:
+    """A study whose run writes to a folder that is thrown away.
 
     Features are those of the study if all of them are in the cache, and else drawn at random:
     whatever does not hang on which tokens an utterance has can be tried with those.
@@ -37,6 +37,7 @@ class Rehearsal(Answers):
         measured: whether what takes some seconds is to be found out, too
 
     Attributes:
+        run: the run of the study in that folder
         own: ``corpus``, row by row the utterances of the study's own corpus
     """
 
@@ -50,12 +51,13 @@ class Rehearsal(Answers):
         *,
         measured: bool,
     ) -> None:
-        super().__init__(settings.model_copy(update={"out": str(folder)}))
+        elsewhere = settings.model_copy(update={"out": str(folder)})
+        self.run = Run(elsewhere, extract=self._features)
         self.own, self.measured = corpus, measured
         self._own_facts = facts
         # What a random condition exchanges hangs on the names that the study will know.
-        self.listed = pseudonymised(listed) if settings.anonymise else listed
-        self.audio_facts = facts.set_axis(self.listed.table.index)
+        self.run.listed = pseudonymised(listed) if settings.anonymise else listed
+        self.run.audio_facts = facts.set_axis(self.run.listed.table.index)
 
     @property
     def seconds(self) -> pd.Series:
@@ -68,32 +70,32 @@ class Rehearsal(Answers):
 
         Those that are evaluated, and those on which notebook 03 tries the prompts.
         """
-        tuned = self.corpus.rows(self.tuning_partition)
-        tuned = stratified_sample(tuned, self.settings.tuning_limit, self.settings.seed)
-        evaluated = self.corpus.table["partition"] == self.settings.partition
-        return self.seconds[(evaluated | self.corpus.table.index.isin(tuned.index)).to_numpy()]
+        tuned = self.run.corpus.rows(self.run.tuning_partition)
+        tuned = stratified_sample(tuned, self.run.settings.tuning_limit, self.run.settings.seed)
+        evaluated = self.run.corpus.table["partition"] == self.run.settings.partition
+        return self.seconds[(evaluated | self.run.corpus.table.index.isin(tuned.index)).to_numpy()]
 
     @property
     def evaluated(self) -> int:
         """How many utterances are evaluated."""
-        return len(self.corpus.rows(self.settings.partition))
+        return len(self.run.corpus.rows(self.run.settings.partition))
 
     @property
     def variants(self) -> int:
         """Conditions, each as often as it is repeated."""
-        conditions = parse_conditions(self.settings.conditions)
-        return sum(len(one.replicates(self.settings.replicates)) for one in conditions)
+        conditions = parse_conditions(self.run.settings.conditions)
+        return sum(len(one.replicates(self.run.settings.replicates)) for one in conditions)
 
     @property
     def planned(self) -> int:
         """How many predictions the study is made of: its prompts, equal ones not merged."""
-        s = self.settings
+        s = self.run.settings
         return self.evaluated * self.variants * len(s.templates) * s.label_orders
 
     @cached_property
     def missing(self) -> pd.Series:
         """Digests of the utterances whose features are not in the cache, each recording once."""
-        return self.digests[~extracted(self.digests) & ~self.digests.duplicated()]
+        return self.run.digests[~extracted(self.run.digests) & ~self.run.digests.duplicated()]
 
     @property
     def extracted(self) -> bool:
@@ -102,46 +104,45 @@ class Rehearsal(Answers):
 
     def extract(self, table: pd.DataFrame, *, progress: bool = False) -> None:
         """Extract the features of some rows of the corpus into the cache."""
-        extract_features(replace(self.corpus, table=table), progress=progress)
+        extract_features(replace(self.run.corpus, table=table), progress=progress)
         self.__dict__.pop("missing", None)
 
-    @cached_property
-    def features(self) -> pd.DataFrame:
+    def _features(self, corpus: Corpus, **_: object) -> pd.DataFrame:
         """Functionals of the study, or numbers drawn at random where they are not extracted."""
         if self.extracted:
-            return extract_features(self.corpus, progress=False)
+            return extract_features(corpus, progress=False)
         names = list(dict.fromkeys(name for one in CONCEPTS for name in one.functionals))
-        drawn = np.random.default_rng(0).normal(size=(len(self.corpus.table), len(names)))
-        return pd.DataFrame(drawn, self.corpus.table.index, names)
+        drawn = np.random.default_rng(0).normal(size=(len(corpus.table), len(names)))
+        return pd.DataFrame(drawn, corpus.table.index, names)
 
     @cached_property
     def sampled(self) -> Corpus:
         """The corpus with a few of its evaluated utterances, from the shortest to the longest."""
-        table = self.corpus.table
-        evaluated = np.flatnonzero(table["partition"] == self.settings.partition)
+        table = self.run.corpus.table
+        evaluated = np.flatnonzero(table["partition"] == self.run.settings.partition)
         by_length = evaluated[np.argsort(self.seconds.to_numpy()[evaluated], kind="stable")]
         kept = np.isin(np.arange(len(table)), spread(by_length, _SAMPLED))
-        others = (table["partition"] != self.settings.partition).to_numpy()
-        return replace(self.corpus, table=table[kept | others])
+        others = (table["partition"] != self.run.settings.partition).to_numpy()
+        return replace(self.run.corpus, table=table[kept | others])
 
     @property
     def lengths_of_sample(self) -> pd.Series:
         """How long each utterance of ``sampled`` is, in the order of its table."""
-        return self.seconds.set_axis(self.corpus.table.index).loc[self.sampled.table.index]
+        return self.seconds.set_axis(self.run.corpus.table.index).loc[self.sampled.table.index]
 
     @cached_property
     def every_prompt(self) -> pd.DataFrame:
         """The plan of the sampled utterances."""
-        return self._plan_sample(self.settings.conditions)
+        return self._plan_sample(self.run.settings.conditions)
 
     @cached_property
     def some_prompts(self) -> pd.DataFrame:
         """The plan of the sampled utterances with one condition of each kind."""
-        return self._plan_sample(one_of_each(self.settings.conditions))
+        return self._plan_sample(one_of_each(self.run.settings.conditions))
 
     def _plan_sample(self, conditions: list[str]) -> pd.DataFrame:
-        tokens = self.tokens.loc[self.sampled.table.index]
-        return self.plan(corpus=self.sampled, tokens=tokens, conditions=conditions)
+        tokens = self.run.tokens.loc[self.sampled.table.index]
+        return self.run.plan(corpus=self.sampled, tokens=tokens, conditions=conditions)
 
 
 def spread(items: np.ndarray, number: int) -> np.ndarray:

@@ -83,9 +83,8 @@ _UTTERANCE = {"file": "text", "start": "time", "end": "time"}
 
 PREDICTIONS = Kind(
     "predictions",
-    # Before, conditions and tokens were texts to be parsed.
-    version=2,
-    lowest=2,
+    # Version 0 does not say which words were scored, or how many tokens an answer may have.
+    lowest=1,
     coded=True,
     columns={
         "utterance": "text", "speaker": "text", "truth": "text", "condition": "text",
@@ -118,8 +117,6 @@ TABLES = {
     "tokens.parquet": Kind("tokens", columns=_UTTERANCE | {"*": "text"}),
     "controls.parquet": Kind(
         "controls",
-        version=2,
-        lowest=2,
         columns={"model": "text", "p_*": "float", "shown_*": "text"},
     ),
     "measures.parquet": Kind(

@@ -6,7 +6,7 @@ from sercue.check.cost import written_to_run
 from sercue.check.rehearsal import Rehearsal
 from sercue.check.study import check_study
 from sercue.corpora.inspection import inspect_audio
-from sercue.run import Answers
+from sercue.run import Run
 from sercue.study_corpus import listed_corpus
 
 
@@ -27,7 +27,7 @@ def test_prompts_and_bytes_are_those_of_the_study(settings, tmp_path):
     """The count after merging is that of the different prompts about one recording; what is
     written is measured on a sample, and may be off by a half."""
     told = dict(check_study(settings, measure=True).rows)["prompts"]
-    study = Answers(settings)
+    study = Run(settings)
     answers = study.predictions
     different = len(answers[["audio", "prompt"]].drop_duplicates())
     assert different < len(answers)
@@ -46,7 +46,7 @@ def test_of_an_anonymised_study_the_same_is_counted(settings):
     """Who is exchanged with whom hangs on the names that the study knows, pseudonyms here."""
     hidden = settings.model_copy(update={"anonymise": True})
     told = dict(check_study(hidden, measure=True).rows)["prompts"]
-    different = len(Answers(hidden).predictions[["audio", "prompt"]].drop_duplicates())
+    different = len(Run(hidden).predictions[["audio", "prompt"]].drop_duplicates())
     assert f" {different} after merging" in told
 
 

@@ -9,7 +9,7 @@ from test_check_context import shortened
 
 from sercue.check.study import check_study
 from sercue.errors import InputError, ServerError
-from sercue.run import Answers
+from sercue.run import Run
 
 
 def test_the_model_is_asked_about_a_few_utterances_all_their_prompts(study):
@@ -26,7 +26,7 @@ def test_answers_of_an_earlier_run_are_told(study, tmp_path):
     """Whoever resumes does not wait for them: 4 utterances x 2 conditions x 2 label orders."""
     keys = {"long": None, "templates": ["plain"], "controls": False, "out": str(tmp_path / "run")}
     first = study(conditions=["none", "constant"], **keys)
-    _ = Answers(first).predictions
+    _ = Run(first).predictions
     more = study(conditions=["none", "constant", "masked(1)"], **keys)
     told = dict(check_study(more, measure=True).rows)["time"]
     assert told.endswith("; 16 of 24 are stored, and only what changed since is asked again")

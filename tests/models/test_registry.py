@@ -189,7 +189,7 @@ def test_the_package_names_what_it_has():
 
     assert set(dir(sercue.models)) == set(sercue.models.__all__)
     assert all(hasattr(sercue.models, name) for name in sercue.models.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'load_modle'"):
+    with pytest.raises(AttributeError, match="attribute load_modle"):
         _ = sercue.models.load_modle
 
 
