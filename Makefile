@@ -5,13 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: report test lint lab bench calibrate clean
+.PHONY: report test quick lint lab bench calibrate clean
 
 report: $(STAMP)
 	$(BIN)/sercue run notebooks/studies/demo.yaml
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+quick: $(STAMP)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "not slow and not faults and not browser and not workers"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -19,8 +19,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "corpora.inspection": ["inspect_audio"],
         "distributed.connection": ["connect"],
         "errors": ["DecodingError", "InputError", "ServerError"],
-        "examples": ["prompt_examples", "wording_examples", "written_answers"],
-        "explanation": ["reliance_finding"],
+        "tables.examples": ["prompt_examples", "wording_examples", "written_answers"],
         "features": ["extract_features", "missing_functionals", "missing_reasons"],
         "models.registry": ["available_models", "load_model"],
         "plots.corpora": [
@@ -122,7 +121,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "study": ["run_study"],
         "study.plan": ["plan_study"],
         "tables.exhibits": ["bullets"],
-        "tables.findings": ["binning_findings", "corpus_findings", "prompting_findings"],
+        "tables.findings": [
+            "reliance_finding",
+            "binning_findings",
+            "corpus_findings",
+            "prompting_findings",
+        ],
         "tables.printed": ["rounded"],
         "tokens.binning": ["Binning", "FoldBinning", "fit_bins"],
         "tokens.catalogue": ["describe_conditions", "main_conditions", "parse_condition"],

@@ -14,7 +14,7 @@ import numpy as np
 import opensmile
 import pandas as pd
 
-from sercue.corpora.audio import SAMPLING_RATE, audio_digests, read_utterance
+from sercue.corpora.audio import SAMPLING_RATE, SHORTEST, audio_digests, read_utterance
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.recordings import naming
 from sercue.errors import InputError
@@ -26,8 +26,6 @@ from sercue.tokens.concepts import CONCEPTS, measurable
 if TYPE_CHECKING:
     from distributed import Client
 
-#: What eGeMAPS takes at least, in seconds: openSMILE's longest analysis window.
-SHORTEST = 0.06
 # Some seconds of work: what an interruption can cost.
 _BATCH = 200
 # To be raised when the same recording would get other functionals.

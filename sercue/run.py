@@ -29,7 +29,6 @@ from sercue.corpora.corpus_check import check_corpus
 from sercue.corpora.inspection import inspect_audio
 from sercue.corpora.rows import stratified_sample
 from sercue.errors import DecodingError, InputError
-from sercue.explanation import concept_tables, study_reliance, why_no_reliance
 from sercue.features import extract_features, extraction
 from sercue.models import TINY, load_model
 from sercue.models.cards import public_name
@@ -45,6 +44,7 @@ from sercue.settings import (
     Settings,
     settings_from,
 )
+from sercue.statistics.attribution import concept_tables
 from sercue.statistics.baselines import MAJORITY, baselines, chance
 from sercue.statistics.contrasts import (
     compare,
@@ -68,6 +68,7 @@ from sercue.statistics.designs import compare_binnings, measure_binning, thresho
 from sercue.statistics.equivalence import collapse_tests, equivalence_tests
 from sercue.statistics.measures import measures
 from sercue.statistics.prompt_sensitivity import gain_by, uar_components
+from sercue.statistics.reliance import study_reliance, why_no_reliance
 from sercue.storage.files import project_folder
 from sercue.storage.tables import codes_among
 from sercue.study import DECODINGS, run_study

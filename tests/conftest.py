@@ -35,6 +35,25 @@ SMALL = {
 }
 
 
+# Folder of tests to the mark that its tests have; files that take long by themselves.
+MARKS = {"faults": "faults", "in_browser": "browser", "workers": "workers", "notebooks": "slow"}
+LONG = {
+    "test_bad_recordings", "test_calibration", "test_controls", "test_corpus_studies",
+    "test_no_secrets", "test_nothing_outside", "test_private_provenance", "test_readme",
+    "test_same_bytes", "test_stale_results", "test_study_killed", "test_wheel",
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what ``make quick`` leaves out."""
+    for item in items:
+        mark = MARKS.get(item.path.parent.name)
+        if mark is None and (item.path.stem in LONG or "small_study" in item.fixturenames):
+            mark = "slow"
+        if mark is not None:
+            item.add_marker(mark)
+
+
 @dataclass(frozen=True)
 class SmallStudy:
     """A finished small study: its settings and file, its folder, the command's exit status.

@@ -5,8 +5,8 @@ import pytest
 from made_material import CONCEPTS
 
 from sercue.corpora.corpus import example_corpus
-from sercue.examples import prompt_examples
 from sercue.study.plan import plan_study
+from sercue.tables.examples import prompt_examples
 from sercue.tokens.prompts import TEMPLATES
 
 OWN = ["low", "mid", "high", "unknown", "low", "high"]

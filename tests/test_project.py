@@ -1,6 +1,7 @@
 """The project's own promises: one list of packages, a fast import, notebooks fit for git."""
 
 import ast
+import graphlib
 import json
 import re
 import statistics
@@ -84,6 +85,20 @@ def test_every_public_name_is_there_and_documented():
             assert value.__doc__, name
     with pytest.raises(AttributeError, match="attribute nothing"):
         _ = sercue.nothing
+
+
+def test_imports_go_down_the_house():
+    """Each room imports from floors below its own: there is no circle of rooms."""
+    rooms = {}
+    for path in (ROOT / "sercue").rglob("*.py"):
+        room, below = path.relative_to(ROOT / "sercue").parts[0].removesuffix(".py"), set()
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "sercue":
+                names = [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
+                below |= {f"{name}.".split(".")[1] for name in names}
+        rooms.setdefault(room, set()).update(below - {room, ""})
+    floors = list(graphlib.TopologicalSorter(rooms).static_order())
+    assert floors.index("storage") < floors.index("corpora") < floors.index("statistics")
 
 
 def test_no_module_has_the_name_of_a_public_function():

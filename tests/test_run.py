@@ -8,7 +8,6 @@ import pytest
 from sercue.artifacts import Artifacts
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import DecodingError, InputError
-from sercue.examples import prompt_examples, wording_examples
 from sercue.privacy import shareable
 from sercue.provenance import read, record
 from sercue.report.notebooks import notebook_files
@@ -16,6 +15,7 @@ from sercue.results.answers import dose_response_figure, neutral_shift_figure
 from sercue.run import Run, fixture_notice, open_run, run_folder
 from sercue.settings import Settings
 from sercue.study.plan import plan_study
+from sercue.tables.examples import prompt_examples, wording_examples
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sercue.corpora.corpus import Corpus
 
 SAMPLING_RATE = 16000
+#: What eGeMAPS takes at least, in seconds: openSMILE's longest analysis window.
+SHORTEST = 0.06
 #: Below this level, in dB of full scale, in its loudest 25 ms a signal is silent. It is an RMS of
 #: 10 steps of 16 bits. The weaker sounds of speech lie some 30 dB below its strongest: they would
 #: be less than one step.

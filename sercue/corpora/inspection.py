@@ -16,6 +16,7 @@ import soundfile
 from sercue.corpora.audio import (
     LARGEST,
     SAMPLING_RATE,
+    SHORTEST,
     SILENCE,
     Heard,
     Loudness,
@@ -34,7 +35,6 @@ from sercue.corpora.recordings import (
     unreadable,
 )
 from sercue.errors import InputError
-from sercue.features import SHORTEST
 from sercue.running import progress_bar
 from sercue.storage.files import cache_folder
 from sercue.storage.tables import CACHED_FACTS, append_part, read_parts

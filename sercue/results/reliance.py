@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from sercue.explanation import shown_reliance, why_no_reliance, why_not_identified
 from sercue.models.cards import TINY
 from sercue.plots.reliance import (
     plot_concept_effects,
@@ -16,6 +15,8 @@ from sercue.plots.reliance import (
 )
 from sercue.results.reasons import Shown, or_why_not
 from sercue.statistics.controls import CONTROLS, THIS_MODEL, control_equivalence
+from sercue.statistics.reliance import why_no_reliance
+from sercue.tables.findings import shown_reliance, why_not_identified
 from sercue.tables.printed import rounded, yes_or_no
 
 if TYPE_CHECKING:

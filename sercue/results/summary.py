@@ -6,11 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sercue.explanation import reliance_finding
 from sercue.results import sentences as say
 from sercue.results.reasons import or_none
 from sercue.statistics.controls import THIS_MODEL
-from sercue.tables.findings import few_speakers
+from sercue.tables.findings import few_speakers, reliance_finding
 
 if TYPE_CHECKING:
     from sercue.run import Run

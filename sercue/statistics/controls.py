@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sercue.corpora.corpus import Corpus
-from sercue.explanation import why_no_reliance
 from sercue.statistics.equivalence import equivalence_tests
 from sercue.statistics.measures import uar_by
-from sercue.statistics.reliance import label_evidence, reliance
+from sercue.statistics.reliance import label_evidence, reliance, why_no_reliance
 from sercue.statistics.speaker_counts import primary_cell
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,9 @@ from sercue.statistics.measures import check_predictions, label_codes
 from sercue.statistics.resampling import check_confidence
 from sercue.tokens.catalogue import condition_facts
 from sercue.tokens.concepts import UNKNOWN
+
+if TYPE_CHECKING:
+    from sercue.settings import Settings
 
 BASELINE = "none"
 #: What names the audio-only answer that an answer is read against.
@@ -379,3 +383,47 @@ def _row(fit: ChoiceFit, confidence: float) -> dict[str, float | int | str]:
     unbounded = np.isnan(low) and not fit.reason
     reason = "w_audio + w_cue is too uncertain for an interval of the share" if unbounded else ""
     return row | {"share": share, "low": low, "high": high, "reason": fit.reason or reason}
+
+
+def why_no_reliance(settings: Settings) -> str | None:
+    """Why a study cannot tell what its model relies on, or ``None`` if it can.
+
+    Examples:
+        >>> from sercue.settings import Settings
+        >>> why_no_reliance(Settings()) is None
+        True
+        >>> why_no_reliance(Settings(conditions=["aligned"]))
+        "The condition 'none' is needed: it tells what the model makes of the audio."
+    """
+    if settings.decoding != "score":
+        return "Generated answers tell no probabilities of labels, which reliance needs."
+    if "none" not in settings.conditions:
+        return "The condition 'none' is needed: it tells what the model makes of the audio."
+    if settings.conditions == ["none"]:
+        return "A condition with tokens is needed beside 'none'."
+    return None
+
+
+def study_reliance(
+    predictions: pd.DataFrame,
+    corpus: Corpus,
+    tokens: pd.DataFrame | Mapping[str, pd.DataFrame],
+    settings: Settings,
+) -> pd.DataFrame:
+    """Reliance by both responses, stacked; see ``reliance``.
+
+    Args:
+        predictions: those of the study
+        corpus: the corpus
+        tokens: true tokens; of a cross-validated corpus, those of each fold's view
+        settings: the study
+
+    Returns:
+        the tables of ``reliance`` with a column ``response``
+    """
+    evidence = label_evidence(predictions, corpus, tokens, seed=settings.seed)
+    tables = [
+        reliance(evidence, corpus.labels, response=response, confidence=settings.confidence)
+        for response in RESPONSES
+    ]
+    return pd.concat([t.assign(response=r) for t, r in zip(tables, RESPONSES, strict=True)])

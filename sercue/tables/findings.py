@@ -6,12 +6,14 @@ import pandas as pd
 
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
-from sercue.tables.printed import with_interval
+from sercue.tables.printed import rounded, with_interval
 
 #: Below so many speakers intervals are so wide that a reader should be told why.
 FEW_SPEAKERS = 20
 #: Of p-values corrected for the family.
 LEVEL = 0.05
+_SHOWN = ["w_audio", "w_audio_low", "w_audio_high", "w_cue", "w_cue_low", "w_cue_high",
+          "share", "low", "high"]  # fmt: skip
 _VERDICTS = {
     1: "the model makes use of the cues in the prompt",
     -1: "the cues in the prompt harm the model",
@@ -415,3 +417,35 @@ def _collapse(table: pd.DataFrame) -> list[str]:
         f"{row['commonest_share']:.0%} of them (normalised entropy {row['entropy']:.2f}; "
         "1 is an even spread, 0 a single class)."
     ]
+
+
+def shown_reliance(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of reliance as a report prints it: one line a group, the shares of both responses."""
+    keys = ["by", "group"]
+    by = {name: rows.set_index(keys) for name, rows in table.groupby("response", sort=False)}
+    shown = by["probability"][_SHOWN].rename(columns={"share": "share (probability)"})
+    chosen = by["choice"][_SHOWN[-3:]].add_prefix("choice ").loc[shown.index]
+    chosen.columns = ["share (choice)", "share (choice)_low", "share (choice)_high"]
+    shown = shown.rename(columns={n: f"share (probability)_{n}" for n in ("low", "high")})
+    words = {"all": "all answers", "condition": "under {}", "truth": "of true {}"}
+    printed = rounded(shown.join(chosen), digits=2)
+    names = [words[kind].format(group) for kind, group in printed.index]
+    return printed.set_axis(pd.Index(names, name="answers"))
+
+
+def why_not_identified(table: pd.DataFrame) -> str:
+    """Where a share is not identified, and why; an empty text if it is everywhere."""
+    rows = table[(table["reason"] != "") & (table["response"] == "probability")]
+    return "".join(f" {row['group']}: {row['reason']}." for row in rows.to_dict("records"))
+
+
+def reliance_finding(table: pd.DataFrame, confidence: float) -> str:
+    """What the answers rest on, in a sentence that says no more than the interval does."""
+    row = table[(table["by"] == "all") & (table["response"] == "probability")].iloc[0]
+    if row["reason"]:
+        return f"What the model relies on cannot be told: {row['reason']}."
+    share = with_interval(row["share"], row["low"], row["high"]).replace("-", "−")
+    return (
+        f"Of the weight that the answers give to audio and tokens, the tokens have {share} "
+        f"({confidence:.0%} interval over speakers; 0 is the audio alone, 1 the tokens alone)."
+    )

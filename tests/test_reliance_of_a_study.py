@@ -3,17 +3,11 @@
 import pandas as pd
 import pytest
 
-from sercue.explanation import (
-    concept_tables,
-    reliance_finding,
-    shown_reliance,
-    why_no_reliance,
-    why_not_identified,
-)
 from sercue.settings import Settings
-from sercue.statistics.attribution import subset_conditions
+from sercue.statistics.attribution import concept_tables, subset_conditions
 from sercue.statistics.measures import LABELS, example_predictions, uar_by
-from sercue.statistics.reliance import RESPONSES, example_evidence, reliance
+from sercue.statistics.reliance import RESPONSES, example_evidence, reliance, why_no_reliance
+from sercue.tables.findings import reliance_finding, shown_reliance, why_not_identified
 
 
 @pytest.fixture(scope="module")
