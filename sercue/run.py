@@ -124,7 +124,7 @@ class Run:
     Args:
         settings: the study's settings
         reuse: take a finished study that lies in ``artifacts`` with the same settings
-        extract: what gives the features in place of ``extract_features``
+        extract: what gives the features in place of ``extract_features``; they are not stored
 
     Attributes:
         settings: the study's settings
@@ -136,7 +136,7 @@ class Run:
         settings: Settings,
         *,
         reuse: bool = False,
-        extract: Callable[..., pd.DataFrame] | None = None,
+        extract: Callable[[Corpus], pd.DataFrame] | None = None,
     ) -> None:
         self.settings = settings
         self._extract = extract
@@ -205,7 +205,9 @@ class Run:
         if self._left is not None:
             return self._left.features
         stamp = {"settings": self._stamp(CORPUS_KEYS), "content": self.content}
-        features = (self._extract or extract_features)(self.corpus, client=self.client)
+        if self._extract is not None:
+            return self._extract(self.corpus)
+        features = extract_features(self.corpus, client=self.client)
         self.artifacts.save("features.parquet", features, **stamp)
         return features
 

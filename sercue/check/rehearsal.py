@@ -107,7 +107,7 @@ class Rehearsal:
         extract_features(replace(self.run.corpus, table=table), progress=progress)
         self.__dict__.pop("missing", None)
 
-    def _features(self, corpus: Corpus, **_: object) -> pd.DataFrame:
+    def _features(self, corpus: Corpus) -> pd.DataFrame:
         """Functionals of the study, or numbers drawn at random where they are not extracted."""
         if self.extracted:
             return extract_features(corpus, progress=False)

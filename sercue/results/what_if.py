@@ -30,7 +30,7 @@ def what_if(run: Run, tokens: Mapping[str, str], utterance: str | None = None) -
 
     Returns:
         table with one line each for ``none``, ``aligned`` and ``your tokens``: the probability of
-        each label (with decoding ``"score"``), the answer, the word shown for each concept
+        each label (with decoding ``"score"``), the answer, the tokens shown
 
     Raises:
         InputError: if the utterance, a concept or a word is unknown
@@ -52,8 +52,14 @@ def what_if(run: Run, tokens: Mapping[str, str], utterance: str | None = None) -
         progress=False,
     ).set_index("condition")
     shown = {f"p_{label}": label for label in run.corpus.labels if f"p_{label}" in answers}
-    words = {f"shown_{concept}": concept for concept in map(str, run.tokens)}
-    table = answers[["truth", *shown, "prediction", *words]].rename(columns=shown | words)
+    words = answers[[f"shown_{concept}" for concept in run.tokens]].set_axis(
+        run.tokens.columns, axis=1
+    )
+    told = [
+        ", ".join(f"{concept}={word}" for concept, word in row.dropna().items())
+        for _, row in words.astype(object).iterrows()
+    ]
+    table = answers[["truth", *shown, "prediction"]].rename(columns=shown).assign(tokens=told)
     known = table.dropna(axis=1, how="all").rename(columns={"prediction": "answer"})
     caption = f"What the model answers to {utterance_ids(corpus.table.index)[0]}."
     return run.table("what_if", known, caption)
