@@ -179,7 +179,7 @@ def test_numbers_stand_to_the_right_and_words_to_the_left(tmp_path):
 
 def test_a_column_in_which_nothing_stands_is_not_shown(tmp_path):
     """It is in the CSV file: programs look for it."""
-    table = pd.DataFrame({"found": [1], "expected": [None], "tables.examples": [""]})
+    table = pd.DataFrame({"found": [1], "expected": [None], "examples": [""]})
     exhibit = table_exhibit(table, "c", tmp_path / "t", table)
     assert exhibit.shown.columns.tolist() == ["found"]
     assert pd.read_csv(tmp_path / "t.csv").columns.tolist()[1:] == ["found", "expected", "examples"]
