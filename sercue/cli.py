@@ -256,14 +256,15 @@ def _studies(options: argparse.Namespace, given: Sequence[str]) -> int:
     files = shipped_studies()
     if options.copy is None:
         for name, file in files.items():
-            comment = takewhile(re.compile("# [^ ]").match, file.read_text().split("\n"))
+            comment = takewhile(re.compile("# [^ ]").match, file.read_text("utf-8").split("\n"))
             print(name, *textwrap.wrap(" ".join(line[2:] for line in comment), 96), sep="\n    ")
         return 0
     if options.copy not in files:
         raise unknown("study", options.copy, files)
     copy = Path(files[options.copy].name)
     try:
-        copy.open("x").write(files[options.copy].read_text())
+        with copy.open("xb") as opened:
+            opened.write(files[options.copy].read_bytes())
     except FileExistsError:
         raise InputError(f"--copy {options.copy}: {copy} is there already") from None
     print(f"copied: {copy}; edit it, then: sercue run {copy}")

@@ -73,6 +73,7 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
         StorageError: if it cannot be written
     """
     notebook = nbformat.read(page.notebook, as_version=4)
+    known = Artifacts(page.html.parent / "artifacts").provenance()
     _drop_progress(notebook)
     _drop_private_paths(notebook, settings)
     exporter = HTMLExporter(
@@ -87,7 +88,7 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
         "previous": _neighbour(page, pages, -1),
         "next": _neighbour(page, pages, 1),
         "notice": fixture_notice(settings),
-        "outdated": _is_outdated(page, settings),
+        "outdated": _is_outdated(page.html.stem, known, settings),
         "error": _error_of(notebook),
         "version": importlib.metadata.version("sercue"),
         "date": _today(),
@@ -123,7 +124,7 @@ def write_index(
     loader = jinja2.FileSystemLoader([_TEMPLATES, _TEMPLATES / "report"])
     environment = jinja2.Environment(loader=loader, autoescape=True)
     names = _names(folder, outcomes)
-    outdated = {name for name in names if _is_outdated(Page.of(Path(name), folder), settings)}
+    outdated = {name for name in names if _is_outdated(name, known, settings)}
     text = environment.get_template("study_index.html.j2").render(
         study=settings.study,
         style=_style(),
@@ -151,10 +152,8 @@ def write_index(
     return path
 
 
-def _is_outdated(page: Page, settings: Settings) -> bool:
+def _is_outdated(name: str, known: Mapping[str, Any], settings: Settings) -> bool:
     """Whether settings, corpus or answers are no longer those that a notebook was run with."""
-    known = Artifacts(page.html.parent / "artifacts").provenance()
-    name = page.html.stem
     run = known.get("notebooks", {}).get(name)
     then = run.get("made_from") if isinstance(run, dict) else None
     return then is not None and then != made_from(name, settings, known)

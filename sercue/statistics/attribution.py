@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 
 from sercue.errors import InputError, unknown
 from sercue.statistics.cluster_variance import Clustered, recall_estimates
-from sercue.statistics.measures import label_codes
+from sercue.statistics.measures import label_codes, log_probability
 from sercue.statistics.resampling import check_confidence
 from sercue.statistics.speaker_counts import SpeakerCounts, speaker_counts
 from sercue.tokens.catalogue import about_concepts, condition_facts, parse_conditions
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from sercue.settings import Settings
 
 VALUES = ("uar", "log_p")
-# A probability that came out as 0 still has a logarithm.
-_LEAST = 1e-12
 
 
 def condition_values(
@@ -93,7 +91,7 @@ def _log_p_truth(rows: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
         )
     codes = label_codes(rows["truth"], labels, "truth")
     probability = rows[columns].to_numpy(dtype=float)[np.arange(len(rows)), codes]
-    return np.log(np.maximum(probability, _LEAST))
+    return log_probability(probability)
 
 
 #: What each kind of single-concept condition is compared with.

@@ -292,6 +292,16 @@ def example_predictions(
     return pd.DataFrame(rows, columns=columns).assign(decoding="score")
 
 
+def log_probability(probability: np.ndarray) -> np.ndarray:
+    """The logarithm of probabilities; one that came out as 0 is taken as 1e-12.
+
+    Examples:
+        >>> log_probability(np.array([1.0, 0.0])).round(1).tolist()
+        [0.0, -27.6]
+    """
+    return np.log(np.maximum(probability, 1e-12))
+
+
 def check_predictions(predictions: pd.DataFrame) -> None:
     """Refuse a table without the columns or the rows that measuring needs.
 

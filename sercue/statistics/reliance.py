@@ -13,7 +13,7 @@ from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError, unknown
 from sercue.statistics.baselines import fit_token_classifier
 from sercue.statistics.choice_model import ChoiceFit, fit_choices, share_interval, t_quantile
-from sercue.statistics.measures import check_predictions, label_codes
+from sercue.statistics.measures import check_predictions, label_codes, log_probability
 from sercue.statistics.resampling import check_confidence
 from sercue.tokens.catalogue import condition_facts
 from sercue.tokens.concepts import UNKNOWN
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 BASELINE = "none"
 #: What names the audio-only answer that an answer is read against.
 CELL = ["utterance", "template", "label_order", "decoding"]
-# A probability that came out as 0 still has a logarithm.
-_LEAST = 1e-12
 
 
 def label_evidence(
@@ -143,7 +141,7 @@ def _audio_evidence(
             f"predictions: {(place < 0).sum()} of {len(place)} answers have none of the same "
             f"utterance, template, label order and decoding under condition {BASELINE!r}"
         )
-    return _log(alone[columns].to_numpy(dtype=float)[place])
+    return log_probability(alone[columns].to_numpy(dtype=float)[place])
 
 
 def _token_evidence(
@@ -194,7 +192,7 @@ def _classified(words: pd.DataFrame, tokens: pd.DataFrame, corpus: Corpus, seed:
             "say of a label is learnt from such"
         )
     order = [list(classifier.classes_).index(label) for label in corpus.labels]
-    known = _log(classifier.predict_proba(different)[:, order])
+    known = log_probability(classifier.predict_proba(different)[:, order])
     place = pd.MultiIndex.from_frame(different).get_indexer(pd.MultiIndex.from_frame(words))
     return known[place]
 
@@ -210,10 +208,6 @@ def _of_fold(tokens: pd.DataFrame | Mapping[str, pd.DataFrame], fold: str) -> pd
 def _concepts(tokens: pd.DataFrame | Mapping[str, pd.DataFrame]) -> list[str]:
     table = tokens if isinstance(tokens, pd.DataFrame) else next(iter(tokens.values()))
     return [str(concept) for concept in table.columns]
-
-
-def _log(probability: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(probability, _LEAST))
 
 
 RESPONSES = ("choice", "probability")
