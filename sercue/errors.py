@@ -6,8 +6,10 @@ import difflib
 import re
 import reprlib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
+_Value = TypeVar("_Value")
 _MOST = 200  # characters of what a message quotes
 _MOST_OF_LINE = 1500
 _MOST_LINES = 40
@@ -50,6 +52,43 @@ class StorageError(_BoundedError, RuntimeError):
     The message names the folder, the reason, and what to do about it. Nothing is wrong with the
     input, and what was stored before is whole: once the fault is mended, the same call goes on.
     """
+
+
+#: What no report goes on after: it says nothing of the study's numbers.
+FATAL = (StorageError, ServerError, MemoryError)
+
+
+def why_not(error: Exception) -> str:
+    """The reason why a number cannot be had, from what was raised in computing it.
+
+    Few speakers, utterances or classes defeat this package and the libraries below it in many
+    ways; what is not its own error is named by its type.
+
+    Raises:
+        StorageError, ServerError, MemoryError: the error itself, if it is one of these
+
+    Examples:
+        >>> why_not(InputError("found 1 speaker, need 2")), why_not(ZeroDivisionError("by zero"))
+        ('found 1 speaker, need 2', 'ZeroDivisionError: by zero')
+    """
+    if isinstance(error, FATAL):
+        raise error
+    said = " ".join(str(error).split()).rstrip(".")
+    return said if isinstance(error, InputError) else f"{type(error).__name__}: {said}"
+
+
+def or_none(make: Callable[[], _Value]) -> _Value | None:
+    """What ``make`` returns, or ``None`` if it cannot be had; see ``why_not``.
+
+    Examples:
+        >>> or_none(lambda: 1 / 0) is None
+        True
+    """
+    try:
+        return make()
+    except Exception as error:
+        _ = why_not(error)
+        return None
 
 
 def shortened(value: object) -> str:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from IPython.display import display
 
 from sercue import provenance
 from sercue.artifacts import Artifacts, Finished, check_run_folder, refuse_others_at_work
@@ -44,7 +45,7 @@ from sercue.settings import (
     Settings,
     settings_from,
 )
-from sercue.statistics.attribution import concept_tables
+from sercue.statistics.attribution import concept_effects, shapley, subset_conditions
 from sercue.statistics.baselines import MAJORITY, baselines, chance
 from sercue.statistics.contrasts import (
     compare,
@@ -57,6 +58,7 @@ from sercue.statistics.contrasts import (
 from sercue.statistics.controls import (
     CONTROLS,
     control_conditions,
+    control_equivalence,
     control_options,
     control_reliance,
     control_uar,
@@ -64,7 +66,12 @@ from sercue.statistics.controls import (
     with_this_model,
 )
 from sercue.statistics.correctness_tests import shift_tests
-from sercue.statistics.designs import compare_binnings, measure_binning, threshold_stability
+from sercue.statistics.designs import (
+    Design,
+    compare_binnings,
+    measure_binning,
+    threshold_stability,
+)
 from sercue.statistics.equivalence import collapse_tests, equivalence_tests
 from sercue.statistics.measures import measures
 from sercue.statistics.prompt_sensitivity import gain_by, uar_components
@@ -75,10 +82,10 @@ from sercue.study import DECODINGS, run_study
 from sercue.study.plan import plan_study
 from sercue.study.store import rows_digest
 from sercue.study_corpus import listed_corpus, usable_corpus
-from sercue.tables.exhibits import FigureExhibit, TableExhibit, figure_exhibit, table_exhibit
+from sercue.tables.exhibits import figure_exhibit, table_exhibit
 from sercue.tables.findings import study_findings
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
-from sercue.tokens.catalogue import main_conditions
+from sercue.tokens.catalogue import about_concepts, main_conditions, parse_conditions
 from sercue.tokens.condition import Material
 from sercue.tokens.prompts import resolve_templates
 
@@ -217,6 +224,12 @@ class Run:
         binning = fit_bins(self.features, self.corpus, **self.bin_options)
         binning.save(self.artifacts.folder / "binning.json", content=self.content)
         return binning
+
+    @property
+    def design(self) -> str:
+        """The name of the study's binning design among others."""
+        chosen = self.bin_options
+        return Design(chosen["bins"], chosen["method"], chosen["centre"]).name
 
     @property
     def bin_options(self) -> dict[str, Any]:
@@ -633,7 +646,16 @@ class Run:
         """The predictions but for those of conditions about single concepts."""
         return main_conditions(self.predictions)
 
-    # Each of these raises ``InputError`` where the study has no answers for it.
+    # Each of these raises ``InputError`` where the study has no answers for it; ``if_possible``
+    # makes a sentence of it.
+
+    def _needs(self, *conditions: str) -> None:
+        lacking = [name for name in conditions if name not in self.settings.conditions]
+        if lacking:
+            raise InputError(
+                f"it needs the conditions {', '.join(conditions)}, and this study has no "
+                f"{', '.join(lacking)}"
+            )
 
     @cached_property
     def detectable(self) -> pd.DataFrame:
@@ -648,7 +670,8 @@ class Run:
 
     @cached_property
     def collapse(self) -> pd.DataFrame:
-        """Whether answers gather in one class, by more than the study's margin."""
+        """Whether answers are concentrated in one class, by more than the study's margin."""
+        self._needs("aligned")
         margin = self.settings.margin
         return collapse_tests(*self._answered, entropy_margin=margin, share_margin=margin)
 
@@ -660,6 +683,7 @@ class Run:
     @cached_property
     def split_gain(self) -> pd.DataFrame:
         """What of the gain over shuffled tokens is the utterance's own, and what the label's."""
+        self._needs("aligned", "shuffled", "shuffled_within_class")
         return split_gain(*self._answered, confidence=self.settings.confidence)
 
     @cached_property
@@ -676,6 +700,7 @@ class Run:
     @cached_property
     def gain_by_template(self) -> pd.DataFrame:
         """The gain from aligned tokens in each wording."""
+        self._needs("none", "aligned")
         return gain_by(*self._answered, by="template", confidence=self.settings.confidence)
 
     @property
@@ -684,20 +709,18 @@ class Run:
 
     @cached_property
     def reliance(self) -> pd.DataFrame:
-        """Weights of audio and tokens in the answers; empty where they cannot be told."""
-        if why_no_reliance(self.settings) is not None:
-            return pd.DataFrame()
+        """Weights of audio and tokens in the answers."""
+        if reason := why_no_reliance(self.settings):
+            raise InputError(reason)
         table = study_reliance(self.main_predictions, self.corpus, self._own_tokens, self.settings)
         self._save("reliance.parquet", table)
         return table
 
     @cached_property
     def control_reliance(self) -> pd.DataFrame:
-        """Reliance of the controls and of the model under study; empty without controls."""
-        if self.controls.empty:
-            return pd.DataFrame()
+        """Reliance of the controls and of the model under study."""
         return control_reliance(
-            with_this_model(self.controls, self.predictions),
+            self._with_controls,
             self.corpus,
             self._own_tokens,
             **self.settings.only(("confidence", "seed")),
@@ -706,8 +729,19 @@ class Run:
     @cached_property
     def control_uar(self) -> pd.DataFrame:
         """UAR of the controls and of the model under study, on the very same prompts."""
-        answers = with_this_model(self.controls, self.predictions)
-        return control_uar(answers, self.corpus.labels)
+        return control_uar(self._with_controls, self.corpus.labels)
+
+    @cached_property
+    def control_equivalence(self) -> pd.DataFrame:
+        """Whether shuffled tokens leave each control where no tokens do."""
+        _ = self._with_controls
+        return control_equivalence(self.controls, self.corpus.labels, self.settings.margin)
+
+    @cached_property
+    def _with_controls(self) -> pd.DataFrame:
+        if self.controls.empty:
+            raise InputError(self.no_controls)
+        return with_this_model(self.controls, self.predictions)
 
     @property
     def _own_tokens(self) -> pd.DataFrame | dict[str, pd.DataFrame]:
@@ -717,9 +751,24 @@ class Run:
         return {fold: tokens for fold, (_, tokens) in self.views.items()}
 
     @cached_property
-    def concept_tables(self) -> dict[str, pd.DataFrame]:
-        """Effects of single concepts and Shapley values, as far as the conditions allow them."""
-        return concept_tables(self.predictions, self.corpus.labels, self.settings)
+    def concept_effects(self) -> pd.DataFrame:
+        """What each concept does to UAR alone, when missing and when mirrored."""
+        if not any(map(about_concepts, self._condition_names)):
+            raise InputError("no condition is about single concepts; add only(each), without(each)")
+        level = self.settings.confidence
+        return concept_effects(self.predictions, self.corpus.labels, confidence=level)
+
+    @cached_property
+    def shapley(self) -> pd.DataFrame:
+        """The Shapley value of each concept in UAR."""
+        if not set(subset_conditions()) <= self._condition_names:
+            raise InputError("Shapley values need every subset of the concepts; add only(any)")
+        level = self.settings.confidence
+        return shapley(self.predictions, self.corpus.labels, confidence=level)
+
+    @property
+    def _condition_names(self) -> set[str]:
+        return {condition.name for condition in parse_conditions(self.settings.conditions)}
 
     @property
     def findings(self) -> list[str]:
@@ -736,15 +785,29 @@ class Run:
         """What was found of the corpus: what is as it should be, odd, or wrong."""
         return check_corpus(self.listed, self.audio_facts).set_index("check")
 
-    def figure(self, name: str, drawing: Figure | Artist, caption: str) -> FigureExhibit:
-        """Save a figure below ``figures`` and show it with its caption."""
-        return figure_exhibit(drawing, caption, self.folder / "figures" / f"{name}.svg")
+    def show(
+        self,
+        name: str,
+        exhibit: pd.DataFrame | Figure | Artist,
+        caption: str,
+        shown: pd.DataFrame | None = None,
+    ) -> None:
+        """Show a table or figure with its caption, and save it for a paper.
 
-    def table(
-        self, name: str, data: pd.DataFrame, caption: str, shown: pd.DataFrame | None = None
-    ) -> TableExhibit:
-        """Save a table below ``tables`` as CSV and LaTeX and show it with its caption."""
-        return table_exhibit(data, caption, self.folder / "tables" / name, shown)
+        Args:
+            name: of its files: ``tables/<name>.csv`` (unrounded) and ``.tex``, or
+                ``figures/<name>.svg`` and ``.pdf``
+            exhibit: the numbers, or what was drawn
+            caption: what it shows
+            shown: of a table, the rows and columns that the report and LaTeX print; by default all
+
+        Raises:
+            StorageError: if a file cannot be written
+        """
+        if isinstance(exhibit, pd.DataFrame):
+            display(table_exhibit(exhibit, caption, self.folder / "tables" / name, shown))
+        else:
+            display(figure_exhibit(exhibit, caption, self.folder / "figures" / f"{name}.svg"))
 
     @property
     def fixture(self) -> str | None:

@@ -113,7 +113,7 @@ def test_names_of_rows_stand_in_the_line_of_the_column_names(tmp_path):
     shown = shown_table(tmp_path, pd.DataFrame({"uar": [1, 2, 3]}, index=index))
     head = shown.split("</thead>")[0]
     assert head.count("<tr>") == 1
-    assert re.findall(r">(\w+)</th>", head) == ["kind", "n", "uar"]
+    assert re.findall(r">(\w+)</th>", head) == ["kind", "n", "UAR"]
     assert '<th scope="rowgroup" rowspan="2">a</th>' in shown
     assert shown.count('scope="row"') == 4
 
@@ -121,7 +121,7 @@ def test_names_of_rows_stand_in_the_line_of_the_column_names(tmp_path):
 def test_each_header_says_what_it_heads(tmp_path):
     """A screen reader reads a cell with its headers; one that is empty would be read, too."""
     shown = shown_table(tmp_path, pd.DataFrame({"uar": [1]}, index=["none"]))
-    assert '<th scope="col">uar</th>' in shown
+    assert '<th scope="col">UAR</th>' in shown
     assert '<th scope="row">none</th>' in shown
     assert not re.search(r"<th[^>]*></th>", shown)
     assert not re.search(r"<th>", shown)

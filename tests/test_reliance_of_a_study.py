@@ -1,13 +1,17 @@
 """What a study says of reliance and of single concepts, and why where it says nothing."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
+from sercue.corpora.corpus import example_corpus
+from sercue.run import Run
 from sercue.settings import Settings
-from sercue.statistics.attribution import concept_tables, subset_conditions
+from sercue.statistics.attribution import subset_conditions
 from sercue.statistics.measures import LABELS, example_predictions, uar_by
 from sercue.statistics.reliance import RESPONSES, example_evidence, reliance, why_no_reliance
-from sercue.tables.findings import reliance_finding, shown_reliance, why_not_identified
+from sercue.tables.findings import readable_reliance, reliance_finding, why_not_identified
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,7 @@ def test_a_study_that_cannot_tell_says_why(keys, reason):
 
 def test_shares_are_printed_with_their_intervals(table):
     """One line a group, the shares of both responses side by side."""
-    shown = shown_reliance(table)
+    shown = readable_reliance(table)
     for response in RESPONSES:
         row = table[(table["response"] == response) & (table["by"] == "all")].iloc[0]
         printed = f"{row['share']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
@@ -47,7 +51,7 @@ def test_shares_are_printed_with_their_intervals(table):
 def test_the_reason_is_told_where_there_is_no_share(table):
     nothing = float("nan")
     lost = table.assign(low=nothing, high=nothing, share=nothing, reason="no variation")
-    assert set(shown_reliance(lost)["share (probability)"]) == {"–"}
+    assert set(readable_reliance(lost)["share (probability)"]) == {"–"}
     assert "aligned: no variation. shuffled: no variation." in why_not_identified(lost)
 
 
@@ -61,20 +65,14 @@ def test_the_sentence_says_the_interval_and_no_more(table):
     assert reliance_finding(lost, 0.95) == "What the model relies on cannot be told: separation."
 
 
-def test_tables_are_made_of_the_conditions_that_are_there():
-    options = {"resamples": 200}
-    few = Settings(conditions=["none", "aligned"], **options)
-    rows = example_predictions({"none": 0.4, "aligned": 0.6})
-    assert concept_tables(rows, LABELS, few) == {}
+def test_shapley_values_of_all_subsets_add_up_to_the_gain(tmp_path):
     names = subset_conditions()
     rows = example_predictions(dict.fromkeys(names, 0.5) | {"aligned": 0.9})
-    both = concept_tables(rows, LABELS, Settings(conditions=names, **options))
-    assert both["effects"]["kind"].tolist() == ["only"] * 6
-    # Efficiency: what all concepts give together.
-    gain = both["shapley"]["shapley"].sum()
-
+    run = Run(Settings(conditions=names, out=str(tmp_path)))
+    run.__dict__.update(predictions=rows, corpus=replace(example_corpus(), labels=tuple(LABELS)))
+    assert run.concept_effects["kind"].tolist() == ["only"] * 6
     uar = uar_by(rows, LABELS, ["condition"]).set_index("condition")["uar"]
-    assert gain == pytest.approx(uar["aligned"] - uar["none"])
+    assert run.shapley["shapley"].sum() == pytest.approx(uar["aligned"] - uar["none"])
 
 
 def test_words_for_many_conditions_are_written_out():

@@ -11,7 +11,6 @@ from sercue.errors import DecodingError, InputError
 from sercue.privacy import shareable
 from sercue.provenance import read, record
 from sercue.report.notebooks import notebook_files
-from sercue.results.answers import dose_response_figure, neutral_shift_figure
 from sercue.run import Run, fixture_notice, open_run, run_folder
 from sercue.settings import Settings
 from sercue.study.plan import plan_study
@@ -131,16 +130,6 @@ def test_plain_papermill_shows_an_unknown_parameter_in_its_report(tmp_path):
     with pytest.raises(papermill.PapermillExecutionError):
         papermill.execute_notebook(notebook, done, parameters, progress_bar=False)
     assert "unknown study key 'sed': did you mean 'seed'?" in done.read_text(encoding="utf-8")
-
-
-def test_a_study_without_doses_or_neutral_says_so(finished, monkeypatch):
-    object.__setattr__(finished.corpus, "neutral_label", None)
-    assert (
-        neutral_shift_figure(finished)
-        == "Corpus 'demo' names no neutral class, so no shift is reported."
-    )
-    monkeypatch.setattr(finished, "settings", Settings(conditions=["none", "aligned"]))
-    assert "No condition of this study has a dose" in dose_response_figure(finished)
 
 
 def test_where_a_run_writes(tmp_path):

@@ -16,12 +16,12 @@ from sercue.statistics.cluster_variance import Clustered, recall_estimates
 from sercue.statistics.measures import label_codes, log_probability
 from sercue.statistics.resampling import check_confidence
 from sercue.statistics.speaker_counts import SpeakerCounts, speaker_counts
-from sercue.tokens.catalogue import about_concepts, condition_facts, parse_conditions
+from sercue.tokens.catalogue import condition_facts
 from sercue.tokens.concepts import CONCEPTS, Concept
 from sercue.tokens.condition import PLUS
 
 if TYPE_CHECKING:
-    from sercue.settings import Settings
+    pass
 
 VALUES = ("uar", "log_p")
 
@@ -330,21 +330,3 @@ def _condition_of_subset(facts: pd.DataFrame, concepts: Sequence[str]) -> dict[f
             f"{len(missing)} are missing, the first being {missing[0]}; subset_conditions lists all"
         )
     return {subset: shown[subset] for subset in subsets}
-
-
-def concept_tables(
-    predictions: pd.DataFrame, labels: Sequence[str], settings: Settings
-) -> dict[str, pd.DataFrame]:
-    """Effects of single concepts, and Shapley values, as far as the conditions allow them.
-
-    Returns:
-        ``effects`` and ``shapley``, each only if the study has conditions for it
-    """
-    names = {condition.name for condition in parse_conditions(settings.conditions)}
-    options = settings.only(("confidence",))
-    tables = {}
-    if any(map(about_concepts, names)):
-        tables["effects"] = concept_effects(predictions, labels, **options)
-    if set(subset_conditions()) <= names:
-        tables["shapley"] = shapley(predictions, labels, **options)
-    return tables

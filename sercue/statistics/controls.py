@@ -47,6 +47,24 @@ def why_no_controls(settings: Settings) -> str:
     return why_no_reliance(settings) or ""
 
 
+def same_as_control(settings: Settings) -> str:
+    """That the model under study was trained just as a control was, or an empty text.
+
+    Examples:
+        >>> from sercue.settings import Settings
+        >>> same_as_control(Settings())
+        'The model under study was trained as grounded was: it is the same model.'
+    """
+    from sercue.models.cards import TINY
+    from sercue.models.tiny_network import SHARES
+
+    options = settings.model_options
+    recipe = options.get("recipe", "grounded")
+    if settings.model != TINY or set(options) & set(SHARES) or recipe not in CONTROLS:
+        return ""
+    return f"The model under study was trained as {recipe} was: it is the same model."
+
+
 def control_conditions(settings: Settings) -> list[str]:
     """The conditions that controls are asked: those of the study among ``CONDITIONS``."""
     return [name for name in CONDITIONS if name in settings.conditions]

@@ -1,19 +1,29 @@
-"""Prompts in full: what the model reads, with what a condition changed marked."""
+"""Single examples: prompts in full, a recording to listen to, tokens changed by hand."""
 
 from __future__ import annotations
 
 import html
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from IPython.display import HTML
+from IPython.display import HTML, Audio
 
 from sercue.answers import plain_words
+from sercue.corpora.audio import read_utterance
+from sercue.corpora.corpus import Corpus, utterance_ids
+from sercue.errors import InputError, unknown
 from sercue.tokens.catalogue import one_of_each
+from sercue.tokens.condition import Condition
 from sercue.tokens.prompts import Template, resolve_templates
 
+if TYPE_CHECKING:
+    from sercue.run import Run
+
 WITHHELD = "other words (not shown)"
+YOURS = "your tokens"
+_RATE = 16_000
 
 
 def prompt_examples(
@@ -92,6 +102,85 @@ def written_answers(
         harmless = answers.map(lambda answer: _words(answer) <= allowed)
         answers = answers.where(harmless, WITHHELD)
     return answers.value_counts().head(most).rename("times").rename_axis("answer").to_frame()
+
+
+def what_if(run: Run, tokens: Mapping[str, str], utterance: str | None = None) -> pd.DataFrame:
+    """What the model answers to one recording alone, with its own tokens, and with yours.
+
+    Args:
+        run: a run whose model can be asked
+        tokens: concept to word; concepts that are not named keep their own word
+        utterance: which one, as predictions name it; the first evaluated one by default
+
+    Returns:
+        DataFrame with the rows ``none``, ``aligned`` and ``your tokens``: the true label, the
+        probability of each label (with decoding ``"score"``), the answer, the tokens shown
+
+    Raises:
+        InputError: if the utterance, a concept or a word is unknown
+
+    Examples:
+        ::
+
+            sercue.what_if(run, {"energy": "high", "voice quality": "low"})
+    """
+    words = [*run.binning.words, "unknown"]
+    if not tokens:
+        raise InputError("tokens: found none, valid is a word for at least one concept")
+    for concept, word in tokens.items():
+        if concept not in run.tokens:
+            raise unknown("concept", concept, run.tokens)
+        if word not in words:
+            raise unknown(f"word for {concept}", word, words)
+    mine = Condition(YOURS, "tokens set by hand", lambda own, _: own.tokens.assign(**tokens))
+    answers = run.ask(
+        corpus=one_utterance(run, utterance),
+        conditions=["none", "aligned", mine],
+        templates=run.settings.templates[:1],
+        orders=1,
+        replicates=1,
+        progress=False,
+    ).set_index("condition")
+    names = {f"shown_{concept}": str(concept) for concept in run.tokens}
+    told = [
+        ", ".join(f"{names[str(column)]}={word}" for column, word in row.dropna().items())
+        for _, row in answers[list(names)].astype(object).iterrows()
+    ]
+    shown = {f"p_{label}": label for label in run.corpus.labels if f"p_{label}" in answers}
+    table = answers[["truth", *shown, "prediction"]].rename(columns=shown).assign(tokens=told)
+    return table.dropna(axis=1, how="all").rename(columns={"prediction": "answer"})
+
+
+def one_utterance(run: Run, utterance: str | None = None) -> Corpus:
+    """The corpus of a single evaluated utterance.
+
+    Args:
+        run: a run
+        utterance: which one, as predictions name it; the first evaluated one by default
+
+    Raises:
+        InputError: if it is not evaluated
+    """
+    rows = run.corpus.rows(run.settings.partition)
+    names = list(utterance_ids(rows.index))
+    chosen = names[0] if utterance is None else utterance
+    if chosen not in names:
+        raise unknown("utterance", chosen, names)
+    return run.corpus.with_table(rows.iloc[[names.index(chosen)]])
+
+
+def listen(run: Run, utterance: str | None = None) -> HTML | Audio:
+    """A player of one recording, if the corpus allows it to be passed on; else a sentence.
+
+    Args:
+        run: a run
+        utterance: which one, as predictions name it; the first evaluated one by default
+    """
+    if not run.corpus.may_share_audio:
+        return HTML("<p>Recordings of this corpus may not be passed on.</p>")
+    corpus = one_utterance(run, utterance)
+    signal = read_utterance(corpus, corpus.table.index[0], _RATE)
+    return Audio(signal, rate=_RATE, normalize=False)
 
 
 def _words(text: str) -> set[str]:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import html
 import io
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import matplotlib.style
 import pandas as pd
-from IPython.display import HTML
+from IPython.display import HTML, display
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
+from sercue.errors import why_not
 from sercue.plots.corpora import describe
 from sercue.storage.files import write_bytes, write_csv, write_text
 from sercue.tables import latex, markup
 from sercue.tables.printed import rounded, with_minus
+
+logger = logging.getLogger(__name__)
 
 # A fixed salt and no date: the same figure gives the same bytes. Journals ask for TrueType in PDF.
 _SAVED = {"svg.hashsalt": "sercue", "svg.fonttype": "path", "pdf.fonttype": 42}
@@ -65,6 +70,19 @@ class TableExhibit:
 
     def _repr_html_(self) -> str:
         return markup.table(self.shown.map(_minus), self.caption)
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """A sentence in the place of a figure or table: why it cannot be had."""
+
+    reason: str
+
+    def __repr__(self) -> str:
+        return self.reason
+
+    def _repr_html_(self) -> str:
+        return f'<p class="missing">{html.escape(self.reason)}</p>'
 
 
 def figure_exhibit(drawing: Figure | Artist, caption: str, path: Path) -> FigureExhibit:
@@ -119,12 +137,13 @@ def table_exhibit(
         data: the numbers
         caption: what the table shows
         path: file to write, without its ending
-        shown: how the report and LaTeX print it; by default ``rounded(data)``
+        shown: the rows and columns that the report and LaTeX print, by default all; numbers that
+            are not text yet are printed by ``rounded``
 
     Raises:
         StorageError: if it cannot be written
     """
-    printed = _without_empty(rounded(data) if shown is None else shown)
+    printed = _without_empty(rounded(data if shown is None else shown))
     write_csv(path.with_suffix(".csv"), data)
     latex.write_table(printed, caption, path.with_suffix(".tex"))
     return TableExhibit(data, printed, caption)
@@ -134,6 +153,25 @@ def _without_empty(printed: pd.DataFrame) -> pd.DataFrame:
     """A table as it is shown: a column in which nothing stands only takes room."""
     empty = (printed.isna() | (printed == "")).all().to_numpy()
     return printed if empty.all() else printed.loc[:, ~empty]
+
+
+@contextlib.contextmanager
+def if_possible() -> Iterator[None]:
+    """Within, what cannot be had from a study becomes a sentence, and the notebook goes on.
+
+    What a study has no conditions, speakers or classes for may not cost the rest of its report.
+    Faults of a disk or a server still end it.
+
+    Examples:
+        >>> with if_possible():
+        ...     1 / 0
+        Not available in this study: ZeroDivisionError: division by zero.
+    """
+    try:
+        yield
+    except Exception as error:
+        logger.debug("not available", exc_info=True)
+        display(Unavailable(f"Not available in this study: {why_not(error)}."))
 
 
 def bullets(sentences: Sequence[str]) -> HTML:

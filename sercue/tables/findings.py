@@ -419,8 +419,44 @@ def _collapse(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def shown_reliance(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of reliance as a report prints it: one line a group, the shares of both responses."""
+def readable_collapse(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of collapse as a report prints it: one row per condition, its measures side by side.
+
+    Args:
+        table: as ``collapse_tests`` returns it
+
+    Returns:
+        DataFrame of text by ``condition``: the change of each measure with its interval, and
+        ``no collapse``, whether it is shown for all of them
+    """
+    parts = [
+        rounded(rows.set_index("condition")[["difference", "low", "high"]]).rename(
+            columns={"difference": str(name).replace("_", " ")}
+        )
+        for name, rows in table.groupby("measure", sort=False)
+    ]
+    both = table.groupby("condition", sort=False)["no_collapse"].all()
+    return pd.concat([*parts, rounded(both.to_frame("no collapse"))], axis=1)
+
+
+def left_out_designs(designs: pd.DataFrame) -> str:
+    """Which binning designs a corpus does not allow, and why; empty if it allows all.
+
+    Args:
+        designs: as ``compare_binnings`` returns them
+    """
+    names: dict[str, list[str]] = {}
+    for name, reason in designs.attrs["left_out"].items():
+        names.setdefault(reason, []).append(name)
+    return " ".join(f"Left out: {', '.join(of)} ({reason})." for reason, of in names.items())
+
+
+def readable_reliance(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of reliance as a report prints it: one row per group, the shares of both responses.
+
+    Args:
+        table: as ``study_reliance`` returns it
+    """
     keys = ["by", "group"]
     by = {name: rows.set_index(keys) for name, rows in table.groupby("response", sort=False)}
     shown = by["probability"][_SHOWN].rename(columns={"share": "share (probability)"})

@@ -36,7 +36,9 @@ def rounded(data: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     """A table as a paper prints it.
 
     Numbers have so many decimals, p-values are not given below .001, a number that is followed by
-    the ends of its interval is printed with them, and known names of columns are put into words.
+    the ends of its interval is printed with them, true and false are yes and no, a row of a
+    ``condition`` and its ``reference`` is a contrast, and known names of columns are put into
+    words. What is text already stays as it is.
 
     Args:
         data: the numbers. An interval is a column ``x`` followed by ``low`` and ``high``, or by
@@ -48,8 +50,15 @@ def rounded(data: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
         [['0.776', '< 0.001', 5]]
         >>> rounded(pd.DataFrame({"uar": [0.5], "low": [0.41], "high": [0.6]})).to_dict("list")
         {'UAR': ['0.500 [0.410, 0.600]']}
+        >>> pair = pd.MultiIndex.from_tuples([("aligned", "none")])
+        >>> pair = pair.set_names(["condition", "reference"])
+        >>> rounded(pd.DataFrame({"equivalent": [True]}, index=pair)).to_dict("index")
+        {'aligned − none': {'equivalent': 'yes'}}
     """
     printed = data.copy()
+    if list(data.index.names) == ["condition", "reference"]:
+        pairs = [f"{condition} − {reference}" for condition, reference in data.index]
+        printed.index = pd.Index(pairs, name="contrast")
     ends: list[str] = []
     for name in data.columns:
         if name in ends:
@@ -62,6 +71,8 @@ def rounded(data: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
                 for value, low, high in zip(*ends_of, strict=True)
             ]
             ends += found
+        elif pd.api.types.is_bool_dtype(data[name]):
+            printed[name] = printed[name].map({True: "yes", False: "no"})
         elif pd.api.types.is_float_dtype(data[name]):
             printed[name] = [_print(value, digits, _is_p(str(name))) for value in data[name]]
     return worded(printed.drop(columns=ends))
@@ -77,17 +88,6 @@ def worded(data: pd.DataFrame) -> pd.DataFrame:
     renamed = data.rename(columns=_WORDS)
     names = [_WORDS.get(str(name), name) for name in data.index.names]
     return renamed.set_axis(data.index.set_names(names))
-
-
-def yes_or_no(data: pd.DataFrame) -> pd.DataFrame:
-    """A table whose columns of true and false say yes and no.
-
-    Examples:
-        >>> yes_or_no(pd.DataFrame({"equivalent": [True, False]}))["equivalent"].tolist()
-        ['yes', 'no']
-    """
-    columns = [name for name in data.columns if pd.api.types.is_bool_dtype(data[name])]
-    return data.assign(**{name: data[name].map({True: "yes", False: "no"}) for name in columns})
 
 
 def with_interval(value: float, low: float, high: float, digits: int = 3) -> str:

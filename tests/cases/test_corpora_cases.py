@@ -57,12 +57,11 @@ def test_four_speakers_in_folders_are_four_folds_and_said_so(case):
 
 @pytest.mark.parametrize("case", ["one_utterance_per_speaker"], indirect=True)
 def test_one_utterance_per_speaker_has_all_designs_but_those_centred_by_speaker(case, tmp_path):
-    from sercue import results
     from sercue.run import Run
     from sercue.settings import Settings
+    from sercue.tables.findings import left_out_designs
 
     root = str(case / "corpus.csv")
     run = Run(Settings(corpus="table", corpus_root=root, out=str(tmp_path)))
-    table = results.designs_table(run)
-    assert table.data.index.tolist() == ["3 quantile", "3 width", "5 quantile", "5 width"]
-    assert "Left out: 3 quantile, centred by speaker, " in table.caption
+    assert run.designs.index.tolist() == ["3 quantile", "3 width", "5 quantile", "5 width"]
+    assert "Left out: 3 quantile, centred by speaker, " in left_out_designs(run.designs)

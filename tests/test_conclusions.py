@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from sercue.results import sentences as say
 from sercue.statistics.controls import THIS_MODEL
+from sercue.tables import conclusions as say
 
 
 def family(**columns):

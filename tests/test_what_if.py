@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sercue.errors import InputError
-from sercue.results.what_if import YOURS, listen, one_utterance, what_if
 from sercue.run import open_run
+from sercue.tables.examples import YOURS, listen, one_utterance, what_if
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def test_the_answers_without_and_with_own_tokens_are_those_of_the_study(run):
     name = rows["utterance"].iloc[-1]
     cell = rows[(rows["utterance"] == name) & (rows["template"] == "plain")]
     study = cell[cell["label_order"] == 0].drop_duplicates("condition").set_index("condition")
-    table = what_if(run, {"energy": "low"}, name).data
+    table = what_if(run, {"energy": "low"}, name)
     for condition in ("none", "aligned"):
         assert table.loc[condition, "answer"] == study.loc[condition, "prediction"]
         own = study.loc[condition, [f"p_{label}" for label in run.corpus.labels]].astype(float)
@@ -32,7 +32,7 @@ def test_the_answers_without_and_with_own_tokens_are_those_of_the_study(run):
 
 
 def test_only_the_tokens_named_are_changed(run):
-    table = what_if(run, {"energy": "low", "voice quality": "unknown"}).data
+    table = what_if(run, {"energy": "low", "voice quality": "unknown"})
     own, mine = (
         dict(item.split("=") for item in table.loc[name, "tokens"].split(", "))
         for name in ("aligned", YOURS)

@@ -1,15 +1,70 @@
-"""The closing sentences of a study: what its tests show, what they leave open, and no more.
+"""The closing sentences of notebooks 02 and 05: what a study shows, what it leaves open, no more.
 
-"No evidence of a difference" is not "evidence of no difference": where an interval holds zero the
-sentence says that it is open, unless a test of equivalence has closed it.
+"No evidence of a difference" is not "evidence of no difference": where an interval includes zero
+the sentence says that it is open, unless a test of equivalence has closed it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
-from sercue.tables.findings import LEVEL, direction
+from sercue.errors import or_none
+from sercue.statistics.controls import THIS_MODEL
+from sercue.statistics.designs import token_balance, token_information
+from sercue.tables.findings import (
+    LEVEL,
+    binning_findings,
+    direction,
+    few_speakers,
+    reliance_finding,
+)
 from sercue.tables.printed import with_interval
+
+if TYPE_CHECKING:
+    from sercue.run import Run
+
+
+def conclusions(run: Run) -> list[str]:
+    """What the tests of a study show and what they leave open.
+
+    What the study has no conditions for is left out: the sections of notebook 05 say why.
+
+    Args:
+        run: a finished run
+    """
+    parts: list[Callable[[], list[str]]] = [
+        lambda: family_sentences(run.tests, run.equivalence),
+        lambda: detectable_sentence(run.detectable),
+        lambda: collapse_sentence(run.collapse),
+        lambda: dose_sentences(run.dose_trend),
+        lambda: split_sentence(run.split_gain),
+        lambda: template_sentence(run.gain_by_template),
+        lambda: [reliance_finding(run.reliance, run.settings.confidence)],
+        lambda: control_sentence(run.control_reliance, THIS_MODEL),
+        lambda: shapley_sentence(run.shapley),
+        lambda: few_speakers(run.tests),
+    ]
+    return [run.findings[0], *(line for part in parts for line in or_none(part) or [])]
+
+
+def binning_conclusions(run: Run) -> list[str]:
+    """What notebook 02 found, of what the corpus allows.
+
+    Args:
+        run: a run with its tokens
+    """
+    return binning_findings(
+        token_balance(run.tokens, run.corpus),
+        token_information(run.tokens, run.corpus),
+        or_none(lambda: run.stability),
+        or_none(lambda: run.designs),
+        or_none(lambda: run.own_design),
+        run.corpus,
+        run.settings.partition,
+    )
 
 
 def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str]:

@@ -1,0 +1,56 @@
+"""The cells of a notebook executed in this process, with what they show."""
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from sercue.tables.exhibits import FigureExhibit, TableExhibit
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+
+
+@dataclass
+class Shown:
+    """What a notebook showed: tables and figures by name, and why others cannot be had."""
+
+    tables: dict[str, TableExhibit]
+    figures: dict[str, FigureExhibit]
+    missing: list[str]
+    names: dict[str, Any]
+
+
+def execute(number, run):
+    """Execute a notebook whose run is at hand.
+
+    Args:
+        number: of the notebook, such as ``"05"``
+        run: in place of the one that it would open
+
+    Returns:
+        what it showed; ``names`` holds the variables of its cells
+    """
+    (notebook,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
+    cells = [c for c in json.loads(notebook.read_text())["cells"] if c["cell_type"] == "code"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    opens = next(place for place, source in enumerate(sources) if "open_run(" in source)
+    shown = Shown({}, {}, [], {"run": run})
+    displayed, show = [], run.show
+
+    def recorded(name, *args):
+        show(name, *args)
+        exhibit = displayed.pop()
+        kind = shown.tables if isinstance(exhibit, TableExhibit) else shown.figures
+        kind[name] = exhibit
+
+    with ExitStack() as stack:
+        for module in ("sercue.run", "sercue.tables.exhibits"):
+            stack.enter_context(patch(f"{module}.display", lambda it, **_: displayed.append(it)))
+        stack.enter_context(patch.object(run, "show", recorded))
+        exec("import sercue", shown.names)
+        for place, source in enumerate(sources[opens + 1 :], opens + 1):
+            exec(compile(source, f"{notebook.name}, code cell {place}", "exec"), shown.names)
+    shown.missing = [it.reason for it in displayed]
+    return shown

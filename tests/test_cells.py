@@ -1,0 +1,226 @@
+"""What the notebooks show: all that a study has conditions for, and else why not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from cells import execute
+
+from sercue.corpora.corpus import example_corpus
+from sercue.errors import InputError, ServerError, StorageError, or_none
+from sercue.run import Run
+from sercue.settings import Settings
+from sercue.statistics.measures import LABELS, example_predictions
+from sercue.tables.exhibits import if_possible
+from sercue.tokens.concepts import CONCEPTS
+
+NOT = "Not available in this study: "
+ALL = {
+    "none": 0.5, "aligned": 0.75, "shuffled": 0.5, "shuffled_within_class": 0.6,
+    "corrupted(0.25)": 0.7, "corrupted(0.5)": 0.6, "corrupted(1)": 0.45,
+}  # fmt: skip
+TESTED = {"sizes", "contrasts", "mcnemar", "detectable", "equivalence", "collapse", "dose_trend",
+          "split_gain", "shift", "components", "gain_by_template"}  # fmt: skip
+
+
+def answered(accuracy, folder, **keys):
+    """A run whose answers are simulated, without probabilities; all that follows is computed."""
+    predictions = example_predictions(accuracy, speakers=10, utterances=12)
+    if "aligned" in accuracy:
+        # The same answers in another wording: its variance is nothing.
+        second = predictions.assign(template="question")
+        predictions = pd.concat([predictions, second], ignore_index=True)
+    settings = Settings(
+        conditions=list(accuracy), resamples=200, out=str(folder), decoding="generate", **keys
+    )
+    run = Run(settings)
+    corpus = replace(example_corpus(), labels=tuple(LABELS))
+    floors = {"baselines": predictions[predictions["condition"] == "none"]}
+    run.__dict__.update(predictions=predictions, corpus=corpus, content="made", **floors)
+    return run
+
+
+def featured(folder, *, speakers, utterances, training):
+    """A run on random functionals, with so many of the speakers to train."""
+    corpus = example_corpus(speakers, utterances)
+    numbers = corpus.table["speaker"].str[1:].astype(int)
+    corpus.table["partition"] = np.where(numbers < training, "train", "test")
+    # Of one utterance per speaker, all speakers together have each class.
+    corpus.table["emotion"] = np.resize(["angry", "neutral"], len(corpus.table))
+    names = sorted({name for concept in CONCEPTS for name in concept.functionals})
+    random = np.random.default_rng(0).normal(size=(len(corpus.table), len(names)))
+    features = pd.DataFrame(random, corpus.table.index, names)
+    run = Run(Settings(out=str(folder)))
+    run.__dict__.update(corpus=corpus, features=features, content="made")
+    return run
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    run = answered(ALL, tmp_path_factory.mktemp("full"))
+    return run, execute("05", run)
+
+
+def test_a_full_study_gets_every_table(full):
+    """All but what needs probabilities of labels, controls and conditions on concepts."""
+    _, shown = full
+    assert set(shown.tables) == TESTED
+    assert all(len(table.data) for table in shown.tables.values())
+    assert len(shown.missing) == 5
+    assert shown.missing[0] == (
+        f"{NOT}Generated answers tell no probabilities of labels, which reliance needs."
+    )
+
+
+def test_each_exhibit_is_saved_for_a_paper(full):
+    run, shown = full
+    for name, table in shown.tables.items():
+        csv = pd.read_csv(run.folder / "tables" / f"{name}.csv")
+        assert len(csv) == len(table.data)
+        assert (run.folder / "tables" / f"{name}.tex").is_file()
+    for name in shown.figures:
+        assert (run.folder / "figures" / f"{name}.svg").is_file()
+        assert (run.folder / "figures" / f"{name}.pdf").is_file()
+
+
+def test_a_table_is_printed_with_intervals_and_words(full):
+    _, shown = full
+    contrasts, first = shown.tables["contrasts"].shown, full[0].tests.iloc[0]
+    assert contrasts.columns.tolist() == ["UAR", "difference", "p", "p (Holm)", "p (flips)"]
+    assert contrasts.index[0] == "aligned − none"
+    ends = "{difference:.3f} [{low:.3f}, {high:.3f}]".format(**first)
+    assert contrasts["difference"].iloc[0] == ends
+    assert set(shown.tables["equivalence"].shown["equivalent"]) <= {"yes", "no"}
+    assert "no collapse" in shown.tables["collapse"].shown
+
+
+def test_parts_of_the_gain_add_up(full):
+    table = full[1].tables["split_gain"].data["difference"].groupby("part").first()
+    assert table["utterance"] + table["label"] == pytest.approx(table["whole"])
+
+
+def test_deviations_by_factor_are_those_of_their_variances(full):
+    run, shown = full
+    table = shown.tables["components"]
+    assert table.shown.columns.tolist() == ["template", "speaker", "together"]
+    sd = run.components.set_index(["condition", "component"])["sd"]
+    assert float(table.shown.loc["none", "speaker"]) == pytest.approx(
+        sd["none", "speaker"], abs=0.0006
+    )
+
+
+def test_a_study_that_lacks_conditions_says_which(tmp_path):
+    few = answered({"none": 0.5, "shuffled": 0.4}, tmp_path)
+    shown = execute("05", few)
+    assert set(shown.tables) == {"sizes", "contrasts", "mcnemar", "detectable", "equivalence",
+                                 "shift"}  # fmt: skip
+    told = "\n".join(shown.missing)
+    for words in ("needs the conditions aligned, and this study has no aligned",
+                  "dose trend: found no two doses", "no aligned, shuffled_within_class",
+                  "need two of template, label_order", "needs the conditions none, aligned",
+                  "no condition is about single concepts", "need every subset"):  # fmt: skip
+        assert words in told
+
+
+def test_a_study_without_doses_or_neutral_says_so(tmp_path):
+    run = answered({"none": 0.5, "aligned": 0.7}, tmp_path, controls=False)
+    answers = run.predictions.assign(audio="same")
+    run.__dict__.update(predictions=answers, corpus=replace(run.corpus, neutral_label=None))
+    shown = execute("04", run)
+    doses, neutral, controls = shown.missing
+    assert doses.startswith(f"{NOT}intervals: no condition corrupted(p) or masked(p)")
+    assert neutral.endswith("the corpus needs a neutral class.")
+    assert controls == f"{NOT}This study asks for no control models (controls: false)."
+    assert {"uar", "recall", "answers"} <= set(shown.tables)
+
+
+@pytest.mark.parametrize(("margin", "expected"), [(0.99, True), (0.001, False)])
+def test_equivalence_is_decided_by_the_margin_of_the_study(margin, expected, tmp_path):
+    """Within ±0.99 nearly everything is equal; within ±0.001 nothing is."""
+    run = answered(ALL, tmp_path, margin=margin)
+    assert (run.equivalence["equivalent"] == expected).all()
+
+
+def test_a_difference_that_cannot_be_is_a_dash(tmp_path):
+    """No two UAR are further apart than 1; the file keeps what was computed."""
+    run = answered({"none": 0.5, "aligned": 0.9, "shuffled": 0.3}, tmp_path)
+    run.__dict__["tests"] = run.tests.assign(se=0.6)
+    table = execute("05", run).tables["detectable"]
+    assert (table.data["detectable"] > 1).all()
+    assert "detectable" not in table.shown or set(table.shown["detectable"]) == {"–"}
+
+
+def test_conditions_about_concepts_are_no_part_of_the_family(tmp_path):
+    """They are in their own tables, with their own correction."""
+    run = answered(ALL | {"only(pitch)": 0.6, "flip(pitch)": 0.3}, tmp_path)
+    pairs = len(run.equivalence)
+    assert pairs == len(run.tests) == 1 + 2 * (len(ALL) - 2)
+    assert set(run.concept_effects["condition"]) == {"only(pitch)", "flip(pitch)"}
+    assert "only(pitch)" not in run.collapse["condition"].tolist()
+
+
+def test_with_one_utterance_per_speaker_all_else_is_shown(tmp_path):
+    """Centred by speaker, each functional is its own median: nothing is left of it."""
+    run = featured(tmp_path, speakers=24, utterances=1, training=12)
+    shown = execute("02", run)
+    assert shown.missing == []
+    assert {"stability", "designs"} <= set(shown.figures)
+    assert {"stability", "designs", "own_design"} <= set(shown.tables)
+    assert run.designs["centre"].tolist() == ["none"] * 4
+    assert list(run.designs.attrs["left_out"]) == [
+        f"{bins} {method}, centred by speaker"
+        for bins in (3, 5)
+        for method in ("quantile", "width")
+    ]
+    caption = shown.tables["designs"].caption
+    assert "Left out: 3 quantile, centred by speaker, " in caption
+    assert caption.count("its functionals do not vary there") == 1
+
+
+def test_of_a_single_training_speaker_nobody_can_be_left_out(tmp_path):
+    run = featured(tmp_path, speakers=4, utterances=12, training=1)
+    shown = execute("02", run)
+    said = f"{NOT}corpus 'example': found 1 training speakers, need 2."
+    assert shown.missing == [said] * 2
+    own = shown.tables["own_design"]
+    assert np.isnan(own.data["agreement"].item())
+    assert own.data["tokens_uar"].notna().all()
+
+
+def test_training_speakers_of_one_class_are_no_end(tmp_path):
+    """With either of two held out, scikit-learn has one class to learn from."""
+    run = featured(tmp_path, speakers=4, utterances=12, training=2)
+    run.corpus.table["emotion"] = np.where(run.corpus.table["speaker"] == "s0", "angry", "neutral")
+    shown = execute("02", run)
+    assert "designs" not in shown.tables
+    assert any(text.startswith(NOT) for text in shown.missing)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (InputError("found 1 speaker, need 2"), "found 1 speaker, need 2"),
+        (KeyError("x"), "KeyError: 'x'"),
+        (ZeroDivisionError("by zero"), "ZeroDivisionError: by zero"),
+    ],
+)
+def test_whatever_is_raised_beside_the_main_line_becomes_a_sentence(error, said, capsys):
+    def fail():
+        raise error
+
+    with if_possible():
+        fail()
+    assert capsys.readouterr().out.strip() == f"{NOT}{said}."
+    assert or_none(fail) is None
+
+
+@pytest.mark.parametrize("error", [StorageError("full"), ServerError("gone"), MemoryError()])
+def test_a_disk_or_server_that_fails_still_ends_the_notebook(error):
+    def fail():
+        raise error
+
+    with pytest.raises(type(error)), if_possible():
+        fail()
+    with pytest.raises(type(error)):
+        or_none(fail)
