@@ -47,13 +47,15 @@ def test_the_corpus_findings_are_the_tables():
     assert "1 utterances have at least one concept that could not be measured" in text
     assert "1 of 2 functionals differ" in text
     assert "tested over 8 speakers; most of all loudness (ω² = 0.30)" in text
-    assert "energy is most the emotion (60% of its variance) and pitch least (10%)" in text
-    assert "The speaker is most of pitch (70%, against 10% for the emotion)" in text
+    assert "Energy varies most with emotion (60% of its variance), pitch least (10%)" in text
     assert (
-        "the 4 functionals form 2 clusters, the largest of 3; in 1 a functional stands alone"
+        "Pitch varies most with the speaker (70% of its variance, against 10% with emotion)" in text
+    )
+    assert (
+        "the 4 functionals form 2 clusters, the largest of 3; 1 functionals are in a cluster"
         in text
     )
-    assert "−0.20 semitones off on average" in text
+    assert "by −0.20 semitones on average" in text
     assert "2% of 50 utterances differ by more than half an octave" in text
     assert "rank correlation is 0.70" in text
 

@@ -36,14 +36,14 @@ def contrasts(gain=(0.1, 0.02, 0.2), speakers=30, holm_p=0.01):
     [
         ((0.1, 0.02, 0.2), "the model makes use of the cues"),
         ((-0.1, -0.2, -0.02), "the cues in the prompt harm the model"),
-        ((0.1, -0.02, 0.2), "no evidence of a difference, nor evidence that there is none"),
-        ((0.1, 0.0, 0.2), "no evidence of a difference, nor evidence that there is none"),
+        ((0.1, -0.02, 0.2), "this is inconclusive, since the interval includes zero"),
+        ((0.1, 0.0, 0.2), "this is inconclusive, since the interval includes zero"),
     ],
 )
 def test_the_verdict_follows_the_interval_and_not_the_estimate(gain, said):
     text = " ".join(study_findings(MEASURES, contrasts(gain), 4))
     assert said in text
-    verdicts = ("makes use", "harm the model", "no evidence of a difference")
+    verdicts = ("makes use", "harm the model", "this is inconclusive")
     assert sum(verdict in text for verdict in verdicts) == 1
 
 
@@ -86,18 +86,18 @@ def test_the_numbers_are_those_of_the_tables():
 def test_a_baseline_is_not_taken_for_a_collapse():
     """The majority classifier answers one class by construction; it is no condition."""
     text = study_findings(MEASURES, contrasts(), 4)[-1]
-    assert "most gathered under shuffled, where neutral is 55% of them" in text
+    assert "most concentrated under shuffled, where neutral is 55% of them" in text
 
 
 @pytest.mark.parametrize(("speakers", "warned"), [(8, True), (19, True), (20, False)])
 def test_few_speakers_are_said_to_be_few(speakers, warned):
     text = " ".join(study_findings(MEASURES, contrasts(speakers=speakers), 4))
-    assert ("so that they are wide" in text) == warned
+    assert ("The intervals are wide" in text) == warned
 
 
 def test_a_study_without_none_or_aligned_says_what_it_can():
     only = MEASURES[MEASURES["condition"] == "shuffled"]
-    assert study_findings(only, contrasts().iloc[:0], 4)[-1].startswith("The answers are most")
+    assert study_findings(only, contrasts().iloc[:0], 4)[-1].startswith("Answers are most")
 
 
 def test_direction_of_an_interval():
@@ -171,7 +171,7 @@ def test_without_likelihoods_nothing_is_said_of_them():
     """A server may only write answers: then neither agreement nor mass is known."""
     *_, last = sentences = prompting_findings(SENSITIVITY, tried(["generate"]), CORPUS, "dev")
     assert len(sentences) == 4
-    assert last == "The model's server tells no likelihoods of labels."
+    assert last == "The model's server gives no likelihoods of labels."
 
 
 def test_invalid_answers_are_told_where_there_are_any():

@@ -17,8 +17,7 @@ _SHOWN = ["w_audio", "w_audio_low", "w_audio_high", "w_cue", "w_cue_low", "w_cue
 _VERDICTS = {
     1: "the model makes use of the cues in the prompt",
     -1: "the cues in the prompt harm the model",
-    0: "the interval holds zero, so this is no evidence of a difference, nor evidence that there "
-    "is none",
+    0: "this is inconclusive, since the interval includes zero",
 }
 
 
@@ -36,78 +35,57 @@ def corpus_findings(
     Args:
         corpus: the corpus
         components: ``variance_components`` of the concept scores
-        scores: concept scores, one row an utterance
+        scores: concept scores, one row per utterance
         effects: ``emotion_effects`` of the functionals, if they were tested
         clusters: ``functional_clusters``, if there are any
         agreement: ``praat_agreement``, if Praat was asked
     """
     unmeasured = int(scores.isna().any(axis=1).sum())
-    return [
+    sentences = [
         _size(corpus),
         f"{unmeasured} utterances have at least one concept that could not be measured; its "
         "token is 'unknown'.",
-        *([] if agreement is None else _praat(agreement)),
-        *([] if effects is None else [_differ(effects)]),
-        *_shares(components),
-        *([] if clusters is None else [_clustered(clusters)]),
     ]
-
-
-def _shares(components: pd.DataFrame) -> list[str]:
-    known = components.dropna(subset=["emotion", "speaker"])
-    if known.empty:
-        return ["In no concept can the emotion and the speaker be told apart."]
-    by_emotion, by_speaker = known["emotion"], known["speaker"]
-    most, least = str(by_emotion.idxmax()), str(by_emotion.idxmin())
-    speaker = str(by_speaker.idxmax())
-    return [
-        f"Of the six concepts, {most} is most the emotion ({by_emotion[most]:.0%} of its "
-        f"variance) and {least} least ({by_emotion[least]:.0%}).",
-        f"The speaker is most of {speaker} ({by_speaker[speaker]:.0%}, against "
-        f"{by_emotion[speaker]:.0%} for the emotion).",
-    ]
-
-
-def _differ(effects: pd.DataFrame) -> str:
-    tested, found = int(effects["q"].notna().sum()), int((effects["q"] < 0.05).sum())
-    sentence = (
-        f"{found} of {tested} functionals differ between the emotions with a share of false "
-        f"discoveries below 5%, tested over {int(effects['speakers'].max())} speakers"
-    )
-    sizes = effects["omega_squared"].dropna()
-    if sizes.empty:
-        return f"{sentence}."
-    return f"{sentence}; most of all {sizes.idxmax()} (ω² = {sizes.max():.2f})."
-
-
-def _praat(agreement: pd.DataFrame) -> list[str]:
-    """F0 and HNR, one by its scale and one by its ranks, of what could be compared."""
-    sentences = []
-    measured = agreement[agreement["utterances"] > 2].to_dict("index")
+    measured = {} if agreement is None else agreement.query("utterances > 2").to_dict("index")
     if "F0" in measured:
         row = measured["F0"]
+        bias, low, high = (f"{row[x]:+.2f}".replace("-", "−") for x in ("bias", "low", "high"))
         sentences.append(
-            f"Against Praat, openSMILE's median F0 is {_signed(row['bias'])} semitones off on "
-            f"average, 95% of the differences lie about from {_signed(row['low'])} to "
-            f"{_signed(row['high'])}, and {row['gross']:.0%} of {int(row['utterances'])} "
-            "utterances differ by more than half an octave."
+            f"openSMILE's median F0 differs from Praat's by {bias} semitones on average, with "
+            f"95% limits of agreement from {low} to {high}; {row['gross']:.0%} of "
+            f"{int(row['utterances'])} utterances differ by more than half an octave."
         )
     if "HNR" in measured:
         rank = measured["HNR"]["rank_correlation"]
         sentences.append(f"HNR is on another scale there; its rank correlation is {rank:.2f}.")
+    if effects is not None:
+        tested, found = int(effects["q"].notna().sum()), int((effects["q"] < LEVEL).sum())
+        sizes = effects["omega_squared"].dropna()
+        most = f"; most of all {sizes.idxmax()} (ω² = {sizes.max():.2f})" if len(sizes) else ""
+        sentences.append(
+            f"{found} of {tested} functionals differ between the emotions at a false discovery "
+            f"rate of 5%, tested over {int(effects['speakers'].max())} speakers{most}."
+        )
+    known = components.dropna(subset=["emotion", "speaker"])
+    if known.empty:
+        sentences.append("In no concept can the emotion and the speaker be told apart.")
+    else:
+        emotion, speaker = known["emotion"], known["speaker"]
+        voice = str(speaker.idxmax())
+        sentences += [
+            f"{str(emotion.idxmax()).capitalize()} varies most with emotion ({emotion.max():.0%} "
+            f"of its variance), {emotion.idxmin()} least ({emotion.min():.0%}).",
+            f"{voice.capitalize()} varies most with the speaker ({speaker.max():.0%} of its "
+            f"variance, against {emotion[voice]:.0%} with emotion).",
+        ]
+    if clusters is not None:
+        of_cluster = clusters["cluster"].value_counts()
+        sentences.append(
+            f"By rank correlation the {len(clusters)} functionals form {len(of_cluster)} clusters, "
+            f"the largest of {of_cluster.max()}; {(of_cluster == 1).sum()} functionals are in a "
+            "cluster of their own."
+        )
     return sentences
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
-
-
-def _clustered(clusters: pd.DataFrame) -> str:
-    sizes = clusters["cluster"].value_counts()
-    return (
-        f"By rank correlation the {len(clusters)} functionals form {len(sizes)} clusters, the "
-        f"largest of {sizes.max()}; in {(sizes == 1).sum()} a functional stands alone."
-    )
 
 
 def _size(corpus: Corpus) -> str:
@@ -157,55 +135,44 @@ def binning_findings(
     shares = balance[balance["partition"] == partition]
     fullest = shares.sort_values("share").iloc[-1]
     told = information[information["partition"] == partition].set_index("concept")["information"]
-    return [
+    sentences = [
         f"On the {partition} speakers the fullest bin is {fullest['concept']} = "
         f"{fullest['word']}, with {fullest['share']:.0%} of the utterances.",
-        f"One token tells at most {told.max():.2f} bits about the emotion ({told.idxmax()}), and "
-        f"at least {told.min():.2f} ({told.idxmin()}), after correction for the bias of counts.",
-        *([] if stability is None else [_stable(stability, corpus)]),
-        *([] if own is None else [_own_design(own, partition)]),
-        *([] if designs is None else [_best_design(designs, own, corpus)]),
+        f"A single token carries between {told.min():.2f} bits ({told.idxmin()}) and "
+        f"{told.max():.2f} bits ({told.idxmax()}) about the emotion, corrected for the bias of "
+        "counts.",
     ]
-
-
-def _stable(stability: pd.DataFrame, corpus: Corpus) -> str:
-    left_out = stability[stability["left_out"] != "nobody"]
-    moved = left_out.groupby("concept")["changed"].mean()
-    unit = "fold" if corpus.folds else "training speaker"
-    return (
-        f"Leaving one {unit} out changes {moved.max():.1%} of the test tokens of "
-        f"{moved.idxmax()} on average, and no more of any other concept."
-    )
-
-
-def _own_design(own: pd.DataFrame, partition: str) -> str:
-    row = own.iloc[0]
-    return (
-        f"On the {partition} speakers a classifier reaches UAR {row['tokens_uar']:.3f} from the "
-        f"six words of the design of this study ({own.index[0]}), and "
-        f"{row['functionals_uar']:.3f} from all functionals."
-    )
-
-
-def _best_design(designs: pd.DataFrame, measured: pd.DataFrame | None, corpus: Corpus) -> str:
-    """The best design beside that of the study, and what this may be used for."""
-    own = "" if measured is None else str(measured.index[0])
-    uar, error = (designs[name].to_dict() for name in ("tokens_uar", "tokens_se"))
-    best = max(uar, key=lambda name: uar[name])
-    where = "Out of fold" if corpus.folds else "On held-out training speakers"
-    sentence = (
-        f"{where}, of {len(designs)} designs {best} has the highest UAR ({uar[best]:.3f}, "
-        f"standard error {error[best]:.3f})"
-    )
-    if own in uar and own != best:
-        sentence += f"; that of this study has {uar[own]:.3f}"
-    sentence += ". The best of many is flattered by the choice."
-    if corpus.folds:
-        sentence += (
-            " Every speaker is evaluated in a cross-validation: a design chosen by these numbers "
+    if stability is not None:
+        left_out = stability[stability["left_out"] != "nobody"]
+        moved = left_out.groupby("concept")["changed"].mean()
+        unit = "fold" if corpus.folds else "training speaker"
+        sentences.append(
+            f"Leaving one {unit} out changes at most {moved.max():.1%} of the test tokens of a "
+            f"concept on average ({moved.idxmax()})."
+        )
+    if own is not None:
+        row = own.iloc[0]
+        sentences.append(
+            f"On the {partition} speakers a classifier reaches UAR {row['tokens_uar']:.3f} from "
+            f"the six words of the design of this study ({own.index[0]}), and "
+            f"{row['functionals_uar']:.3f} from all functionals."
+        )
+    if designs is not None:
+        uar, error = (designs[name].to_dict() for name in ("tokens_uar", "tokens_se"))
+        best = max(uar, key=lambda name: uar[name])
+        chosen = None if own is None else own.index[0]
+        where = "Out of fold" if corpus.folds else "On held-out training speakers"
+        beside = f"; that of this study has {uar[chosen]:.3f}" if chosen in uar else ""
+        seen = (
+            " In a cross-validation every speaker is evaluated: a design chosen by these numbers "
             "has seen them."
         )
-    return sentence
+        sentences.append(
+            f"{where}, of {len(designs)} designs {best} has the highest UAR ({uar[best]:.3f}, "
+            f"standard error {error[best]:.3f}){beside if chosen != best else ''}. The best of "
+            f"several designs looks better than it is.{seen if corpus.folds else ''}"
+        )
+    return sentences
 
 
 def prompting_findings(
@@ -219,23 +186,29 @@ def prompting_findings(
         corpus: the corpus
         partition: the partition on which the prompts were tried
     """
+    where = f"The prompts were tried out on {tried['utterance'].nunique()} utterances"
     groups = sensitivity.groupby("condition")["uar"]
     lowest, highest = groups.min(), groups.max()
     wide = str((highest - lowest).idxmax())
     scored, generated = (tried[tried["decoding"] == name] for name in ("score", "generate"))
     sentences = [
-        _tried_on(tried["utterance"].nunique(), corpus, partition),
-        f"Between wordings and label orders, UAR goes from {lowest[wide]:.3f} to "
+        f"{where}. In a cross-validation every speaker is evaluated, those heard here among them: "
+        "choose no wording by these numbers."
+        if corpus.folds
+        else f"{where} of the {partition} partition.",
+        f"Between wordings and label orders, UAR ranges from {lowest[wide]:.3f} to "
         f"{highest[wide]:.3f} under {wide}, where it varies most.",
         f"{1 - generated['valid'].mean():.1%} of the {len(generated)} generated answers are "
         f"invalid{_reasons(generated)}. They count as wrong.",
     ]
     if scored.empty:
-        return [*sentences, "The model's server tells no likelihoods of labels."]
+        return [*sentences, "The model's server gives no likelihoods of labels."]
+    cell = ["utterance", "condition", "replicate", "template", "label_order"]
+    both = scored.merge(generated, on=cell, suffixes=("_score", "_generate"), validate="1:1")
+    same = (both["prediction_score"] == both["prediction_generate"]).mean()
     return [
         *sentences,
-        f"Greedy decoding and label likelihood agree in {_agreement(scored, generated):.1%} of the "
-        "same prompts.",
+        f"Greedy decoding and label likelihood agree in {same:.1%} of the same prompts.",
         f"The label words together take {scored['label_mass'].mean():.1%} of the probability of "
         "the answer on average; the rest goes to other words.",
     ]
@@ -267,22 +240,6 @@ def _reasons(predictions: pd.DataFrame) -> str:
     return f" ({told})" if told else ""
 
 
-def _tried_on(utterances: int, corpus: Corpus, partition: str) -> str:
-    if corpus.folds:
-        return (
-            f"The prompts were tried out on {utterances} utterances. In a cross-validation every "
-            "speaker is evaluated, those heard here among them: choose no wording by these numbers."
-        )
-    return f"The prompts were tried out on {utterances} utterances of the {partition} partition."
-
-
-def _agreement(scored: pd.DataFrame, generated: pd.DataFrame) -> float:
-    """Share of the prompts with the same prediction by both decodings."""
-    cell = ["utterance", "condition", "replicate", "template", "label_order"]
-    both = scored.merge(generated, on=cell, suffixes=("_score", "_generate"), validate="1:1")
-    return float((both["prediction_score"] == both["prediction_generate"]).mean())
-
-
 def study_findings(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> list[str]:
     """The headline of a study in plain English, each number with its interval.
 
@@ -292,25 +249,68 @@ def study_findings(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> 
         labels: number of classes, for the chance level
 
     Returns:
-        sentences: the gain from aligned tokens, what perturbed tokens do, whether the answers
-        gather in one class
+        sentences: the gain from aligned tokens, what perturbed tokens do, whether answers are
+        concentrated in one class
     """
     table = measures.set_index("condition")
-    sentences = [_levels(table, labels)]
-    gain = _contrast(tests, "aligned", "none")
-    if gain is not None:
-        sentences[0] += " " + _gain(gain, len(tests))
-    sentences += _losses(tests)
-    sentences += _collapse(table) + _invalid(table)
+    levels = [
+        f"{with_interval(row['uar'], row['uar_low'], row['uar_high'])} with {words}"
+        for name, words in (("none", "the audio alone"), ("aligned", "aligned tokens"))
+        for _, row in table[table.index == name].iterrows()
+    ]
+    first = f"UAR is {' and '.join(levels)} (chance {1 / labels:.3f})."
+    gain = tests[(tests["condition"] == "aligned") & (tests["reference"] == "none")]
+    sentences = [f"{first} {_gain(gain.iloc[0], len(tests))}" if len(gain) else first]
+    for reference, words in (("aligned", "aligned tokens"), ("none", "the audio alone")):
+        rows = tests[(tests["reference"] == reference) & (tests["condition"] != "aligned")]
+        if rows.empty:
+            continue
+        told = [(str(row["condition"]), row["low"], row["high"]) for _, row in rows.iterrows()]
+        lower = sum(direction(low, high) < 0 for _, low, high in told)
+        flat = " and ".join(name for name, low, high in told if without_width(low, high))
+        listed = "; ".join(f"{row['condition']} {_difference(row)}" for _, row in rows.iterrows())
+        sentences.append(
+            f"Against {words}, the interval lies below zero for {lower} of {len(rows)} perturbed "
+            f"conditions: {listed}.{_not_counted(f'That of {flat}') if flat else ''}"
+        )
+    answered = table[table["entropy"].notna() & ~table.get("baseline", False)]
+    if len(answered):
+        name = str(answered["commonest_share"].idxmax())
+        row = answered.loc[name]
+        sentences.append(
+            f"Answers are most concentrated under {name}, where {row['commonest']} is "
+            f"{row['commonest_share']:.0%} of them (normalised entropy {row['entropy']:.2f}; "
+            "1 is an even spread, 0 a single class)."
+        )
+    rates = table["invalid_rate"]
+    if rates.max() > 0:
+        sentences.append(
+            "Answers that are invalid, and count as wrong: "
+            f"from {rates.min():.1%} to {rates.max():.1%} ({rates.idxmax()}), by condition."
+        )
     return sentences + few_speakers(tests)
 
 
-def _invalid(table: pd.DataFrame) -> list[str]:
-    rates = table["invalid_rate"]
-    if not rates.max() > 0:
-        return []
-    where = f"from {rates.min():.1%} to {rates.max():.1%} ({rates.idxmax()}), by condition"
-    return [f"Answers that are invalid, and count as wrong: {where}."]
+def _gain(row: pd.Series, family: int) -> str:
+    difference = f"The difference is {_difference(row)}"
+    if without_width(row["low"], row["high"]):
+        return f"{difference}.{_not_counted('Its interval')}"
+    side = direction(row["low"], row["high"])
+    if side and row["holm_p"] >= LEVEL:
+        return (
+            f"{difference}: the interval excludes zero, but corrected for the family of {family} "
+            f"contrasts this is no evidence (Holm p {row['holm_p']:.3f})."
+        )
+    return f"{difference}: {_VERDICTS[side]}."
+
+
+def _difference(row: pd.Series) -> str:
+    text = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+    return text.replace("-", "−")
+
+
+def _not_counted(interval: str) -> str:
+    return f" {interval} has no width, since the few speakers agree by chance, and does not count."
 
 
 def few_speakers(tests: pd.DataFrame) -> list[str]:
@@ -323,8 +323,8 @@ def few_speakers(tests: pd.DataFrame) -> list[str]:
     if not 0 < speakers < FEW_SPEAKERS:
         return []
     return [
-        f"The intervals rest on {speakers} speakers, so that they are wide: "
-        "what they leave open is open."
+        f"The intervals are wide, since they rest on {speakers} speakers: one that includes zero "
+        "leaves the question open."
     ]
 
 
@@ -346,77 +346,6 @@ def without_width(low: float, high: float) -> bool:
     Few speakers may differ by the same; resampled, they cannot differ by anything else.
     """
     return low == high != 0
-
-
-def _levels(table: pd.DataFrame, labels: int) -> str:
-    shown = [
-        f"{_uar(row)} with {words}"
-        for name, words in (("none", "the audio alone"), ("aligned", "aligned tokens"))
-        for _, row in table[table.index == name].iterrows()
-    ]
-    return f"UAR is {' and '.join(shown)} (chance {1 / labels:.3f})."
-
-
-def _uar(row: pd.Series) -> str:
-    return with_interval(row["uar"], row["uar_low"], row["uar_high"])
-
-
-def _contrast(tests: pd.DataFrame, condition: str, reference: str) -> pd.Series | None:
-    rows = tests[(tests["condition"] == condition) & (tests["reference"] == reference)]
-    return rows.iloc[0] if len(rows) else None
-
-
-def _difference(row: pd.Series) -> str:
-    text = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
-    return text.replace("-", "−")
-
-
-def _gain(row: pd.Series, family: int) -> str:
-    if without_width(row["low"], row["high"]):
-        return f"The difference is {_difference(row)}.{_not_counted('Its interval')}"
-    side = direction(row["low"], row["high"])
-    if side and row["holm_p"] >= LEVEL:
-        return (
-            f"The difference is {_difference(row)}: the interval excludes zero, but corrected for "
-            f"the family of {family} contrasts this is no evidence (Holm p "
-            f"{row['holm_p']:.3f})."
-        )
-    return f"The difference is {_difference(row)}: {_VERDICTS[side]}."
-
-
-def _losses(tests: pd.DataFrame) -> list[str]:
-    """What each perturbation does against aligned tokens and against no tokens."""
-    sentences = []
-    for reference, words in (("aligned", "aligned tokens"), ("none", "the audio alone")):
-        rows = tests[(tests["reference"] == reference) & (tests["condition"] != "aligned")]
-        if rows.empty:
-            continue
-        listed = "; ".join(f"{row['condition']} {_difference(row)}" for _, row in rows.iterrows())
-        lower = [direction(row["low"], row["high"]) < 0 for _, row in rows.iterrows()]
-        flat = [without_width(row["low"], row["high"]) for _, row in rows.iterrows()]
-        named = " and ".join(rows.loc[flat, "condition"])
-        sentences.append(
-            f"Against {words}, the interval lies below zero for {sum(lower)} of {len(rows)} "
-            f"perturbed conditions: {listed}.{_not_counted(f'That of {named}') if named else ''}"
-        )
-    return sentences
-
-
-def _not_counted(interval: str) -> str:
-    return f" {interval} has no width, since the few speakers agree by chance, and does not count."
-
-
-def _collapse(table: pd.DataFrame) -> list[str]:
-    answered = table[table["entropy"].notna() & ~table.get("baseline", False)]
-    if answered.empty:
-        return []
-    name = str(answered["commonest_share"].idxmax())
-    row = answered.loc[name]
-    return [
-        f"The answers are most gathered under {name}, where {row['commonest']} is "
-        f"{row['commonest_share']:.0%} of them (normalised entropy {row['entropy']:.2f}; "
-        "1 is an even spread, 0 a single class)."
-    ]
 
 
 def readable_collapse(table: pd.DataFrame) -> pd.DataFrame:
