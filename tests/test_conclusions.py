@@ -29,7 +29,7 @@ def test_each_contrast_stands_where_its_numbers_put_it():
     assert "shuffled − aligned (−0.200), masked(0.25) − aligned (−0.020)" in different
     assert equal == "Shown to be equal to within ±0.05 of UAR: constant − aligned."
     assert "yet shown to differ by less than 0.05: masked(0.25) − aligned" in small
-    assert "For conflicting − aligned there is, corrected for the family, evidence neither" in open_
+    assert "conflicting − aligned: inconclusive, neither a difference nor equality" in open_
 
 
 def test_a_large_p_value_is_never_called_equality():
@@ -37,16 +37,16 @@ def test_a_large_p_value_is_never_called_equality():
     none = say.family_sentences(TESTS.assign(holm_p=0.9), EQUAL.assign(equivalent=False))
     assert none[0].startswith("0 of the 4")
     assert len(none) == 2
-    assert "neither of a difference nor of equality" in none[1]
+    assert "neither a difference nor equality" in none[1]
     assert not any("equal to within ±0.05 of UAR:" in sentence for sentence in none)
 
 
 def test_what_could_have_been_found_is_said_with_its_bounds():
     table = pd.DataFrame({"detectable": [0.031, 0.12, 3.0]})
     (sentence,) = say.detectable_sentence(table)
-    assert "from 0.031 to 0.120 on" in sentence
+    assert "is 0.031 to 0.120 of UAR" in sentence
     (hopeless,) = say.detectable_sentence(pd.DataFrame({"detectable": [float("inf")]}))
-    assert hopeless.startswith("No difference in UAR, however large")
+    assert hopeless.startswith("With these speakers, no difference")
 
 
 def test_no_collapse_needs_both_measures():
@@ -59,7 +59,7 @@ def test_no_collapse_needs_both_measures():
 
 
 @pytest.mark.parametrize(
-    ("falls", "told"), [(True, "and falls at every step"), (False, "not at every step down")]
+    ("falls", "told"), [(True, "and falls at every step"), (False, "but not at every step")]
 )
 def test_a_trend_is_not_called_monotone_unless_it_is(falls, told):
     row = {"family": ["corrupted"], "slope": [-0.3], "low": [-0.4], "high": [-0.2]}
@@ -73,8 +73,8 @@ def test_parts_of_the_gain_are_named():
     (sentence,) = say.split_sentence(
         pd.DataFrame(rows, columns=["part", "difference", "low", "high"])
     )
-    assert "+0.150 [+0.100, +0.200] from what they say of the very utterance" in sentence
-    assert "+0.050 [−0.010, +0.110] from what they say of its class" in sentence
+    assert "+0.150 [+0.100, +0.200] from what they say about the utterance itself" in sentence
+    assert "+0.050 [−0.010, +0.110] from what they say about its class" in sentence
 
 
 def shares(low, high):
@@ -89,12 +89,12 @@ def shares(low, high):
 
 def test_a_place_among_controls_is_claimed_only_where_intervals_are_apart():
     (clear,) = say.control_sentence(shares(0.3, 0.5), THIS_MODEL)
-    assert clear.endswith("Its interval lies apart from that of audio-bound, cue-bound.")
+    assert clear.endswith("Its interval does not overlap that of audio-bound, cue-bound.")
     assert "cue-bound 0.800 [0.700, 0.900]" in clear
     (half,) = say.control_sentence(shares(0.01, 0.5), THIS_MODEL)
-    assert half.endswith("apart from that of cue-bound.")
+    assert half.endswith("not overlap that of cue-bound.")
     (open_,) = say.control_sentence(shares(-0.5, 1.5), THIS_MODEL)
-    assert open_.endswith("overlaps that of every control, so that its place is open.")
+    assert open_.endswith("overlaps that of every control, so that its place is inconclusive.")
 
 
 def test_a_control_that_is_not_identified_is_not_placed():
@@ -103,19 +103,19 @@ def test_a_control_that_is_not_identified_is_not_placed():
     table.loc[2, "reason"] = "separation"
     (sentence,) = say.control_sentence(table, THIS_MODEL)
     assert "cue-bound not identified" in sentence
-    assert sentence.endswith("apart from that of audio-bound.")
+    assert sentence.endswith("not overlap that of audio-bound.")
 
 
 def test_the_largest_concept_and_how_many_are_clear():
     rows = [("energy", 0.05, 0.02, 0.08), ("pitch", 0.01, -0.01, 0.03)]
     table = pd.DataFrame(rows, columns=["concept", "shapley", "low", "high"])
     (sentence,) = say.shapley_sentence(table)
-    assert "(+0.060 of UAR), energy has the largest Shapley value" in sentence
+    assert "(+0.060 of UAR), energy has the largest Shapley share" in sentence
     assert sentence.endswith("above zero for 1 of 2 concepts.")
 
 
 def test_the_gain_of_wordings_from_least_to_most():
     gains = pd.DataFrame({"template": ["a", "b", "c"], "difference": [0.02, -0.01, 0.05]})
     (sentence,) = say.template_sentence(gains)
-    assert sentence == "Between wordings the gain goes from −0.010 (b) to +0.050 (c)."
+    assert sentence == "By wording, the gain ranges from −0.010 (b) to +0.050 (c)."
     assert say.template_sentence(gains[:1]) == []

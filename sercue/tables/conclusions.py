@@ -79,7 +79,7 @@ def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str
         >>> tests = pd.DataFrame(pair | {"difference": [0.01], "holm_p": [0.4]})
         >>> equal = pd.DataFrame(pair | {"margin": [0.05], "equivalent": [False]})
         >>> print(family_sentences(tests, equal)[1][:52])
-        For aligned − none there is, corrected for the famil
+        aligned − none: inconclusive, neither a difference n
     """
     found = tests["holm_p"] < LEVEL
     sentences = [
@@ -98,24 +98,24 @@ def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str
         )
     if (~found & ~equal).any():
         sentences.append(
-            f"For {_names(tests[~found.to_numpy() & ~equal])} there is, corrected for the family, "
-            f"evidence neither of a difference nor of equality to within ±{margin:g}."
+            f"{_names(tests[~found.to_numpy() & ~equal])}: inconclusive, neither a difference nor "
+            f"equality to within ±{margin:g} is shown."
         )
     return sentences
 
 
 def detectable_sentence(detectable: pd.DataFrame) -> list[str]:
-    """How large a difference would have been found.
+    """The smallest differences that the study could be expected to find.
 
     Args:
         detectable: as ``detectable_differences`` returns it
     """
     known = detectable["detectable"][detectable["detectable"] <= 1]
     if known.empty:
-        return ["No difference in UAR, however large, would have been found with these speakers."]
+        return ["With these speakers, no difference in UAR would be detected, however large."]
     return [
-        "With a power of 80 %, single contrasts would have shown true differences in UAR from "
-        f"{known.min():.3f} to {known.max():.3f} on; a smaller one that was not found may exist."
+        f"The minimum detectable effect (80 % power) is {known.min():.3f} to {known.max():.3f} of "
+        "UAR, depending on the contrast; smaller differences may exist and remain unseen."
     ]
 
 
@@ -131,7 +131,8 @@ def collapse_sentence(collapse: pd.DataFrame) -> list[str]:
     margin, reference = collapse["margin"].iloc[0], collapse["reference"].iloc[0]
     shown = (
         f"Against {reference}, {int(both.sum())} of {len(both)} conditions are shown not to "
-        f"collapse (entropy falls, and the commonest share rises, by less than {margin:g})"
+        f"collapse (entropy falls and the share of the commonest answer rises by less than "
+        f"{margin:g})"
     )
     rest = [str(name) for name in both.index[~both]]
     return [f"{shown}; not shown for {', '.join(rest)}." if rest else f"{shown}."]
@@ -144,9 +145,9 @@ def dose_sentences(trends: pd.DataFrame) -> list[str]:
         trends: as ``dose_trends`` returns them
     """
     return [
-        f"From no to all tokens {row['family']}, UAR changes by "
+        f"From dose 0 to dose 1 of {row['family']}, UAR changes by "
         f"{_signed(row['slope'], row['low'], row['high'])} along a straight line"
-        + (" and falls at every step." if row["falls_throughout"] else ", not at every step down.")
+        + (" and falls at every step." if row["falls_throughout"] else ", but not at every step.")
         for row in trends.to_dict("records")
     ]
 
@@ -163,8 +164,8 @@ def split_sentence(parts: pd.DataFrame) -> list[str]:
         for row in map(rows.__getitem__, ("whole", "utterance", "label"))
     )
     return [
-        f"Aligned tokens give {whole} of UAR over shuffled ones: {own} from what they say of the "
-        f"very utterance, {label} from what they say of its class."
+        f"Aligned tokens gain {whole} of UAR over shuffled ones: {own} from what they say about "
+        f"the utterance itself, {label} from what they say about its class."
     ]
 
 
@@ -182,9 +183,9 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
     own = rows.pop(this_model)
     apart = [name for name, row in rows.items() if _apart(own, row)]
     verdict = (
-        f"Its interval lies apart from that of {', '.join(apart)}."
+        f"Its interval does not overlap that of {', '.join(apart)}."
         if apart
-        else "Its interval overlaps that of every control, so that its place is open."
+        else "Its interval overlaps that of every control, so that its place is inconclusive."
     )
     return [f"On the same prompts the tokens' share is {told[this_model]}; {scale}. {verdict}"]
 
@@ -199,8 +200,8 @@ def shapley_sentence(table: pd.DataFrame) -> list[str]:
     most = max(rows, key=lambda row: float(row["shapley"]))
     clear = [direction(row["low"], row["high"]) > 0 for row in rows]
     return [
-        f"Of what all concepts give together ({_plain(table['shapley'].sum())} of UAR), "
-        f"{most['concept']} has the largest Shapley value "
+        f"Of the total gain from all concepts ({_plain(table['shapley'].sum())} of UAR), "
+        f"{most['concept']} has the largest Shapley share "
         f"({_signed(most['shapley'], most['low'], most['high'])}); the interval lies above zero "
         f"for {sum(clear)} of {len(clear)} concepts."
     ]
@@ -218,7 +219,7 @@ def template_sentence(gains: pd.DataFrame) -> list[str]:
     least, most = (
         f"{_plain(row['difference'])} ({row['template']})" for row in (ordered[0], ordered[-1])
     )
-    return [f"Between wordings the gain goes from {least} to {most}."]
+    return [f"By wording, the gain ranges from {least} to {most}."]
 
 
 def _share(row: pd.Series) -> str:
