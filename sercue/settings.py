@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from yaml.constructor import BaseConstructor, ConstructorError
 from yaml.nodes import MappingNode, Node, ScalarNode
 
-from sercue.errors import InputError, shortened, unknown
+from sercue.errors import InputError
 from sercue.models.endpoint import resolve_url, variable
+from sercue.options import Options, checked
 from sercue.plain_values import check_plain, classes_of, home_written_out
 from sercue.secret_keys import check_no_secret, guard_key
 from sercue.storage.files import notebooks_folder
@@ -174,14 +175,12 @@ STUDY_KEYS = (
 CONTROL_KEYS = (*STUDY_KEYS, "controls")
 ANALYSIS_KEYS = (*CONTROL_KEYS, "resamples", "confidence", "margin")
 
-# Of these only what is wrong is named: an option of a model may be a key.
-_OPTIONS = ("corpus_options", "model_options")
 # What readers of a corpus take besides their own options, most of it study keys of their own.
 _NO_OPTIONS = {*CORPUS_KEYS, "name", "root", "check_files"}
 _Name = Annotated[str, Field(max_length=200)]
 
 
-class Settings(BaseModel):
+class Settings(Options):
     """Everything that a study file can say; the defaults are the demo study.
 
     Attributes:
@@ -225,15 +224,14 @@ class Settings(BaseModel):
         margin: difference (in UAR, share or entropy) below which two conditions count as equal
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
-
     study: str = "demo"
     out: str | None = None
     corpus: _Name = "demo"
     corpus_root: str | None = None
-    corpus_options: dict[str, Any] = {}
+    # Of options only what is wrong is named: one of a model may be a key.
+    corpus_options: dict[str, Any] = Field({}, repr=False)
     labels: list[_Name] | dict[_Name, _Name] | None = None
-    drop_labels: list[_Name] = []
+    drop_labels: list[_Name] = Field([])
     fold: _Name | int | None = None
     channel: int | None = Field(None, ge=0)
     bad_audio: Literal["stop", "leave_out"] = "stop"
@@ -247,17 +245,17 @@ class Settings(BaseModel):
     centre: Literal["speaker", "sex"] | None = None
     model: str = "sercue-tiny"
     model_revision: str | None = None
-    model_options: dict[str, Any] = {}
+    model_options: dict[str, Any] = Field({}, repr=False)
     device: str = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     decoding: Literal["score", "generate"] = "score"
     max_new_tokens: int = Field(8, ge=1, le=256)
-    templates: list[str | dict[str, str]] = list(TEMPLATES)
+    templates: list[str | dict[str, str]] = Field(list(TEMPLATES))
     label_orders: int = Field(2, ge=1)
-    conditions: list[_Name] = [
+    conditions: list[_Name] = Field([
         "none", "aligned", "shuffled", "shuffled_within_class", "conflicting", "constant",
         "corrupted(0.25)", "corrupted(0.5)", "corrupted(0.75)", "corrupted(1)",
-    ]  # fmt: skip
+    ])  # fmt: skip
     replicates: int = Field(2, ge=1, le=1000)
     controls: bool = True
     seed: int = Field(0, ge=0, lt=2**32)
@@ -404,33 +402,7 @@ def settings_from(
         ...
         sercue.errors.InputError: my.yaml: unknown study key 'sed': did you mean 'seed'? ...
     """
-    sources = sources or {}
-    for key in values:
-        if not isinstance(key, str) or key not in Settings.model_fields:
-            place = sources.get(key, source)
-            raise InputError(f"{place}: {unknown('study key', key, Settings.model_fields)}")
-    try:
-        return Settings(**values)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from None
-    except ValidationError as error:
-        raise InputError("\n".join(_problems(error, source, sources))) from None
-
-
-def _problems(error: ValidationError, source: str, sources: Mapping[str, str]) -> list[str]:
-    told: dict[str, str] = {}
-    for problem in error.errors(include_url=False, include_context=False):
-        key = str(problem["loc"][0])
-        message = problem["msg"].removeprefix("Value error, ")
-        place = sources.get(key, f"{source}: {key}")
-        told.setdefault(key, f"{place}: {_found(key, problem['input'])}{message}")
-    return list(told.values())
-
-
-def _found(key: str, value: Any) -> str:
-    if key not in _OPTIONS:
-        return f"found {shortened(value)}; "
-    return "" if isinstance(value, dict) else f"found a {type(value).__name__}; "
+    return checked(Settings, values, "study key", source, sources)
 
 
 def read_study(
