@@ -164,4 +164,5 @@ def unknown(kind: str, found: object, valid: Iterable[object]) -> InputError:
     # Nothing that is this long is meant as one of them, and comparing takes its time.
     near = difflib.get_close_matches(given[:200], names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return InputError(f"unknown {kind} {shortened(given)}: {hint}Valid are: {', '.join(names)}")
+    listed = ", ".join(names) or "none"
+    return InputError(f"unknown {kind} {shortened(given)}: {hint}Valid are: {listed}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import audiofile
 import numpy as np
 
-from sercue.corpora import demo
+from sercue.corpora import CORPORA
 from sercue.corpora.corpus import Corpus
 
 RATE = 16000
@@ -44,7 +44,7 @@ Recordings = Mapping[str, Sequence[Sequence[Path]]]
 
 def demo_recordings(speakers: int = 6, sentences: int = 2) -> dict[str, list[list[Path]]]:
     """The files of the demo corpus, of its women and men in turn."""
-    return recordings_of(demo.read_demo(speakers=speakers, sentences=sentences))
+    return recordings_of(CORPORA["demo"].read(speakers=speakers, sentences=sentences))
 
 
 def recordings_of(corpus: Corpus) -> dict[str, list[list[Path]]]:

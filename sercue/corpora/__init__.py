@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import TypeAdapter, ValidationError
 
 from sercue.corpora import (
     audformat_database,
@@ -26,7 +24,7 @@ from sercue.corpora import (
     table,
 )
 from sercue.corpora.corpus import PARTITIONS, Corpus
-from sercue.corpora.rows import stratified_sample
+from sercue.corpora.rows import RowsOptions, stratified_sample
 from sercue.corpora.validation import (
     check_files_exist,
     check_partitions,
@@ -35,7 +33,8 @@ from sercue.corpora.validation import (
     select_labels,
     with_found_files,
 )
-from sercue.errors import InputError, shortened, unknown
+from sercue.errors import InputError, unknown
+from sercue.options import Options, checked
 from sercue.storage.files import existing_path
 
 
@@ -45,7 +44,8 @@ class CorpusCard:
 
     Attributes:
         name: what a study calls it
-        reader: makes the corpus; takes the root if ``needs_root``, the seed, and own options
+        reader: makes the corpus; takes the root if ``needs_root``, own options if there are any,
+            and the seed
         description: one line
         licence: under what terms the recordings may be used
         neutral_label: the neutral class
@@ -53,6 +53,7 @@ class CorpusCard:
         needs_root: whether ``corpus_root`` must say where the recordings lie
         layout: what ``corpus_root`` must be
         remote: whether ``corpus_root`` may also be the name of a repository
+        options: the options of this corpus alone
     """
 
     name: str
@@ -64,13 +65,17 @@ class CorpusCard:
     needs_root: bool = True
     layout: str = ""
     remote: bool = False
+    options: type[Options] = Options
 
-    @property
-    def options(self) -> tuple[str, ...]:
-        """The names of the options of this corpus alone."""
-        parameters = inspect.signature(self.reader).parameters.values()
-        own = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
-        return tuple(name for name in own if name != "seed")
+    def read(self, *root: Path, seed: int = 0, **options: Any) -> Corpus:
+        """What the reader makes of options that have been checked.
+
+        Raises:
+            InputError: if an option is not valid, or the corpus cannot be read
+        """
+        what = f"option of corpus {self.name!r}"
+        own = checked(self.options, options, what, "corpus_options")
+        return self.reader(*root, *([own] if self.options.model_fields else []), seed=seed)
 
 
 _CARDS = (
@@ -82,6 +87,7 @@ _CARDS = (
         "neutral",
         "made on first use by sercue.corpora.demo",
         needs_root=False,
+        options=demo.DemoOptions,
     ),
     CorpusCard(
         "emodb",
@@ -100,6 +106,7 @@ _CARDS = (
         "neutral",
         "Busso et al., Language Resources and Evaluation 42, 2008, doi:10.1007/s10579-008-9076-6",
         layout=iemocap.LAYOUT,
+        options=iemocap.IemocapOptions,
     ),
     CorpusCard(
         "fau_aibo",
@@ -109,6 +116,7 @@ _CARDS = (
         "IDL, or N of 5 classes",
         "Steidl 2009; Schuller, Steidl, Batliner, Interspeech 2009",
         layout=fau_aibo.LAYOUT,
+        options=fau_aibo.AiboOptions,
     ),
     CorpusCard(
         "ravdess",
@@ -136,6 +144,7 @@ _CARDS = (
         None,
         "data/README.md",
         layout=table.LAYOUT,
+        options=RowsOptions,
     ),
     CorpusCard(
         "folders",
@@ -145,6 +154,7 @@ _CARDS = (
         None,
         "data/README.md",
         layout=folders.LAYOUT,
+        options=folders.FoldersOptions,
     ),
     CorpusCard(
         "audformat",
@@ -154,6 +164,7 @@ _CARDS = (
         None,
         "data/README.md",
         layout=audformat_database.LAYOUT,
+        options=audformat_database.AudformatOptions,
     ),
     CorpusCard(
         "datasets",
@@ -164,6 +175,7 @@ _CARDS = (
         "data/README.md",
         layout=saved_datasets.LAYOUT,
         remote=True,
+        options=saved_datasets.DatasetsOptions,
     ),
 )
 CORPORA: dict[str, CorpusCard] = {card.name: card for card in _CARDS}
@@ -218,11 +230,12 @@ def load_corpus(
     if name not in CORPORA:
         raise unknown("corpus", name, CORPORA)
     card = CORPORA[name]
-    _check_limit(limit)
-    _check_channel(channel)
-    _check_options(card, options)
-    place = _root(card, root)
-    corpus = card.reader(*([] if place is None else [place]), seed=seed, **options)
+    for key, number, least in (("limit", limit, 1), ("channel", channel, 0), ("seed", seed, 0)):
+        if number is None and key != "seed":
+            continue
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
+            raise InputError(f"{key}: found {number!r}, valid are whole numbers from {least} on")
+    corpus = card.read(*_root(card, root), seed=seed, **options)
     check_rows(corpus)
     corpus = with_found_files(corpus)
     if check_files:
@@ -248,7 +261,7 @@ def available_corpora() -> pd.DataFrame:
             "neutral": card.neutral_label or "",
             "licence": card.licence,
             "corpus_root": card.layout or "none",
-            "options": ", ".join(card.options),
+            "options": ", ".join(card.options.model_fields),
             "citation": card.citation,
         }
         for card in CORPORA.values()
@@ -256,53 +269,21 @@ def available_corpora() -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("corpus")
 
 
-def _root(card: CorpusCard, root: str | os.PathLike[str] | None) -> Path | None:
+def _root(card: CorpusCard, root: str | os.PathLike[str] | None) -> list[Path]:
     if not card.needs_root:
         if root is not None:
             raise InputError(f"corpus_root: found {str(root)!r}; corpus {card.name!r} takes none")
-        return None
+        return []
     if root is None:
         raise InputError(
             f"corpus_root: found None; corpus {card.name!r} needs it. Expected is {card.layout}"
         )
     try:
-        return existing_path(root, "corpus_root")
+        return [existing_path(root, "corpus_root")]
     except InputError as error:
         if card.remote:
-            return Path(root)
+            return [Path(root)]
         raise InputError(f"{error}. Expected is {card.layout}") from None
-
-
-def _check_options(card: CorpusCard, options: dict[str, Any]) -> None:
-    for option in options:
-        if not card.options:
-            raise InputError(
-                f"unknown option {option!r} of corpus {card.name!r}: it has no options"
-            )
-        if option not in card.options:
-            raise unknown(f"option of corpus {card.name!r}", option, card.options)
-    types = get_type_hints(card.reader)
-    for option, value in options.items():
-        try:
-            # Strict: the text "no" is not false, and would let a report hold recordings.
-            TypeAdapter(types[option]).validate_python(value, strict=True)
-        except ValidationError as error:
-            told = error.errors(include_url=False)[0]["msg"]
-            raise InputError(
-                f"corpus_options: {option}: found {shortened(value)}; {told}"
-            ) from None
-
-
-def _check_limit(limit: int | None) -> None:
-    whole = isinstance(limit, int | np.integer) and not isinstance(limit, bool)
-    if limit is not None and (not whole or limit < 1):
-        raise InputError(f"limit: found {limit!r}, valid are whole numbers of 1 or more, or None")
-
-
-def _check_channel(channel: int | None) -> None:
-    whole = isinstance(channel, int | np.integer) and not isinstance(channel, bool)
-    if channel is not None and (not whole or channel < 0):
-        raise InputError(f"channel: found {channel!r}, valid are whole numbers from 0, or None")
 
 
 def _limited(corpus: Corpus, limit: int, seed: int) -> Corpus:

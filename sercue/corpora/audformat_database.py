@@ -15,8 +15,8 @@ import yaml
 
 from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.corpora.rows import (
-    NOT_STATED,
     PARTITION_NAMES,
+    RowsOptions,
     assigned_partitions,
     captured_speakers,
     corpus_of_rows,
@@ -38,32 +38,14 @@ SCHEME = "emotion"
 Tables = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
 
-def read_audformat(
-    root: Path,
-    *,
-    seed: int = 0,
-    table: Tables | None = None,
-    column: str | None = None,
-    speaker: str = "speaker",
-    speaker_pattern: str | None = None,
-    sex: str | None = None,
-    partition: str | None = None,
-    fold: str | None = None,
-    draw_partition: bool = False,
-    neutral_label: str | None = None,
-    licence: str | None = None,
-    may_share_audio: bool = False,
-) -> Corpus:
-    """Read an audformat database.
+class AudformatOptions(RowsOptions):
+    """Where in a database the reader finds what it needs.
 
-    ``speaker``, ``sex``, ``partition`` and ``fold`` say where in the database that is found: a
-    column, a scheme or a label of a scheme in whatever table, as ``audformat.Database.get`` finds
-    it, or a column of one table as ``table.column``. What is known of a whole file holds for its
-    segments.
+    ``speaker``, ``sex``, ``partition`` and ``fold`` name a column, a scheme or a label of a scheme
+    in whatever table, as ``audformat.Database.get`` finds it, or a column of one table as
+    ``table.column``. What is known of a whole file holds for its segments.
 
-    Args:
-        root: the folder that holds ``db.yaml``, or that file itself
-        seed: of the speaker-disjoint partition that is made if the database has none
+    Attributes:
         table: the table of the emotions, or several; or a mapping from train, dev and test to
             tables. By default the only one with a column of the scheme ``emotion``. The splits of
             several tables are their partitions if there is one to train and one to test.
@@ -75,10 +57,24 @@ def read_audformat(
             used if known of everyone
         partition: where the partition is found, if not by tables
         fold: where the fold is found, of a corpus to be cross-validated
-        draw_partition: make a partition even if the database has one
-        neutral_label: the neutral class; by default the label ``neutral``, however capitalised
-        licence: under what terms the recordings may be used, by default as the header says
-        may_share_audio: whether a report may hold a recording
+    """
+
+    table: Tables | None = None
+    column: str | None = None
+    speaker: str = "speaker"
+    speaker_pattern: str | None = None
+    sex: str | None = None
+    partition: str | None = None
+    fold: str | None = None
+
+
+def read_audformat(root: Path, options: AudformatOptions, *, seed: int = 0) -> Corpus:
+    """Read an audformat database.
+
+    Args:
+        root: the folder that holds ``db.yaml``, or that file itself
+        options: where in it the reader finds what it needs
+        seed: of the speaker-disjoint partition that is made if the database has none
 
     Returns:
         corpus of all segments or files of the tables; those without emotion or speaker are left
@@ -88,30 +84,22 @@ def read_audformat(
         InputError: if there is no database, or if something is not found in it
     """
     with _database(root) as db:
-        rows = _emotions(db, table, column)
+        rows = _emotions(db, options.table, options.column)
         index = rows.index
-        rows["speaker"] = _found(db, index, speaker, "speaker")
-        if speaker_pattern is not None:
-            rows["speaker"] = captured_speakers(rows["speaker"], speaker_pattern)
-        rows["sex"] = _sexes(db, index, sex, rows["speaker"])
-        if partition is not None:
-            rows["partition"] = _partitions(_found(db, index, partition, "partition"))
-        if fold is not None:
-            rows["fold"] = _found(db, index, fold, "fold")
-        terms = _licence(db) if licence is None else licence
+        rows["speaker"] = _found(db, index, options.speaker, "speaker")
+        if options.speaker_pattern is not None:
+            rows["speaker"] = captured_speakers(rows["speaker"], options.speaker_pattern)
+        rows["sex"] = _sexes(db, index, options.sex, rows["speaker"])
+        if options.partition is not None:
+            rows["partition"] = _partitions(_found(db, index, options.partition, "partition"))
+        if options.fold is not None:
+            rows["fold"] = _found(db, index, options.fold, "fold")
+        stated = _licence(db)
     folder = root if root.is_dir() else root.parent
     base, files = relative_files(index.get_level_values("file"), folder)
     starts, ends = (index.get_level_values(level) for level in ("start", "end"))
-    return corpus_of_rows(
-        "audformat",
-        base,
-        rows.set_index(audformat.segmented_index(files, starts, ends)),
-        seed=seed,
-        draw_partition=draw_partition,
-        neutral_label=neutral_label,
-        licence=terms,
-        may_share_audio=may_share_audio,
-    )
+    rows = rows.set_index(audformat.segmented_index(files, starts, ends))
+    return corpus_of_rows("audformat", base, rows, options, seed=seed, licence=stated)
 
 
 @contextmanager
@@ -314,4 +302,4 @@ def _licence(db: audformat.Database) -> str:
     stated = f"{db.license} ({db.license_url})" if db.license_url else db.license
     # "unrestricted" is also what audformat writes if nobody said anything.
     use = f"use: {db.usage}" if db.usage != audformat.define.Usage.UNRESTRICTED else ""
-    return ", ".join(filter(None, [stated, use])) or NOT_STATED
+    return ", ".join(filter(None, [stated, use]))

@@ -14,11 +14,12 @@ import audformat
 import joblib
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from sercue.corpora import praat_speech
 from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.corpora.praat_speech import EMOTIONS, SENTENCES, Voice
-from sercue.errors import InputError
+from sercue.options import Options
 from sercue.running import progress_bar
 from sercue.storage.files import cache_folder, folder_written_aside
 
@@ -82,35 +83,42 @@ def _all_speakers() -> tuple[Speaker, ...]:
 SPEAKERS = _all_speakers()
 
 
-def read_demo(
-    *, seed: int = 0, speakers: int = 24, sentences: int = 8, workers: int | None = None
-) -> Corpus:
+class DemoOptions(Options):
+    """Which part of the demo corpus is made, and how fast.
+
+    Attributes:
+        speakers: 3 to 24; fewer than 24 take the first of each partition, in proportion
+        sentences: 1 to 8; fewer than 8 take the first ones
+        workers: processes at a time, by default one a core; no influence on the result
+    """
+
+    speakers: int = Field(24, ge=3, le=len(SPEAKERS))
+    sentences: int = Field(8, ge=1, le=len(SENTENCES))
+    workers: int | None = Field(None, ge=1)
+
+
+def read_demo(options: DemoOptions, *, seed: int = 0) -> Corpus:
     """The demo corpus, from the cache or made now (about half a minute on two cores).
 
     Every speaker says every sentence in every emotion. Partitions are speaker-disjoint, have fixed
     speakers, and are balanced by sex: 12 train, 4 dev, 8 test.
 
     Args:
+        options: which part of it
         seed: of all random numbers; the same seed gives the same bytes on the same machine
-        speakers: 3 to 24; fewer than 24 take the first of each partition, in proportion
-        sentences: 1 to 8; fewer than 8 take the first ones
-        workers: processes at a time, by default one a core; no influence on the result
 
     Returns:
         corpus with columns ``emotion``, ``speaker``, ``sex``, ``partition``; 16 kHz mono files
-
-    Raises:
-        InputError: if an option is not valid
     """
-    _check("seed", seed, 0, None)
-    _check("speakers", speakers, 3, len(SPEAKERS))
-    _check("sentences", sentences, 1, len(SENTENCES))
-    chosen = select_speakers(speakers)
+    chosen, sentences = select_speakers(options.speakers), options.sentences
     table = demo_table(chosen, sentences)
-    key = f"seed{seed}-speakers{speakers}-sentences{sentences}-recipe{RECIPE}"
+    key = f"seed{seed}-speakers{options.speakers}-sentences{sentences}-recipe{RECIPE}"
     root = cache_folder() / "demo" / key
     if not _complete(root, table):
-        _build(root, table, chosen, sentences, seed, workers)
+        with folder_written_aside(root, lambda there: _complete(there, table)) as aside:
+            (aside / "wav").mkdir()
+            workers = options.workers or joblib.cpu_count()
+            _record(aside / "wav", chosen, sentences, seed, workers)
     return Corpus("demo", root, table, EMOTIONS, "neutral", LICENCE, True, True)
 
 
@@ -151,28 +159,8 @@ def demo_table(speakers: Sequence[Speaker], sentences: int) -> pd.DataFrame:
     return table.drop(columns="file").set_index(audformat.segmented_index(table["file"]))
 
 
-def _check(option: str, found: int, lowest: int, highest: int | None) -> None:
-    whole = isinstance(found, int | np.integer) and not isinstance(found, bool)
-    if not whole or found < lowest or (highest is not None and found > highest):
-        valid = f"{lowest} to {highest}" if highest is not None else f"{lowest} or more"
-        raise InputError(f"{option}: found {found!r}, valid are whole numbers, {valid}")
-
-
 def _complete(root: Path, table: pd.DataFrame) -> bool:
     return all((root / file).is_file() for file in table.index.get_level_values("file"))
-
-
-def _build(
-    root: Path,
-    table: pd.DataFrame,
-    speakers: Sequence[Speaker],
-    sentences: int,
-    seed: int,
-    workers: int | None,
-) -> None:
-    with folder_written_aside(root, lambda there: _complete(there, table)) as aside:
-        (aside / "wav").mkdir()
-        _record(aside / "wav", speakers, sentences, seed, workers or joblib.cpu_count())
 
 
 def _record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import audformat
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from sercue.corpora.corpus import REQUIRED, Corpus
 from sercue.corpora.label_files import Line, label_lines, refuse
 from sercue.errors import InputError
+from sercue.options import Options
 
 # In the order of the challenge.
 LABELS = {2: ("NEG", "IDL"), 5: ("A", "E", "N", "P", "R")}
@@ -38,30 +40,39 @@ _CHUNK = re.compile(
 )
 
 
-def read_fau_aibo(root: Path, *, seed: int = 0, classes: int = 2) -> Corpus:
+class AiboOptions(Options):
+    """Which of the two sets of labels is read.
+
+    Attributes:
+        classes: 2 (NEG: negative, IDL: all else) or 5 (A: anger, E: emphatic, N: neutral,
+            P: positive, R: rest)
+    """
+
+    classes: Literal[2, 5] = 2
+
+
+def read_fau_aibo(root: Path, options: AiboOptions, *, seed: int = 0) -> Corpus:
     """Read FAU-Aibo with the labels and the partition of the INTERSPEECH 2009 Emotion Challenge.
 
     Args:
         root: the folder that holds ``wav`` and ``labels``
+        options: which set of labels
         seed: not used; nothing here is random
-        classes: 2 (NEG: negative, IDL: all else) or 5 (A: anger, E: emphatic, N: neutral,
-            P: positive, R: rest)
 
     Returns:
         corpus with columns ``emotion``, ``speaker`` (school and number), ``partition`` (the
         school Ohm trains, the school Mont tests)
 
     Raises:
-        InputError: if an option is not valid, if there is no label file, or if a line of it
-            cannot be read, is there twice, or holds an unknown school or label
+        InputError: if there is no label file, or if a line of it cannot be read, is there twice, or
+            holds an unknown school or label
 
     Source:
         Steidl: Automatic Classification of Emotion-Related User States in Spontaneous Children's
         Speech. Logos, Berlin 2009. Schuller, Steidl, Batliner: The INTERSPEECH 2009 Emotion
         Challenge. Interspeech 2009, 312-315.
     """
-    if not isinstance(classes, int) or classes not in LABELS:
-        raise InputError(f"classes: found {classes!r}, valid are 2 and 5")
+    classes = options.classes
     chunks = _chunks(_label_file(root, classes), LABELS[classes])
     audio = "default" if (root / "default").is_dir() and not (root / "wav").is_dir() else "wav"
     files = [f"{audio}/{chunk}.wav" for chunk in chunks["id"]]

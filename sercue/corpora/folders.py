@@ -14,8 +14,8 @@ from sercue.answers import plain_words
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.recordings import DECODED_DIRECTLY
 from sercue.corpora.rows import (
-    NOT_STATED,
     PARTITION_NAMES,
+    RowsOptions,
     captures,
     corpus_of_rows,
     named_partitions,
@@ -30,17 +30,22 @@ LAYOUT = (
 GROUPS = ("speaker", "emotion", "sex", "partition", "fold")
 
 
-def read_folders(
-    root: Path,
-    *,
-    seed: int = 0,
-    speaker: str | None = None,
-    draw_partition: bool = False,
-    neutral_label: str | None = None,
-    licence: str = NOT_STATED,
-    may_share_audio: bool = False,
-) -> Corpus:
-    r"""Read a tree of recordings with a folder for each emotion.
+class FoldersOptions(RowsOptions):
+    r"""What a study says of a tree of recordings.
+
+    Attributes:
+        speaker: a regular expression that is found in each path below the root (with ``/``
+            between folders). Its one group is the speaker: ``^[^/]+/(\d\d)`` finds 03 in
+            ``happy/03a01Fa.wav``. Where more is told by the path, groups have names: ``speaker``
+            and any of ``emotion`` (then the folders say nothing by themselves), ``sex``,
+            ``partition`` and ``fold``.
+    """
+
+    speaker: str | None = None
+
+
+def read_folders(root: Path, options: FoldersOptions, *, seed: int = 0) -> Corpus:
+    """Read a tree of recordings with a folder for each emotion.
 
     Read are wav, flac, mp3, ogg, opus and aiff, at any depth below the folder of the emotion;
     hidden files are not. If the top folders are called train, dev (or val, valid, validation) and
@@ -48,16 +53,8 @@ def read_folders(
 
     Args:
         root: the folder of the tree
+        options: what the study says of it
         seed: of the speaker-disjoint partition that is made if the tree has none
-        speaker: a regular expression that is found in each path below ``root`` (with ``/``
-            between folders). Its one group is the speaker: ``^[^/]+/(\d\d)`` finds 03 in
-            ``happy/03a01Fa.wav``. Where more is told by the path, groups have names: ``speaker``
-            and any of ``emotion`` (then the folders say nothing by themselves), ``sex``,
-            ``partition`` and ``fold``.
-        draw_partition: make a partition even if the tree has one
-        neutral_label: the neutral class; by default the label ``neutral``, however capitalised
-        licence: under what terms the recordings may be used
-        may_share_audio: whether a report may hold a recording
 
     Returns:
         corpus whose labels are the names of the folders. Recordings above them, and those in
@@ -76,21 +73,12 @@ def read_folders(
         raise InputError(
             f"corpus_root: no recording ({formats}) below {root}; expected is {LAYOUT}"
         )
-    rows = _partitions_named(captures(files, speaker, "speaker", GROUPS))
+    rows = _partitions_named(captures(files, options.speaker, "speaker", GROUPS))
     if "emotion" not in rows:
         rows = rows.combine_first(pd.DataFrame(_folders(files, root), dtype=object))
     rows = rows.set_index(audformat.segmented_index(files))
     rows = pd.concat([rows, _unread([file for file in listed if not _is_read(file)])])
-    return corpus_of_rows(
-        "folders",
-        root,
-        rows,
-        seed=seed,
-        draw_partition=draw_partition,
-        neutral_label=neutral_label,
-        licence=licence,
-        may_share_audio=may_share_audio,
-    )
+    return corpus_of_rows("folders", root, rows, options, seed=seed)
 
 
 def _recordings(root: Path) -> Iterator[str]:

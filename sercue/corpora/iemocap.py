@@ -12,6 +12,7 @@ import pandas as pd
 from sercue.corpora.corpus import REQUIRED, Corpus
 from sercue.corpora.label_files import Line, label_lines, refuse
 from sercue.errors import InputError
+from sercue.options import Options
 
 LABELS = ("angry", "happy", "neutral", "sad")
 _CLASSES = {"ang": "angry", "hap": "happy", "neu": "neutral", "sad": "sad"}
@@ -42,9 +43,20 @@ _TURN = re.compile(
 _VALID = "[6.2901 - 8.2357]<TAB>Ses01F_impro01_F000<TAB>neu<TAB>[2.5000, 2.5000, 2.5000]"
 
 
-def read_iemocap(
-    root: Path, *, seed: int = 0, merge_excited: bool = True, improvised_only: bool = False
-) -> Corpus:
+class IemocapOptions(Options):
+    """Which turns of IEMOCAP count.
+
+    Attributes:
+        merge_excited: whether excited counts as happy, as in most publications; otherwise excited
+            turns are left out
+        improvised_only: whether scripted turns are left out
+    """
+
+    merge_excited: bool = True
+    improvised_only: bool = False
+
+
+def read_iemocap(root: Path, options: IemocapOptions, *, seed: int = 0) -> Corpus:
     """Read IEMOCAP in its own layout, cross-validated by leaving one session out.
 
     Each turn has the label on which its raters agreed. Turns of another label than angry, happy,
@@ -53,32 +65,27 @@ def read_iemocap(
 
     Args:
         root: the folder that holds ``Session1`` ... ``Session5``, or the one above
+        options: which turns count
         seed: not used; nothing here is random
-        merge_excited: whether excited counts as happy, as in most publications; otherwise excited
-            turns are left out
-        improvised_only: whether scripted turns are left out
 
     Returns:
         corpus with columns ``emotion``, ``speaker``, ``partition`` (``test`` throughout),
         ``sex``, ``session`` and ``fold`` (the number of the session)
 
     Raises:
-        InputError: if an option is not valid, if there are no two sessions, if a session has no
-            label files, or if a line of one cannot be read, is there twice or holds an unknown
-            label
+        InputError: if there are no two sessions, if a session has no label files, or if a line of
+            one cannot be read, is there twice or holds an unknown label
 
     Source:
         Busso, Bulut, Lee, Kazemzadeh, Mower, Kim, Chang, Lee, Narayanan: IEMOCAP: Interactive
         emotional dyadic motion capture database. Language Resources and Evaluation 42, 2008,
         335-359.
     """
-    _check_switch("merge_excited", merge_excited)
-    _check_switch("improvised_only", improvised_only)
     folder, sessions = _sessions(root)
     turns = _turns(sessions)
-    classes = _CLASSES | ({"exc": "happy"} if merge_excited else {})
+    classes = _CLASSES | ({"exc": "happy"} if options.merge_excited else {})
     turns["emotion"] = turns["code"].map(classes)
-    reasons = _reasons(turns, improvised_only)
+    reasons = _reasons(turns, options.improvised_only)
     table = turns[reasons.isna()]
     present = tuple(label for label in LABELS if label in set(table["emotion"]))
     return Corpus(
@@ -89,14 +96,9 @@ def read_iemocap(
         "neutral" if "neutral" in present else None,
         LICENCE,
         left_out=_left_out(turns, reasons),
-        expected=() if improvised_only else _expected(merge_excited),
+        expected=() if options.improvised_only else _expected(options.merge_excited),
         listed=_LISTED,
     )
-
-
-def _check_switch(option: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise InputError(f"{option}: found {value!r}, valid are true and false")
 
 
 def _sessions(root: Path) -> tuple[Path, list[Path]]:

@@ -16,6 +16,7 @@ import pandas as pd
 from sercue.answers import plain_words, same_word
 from sercue.corpora.corpus import LEFT_OUT, PARTITIONS, Corpus
 from sercue.errors import InputError, StorageError, unknown
+from sercue.options import Options
 
 #: Of fewer, less than two speakers would train or test.
 FEWEST = 5
@@ -211,16 +212,31 @@ _NEEDED = {
 }
 
 
+class RowsOptions(Options):
+    """What the readers of any corpus take alike.
+
+    Attributes:
+        draw_partition: make a speaker-disjoint partition even if the corpus has one; of fewer
+            than five speakers, each is a fold
+        neutral_label: the neutral class; by default the label ``neutral``, however capitalised
+        licence: under what terms the recordings may be used, by default as the corpus says
+        may_share_audio: whether a report may hold a recording
+    """
+
+    draw_partition: bool = False
+    neutral_label: str | None = None
+    licence: str | None = None
+    may_share_audio: bool = False
+
+
 def corpus_of_rows(
     name: str,
     root: Path,
     rows: pd.DataFrame,
+    options: RowsOptions,
     *,
     seed: int,
-    draw_partition: bool = False,
-    neutral_label: str | None = None,
-    licence: str = NOT_STATED,
-    may_share_audio: bool = False,
+    licence: str | None = None,
 ) -> Corpus:
     """The corpus that rows of utterances make.
 
@@ -231,11 +247,9 @@ def corpus_of_rows(
             ``sex``, ``session``, ``fold``, all text or missing. A row that lacks emotion, speaker,
             or the partition or fold that others have, or that has a ``reason`` (and ``detail``)
             not to be used, goes to ``left_out``. The sex is kept if it is known of every row.
+        options: what the study says of them
         seed: of the speaker-disjoint partition that is made if the rows have none
-        draw_partition: make one even if they have; of fewer than five speakers, each is a fold
-        neutral_label: the neutral class; by default the label ``neutral``, however capitalised
-        licence: under what terms the recordings may be used
-        may_share_audio: whether a report may hold a recording
+        licence: what the corpus says of itself
 
     Returns:
         corpus whose labels are in alphabetical order
@@ -250,19 +264,27 @@ def corpus_of_rows(
         ...     {"emotion": ["sad", "Neutral", None], "speaker": ["a", "b", "b"]},
         ...     index=audformat.segmented_index(["1.wav", "2.wav", "3.wav"]),
         ... )
-        >>> corpus = corpus_of_rows("table", Path(), rows, seed=0)
+        >>> corpus = corpus_of_rows("table", Path(), rows, RowsOptions(), seed=0)
         >>> corpus.labels, corpus.neutral_label, corpus.left_out["reason"].tolist()
         (('Neutral', 'sad'), 'Neutral', ['no label'])
     """
-    if draw_partition:
+    if options.draw_partition:
         rows = rows.drop(columns="partition", errors="ignore")
     used, left_out = _apart(rows, name)
     if "partition" not in used:
         used = divided(used, seed)
     labels = tuple(sorted(set(used["emotion"])))
     table = used[[column for column in COLUMNS if column in used]]
-    neutral = neutral_of(labels, neutral_label)
-    return Corpus(name, root, table, labels, neutral, licence, may_share_audio, left_out=left_out)
+    return Corpus(
+        name,
+        root,
+        table,
+        labels,
+        neutral_of(labels, options.neutral_label),
+        options.licence or licence or NOT_STATED,
+        options.may_share_audio,
+        left_out=left_out,
+    )
 
 
 def neutral_of(labels: Sequence[str], named: str | None) -> str | None:

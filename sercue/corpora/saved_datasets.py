@@ -18,7 +18,7 @@ from sercue.answers import folded
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.recordings import DECODED_DIRECTLY, SUFFIXES
 from sercue.corpora.rows import (
-    NOT_STATED,
+    RowsOptions,
     assigned_partitions,
     captured_speakers,
     corpus_of_rows,
@@ -163,36 +163,10 @@ _OPTIONS = {"emotion": "label"}
 Splits = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
 
-def read_datasets(
-    root: Path,
-    *,
-    seed: int = 0,
-    audio: str = "audio",
-    label: str = "label",
-    speaker: str = "speaker",
-    speaker_pattern: str | None = None,
-    sex: str | None = None,
-    fold: str | None = None,
-    start: str | None = None,
-    end: str | None = None,
-    splits: Splits | None = None,
-    config: str | None = None,
-    revision: str | None = None,
-    draw_partition: bool = False,
-    neutral_label: str | None = None,
-    licence: str | None = None,
-    may_share_audio: bool = False,
-) -> Corpus:
-    r"""Read a dataset of Hugging Face's library ``datasets``.
+class DatasetsOptions(RowsOptions):
+    r"""Where in a dataset the reader finds what it needs.
 
-    Recordings inside the dataset are written once, byte by byte as they are, to ``datasets`` in
-    the cache; those that the dataset only refers to stay where they are. Nothing is decoded, so
-    neither torchcodec nor ffmpeg is needed, and no code of a repository is run.
-
-    Args:
-        root: a folder that was saved with ``save_to_disk``; a folder that ``load_dataset`` can
-            load; or the name of a repository, such as ``owner/name``
-        seed: of the speaker-disjoint partition that is made if the dataset has none
+    Attributes:
         audio: the column of the recordings: an audio feature, encoded bytes, or paths
         label: the column of the emotions; of a class label its names count
         speaker: the column of the speakers; that of the recordings stands for their file names
@@ -207,10 +181,33 @@ def read_datasets(
             if there is one to train and one to test.
         config: the configuration of the repository
         revision: the commit, tag or branch of the repository
-        draw_partition: make a partition even if there are such splits
-        neutral_label: the neutral class; by default the label ``neutral``, however capitalised
-        licence: under what terms the recordings may be used, by default as the dataset says
-        may_share_audio: whether a report may hold a recording
+    """
+
+    audio: str = "audio"
+    label: str = "label"
+    speaker: str = "speaker"
+    speaker_pattern: str | None = None
+    sex: str | None = None
+    fold: str | None = None
+    start: str | None = None
+    end: str | None = None
+    splits: Splits | None = None
+    config: str | None = None
+    revision: str | None = None
+
+
+def read_datasets(root: Path, options: DatasetsOptions, *, seed: int = 0) -> Corpus:
+    """Read a dataset of Hugging Face's library ``datasets``.
+
+    Recordings inside the dataset are written once, byte by byte as they are, to ``datasets`` in
+    the cache; those that the dataset only refers to stay where they are. Nothing is decoded, so
+    neither torchcodec nor ffmpeg is needed, and no code of a repository is run.
+
+    Args:
+        root: a folder that was saved with ``save_to_disk``; a folder that ``load_dataset`` can
+            load; or the name of a repository, such as ``owner/name``
+        options: where in it the reader finds what it needs
+        seed: of the speaker-disjoint partition that is made if the dataset has none
 
     Returns:
         corpus whose files are named as in the dataset, numbered where it has two of a name or
@@ -220,10 +217,11 @@ def read_datasets(
         InputError: if the library is not installed, if the dataset cannot be loaded, or if a
             column or split is not in it
     """
-    parts, partitions = _parts(_loaded(root, config, revision), splits)
-    columns = {"emotion": label, "speaker": speaker, "sex": sex, "fold": fold}
-    columns |= {"start": start, "end": end}
-    wanted = {key: name for key, name in columns.items() if name is not None}
+    audio = options.audio
+    parts, partitions = _parts(_loaded(root, options.config, options.revision), options.splits)
+    columns = ("emotion", "speaker", "sex", "fold", "start", "end")
+    named = {column: getattr(options, _OPTIONS.get(column, column)) for column in columns}
+    wanted = {column: name for column, name in named.items() if name is not None}
     # Its rows are read from the disk only now.
     with reading(repr(str(root)), LAYOUT):
         recordings = {name: _encoded(part, audio) for name, part in parts.items()}
@@ -233,21 +231,12 @@ def read_datasets(
         )
         if partitions:
             rows["partition"] = rows["split"].map(partitions)
-        if speaker_pattern is not None:
-            rows["speaker"] = captured_speakers(rows["speaker"], speaker_pattern)
-        segmented = start is not None or end is not None
+        if options.speaker_pattern is not None:
+            rows["speaker"] = captured_speakers(rows["speaker"], options.speaker_pattern)
+        segmented = options.start is not None or options.end is not None
         base, rows = _placed(rows, written_files(recordings, segmented), root)
     stated = next(iter(parts.values())).info.license
-    return corpus_of_rows(
-        "datasets",
-        base,
-        rows,
-        seed=seed,
-        draw_partition=draw_partition,
-        neutral_label=neutral_label,
-        licence=licence or stated or NOT_STATED,
-        may_share_audio=may_share_audio,
-    )
+    return corpus_of_rows("datasets", base, rows, options, seed=seed, licence=stated)
 
 
 def _loaded(root: Path, config: str | None, revision: str | None) -> Dataset | DatasetDict:

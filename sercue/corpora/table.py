@@ -15,7 +15,13 @@ from pandas.api.typing import NaTType
 
 from sercue.answers import plain_words, same_word
 from sercue.corpora.corpus import PARTITIONS, Corpus
-from sercue.corpora.rows import NOT_STATED, PARTITION_NAMES, corpus_of_rows, reading, relative_files
+from sercue.corpora.rows import (
+    PARTITION_NAMES,
+    RowsOptions,
+    corpus_of_rows,
+    reading,
+    relative_files,
+)
 from sercue.errors import InputError, shortened, unknown
 
 REQUIRED = ("file", "emotion", "speaker")
@@ -35,15 +41,7 @@ LAYOUT = (
 )
 
 
-def read_table(
-    root: Path,
-    *,
-    seed: int = 0,
-    draw_partition: bool = False,
-    neutral_label: str | None = None,
-    licence: str = NOT_STATED,
-    may_share_audio: bool = False,
-) -> Corpus:
+def read_table(root: Path, options: RowsOptions, *, seed: int = 0) -> Corpus:
     """Read a corpus from a table of utterances.
 
     Args:
@@ -51,11 +49,8 @@ def read_table(
             the folder of the table, or absolute. ``start`` and ``end`` are seconds, or durations
             such as ``0 days 00:00:01.5``; without them an utterance is a whole file. Speakers,
             sessions and folds are text: ``03`` stays ``03``.
+        options: what the study says of the corpus
         seed: of the speaker-disjoint partition that is made if the table names none
-        draw_partition: make one even if the table has one
-        neutral_label: the neutral class; by default the label ``neutral``, however capitalised
-        licence: under what terms the recordings may be used
-        may_share_audio: whether a report may hold a recording
 
     Returns:
         corpus whose labels are in alphabetical order
@@ -67,16 +62,8 @@ def read_table(
     rows = _cleaned(_read(root), root)
     base, files = relative_files(rows["file"], root.parent)
     starts, ends = segment_bounds(rows, root)
-    return corpus_of_rows(
-        "table",
-        base,
-        rows.set_index(audformat.segmented_index(files, starts, ends)),
-        seed=seed,
-        draw_partition=draw_partition,
-        neutral_label=neutral_label,
-        licence=licence,
-        may_share_audio=may_share_audio,
-    )
+    rows = rows.set_index(audformat.segmented_index(files, starts, ends))
+    return corpus_of_rows("table", base, rows, options, seed=seed)
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -8,10 +8,11 @@ import audformat
 import pandas as pd
 import pytest
 
-from sercue.corpora.audformat_database import read_audformat
+from sercue.corpora import CORPORA
 from sercue.corpora.validation import check_partitions
 from sercue.errors import InputError
 
+read_audformat = CORPORA["audformat"].read
 FILES = [f"wav/{number}.wav" for number in range(6)]
 EMOTIONS = ["happy", "neutral", "happy", "neutral", "sad", "neutral"]
 SPEAKERS = [3, 3, 8, 8, 9, 9]

@@ -143,7 +143,7 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(demo, "_record_speaker", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        demo.read_demo(speakers=3, sentences=1)
+        load_corpus("demo", speakers=3, sentences=1)
     assert list((tmp_path / "demo").iterdir()) == []
 
 
@@ -157,17 +157,17 @@ def test_a_build_that_finished_meanwhile_is_kept(small, tmp_path):
 
 def test_a_corpus_with_a_file_gone_is_made_again(tmp_path, monkeypatch):
     monkeypatch.setenv("SERCUE_CACHE", str(tmp_path))
-    corpus = demo.read_demo(speakers=3, sentences=1)
+    corpus = load_corpus("demo", speakers=3, sentences=1)
     before = contents(corpus)
     corpus.path(corpus.table.index[0][0]).unlink()
-    assert contents(demo.read_demo(speakers=3, sentences=1)) == before
+    assert contents(load_corpus("demo", speakers=3, sentences=1)) == before
 
 
 def test_a_failing_voice_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("SERCUE_CACHE", str(tmp_path))
     monkeypatch.setattr(praat_speech, "__file__", str(tmp_path / "nothing.py"))
     with pytest.raises(RuntimeError, match="speaker f01 failed"):
-        demo.read_demo(speakers=3, sentences=1, workers=1)
+        load_corpus("demo", speakers=3, sentences=1, workers=1)
 
 
 def test_the_voice_program_needs_no_package(tmp_path):
@@ -183,13 +183,13 @@ def test_the_voice_program_needs_no_package(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"speakers": 2}, "speakers: found 2, valid are whole numbers, 3 to 24"),
-        ({"speakers": 25}, "speakers: found 25"),
-        ({"sentences": 0}, "sentences: found 0, valid are whole numbers, 1 to 8"),
-        ({"sentences": 2.5}, "sentences: found 2.5"),
-        ({"seed": -1}, "seed: found -1, valid are whole numbers, 0 or more"),
+        ({"speakers": 2}, "corpus_options: speakers: found 2; .*greater than or equal to 3"),
+        ({"speakers": 25}, "speakers: found 25; .*less than or equal to 24"),
+        ({"sentences": 0}, "sentences: found 0; .*greater than or equal to 1"),
+        ({"sentences": 2.5}, "sentences: found 2.5; .*valid integer"),
+        ({"seed": -1}, "seed: found -1, valid are whole numbers from 0 on"),
     ],
 )
 def test_invalid_options_are_named(options, message):
     with pytest.raises(InputError, match=message):
-        demo.read_demo(**options)
+        load_corpus("demo", **options)

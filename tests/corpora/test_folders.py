@@ -8,11 +8,12 @@ import pytest
 import soundfile
 from unprivileged import run_unprivileged
 
+from sercue.corpora import CORPORA
 from sercue.corpora.audio import read_utterance
-from sercue.corpora.folders import read_folders
 from sercue.corpora.validation import check_partitions, check_rows
 from sercue.errors import InputError
 
+read_folders = CORPORA["folders"].read
 SPEAKER = r"([^/_]+)_[^/]*$"
 
 
@@ -97,7 +98,7 @@ def test_groups_for_sex_partition_and_fold(tmp_path):
     ("pattern", "message"),
     [
         (None, r"speaker: found None, valid is a regular expression with one group.*anna_01\.wav"),
-        (3, "speaker: found 3, valid is"),
+        (3, "speaker: found 3; Input should be a valid string"),
         ("(", r"speaker: found '\(' \(missing \)"),
         ("anna", "speaker: found 'anna', valid is a regular expression with one group"),
         ("(a)(b)", "valid is a regular expression with one group"),
@@ -182,10 +183,10 @@ def test_broken_links_and_folders_called_as_recordings_stay_to_be_reported(tmp_p
 
 
 def test_a_folder_that_may_not_be_read_is_named():
-    imports = "from pathlib import Path; from sercue.corpora.folders import read_folders"
+    imports = "from pathlib import Path; from sercue.corpora import CORPORA"
     look = """
 try:
-    read_folders(Path(sys.argv[1]), speaker=sys.argv[2])
+    CORPORA["folders"].read(Path(sys.argv[1]), speaker=sys.argv[2])
 except Exception as error:
     print(type(error).__name__, error)
 """

@@ -7,8 +7,10 @@ import audformat
 import pytest
 import trees
 
-from sercue.corpora.iemocap import read_iemocap
+from sercue.corpora import CORPORA
 from sercue.errors import InputError
+
+read_iemocap = CORPORA["iemocap"].read
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +188,7 @@ def test_a_label_file_that_cannot_be_opened_is_named(labels):
 @pytest.mark.parametrize("option", ["merge_excited", "improvised_only"])
 def test_options_are_true_or_false(shared, option):
     """A study may say "no", which Python takes for true."""
-    with pytest.raises(InputError, match=f"{option}: found 'no', valid are true and false"):
+    with pytest.raises(InputError, match=f"{option}: found 'no'; Input should be a valid boolean"):
         read_iemocap(shared, **{option: "no"})
 
 

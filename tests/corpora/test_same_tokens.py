@@ -11,13 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sercue.corpora import demo
-from sercue.corpora.audformat_database import read_audformat
+from sercue.corpora import CORPORA, load_corpus
 from sercue.corpora.audio import audio_digests
 from sercue.corpora.emodb import read_emodb
-from sercue.corpora.folders import read_folders
-from sercue.corpora.saved_datasets import read_datasets
-from sercue.corpora.table import read_table
 from sercue.features import extract_features
 from sercue.tokens.binning import fit_bins
 
@@ -30,7 +26,7 @@ SEED = 3
 
 def synthetic(folder):
     """The demo corpus under names of EmoDB: 48 files of six speakers."""
-    corpus = demo.read_demo(speakers=6, sentences=2)
+    corpus = load_corpus("demo", speakers=6, sentences=2)
     voices = corpus.table.drop_duplicates("speaker")
     number = {
         speaker: NUMBERS[sex][place]
@@ -73,7 +69,7 @@ def as_table(original, place):
     """A CSV beside the recordings that names no partition."""
     listed = original.table.reset_index()[["file", "emotion", "speaker", "sex"]]
     listed.iloc[::-1].to_csv(original.root / "corpus.csv", index=False)
-    return read_table(original.root / "corpus.csv", seed=SEED)
+    return CORPORA["table"].read(original.root / "corpus.csv", seed=SEED)
 
 
 def as_audformat(original, place):
@@ -90,7 +86,7 @@ def as_audformat(original, place):
         db[name][column] = audformat.Column(scheme_id=column)
         db[name][column].set(original.table[column].to_numpy())
     db.save(str(original.root))
-    return read_audformat(original.root, seed=SEED)
+    return CORPORA["audformat"].read(original.root, seed=SEED)
 
 
 def as_folders(original, place):
@@ -99,7 +95,7 @@ def as_folders(original, place):
         folder = place / row["emotion"] / row["sex"]
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(original.path(file), folder)
-    return read_folders(place, seed=SEED, speaker=r"/(?P<sex>\w+)/(?P<speaker>\d\d)")
+    return CORPORA["folders"].read(place, seed=SEED, speaker=r"/(?P<sex>\w+)/(?P<speaker>\d\d)")
 
 
 def as_datasets(original, place):
@@ -114,7 +110,9 @@ def as_datasets(original, place):
         "gender": rows["sex"].tolist(),
     }
     datasets.Dataset.from_dict(columns).save_to_disk(place / "saved")
-    return read_datasets(place / "saved", seed=SEED, label="emotion", speaker="actor", sex="gender")
+    return CORPORA["datasets"].read(
+        place / "saved", seed=SEED, label="emotion", speaker="actor", sex="gender"
+    )
 
 
 def tokens_by_content(corpus):
@@ -146,7 +144,7 @@ def joined(folder, files):
 @pytest.fixture
 def long(cache, tmp_path):
     """Twelve recordings of three speakers, apart and joined."""
-    corpus = demo.read_demo(speakers=3, sentences=1)
+    corpus = load_corpus("demo", speakers=3, sentences=1)
     files = [corpus.path(file) for file in corpus.table.index.get_level_values("file")]
     return corpus, tmp_path, *joined(tmp_path, files)
 
@@ -165,7 +163,7 @@ def test_segments_of_a_database_are_the_recordings_that_were_joined(long):
         db["turns"][column] = audformat.Column()
         db["turns"][column].set(corpus.table[column].to_numpy())
     db.save(str(folder))
-    found = extract_features(read_audformat(folder), progress=False)
+    found = extract_features(CORPORA["audformat"].read(folder), progress=False)
     expected = extract_features(corpus, progress=False)
     np.testing.assert_allclose(found.to_numpy(), expected.to_numpy(), rtol=1e-6)
 
@@ -178,7 +176,7 @@ def test_segments_of_a_dataset_are_the_recordings_that_were_joined(long):
     columns = {"audio": [content] * len(starts), "from": starts, "to": ends}
     columns |= {name: corpus.table[name].tolist() for name in ("emotion", "speaker")}
     datasets.Dataset.from_dict(columns).save_to_disk(folder / "saved")
-    read = read_datasets(folder / "saved", label="emotion", start="from", end="to")
+    read = CORPORA["datasets"].read(folder / "saved", label="emotion", start="from", end="to")
     assert set(read.table.index.get_level_values("file")) == {"long.wav"}
     assert [path.name for path in read.root.iterdir()] == ["long.wav"]
     found = extract_features(read, progress=False)

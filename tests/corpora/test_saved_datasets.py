@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 import soundfile
 
+from sercue.corpora import CORPORA
 from sercue.corpora.audio import read_utterance
-from sercue.corpora.saved_datasets import read_datasets, written_files
+from sercue.corpora.saved_datasets import written_files
 from sercue.corpora.validation import check_partitions
 from sercue.errors import InputError, StorageError
 
+read_datasets = CORPORA["datasets"].read
 datasets = pytest.importorskip("datasets")
 
 LABELS = ["happy", "neutral", "happy", "neutral", "sad", "neutral"]
@@ -406,8 +408,8 @@ def test_without_the_library_the_message_says_how_to_install_it(tmp_path):
     """It is an extra; in a process of its own, so that nothing has imported it yet."""
     script = (
         "import sys; sys.modules['datasets'] = None\n"
-        "from pathlib import Path; from sercue.corpora.saved_datasets import read_datasets\n"
-        "read_datasets(Path('.'))"
+        "from pathlib import Path; from sercue.corpora import CORPORA\n"
+        "CORPORA['datasets'].read(Path('.'))"
     )
     ran = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
