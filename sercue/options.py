@@ -23,6 +23,11 @@ class Options(BaseModel):
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
     )
 
+    @classmethod
+    def names(cls) -> list[str]:
+        """All keys, first those that only this kind of options has."""
+        return sorted(cls.model_fields, key=lambda key: key not in cls.__annotations__)
+
 
 _Model = TypeVar("_Model", bound=Options)
 
@@ -65,7 +70,7 @@ def checked(
     for key in values:
         # Not by pydantic: of a key that is no text, or none that UTF-8 can hold, it tells less.
         if key not in kind.model_fields:
-            raise InputError(f"{sources.get(key, source)}: {unknown(what, key, kind.model_fields)}")
+            raise InputError(f"{sources.get(key, source)}: {unknown(what, key, kind.names())}")
     try:
         return kind(**values)
     except ValidationError as error:

@@ -338,7 +338,7 @@ class Settings(Options):
     @classmethod
     def _hold_no_secret(cls, options: dict[str, Any]) -> dict[str, Any]:
         if "key_variable" in options:
-            guard_key(variable("key_variable", options["key_variable"]))
+            guard_key(variable(options["key_variable"]))
         check_no_secret(options)
         if isinstance(options.get("base_url"), str):
             resolve_url(options["base_url"])

@@ -18,7 +18,7 @@ from sercue.models import CARDS, TINY, AudioLanguageModel, Windowed, check_avail
 from sercue.models.availability import hub_sizes, weights_folder
 from sercue.models.cards import ENDPOINT_PREFIX, checkpoint_source
 from sercue.models.endpoint import PROBES
-from sercue.models.tiny_network import make_recipe
+from sercue.models.tiny_network import tiny_options
 from sercue.models.windows import split_evenly
 from sercue.tokens.concepts import UNKNOWN
 from sercue.tokens.prompts import Template, label_orders, resolve_templates
@@ -271,7 +271,7 @@ def _is_fetched(study: Rehearsal) -> bool:
 
 
 def _tiny(study: Rehearsal) -> str:
-    make_recipe(study.run.settings.model_options)
+    tiny_options(study.run.settings.model_options)
     if study.run.settings.device not in ("auto", "cpu"):
         from sercue.models.chat import resolve_device
 

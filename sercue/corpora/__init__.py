@@ -261,7 +261,7 @@ def available_corpora() -> pd.DataFrame:
             "neutral": card.neutral_label or "",
             "licence": card.licence,
             "corpus_root": card.layout or "none",
-            "options": ", ".join(card.options.model_fields),
+            "options": ", ".join(card.options.names()),
             "citation": card.citation,
         }
         for card in CORPORA.values()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from pydantic import Field
 
 from sercue.errors import InputError
 from sercue.models.cards import NoAnswer, check_labels, check_prompts
@@ -18,6 +19,24 @@ from sercue.models.checkpoint import DTYPES, Checkpoint, check_loading
 from sercue.models.hub import told_of
 from sercue.models.prefix import attention_of
 from sercue.models.scoring import Scoring
+from sercue.models.windows import LongAudioOptions
+
+
+class CheckpointOptions(LongAudioOptions):
+    """How a checkpoint is loaded and asked.
+
+    Attributes:
+        attention: implementation, such as ``"sdpa"``, ``"eager"`` or ``"flash_attention_2"``; what
+            transformers chooses by default
+        device_map: ``"auto"`` spreads the layers over all devices, the CPU's memory included;
+            see ``checkpoint.DEVICE_MAPS`` for others
+        tree_tokens: most tokens that run behind a recording at once; by default what suits the
+            width of the network
+    """
+
+    attention: str | None = None
+    device_map: str | None = None
+    tree_tokens: int | None = Field(default=None, ge=1)
 
 
 class AudioChatModel:
@@ -29,18 +48,13 @@ class AudioChatModel:
 
     Args:
         source: a folder as ``save_pretrained`` writes it, or a hub repository
+        options: how it is loaded and asked
         name: how reports call the model; ``source`` by default
         revision: branch, tag or commit of the repository
         device: ``"cuda"``, ``"mps"``, ``"cpu"``, or ``"auto"`` for the first of these at hand
         dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``: bfloat16 on cuda,
             float32 elsewhere
         batch_size: most recordings that run at once; halved when the device is out of memory
-        attention: implementation, such as ``"sdpa"``, ``"eager"`` or ``"flash_attention_2"``; what
-            transformers chooses by default
-        device_map: ``"auto"`` spreads the layers over all devices, the CPU's memory included;
-            see ``checkpoint.DEVICE_MAPS`` for others
-        tree_tokens: most tokens that run behind a recording at once; by default what suits the
-            width of the network
 
     Raises:
         InputError: if an argument is not valid here
@@ -49,26 +63,22 @@ class AudioChatModel:
     def __init__(
         self,
         source: str | Path,
+        options: CheckpointOptions | None = None,
         *,
         name: str | None = None,
         revision: str | None = None,
         device: str = "auto",
         dtype: str = "auto",
         batch_size: int = 8,
-        attention: str | None = None,
-        device_map: str | None = None,
-        tree_tokens: int | None = None,
     ) -> None:
         self.name = name or str(source)
         self.device, self._asked_device = resolve_device(device), device
         self.dtype = resolve_dtype(dtype, self.device)
-        for parameter, value in (("batch_size", batch_size), ("tree_tokens", tree_tokens)):
-            if value is not None and value < 1:
-                raise InputError(f"{parameter}: found {value}, valid is 1 or more")
-        check_loading(attention, device_map)
+        if batch_size < 1:
+            raise InputError(f"batch_size: found {batch_size}, valid is 1 or more")
+        self._batch_size, self._options = batch_size, options or CheckpointOptions()
+        check_loading(self._options.attention, self._options.device_map)
         self.checkpoint = Checkpoint(source, self.name, revision)
-        self._batch_size, self._tree_tokens = batch_size, tree_tokens
-        self._attention, self._device_map = attention, device_map
 
     def __repr__(self) -> str:
         return f"AudioChatModel({self.name!r}, {self.device}, {self.dtype})"
@@ -82,14 +92,12 @@ class AudioChatModel:
         remade = partial(
             type(self),
             source,
+            self._options,
             name=self.name,
             revision=revision,
             device=self._asked_device,
             dtype=self.dtype,
             batch_size=self._batch_size,
-            attention=self._attention,
-            device_map=self._device_map,
-            tree_tokens=self._tree_tokens,
         )
         return remade, ()
 
@@ -116,7 +124,7 @@ class AudioChatModel:
 
     def check(self) -> None:
         """See ``Checkpoint.check``: raise ``InputError`` if the model cannot be had."""
-        self.checkpoint.check(self._attention)
+        self.checkpoint.check(self._options.attention)
 
     def facts(self) -> dict[str, str]:
         """What a report says of the model: version, place, precision, size, limits, method."""
@@ -126,7 +134,7 @@ class AudioChatModel:
             "identity": self.identity,
             "class": type(model).__name__,
             "parameters": f"{sum(p.numel() for p in model.parameters()):,}",
-            "device": "spread by device_map" if self._device_map else self.device,
+            "device": "spread by device_map" if self._options.device_map else self.device,
             "precision": self.dtype,
             "attention": attention_of(model),
             "sampling rate": f"{self.sampling_rate} Hz",
@@ -224,7 +232,7 @@ class AudioChatModel:
     @cached_property
     def _model(self) -> transformers.PreTrainedModel:
         return self.checkpoint.load(
-            self.device, self.dtype, attention=self._attention, device_map=self._device_map
+            self.device, self.dtype, self._options.attention, self._options.device_map
         )
 
     @cached_property
@@ -236,7 +244,7 @@ class AudioChatModel:
                 self._inputs,
                 name=self.name,
                 batch_size=self._batch_size,
-                tree_tokens=self._tree_tokens,
+                tree_tokens=self._options.tree_tokens,
             )
 
 

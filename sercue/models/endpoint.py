@@ -8,10 +8,11 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import numpy as np
+from pydantic import Field
 from scipy.io import wavfile
 
 from sercue.errors import InputError, shortened
@@ -25,6 +26,7 @@ from sercue.models.cards import (
 )
 from sercue.models.endpoint_scoring import LabelTokens, no_scores
 from sercue.models.endpoint_server import RefusedRequest, Server, shown
+from sercue.models.windows import LongAudioOptions
 
 URL_VARIABLE = "OPENAI_BASE_URL"
 _NO_PORT = re.compile(r":(?!//)(?!\d*(/|$))")
@@ -70,51 +72,17 @@ def _has_host(url: str) -> bool:
         return False
 
 
-def variable(name: str, value: Any) -> str:
-    """The name of an environment variable.
+def variable(value: Any) -> str:
+    """The name of the environment variable with the key.
 
     Raises:
         InputError: if it cannot be one; it is not repeated, since it may be the key itself
     """
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
         raise InputError(
-            f"{name}: found what names no environment variable (not shown here, as it may be a "
-            "key); valid is a name such as OPENAI_API_KEY"
+            "key_variable: found what names no environment variable (not shown here, as it may be "
+            "a key); valid is a name such as OPENAI_API_KEY"
         )
-    return value
-
-
-def count(name: str, value: Any, lowest: int) -> int:
-    """A whole number from ``lowest`` on.
-
-    Raises:
-        InputError: if it is anything else
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-        raise InputError(f"{name}: found {value!r}, valid are whole numbers from {lowest} on")
-    return value
-
-
-def seconds(name: str, value: Any) -> float:
-    """A finite time above 0, in seconds.
-
-    Raises:
-        InputError: if it is anything else
-    """
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
-        raise InputError(f"{name}: found {value!r}, valid are seconds above 0")
-    return float(value)
-
-
-def text(name: str, value: Any) -> str:
-    """A text with something in it.
-
-    Raises:
-        InputError: if it is anything else
-    """
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{name}: found {value!r}, valid is a text that is not empty")
     return value
 
 
@@ -190,6 +158,30 @@ _WHOLE = (None, "", "stop", "eos", "eos_token", "stop_sequence", "end_turn")
 _UNKNOWN_FIELD = (400, 422)
 
 
+class EndpointOptions(LongAudioOptions):
+    """Where a server is, and how it is asked.
+
+    Attributes:
+        base_url: up to and with ``/v1``; by default the environment's ``OPENAI_BASE_URL``
+        concurrency: requests that are under way at once
+        timeout: longest time from sending a request to the end of its reply, in seconds
+        retries: how often a request is sent again; six wait about 20 s, each further one 8 s more
+        key_variable: environment variable that holds the key; servers that ask for none need none
+        sampling_rate: of the recordings that are sent, in Hz; the server resamples to its model's
+        max_seconds: longest recording that the model takes whole, in seconds
+        replies_as: the model's name in replies, if that is another than ``served``
+    """
+
+    base_url: str | None = Field(None, repr=False)
+    concurrency: int = Field(8, ge=1)
+    timeout: float = Field(120.0, gt=0)
+    retries: int = Field(6, ge=0)
+    key_variable: str = Field("OPENAI_API_KEY", repr=False)
+    sampling_rate: int = Field(16000, ge=1)
+    max_seconds: float = Field(30.0, gt=0)
+    replies_as: Annotated[str, Field(pattern=r"\S")] | None = None
+
+
 class EndpointModel:
     """An audio language model that a server runs.
 
@@ -212,57 +204,43 @@ class EndpointModel:
 
     Args:
         served: the model's name on the server
-        base_url: where the server is, up to and with ``/v1``; by default the environment's
-            ``OPENAI_BASE_URL``
+        options: where the server is, and how it is asked
         batch_size: utterances whose recordings are held for requests at once
-        concurrency: requests that are under way at once
-        timeout: longest time from sending a request to the end of its reply, in seconds
-        retries: how often a request is sent again; six wait about 20 s, each further one 8 s more
-        key_variable: environment variable that holds the key; servers that ask for none need none
-        sampling_rate: of the recordings that are sent, in Hz; the server resamples to its model's
-        max_seconds: longest recording that the model takes whole, in seconds
         revision: version of what is served, in your words
-        replies_as: the model's name in replies, if that is another than ``served``
 
     Raises:
-        InputError: if an option is not valid
+        InputError: if there is no URL, or an argument is not valid
 
     Examples:
-        >>> model = EndpointModel("qwen2-audio", base_url="http://127.0.0.1:8000/v1", revision="1a")
-        >>> model.identity
+        >>> options = EndpointOptions(base_url="http://127.0.0.1:8000/v1")
+        >>> EndpointModel("qwen2-audio", options, revision="1a").identity
         'endpoint:qwen2-audio@1a/16000 Hz'
     """
 
     def __init__(
         self,
         served: str,
+        options: EndpointOptions,
         *,
-        base_url: str | None = None,
         batch_size: int = 8,
-        concurrency: int = 8,
-        timeout: float = 120.0,
-        retries: int = 6,
-        key_variable: str = "OPENAI_API_KEY",
-        sampling_rate: int = 16000,
-        max_seconds: float = 30.0,
         revision: str | None = None,
-        replies_as: str | None = None,
     ) -> None:
-        self.served = text("served", served)
-        self.name = public_name(ENDPOINT_PREFIX + self.served)
-        self.batch_size = count("batch_size", batch_size, 1)
-        self.sampling_rate = count("sampling_rate", sampling_rate, 1)
-        self.max_seconds = seconds("max_seconds", max_seconds)
-        self.revision = None if revision is None else text("revision", revision)
-        self.replies_as = None if replies_as is None else text("replies_as", replies_as)
+        if batch_size < 1:
+            raise InputError(f"batch_size: found {batch_size}, valid is 1 or more")
+        if revision is not None and not revision.strip():
+            raise InputError(f"revision: found {revision!r}, valid is a text that is not empty")
+        self.served, self.batch_size, self.revision = served, batch_size, revision
+        self.name = public_name(ENDPOINT_PREFIX + served)
+        self.sampling_rate, self.max_seconds = options.sampling_rate, options.max_seconds
+        self.replies_as = options.replies_as
         self.device, self.dtype = "server", "as served"
         self._server = Server(
             self.name,
-            resolve_url(base_url),
-            variable("key_variable", key_variable),
-            concurrency=count("concurrency", concurrency, 1),
-            timeout=seconds("timeout", timeout),
-            retries=count("retries", retries, 0),
+            resolve_url(options.base_url),
+            variable(options.key_variable),
+            concurrency=options.concurrency,
+            timeout=options.timeout,
+            retries=options.retries,
             replies_as=self.replies_as or self.served,
         )
         self._labels = LabelTokens()
@@ -416,7 +394,8 @@ class EndpointModel:
                 refuses a request
             ServerError: if the server stops answering
         """
-        count("max_new_tokens", max_new_tokens, 1)
+        if max_new_tokens < 1:
+            raise InputError(f"max_new_tokens: found {max_new_tokens}, valid is 1 or more")
         answers = []
         for waves, texts in self._batches(audios, prompts):
             requests = [

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
-from types import NoneType
-from typing import TYPE_CHECKING, Any, Protocol, get_args, get_type_hints, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError
 from sercue.models.availability import cached_snapshot
 from sercue.models.cards import (
     BYTES,
@@ -21,16 +19,13 @@ from sercue.models.cards import (
     checkpoint_source,
     public_name,
 )
-from sercue.models.windows import Windowed
+from sercue.models.windows import LongAudioOptions, Windowed
+from sercue.options import checked
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sercue.corpora.corpus import Corpus
-
-LONG_AUDIO = ("refuse", "windows")
-# Keys of a study, not options of one kind of model.
-_OF_THE_STUDY = {"name", "revision", "device", "dtype", "batch_size"}
 
 
 @runtime_checkable
@@ -105,7 +100,7 @@ def available_models() -> pd.DataFrame:
     """The models that ``load_model`` knows by name; it also takes ``hf:...`` and ``endpoint:...``.
 
     Returns:
-        DataFrame with one row a model: ``name``, ``repository``, ``class`` (of transformers),
+        DataFrame with one row per model: ``name``, ``repository``, ``class`` (of transformers),
         ``licence``, ``parameters``, memory of the weights as ``GB float32``, ``GB bfloat16`` and
         ``GB float16``, ``seconds`` (longest recording), ``revision`` (what loads by default),
         ``cached`` (the commit whose weights the local cache holds whole, or ""), ``description``
@@ -162,11 +157,9 @@ def load_model(
         dtype: ``"auto"`` takes bfloat16 on cuda and float32 elsewhere
         batch_size: utterances that run at once
         corpus: what ``sercue-tiny`` trains on
-        tokens: what its prompts show, one row an utterance of the corpus
-        options: for ``sercue-tiny`` ``recipe``, fields of ``Recipe``, ``templates`` and
-            ``label_words``; for checkpoints the further arguments of ``AudioChatModel``, for
-            endpoints those of ``EndpointModel``; and for both ``long_audio``: ``"refuse"``
-            (recordings that are too long are an error) or ``"windows"`` (see ``Windowed``)
+        tokens: what its prompts show, one row per utterance of the corpus
+        options: for ``sercue-tiny`` those of ``TinyOptions``, for checkpoints of
+            ``CheckpointOptions``, for endpoints of ``EndpointOptions``
 
     Raises:
         InputError: if the name, an option or its type, the device or the dtype is not valid, or
@@ -180,115 +173,43 @@ def load_model(
 Valid are: sercue-tiny, qwen2-audio, qwen2.5-omni, qwen2.5-omni-3b, audio-flamingo-3, \
 hf:<repository or folder>, endpoint:<served name>
     """
-    given = dict(options or {})
+    own = options or {}
+    what = f"option of {name}"
     if name == TINY:
-        return _tiny(corpus, tokens, revision, given, device, dtype, batch_size)
-    serves = name.startswith(ENDPOINT_PREFIX) and len(name) > len(ENDPOINT_PREFIX)
-    if not serves:
-        checkpoint_source(name)
-    windows = _long_audio(given.pop("long_audio", "refuse")) == "windows"
-    make = _endpoint if serves else _checkpoint
-    model = make(name, revision, given, device, dtype, batch_size)
-    return Windowed(model) if windows else model
+        from sercue.models.tiny import TinyModel
 
+        if corpus is None or tokens is None:
+            missing = "corpus" if corpus is None else "tokens"
+            raise InputError(f"{missing}: {TINY} is trained on it, found None")
+        if revision is not None:
+            raise InputError(f"revision: {TINY} is trained here and has none, found {revision!r}")
+        return TinyModel(corpus, tokens, own, device=device, dtype=dtype, batch_size=batch_size)
+    served = name.removeprefix(ENDPOINT_PREFIX) if name.startswith(ENDPOINT_PREFIX) else ""
+    model: AudioLanguageModel
+    asked: LongAudioOptions
+    if served.strip():
+        from sercue.models.endpoint import EndpointModel, EndpointOptions
 
-def _tiny(
-    corpus: Corpus | None,
-    tokens: pd.DataFrame | None,
-    revision: str | None,
-    options: dict[str, Any],
-    device: str,
-    dtype: str,
-    batch_size: int,
-) -> AudioLanguageModel:
-    from sercue.models.tiny import TinyModel
+        for key, value in (("device", device), ("dtype", dtype)):
+            if value != "auto":
+                raise InputError(
+                    f"{key}: found {value!r}, but {name!r} runs on its server, which sets it; "
+                    "valid is auto"
+                )
+        asked = checked(EndpointOptions, own, what, "model_options")
+        model = EndpointModel(served, asked, revision=revision, batch_size=batch_size)
+    else:
+        source, card = checkpoint_source(name)
+        from sercue.models.chat import AudioChatModel, CheckpointOptions
 
-    if corpus is None or tokens is None:
-        missing = "corpus" if corpus is None else "tokens"
-        raise InputError(f"{missing}: {TINY} is trained on it, found None")
-    if revision is not None:
-        raise InputError(f"revision: {TINY} is trained here and has none, found {revision!r}")
-    return TinyModel(corpus, tokens, options, device=device, dtype=dtype, batch_size=batch_size)
-
-
-def _checkpoint(
-    name: str,
-    revision: str | None,
-    options: dict[str, Any],
-    device: str,
-    dtype: str,
-    batch_size: int,
-) -> AudioLanguageModel:
-    from sercue.models.chat import AudioChatModel
-
-    _check_options(name, AudioChatModel, options)
-    source, card = checkpoint_source(name)
-    return AudioChatModel(
-        source,
-        name=public_name(name),
-        revision=revision or (card.revision if card else None),
-        device=device,
-        dtype=dtype,
-        batch_size=batch_size,
-        **options,
-    )
-
-
-def _endpoint(
-    name: str,
-    revision: str | None,
-    options: dict[str, Any],
-    device: str,
-    dtype: str,
-    batch_size: int,
-) -> AudioLanguageModel:
-    from sercue.models.endpoint import EndpointModel
-
-    for key, value in (("device", device), ("dtype", dtype)):
-        if value != "auto":
-            raise InputError(
-                f"{key}: found {value!r}, but {name!r} runs on its server, which sets it; "
-                "valid is auto"
-            )
-    _check_options(name, EndpointModel, options)
-    served = name.removeprefix(ENDPOINT_PREFIX)
-    return EndpointModel(served, revision=revision, batch_size=batch_size, **options)
-
-
-def _long_audio(choice: Any) -> str:
-    if choice not in LONG_AUDIO:
-        raise unknown("model option long_audio", choice, LONG_AUDIO)
-    return str(choice)
-
-
-def _check_options(name: str, kind: type, options: Mapping[str, Any]) -> None:
-    """The options of a kind of model are its keyword arguments; values are as annotated there."""
-    parameters = inspect.signature(kind).parameters.values()
-    own = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
-    hints = get_type_hints(kind.__init__)  # type: ignore[misc]
-    valid = {option: hints[option] for option in own if option not in _OF_THE_STUDY}
-    for option, value in options.items():
-        if option not in valid:
-            raise unknown(f"option of {name}", option, [*valid, "long_audio"])
-        if not _is_a(value, valid[option]):
-            raise InputError(
-                f"model_options: {option} of {name}: found {value!r}, "
-                f"valid is {_told(valid[option])}"
-            )
-
-
-def _kinds(hint: Any) -> tuple[type, ...]:
-    return get_args(hint) or (hint,)
-
-
-def _is_a(value: Any, hint: Any) -> bool:
-    """Whether a value is of an annotated type; a whole number is a float too, a truth is none."""
-    kinds = _kinds(hint)
-    if isinstance(value, bool):
-        return bool in kinds
-    return isinstance(value, kinds) or (isinstance(value, int) and float in kinds)
-
-
-def _told(hint: Any) -> str:
-    names = {str: "text", int: "a whole number", float: "a number", NoneType: "null"}
-    return " or ".join(names.get(kind, kind.__name__) for kind in _kinds(hint))
+        asked = checked(CheckpointOptions, own, what, "model_options")
+        model = AudioChatModel(
+            source,
+            asked,
+            name=public_name(name),
+            revision=revision or (card.revision if card else None),
+            device=device,
+            dtype=dtype,
+            batch_size=batch_size,
+        )
+    return Windowed(model) if asked.long_audio == "windows" else model

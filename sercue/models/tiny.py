@@ -31,11 +31,12 @@ from sercue.models.cards import TINY, NoAnswer
 from sercue.models.chat import AudioChatModel, resolve_device, resolve_dtype
 from sercue.models.tiny_network import (
     SAMPLING_RATE,
+    Recipe,
     TrainingData,
     make_network,
     make_processor,
-    make_recipe,
     reading_material,
+    tiny_options,
     train_network,
 )
 from sercue.running import no_progress, progress_bar, side_by_side
@@ -44,7 +45,7 @@ from sercue.storage.tables import TRAINING, check_entries, read_json, write_json
 from sercue.tokens.catalogue import parse_conditions
 from sercue.tokens.concepts import UNKNOWN, WORDS
 from sercue.tokens.condition import Material
-from sercue.tokens.prompts import TEMPLATES, Template, resolve_templates
+from sercue.tokens.prompts import Template, resolve_templates
 
 LONGEST_SECONDS = 30
 DEV_CONDITIONS = ("none", "aligned", "shuffled", "conflicting")
@@ -64,8 +65,7 @@ class TinyModel:
     Args:
         corpus: its training rows are learnt, its development rows measured
         tokens: tokens of its rows, shape (utterances, concepts)
-        options: ``recipe`` and fields of ``Recipe``; ``templates`` and ``label_words`` as a study
-            has them (all templates and the labels themselves by default)
+        options: those of ``TinyOptions``
         device: where answers are computed; training is always on the CPU
         dtype: precision of answers; training is always float32
         batch_size: most recordings that run at once
@@ -87,10 +87,12 @@ class TinyModel:
         dtype: str = "auto",
         batch_size: int = 8,
     ) -> None:
-        label_words = options.get("label_words") or {label: label for label in corpus.labels}
-        self.templates = resolve_templates(options.get("templates", list(TEMPLATES)))
-        recipe = make_recipe(options)
-        self.recipe = replace(recipe, epochs=recipe.epochs_for(len(corpus.rows("train"))))
+        own = tiny_options(options)
+        label_words = own.label_words or {label: label for label in corpus.labels}
+        self.templates = resolve_templates(own.templates)
+        epochs = own.epochs_for(len(corpus.rows("train")))
+        fields = {name: getattr(own, name) for name in Recipe.model_fields}
+        self.recipe = Recipe(**fields | {"epochs": epochs})
         self.device, self._asked_device = resolve_device(device), device
         self.dtype = resolve_dtype(dtype, self.device)
         self._batch_size = batch_size
@@ -134,7 +136,7 @@ class TinyModel:
         digests = audio_digests(replace(self._corpus, table=training))
         material = {
             "training": _TRAINING,
-            "recipe": asdict(self.recipe),
+            "recipe": dict(self.recipe),
             "seconds": self.max_seconds,
             "audio": [str(digest) for digest in digests],
             "labels": training["emotion"].tolist(),
@@ -271,7 +273,7 @@ class TinyModel:
         return {
             "corpus": self._corpus.name,
             "words": self._words,
-            "recipe": asdict(self.recipe),
+            "recipe": dict(self.recipe),
             "templates": [template.name for template in self.templates],
             "training utterances": len(rows),
             "training speakers": int(rows["speaker"].nunique()),

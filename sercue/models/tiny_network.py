@@ -5,41 +5,39 @@ Source of the architecture: Chu et al. (2024), Qwen2-Audio Technical Report, arX
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 import torch
 import transformers
+from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from sercue.errors import InputError, unknown
+from sercue.options import Options, checked
 from sercue.running import progress_bar
 from sercue.tokens.concepts import UNKNOWN
-from sercue.tokens.prompts import Template
+from sercue.tokens.prompts import TEMPLATES, Template
 
 #: What a recipe shows in training, and so what the model comes to rely on.
 SHARES = ("share_none", "share_aligned", "noise", "blank_audio", "swap_audio")
-_SIZES = (
-    "prompts",
-    "batch_size",
-    "width",
-    "heads",
-    "audio_layers",
-    "text_layers",
-    "mel_bins",
-    "hop",
-    "vocabulary",
-)
-_PROMPT_OPTIONS = ("label_words", "templates")
 
 
-@dataclass(frozen=True)
-class Recipe:
+def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    check(value)
+    return value
+
+
+# 1 stays 1, not 1.0: trained models are found by a hash of what was written.
+_Number = Annotated[float, WrapValidator(_as_written)]
+_Share = Annotated[float, Field(ge=0, le=1), WrapValidator(_as_written)]
+_Size = Annotated[int, Field(ge=1)]
+
+
+class Recipe(Options):
     """How ``sercue-tiny`` is built and trained: together with the data it determines the weights.
 
     Attributes:
@@ -71,40 +69,36 @@ class Recipe:
         seed: seed of the weights, the order of the utterances and the prompts drawn
     """
 
-    epochs: int | None = None
-    prompts: int = 4200
-    batch_size: int = 8
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.02
-    warmup: float = 0.15
-    spread: float = 0.08
-    share_none: float = 0.2
-    share_aligned: float = 0.65
-    noise: float = 0.35
-    blank_audio: float = 0.6
-    swap_audio: float = 0.0
-    mel_mask: float = 0.05
+    epochs: _Size | None = None
+    prompts: _Size = 4200
+    batch_size: _Size = 8
+    learning_rate: _Number = 1e-3
+    weight_decay: _Number = 0.02
+    warmup: _Number = 0.15
+    spread: _Number = 0.08
+    share_none: _Share = 0.2
+    share_aligned: _Share = 0.65
+    noise: _Share = 0.35
+    blank_audio: _Share = 0.6
+    swap_audio: _Share = 0.0
+    mel_mask: _Share = 0.05
     mel_shift: int = 2
-    width: int = 128
-    heads: int = 4
-    audio_layers: int = 2
-    text_layers: int = 2
-    mel_bins: int = 64
-    hop: int = 320
-    vocabulary: int = 1024
+    width: _Size = 128
+    heads: _Size = 4
+    audio_layers: _Size = 2
+    text_layers: _Size = 2
+    mel_bins: _Size = 64
+    hop: _Size = 320
+    vocabulary: _Size = 1024
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        for name in (*SHARES, "mel_mask"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name}: found {getattr(self, name)}, valid is 0 to 1")
-        for name in _SIZES if self.epochs is None else ("epochs", *_SIZES):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: found {getattr(self, name)}, valid is 1 or more")
+    @model_validator(mode="after")
+    def _shares_leave_room(self) -> Self:
         for first, second in (("share_none", "share_aligned"), ("blank_audio", "swap_audio")):
             both = getattr(self, first) + getattr(self, second)
             if both > 1:
-                raise InputError(f"{first} + {second}: found {both:g}, valid is 1 at most")
+                raise ValueError(f"{first} + {second}: found {both:g}, valid is 1 at most")
+        return self
 
     def epochs_for(self, number: int) -> int:
         """The epochs that so many training utterances get.
@@ -116,49 +110,50 @@ class Recipe:
         return max(1, round(self.prompts / number)) if self.epochs is None else self.epochs
 
 
-RECIPES: dict[str, Recipe] = {
+RECIPES: dict[str, dict[str, Any]] = {
     # Tuned on development speakers of the demo corpus so that tokens help without ruling: UAR over
     # two seeds none .75, aligned .81, shuffled .49, conflicting .50.
-    "grounded": Recipe(),
+    "grounded": {},
     # Tokens that say nothing: what is left to learn from is the audio. Fewer prompts than a study's
     # own model sees teach a control enough.
-    "audio-bound": Recipe(
-        prompts=2000, share_none=0.4, share_aligned=0.0, noise=1.0, blank_audio=0.0
-    ),
+    "audio-bound": {
+        "prompts": 2000, "share_none": 0.4, "share_aligned": 0.0, "noise": 1.0, "blank_audio": 0.0,
+    },
     # No audio, or a wrong one: what is left to learn from is the tokens. Blanked alone it learns to
     # do without audio, but not to leave it aside where it is heard: its reliance came out at .73.
-    "cue-bound": Recipe(
-        prompts=3000,
-        share_none=0.4,
-        share_aligned=0.6,
-        noise=0.0,
-        blank_audio=0.4,
-        swap_audio=0.4,
-    ),
-}
+    "cue-bound": {
+        "prompts": 3000, "share_none": 0.4, "share_aligned": 0.6, "noise": 0.0, "blank_audio": 0.4,
+        "swap_audio": 0.4,
+    },
+}  # fmt: skip
 
 
-def make_recipe(options: Mapping[str, Any]) -> Recipe:
-    """The recipe that options name: ``recipe`` chooses one of ours, other keys change its fields.
+class TinyOptions(Recipe):
+    """A recipe of ours, changes to its fields, and the prompts to learn.
 
-    ``label_words`` and ``templates`` are options of the model, not of its recipe, and left aside.
+    Attributes:
+        recipe: the one whose fields count where no other value is given
+        templates: as a study has them
+        label_words: label to the words that prompts show for it; the labels themselves by default
+    """
+
+    recipe: Literal["grounded", "audio-bound", "cue-bound"] = "grounded"
+    templates: list[str | dict[str, str]] = Field(list(TEMPLATES))
+    label_words: dict[str, str] | None = None
+
+
+def tiny_options(given: Mapping[str, Any]) -> TinyOptions:
+    """The options of ``sercue-tiny``, with the fields of the recipe that they name.
 
     Raises:
-        InputError: if a recipe or a field is unknown, or a value out of range
+        InputError: if a recipe or an option is unknown, or a value out of range
 
     Examples:
-        >>> make_recipe({"recipe": "grounded", "epochs": 2}).epochs
-        2
+        >>> tiny_options({"recipe": "cue-bound", "epochs": 2}).share_aligned
+        0.6
     """
-    changes = {key: value for key, value in options.items() if key not in _PROMPT_OPTIONS}
-    name = changes.pop("recipe", "grounded")
-    if name not in RECIPES:
-        raise unknown("recipe", name, RECIPES)
-    fields = [field.name for field in dataclasses.fields(Recipe)]
-    for key in changes:
-        if key not in fields:
-            raise unknown("option of sercue-tiny", key, ["recipe", *fields])
-    return dataclasses.replace(RECIPES[name], **changes)
+    recipe = RECIPES.get(str(given.get("recipe")), {})
+    return checked(TinyOptions, recipe | dict(given), "option of sercue-tiny", "model_options")
 
 
 def reading_material(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
 from sercue.errors import InputError
 from sercue.models.cards import NoAnswer
+from sercue.options import Options
 
 if TYPE_CHECKING:
     from sercue.models.registry import AudioLanguageModel
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
 BETWEEN_ANSWERS = " | "
 
 _Answer = TypeVar("_Answer")
+
+
+class LongAudioOptions(Options):
+    """What checkpoints and endpoints take alike.
+
+    Attributes:
+        long_audio: ``"refuse"`` (recordings that are too long are an error) or ``"windows"`` (see
+            ``Windowed``)
+    """
+
+    long_audio: Literal["refuse", "windows"] = "refuse"
 
 
 class Windowed:

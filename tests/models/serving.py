@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from sercue.models import load_model
+
 HOST = "127.0.0.1"
+
+
+def served_model(served, *, revision=None, batch_size=8, **options):
+    """The model of a study with these options."""
+    return load_model(
+        f"endpoint:{served}", revision=revision, batch_size=batch_size, options=options
+    )
 
 
 def free_port():

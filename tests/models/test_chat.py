@@ -5,7 +5,7 @@ import pytest
 import transformers
 
 from sercue.errors import InputError
-from sercue.models.chat import AudioChatModel, resolve_dtype
+from sercue.models.chat import AudioChatModel, CheckpointOptions, resolve_dtype
 from sercue.models.registry import AudioLanguageModel
 
 PROMPTS = ["Emotion:", "Cues: energy=low, pitch=high. Emotion:"]
@@ -78,9 +78,8 @@ def test_nothing_is_asked_of_no_recordings(qwen_checkpoint):
         ({"device": "cpu:1"}, r"device: found 'cpu:1'.*cpu"),
         ({"dtype": "float8"}, r"dtype: found 'float8'.*bfloat16"),
         ({"batch_size": 0}, "batch_size: found 0"),
-        ({"tree_tokens": 0}, "tree_tokens: found 0"),
-        ({"device_map": "gpu"}, "unknown device_map 'gpu'"),
-        ({"attention": "flash"}, "unknown attention 'flash'"),
+        ({"options": CheckpointOptions(device_map="gpu")}, "unknown device_map 'gpu'"),
+        ({"options": CheckpointOptions(attention="flash")}, "unknown attention 'flash'"),
     ],
 )
 def test_options_are_checked_before_anything_loads(given, message):

@@ -15,11 +15,11 @@ from serving import (
     failure,
     faults_before,
     forwarded,
+    served_model,
 )
 
 from sercue.corpora.corpus import Corpus, example_corpus
 from sercue.errors import InputError, ServerError
-from sercue.models.endpoint import EndpointModel
 from sercue.models.registry import AudioLanguageModel
 from sercue.storage.tables import read_parts
 from sercue.study import run_study
@@ -75,7 +75,7 @@ def recordings():
 
 
 def model_of(server, **options):
-    return EndpointModel(server.model, base_url=server.url, max_seconds=2.0, **options)
+    return served_model(server.model, base_url=server.url, max_seconds=2.0, **options)
 
 
 def test_served_answers_equal_those_of_the_same_checkpoint_here(server, greedy, recordings):
@@ -102,13 +102,13 @@ def test_it_is_an_audio_language_model_that_is_there(server):
 def test_check_refuses_a_model_that_the_server_does_not_serve(server):
     """A mistyped name must end before the study starts, and in the server's own words."""
     with pytest.raises(InputError, match=r"endpoint:other.*status 400.*pinned to"):
-        EndpointModel("other", base_url=server.url).check()
+        served_model("other", base_url=server.url).check()
 
 
 def test_check_refuses_a_url_without_v1(server):
     """The commonest mistake in a URL gets the hint that mends it."""
     with pytest.raises(InputError, match=r"404.*up to and with /v1"):
-        EndpointModel(server.model, base_url=server.url.removesuffix("/v1")).check()
+        served_model(server.model, base_url=server.url.removesuffix("/v1")).check()
 
 
 def test_scores_that_the_server_cannot_give_are_refused_with_the_way_out(server, recordings):
@@ -122,7 +122,7 @@ def test_answers_come_through_faults_that_pass(server, greedy, recordings):
     dropped = (0, {}, b"")
     faults = [failure(422), failure(429, Retry_After="0.1"), dropped, failure(503), failure(500)]
     with Loopback(faults_before(faults, lambda seen: forwarded(server, seen))) as proxy:
-        model = EndpointModel(server.model, base_url=proxy.url, concurrency=2)
+        model = served_model(server.model, base_url=proxy.url, concurrency=2)
         answers = model.generate(recordings[:1], [PROMPTS])
     assert answers == [[greedy(recordings[0], prompt) for prompt in PROMPTS]]
 
@@ -199,7 +199,7 @@ def test_an_answer_that_the_server_kept_back_is_asked_again_on_the_next_run(corp
     tokens = pd.DataFrame(words, corpus.table.index, ["energy"])
     asked = {"decoding": "generate", "templates": ["plain"], "conditions": ["none"]}
     with Loopback(answer) as server:
-        model = EndpointModel("m", base_url=server.url, concurrency=1)
+        model = served_model("m", base_url=server.url, concurrency=1)
         first, second = (
             run_study(corpus, tokens, model, store=tmp_path / "s", progress=False, **asked)
             for _ in range(2)

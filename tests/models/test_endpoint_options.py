@@ -2,15 +2,17 @@
 
 import base64
 import io
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import soundfile
+from serving import served_model
 
 from sercue.errors import InputError
-from sercue.models.endpoint import EndpointModel, wav_base64
+from sercue.models.endpoint import wav_base64
 
 URL = "http://127.0.0.1:9/v1"
 
@@ -19,7 +21,6 @@ URL = "http://127.0.0.1:9/v1"
     ("option", "value"),
     [
         ("batch_size", 0),
-        ("batch_size", "8"),
         ("concurrency", 0),
         ("concurrency", True),
         ("timeout", 0),
@@ -30,20 +31,22 @@ URL = "http://127.0.0.1:9/v1"
         ("sampling_rate", 0),
         ("max_seconds", -1.0),
         ("revision", ""),
+        ("replies_as", " "),
     ],
 )
 def test_options_out_of_range_are_named_with_what_was_found(option, value):
     """They come from study files."""
     with pytest.raises(InputError) as caught:
-        EndpointModel("m", base_url=URL, **{option: value})
-    assert str(caught.value).startswith(f"{option}: found {value!r}, valid")
+        served_model("m", base_url=URL, **{option: value})
+    assert f"{option}: found {value!r}" in str(caught.value)
+    assert re.search(", valid|; (Input|String) should", str(caught.value))
 
 
 @pytest.mark.parametrize("url", ["ftp://host/v1", "host:8000/v1", "http://", "http://h:x/v1", ""])
 def test_a_url_that_is_none_is_refused(url):
     """It would fail later, in words of the network."""
     with pytest.raises(InputError, match=r"base_url: found .* valid is http"):
-        EndpointModel("m", base_url=url)
+        served_model("m", base_url=url)
 
 
 @pytest.mark.parametrize(
@@ -60,14 +63,14 @@ def test_a_url_with_a_password_is_refused_and_not_repeated(url, monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", url)
     for given in (url, None):
         with pytest.raises(InputError, match="base_url") as caught:
-            EndpointModel("m", base_url=given)
+            served_model("m", base_url=given)
         assert "secret" not in str(caught.value)
 
 
 def test_a_key_in_place_of_its_variable_is_refused_and_not_repeated():
     """The likely mistake: the key itself where the name of its variable belongs."""
     with pytest.raises(InputError, match=r"key_variable.*OPENAI_API_KEY") as caught:
-        EndpointModel("m", base_url=URL, key_variable="sk-0123")
+        served_model("m", base_url=URL, key_variable="sk-0123")
     assert "sk-0123" not in str(caught.value)
 
 
@@ -75,19 +78,19 @@ def test_the_url_is_the_environments_unless_one_is_given(monkeypatch):
     """Study files are shared, and servers differ from place to place."""
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     with pytest.raises(InputError, match="OPENAI_BASE_URL is not set"):
-        EndpointModel("m")
+        served_model("m")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://elsewhere/v1/")
-    assert "http://elsewhere/v1'" in repr(EndpointModel("m"))
-    assert "elsewhere" not in repr(EndpointModel("m", base_url=URL))
+    assert "http://elsewhere/v1'" in repr(served_model("m"))
+    assert "elsewhere" not in repr(served_model("m", base_url=URL))
 
 
 def test_identity_asks_nobody_and_knows_what_decides_answers():
     """Finished predictions are read by it when the server is long gone, or moved."""
-    identity = EndpointModel("m", base_url=URL).identity
+    identity = served_model("m", base_url=URL).identity
     assert identity.startswith("endpoint:m@unversioned")
-    assert EndpointModel("m", base_url="http://moved:1/v1", retries=0).identity == identity
+    assert served_model("m", base_url="http://moved:1/v1", retries=0).identity == identity
     for change in ({"revision": "2"}, {"sampling_rate": 8000}):
-        assert EndpointModel("m", base_url=URL, **change).identity != identity
+        assert served_model("m", base_url=URL, **change).identity != identity
 
 
 @pytest.mark.parametrize(
@@ -105,14 +108,14 @@ def test_identity_asks_nobody_and_knows_what_decides_answers():
 )
 def test_what_cannot_be_asked_is_refused_before_anything_is_sent(audios, prompts, message):
     """No server is there: whatever is sent would end in another error."""
-    model = EndpointModel("m", base_url=URL, max_seconds=1.0)
+    model = served_model("m", base_url=URL, max_seconds=1.0)
     with pytest.raises(InputError, match=message):
         model.generate(audios, prompts)
 
 
 def test_nothing_to_ask_is_no_request():
     """A study whose answers are all stored needs no server."""
-    model = EndpointModel("m", base_url=URL)
+    model = served_model("m", base_url=URL)
     assert model.generate([], []) == model.score([], [], ["angry"]) == []
 
 
@@ -133,8 +136,8 @@ def run_python(code):
 def test_neither_torch_nor_transformers_is_imported():
     """A machine that only asks a server need not wait for them, nor have them."""
     code = (
-        "import sys; from sercue.models.endpoint import EndpointModel; import openai\n"
-        f"model = EndpointModel('m', base_url={URL!r}, retries=0)\n"
+        "import sys; from sercue.models import load_model; import openai\n"
+        f"model = load_model('endpoint:m', options={{'base_url': {URL!r}, 'retries': 0}})\n"
         "try: model.check()\n"
         "except RuntimeError: print([m for m in ('torch', 'transformers') if m in sys.modules])"
     )
@@ -145,8 +148,9 @@ def test_a_missing_client_is_named_when_a_server_is_asked():
     """The client is an extra; a list of models must not need it."""
     code = (
         "import sys; sys.modules['openai'] = None\n"
-        "from sercue.models.endpoint import EndpointModel\n"
-        f"model = EndpointModel('m', base_url={URL!r}); print(model.identity)\n"
+        "from sercue.models import load_model\n"
+        f"model = load_model('endpoint:m', options={{'base_url': {URL!r}}})\n"
+        "print(model.identity)\n"
         "try: model.check()\n"
         "except ValueError as error: print(error)"
     )

@@ -6,18 +6,17 @@ import time
 
 import numpy as np
 import pytest
-from serving import JSON, Loopback, completion, failure, faults_before
+from serving import JSON, Loopback, completion, failure, faults_before, served_model
 
 from sercue.errors import InputError, ServerError
 from sercue.models import NoAnswer
-from sercue.models.endpoint import EndpointModel
 
 AUDIO = np.zeros(1600, dtype=np.float32)
 LONG = 20 * 2**20
 
 
 def ask(server, prompts=("a",), **options):
-    model = EndpointModel("m", base_url=server.url, **options)
+    model = served_model("m", base_url=server.url, **options)
     return model.generate([AUDIO], [list(prompts)])[0]
 
 
@@ -55,12 +54,12 @@ def test_a_reply_of_another_model_is_refused_with_the_way_out(told):
 def test_an_alias_that_a_server_resolves_is_stated_and_is_part_of_the_identity():
     """What it stands for changes with time; old answers must not pass for those of the new one."""
     with named("m-2025-06-03", "m-2025-10-01") as server:
-        old = EndpointModel("m", base_url=server.url, replies_as="m-2025-06-03")
+        old = served_model("m", base_url=server.url, replies_as="m-2025-06-03")
         assert old.generate([AUDIO], [["a"]]) == [["angry"]]
         with pytest.raises(ServerError, match="answers as 'm-2025-10-01'"):
             old.generate([AUDIO], [["b"]])
-        new = EndpointModel("m", base_url=server.url, replies_as="m-2025-10-01")
-    plain = EndpointModel("m", base_url=server.url)
+        new = served_model("m", base_url=server.url, replies_as="m-2025-10-01")
+    plain = served_model("m", base_url=server.url)
     assert len({old.identity, new.identity, plain.identity}) == 3
 
 
@@ -68,7 +67,7 @@ def test_an_alias_that_a_server_resolves_is_stated_and_is_part_of_the_identity()
 def test_a_model_that_changes_while_it_is_asked_ends_the_call(names):
     """A server that was restarted with another model would mix two in one study."""
     with named(*names) as server:
-        model = EndpointModel("m", base_url=server.url)
+        model = served_model("m", base_url=server.url)
         assert model.generate([AUDIO], [["a"]]) == [["angry"]]
         with pytest.raises(ServerError, match=f"answers as '{names[1]}', where '{names[0]}', as"):
             model.generate([AUDIO], [["b"]])
@@ -78,7 +77,7 @@ def test_a_version_of_the_server_that_changes_is_told(caplog):
     """A fingerprint is of weights and machine alike: no fault in itself, but part of a report."""
     versions = iter(["fp_1", "fp_1", "fp_2"])
     with Loopback(lambda _: completion("x", system_fingerprint=next(versions))) as server:
-        model = EndpointModel("m", base_url=server.url, concurrency=1)
+        model = served_model("m", base_url=server.url, concurrency=1)
         model.generate([AUDIO], [["a", "b"]])
         assert not caplog.records
         model.generate([AUDIO], [["c"]])
@@ -194,7 +193,7 @@ def test_half_a_letter_in_a_reply_is_replaced():
 def test_a_length_that_a_server_does_not_tell_is_not_known(usage):
     """Other fields than the answer are as untrustworthy as the answer."""
     with Loopback(lambda _: completion("angry", usage=usage)) as server:
-        model = EndpointModel("m", base_url=server.url)
+        model = served_model("m", base_url=server.url)
         assert model.prompt_tokens(AUDIO, ["a", "b"]) == []
         model.check()
 
@@ -205,7 +204,7 @@ def test_check_refuses_a_server_whose_prompts_hold_no_text():
         Loopback(lambda _: completion("x", usage={"prompt_tokens": 31})) as server,
         pytest.raises(InputError, match=r"counts 31 tokens.*does not reach the model"),
     ):
-        EndpointModel("m", base_url=server.url).check()
+        served_model("m", base_url=server.url).check()
 
 
 @pytest.fixture
@@ -230,7 +229,7 @@ def test_a_proxy_that_cannot_be_used_is_told_in_one_line(proxies):
     """The client's own error is a traceback that names no variable."""
     proxies(ALL_PROXY="socks://127.0.0.1:9")
     with pytest.raises(InputError, match=r"server at http://host.invalid/v1.*ALL_PROXY") as caught:
-        EndpointModel("m", base_url="http://host.invalid/v1").check()
+        served_model("m", base_url="http://host.invalid/v1").check()
     assert "\n" not in str(caught.value)
 
 
@@ -240,7 +239,7 @@ def test_the_proxy_between_is_named_where_a_server_does_not_answer(proxies):
         proxies(HTTP_PROXY=proxy.url.removesuffix("/v1"))
         message = r"at http://host.invalid/v1, through the proxy that HTTP_PROXY names, gave no"
         with pytest.raises(ServerError, match=message):
-            EndpointModel("m", base_url="http://host.invalid/v1", retries=0).generate(
+            served_model("m", base_url="http://host.invalid/v1", retries=0).generate(
                 [AUDIO], [["a"]]
             )
 

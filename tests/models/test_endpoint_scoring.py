@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 from scoring_server import PromptLogprobs
-from serving import Loopback, failure
+from serving import Loopback, failure, served_model
 
 from sercue.errors import InputError
-from sercue.models.endpoint import EndpointModel
 
 PROMPTS = ["Emotion:", "Cues: energy=low, pitch=high. Emotion:", "Wie fühlt sie sich? 感情"]
 # One token, several, one beginning with another, two words, letters of several bytes.
@@ -29,7 +28,7 @@ def server(scorer):
 
 @pytest.fixture
 def model(server):
-    return EndpointModel("tiny", base_url=server.url, max_seconds=2.0)
+    return served_model("tiny", base_url=server.url, max_seconds=2.0)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +74,7 @@ def test_scores_are_the_log_likelihoods_of_separate_passes(scorer, model, record
 def test_a_prompt_costs_one_request_a_label(server, recordings):
     """Where labels begin is measured once, not for every prompt."""
     before = len(server.chats())
-    model = EndpointModel("tiny", base_url=server.url)
+    model = served_model("tiny", base_url=server.url)
     model.score(recordings, [PROMPTS, PROMPTS], LABELS)
     model.score(recordings, [PROMPTS, PROMPTS], LABELS)
     assert len(server.chats()) - before == 2 * 2 * 3 * 6 + 6 + 1
@@ -99,7 +98,7 @@ def test_penalties_that_a_repository_ships_are_not_applied(scorer, model, record
 def test_check_lists_what_the_server_serves(server):
     """The right name is usually among it."""
     with pytest.raises(InputError, match=r"model `tino` does not exist.*it lists tiny"):
-        EndpointModel("tino", base_url=server.url).check()
+        served_model("tino", base_url=server.url).check()
 
 
 def test_facts_tell_what_the_server_says_of_itself(model, recordings):
@@ -162,7 +161,7 @@ def _other_prompt(reply, asked):
 def test_what_is_no_exact_score_is_refused(scorer, recordings, change, message):
     """A number that is nearly a log-likelihood would not be seen to be wrong."""
     with changed(scorer, change) as server:
-        model = EndpointModel("tiny", base_url=server.url)
+        model = served_model("tiny", base_url=server.url)
         with pytest.raises(InputError, match=f"{message}.*decoding: generate"):
             model.score(recordings[:1], [PROMPTS[:1]], ["neutral"])
 
@@ -191,7 +190,7 @@ def test_a_logprob_that_is_not_finite_leaves_its_prompt_without_scores(
     """An overflow in the server: any number made of it would be an answer. vLLM writes -9999."""
     expected = model.score(recordings[:1], [PROMPTS], LABELS[:2])[0]
     with with_logprob(scorer, number) as server:
-        other = EndpointModel("tiny", base_url=server.url)
+        other = served_model("tiny", base_url=server.url)
         found = other.score(recordings[:1], [PROMPTS], LABELS[:2])[0]
     assert np.isnan(found[1]).all()
     np.testing.assert_array_equal(found[[0, 2]], expected[[0, 2]])
@@ -205,7 +204,7 @@ def test_what_is_no_logarithm_of_a_probability_is_refused(scorer, recordings, nu
     """A number of another kind would be a score that nobody sees to be wrong."""
     message = "for the logarithm of a probability"
     with with_logprob(scorer, number) as server:
-        model = EndpointModel("tiny", base_url=server.url)
+        model = served_model("tiny", base_url=server.url)
         with pytest.raises(InputError, match=message) as told:
             model.score(recordings[:1], [PROMPTS], LABELS[:2])
     assert len(str(told.value)) < 400
@@ -220,7 +219,7 @@ def test_prompts_that_reach_the_model_as_one_are_refused(scorer, recordings):
         return scorer(seen)
 
     with Loopback(without_text) as server:
-        model = EndpointModel("tiny", base_url=server.url)
+        model = served_model("tiny", base_url=server.url)
         assert model.score(recordings[:1], [["a", "a"]], LABELS[:1])[0].shape == (2, 1)
         with pytest.raises(InputError, match=r"prompts: different ones .* same tokens"):
             model.score(recordings[:1], [["a", "b"]], LABELS[:1])
@@ -244,7 +243,7 @@ def test_tokens_that_change_from_prompt_to_prompt_are_refused(scorer, recordings
             change(reply["prompt_logprobs"])
 
     with changed(scorer, later) as server:
-        model = EndpointModel("tiny", base_url=server.url)
+        model = served_model("tiny", base_url=server.url)
         with pytest.raises(InputError, match="differ from prompt to prompt"):
             model.score(recordings[:1], [PROMPTS], ["neutral", "angry"])
 
@@ -252,7 +251,7 @@ def test_tokens_that_change_from_prompt_to_prompt_are_refused(scorer, recordings
 def test_a_server_that_refuses_the_fields_is_refused_in_its_words():
     """Hosted services answer 400 to fields that are not OpenAI's."""
     with Loopback(lambda _: failure(400, "Unrecognized argument prompt_logprobs")) as server:
-        model = EndpointModel("m", base_url=server.url)
+        model = served_model("m", base_url=server.url)
         with pytest.raises(InputError, match=r"Unrecognized argument.*decoding: generate"):
             model.score([np.zeros(1600)], [["a"]], ["angry"])
 

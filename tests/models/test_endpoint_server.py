@@ -12,10 +12,18 @@ import traceback
 
 import numpy as np
 import pytest
-from serving import JSON, Loopback, completion, failure, faults_before, free_port, wait_until
+from serving import (
+    JSON,
+    Loopback,
+    completion,
+    failure,
+    faults_before,
+    free_port,
+    served_model,
+    wait_until,
+)
 
 from sercue.errors import InputError, ServerError
-from sercue.models.endpoint import EndpointModel
 
 AUDIO = np.zeros(1600, dtype=np.float32)
 KEY = "sk-planted/0123456789"
@@ -27,7 +35,7 @@ def echo(seen):
 
 
 def ask(server, prompts=("a",), **options):
-    model = EndpointModel("m", base_url=server.url, **options)
+    model = served_model("m", base_url=server.url, **options)
     return model.generate([AUDIO], [list(prompts)])[0]
 
 
@@ -218,7 +226,7 @@ def test_a_server_that_does_not_know_the_penalty_field_is_asked_without_it():
         return failure(422, "unknown field") if "repetition_penalty" in seen.body else echo(seen)
 
     with Loopback(strict) as server:
-        model = EndpointModel("m", base_url=server.url, batch_size=1, concurrency=1)
+        model = served_model("m", base_url=server.url, batch_size=1, concurrency=1)
         assert model.generate([AUDIO, AUDIO], [["a", "b"], ["c"]]) == [["a", "b"], ["c"]]
     assert ["repetition_penalty" in seen.body for seen in server.chats()] == [True] + [False] * 3
 
@@ -227,7 +235,7 @@ def test_check_says_early_that_nobody_answers():
     """Before features of hours; with no more than one retry."""
     url = f"http://127.0.0.1:{free_port()}/v1"
     with pytest.raises(ServerError, match=r"no answer \(Connection error.*2 tries"):
-        EndpointModel("m", base_url=url).check()
+        served_model("m", base_url=url).check()
 
 
 def shown(error):
@@ -249,7 +257,7 @@ def test_the_key_is_sent_and_shown_nowhere(monkeypatch, caplog):
         return failure(code, f"{'x' * 180 * (code % 2)}{seen.headers['authorization']}")
 
     with Loopback(telling) as server:
-        model = EndpointModel("m", base_url=server.url, key_variable="MY_KEY", retries=0)
+        model = served_model("m", base_url=server.url, key_variable="MY_KEY", retries=0)
         texts = [repr(model), str(vars(model)), str(vars(model._server)), model.identity]
         for _ in range(6):
             with pytest.raises((InputError, ServerError)) as caught:
@@ -288,5 +296,5 @@ def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(monkeypatch):
     """The client's own error would repeat it."""
     monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\nsecond line")
     with pytest.raises(InputError, match="key_variable") as caught:
-        EndpointModel("m", base_url="http://127.0.0.1:9/v1").generate([AUDIO], [["a"]])
+        served_model("m", base_url="http://127.0.0.1:9/v1").generate([AUDIO], [["a"]])
     assert KEY not in shown(caught.value)

@@ -15,11 +15,10 @@ import pandas as pd
 import pytest
 import yaml
 from hub_server import hub
-from serving import JSON, Loopback, failure
+from serving import JSON, Loopback, failure, served_model
 
 from sercue.cli import main
 from sercue.errors import InputError, ServerError
-from sercue.models.endpoint import EndpointModel
 from sercue.secret_keys import without_secrets
 from sercue.storage.files import write_text
 from sercue.tables.exhibits import table_exhibit
@@ -251,7 +250,7 @@ def test_a_key_in_any_field_of_a_reply_is_neither_answer_nor_error(path, kind, s
         return 200, JSON, json.dumps(replaced(REPLY, path, kind(sent))).encode()
 
     with Loopback(answer) as server:
-        model = EndpointModel("m", base_url=server.url, key_variable="MY_KEY", retries=0)
+        model = served_model("m", base_url=server.url, key_variable="MY_KEY", retries=0)
         for act in (
             model.check,
             model.facts,

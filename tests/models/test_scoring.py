@@ -7,7 +7,7 @@ from checkpoint_parts import turn
 
 from sercue.errors import InputError
 from sercue.models import packed, scoring, suffixes
-from sercue.models.chat import AudioChatModel
+from sercue.models.chat import AudioChatModel, CheckpointOptions
 
 PROMPTS = [
     "Listen to the recording. Cues: energy=low. Emotion:",
@@ -111,7 +111,8 @@ def test_several_recordings_score_as_each_alone(
 
 def test_eager_attention_takes_the_tree(checkpoint, audio):
     """It wants another mask: one that is added to the scores."""
-    model = AudioChatModel(checkpoint, dtype="float32", device="cpu", attention="eager")
+    eager = CheckpointOptions(attention="eager")
+    model = AudioChatModel(checkpoint, eager, dtype="float32", device="cpu")
     found = model.score([audio], [PROMPTS], LABELS)[0]
     assert model._scoring.method == scoring.TREE
     expected = separate_scores(model, audio, PROMPTS)

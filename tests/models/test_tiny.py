@@ -21,9 +21,9 @@ from sercue.models.tiny_network import (
     Recipe,
     draw_prompts,
     make_processor,
-    make_recipe,
     reading_material,
     spectrograms,
+    tiny_options,
     train_tokenizer,
 )
 from sercue.tokens.prompts import TEMPLATES
@@ -308,7 +308,7 @@ def test_the_tokenizer_reads_every_word_of_the_templates_whole():
 
 def _drawn(tokens, **changes):
     generator = np.random.default_rng(0)
-    recipe = make_recipe(changes)
+    recipe = tiny_options(changes)
     templates = list(TEMPLATES.values())
     return list(draw_prompts(tokens, templates, LABELS, recipe, generator))
 
