@@ -421,8 +421,14 @@ def read_study(
     Raises:
         InputError: if the file is not there or is not such a file, or a key or value is not valid
     """
-    shipped = shipped_studies()
-    values = _read_yaml(shipped[str(path)] if str(path) in shipped else Path(path))
+    file = shipped_studies().get(str(path), Path(path))
+    try:
+        with file.open("rb") as opened:
+            # No more than tells that it is too much: a path may name a device without an end.
+            values = plain_yaml(opened.read(MOST_BYTES + 1))
+    # A name with a zero byte in it is a ValueError, as is InputError.
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: cannot be read as a study file: {error}") from None
     if values is None:
         values = {}
     if not isinstance(values, dict):
@@ -441,13 +447,3 @@ def shipped_studies() -> dict[str, Path]:
     """
     files = sorted((notebooks_folder() / "studies").glob("*.yaml"))
     return {file.stem: file for file in files}
-
-
-def _read_yaml(file: Path) -> Any:
-    try:
-        with file.open("rb") as opened:
-            # No more than tells that it is too much: a path may name a device without an end.
-            return plain_yaml(opened.read(MOST_BYTES + 1))
-    # A name with a zero byte in it is a ValueError, as is InputError.
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: cannot be read as a study file: {error}") from None

@@ -132,8 +132,9 @@ def greedy_request(served: str, wave: str, prompt: str, max_tokens: int) -> dict
         prompt: text of the user turn, behind the audio
         max_tokens: most tokens of the answer
     """
-    messages = [_user_turn(wave, prompt)]
-    return {"model": served, "messages": messages, "max_tokens": max_tokens, **GREEDY}
+    audio = {"type": "input_audio", "input_audio": {"data": wave, "format": "wav"}}
+    turn = {"role": "user", "content": [audio, {"type": "text", "text": prompt}]}
+    return {"model": served, "messages": [turn], "max_tokens": max_tokens, **GREEDY}
 
 
 def scoring_request(
@@ -145,11 +146,6 @@ def scoring_request(
         request["messages"].append({"role": "assistant", "content": answer})
         request["extra_body"] |= OPEN_ANSWER
     return request
-
-
-def _user_turn(wave: str, prompt: str) -> dict[str, Any]:
-    audio = {"type": "input_audio", "input_audio": {"data": wave, "format": "wav"}}
-    return {"role": "user", "content": [audio, {"type": "text", "text": prompt}]}
 
 
 # How servers name the end of a whole answer; some say nothing.

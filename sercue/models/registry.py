@@ -14,7 +14,6 @@ from sercue.models.cards import (
     CARDS,
     ENDPOINT_PREFIX,
     TINY,
-    ModelCard,
     NoAnswer,
     checkpoint_source,
     public_name,
@@ -121,17 +120,16 @@ def available_models() -> pd.DataFrame:
             **{f"GB {dtype}": round(card.gigabytes(dtype), 3) for dtype in BYTES},
             "seconds": card.longest,
             "revision": card.revision,
-            "cached": _cached_commit(card),
+            "cached": (
+                snapshot.name
+                if card.repository and (snapshot := cached_snapshot(card.repository, card.revision))
+                else ""
+            ),
             "description": card.description,
         }
         for card in CARDS
     ]
     return pd.DataFrame(rows)
-
-
-def _cached_commit(card: ModelCard) -> str:
-    snapshot = cached_snapshot(card.repository, card.revision) if card.repository else None
-    return snapshot.name if snapshot else ""
 
 
 def load_model(
