@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -16,12 +16,10 @@ from matplotlib.ft2font import FT2Font
 from sercue.storage.files import write_text
 from sercue.tables.printed import MISSING, is_number, with_minus
 
-_OWN = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {
+_COMMANDS = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-}  # fmt: skip
-# LaTeX's oldest font encoding, still the default, has other signs in these places.
-_ASCII = {"<": "$<$", ">": "$>$", "|": "$|$", '"': "''", "`": "{}`"}
-_SIGNS = {
+    # LaTeX's oldest font encoding, still the default, has other signs in these places.
+    "<": "$<$", ">": "$>$", "|": "$|$", '"': "''", "`": "{}`",
     "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\leq$", "≥": r"$\geq$",
     "≠": r"$\neq$", "≈": r"$\approx$", "→": r"$\to$", "←": r"$\leftarrow$", "²": "$^2$",
     "³": "$^3$", "°": r"$^\circ$", "µ": r"$\mu$", "†": r"\dag{}", "‡": r"\ddag{}", "\u00a0": "~",
@@ -77,9 +75,8 @@ def unprintable(text: str) -> str:
 
 
 def _of_character(character: str) -> str:
-    known = _OWN.get(character) or _ASCII.get(character) or _SIGNS.get(character)
-    if known:
-        return known
+    if character in _COMMANDS:
+        return _COMMANDS[character]
     if not character.isprintable():
         return " " if character.isspace() else ""
     if ord(character) < 127:
@@ -89,76 +86,30 @@ def _of_character(character: str) -> str:
     # An omicron has no command of its own: it is an o.
     if name.startswith(_GREEK) and letter.isalpha():
         return "o" if letter == "omicron" else rf"$\{letter}$"
-    return _accented(character)
-
-
-def _accented(character: str) -> str:
     base, *marks = list(unicodedata.normalize("NFD", character))
     if ord(base) > 126 or len(marks) != 1 or marks[0] not in _ACCENTS:
         return character
     # An accent takes the place of the dot.
-    letter = r"\i" if base == "i" and marks[0] != "\u0323" else base
-    return f"\\{_ACCENTS[marks[0]]}{{{letter}}}"
+    under = r"\i" if base == "i" and marks[0] != "\u0323" else base
+    return f"\\{_ACCENTS[marks[0]]}{{{under}}}"
 
 
-#: Points between columns, half of them on either side.
-GAP = 8
-#: A column of longer texts is set as paragraphs, at least so wide, in points.
+#: Width of the text of LaTeX's article in points; of two columns it is wider.
+PAGE = 345.0
+#: Of a page of A4 with margins of 2.5 cm; pages of two columns are as wide or wider.
+WIDE_PAGE = 455.0
+# Width of one of two columns; what fits is no table over both.
+_COLUMN = 230.0
+# Sizes of letters with their width, that of ten points being 1.
+_SIZES = {"": 1.0, r"\small": 0.925, r"\footnotesize": 0.85}
+# Points between columns, half of them on either side.
+_GAP = 8
+# A column of longer texts is set as paragraphs, at least so wide, in points.
 _PROSE = 150.0
 _PARAGRAPH = 100.0
 _MARKS = " .,:;+-=()[]/%"
 _FINE = 100
 _INTERVAL = re.compile(r"([+−-]?[\d.]+) (\[[^\[\]]+\])")
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of texts.
-
-    Attributes:
-        head: what stands above it
-        cells: what stands in it, from top to bottom
-        key: whether it names the rows
-    """
-
-    head: str
-    cells: tuple[str, ...]
-    key: bool = False
-
-    @property
-    def prose(self) -> bool:
-        """Whether its texts are so long that they need several lines."""
-        return max(map(width, self.cells), default=0.0) > _PROSE
-
-    @property
-    def numbers(self) -> bool:
-        """Whether nothing but numbers and their intervals stands in it."""
-        return not self.key and all(map(is_number, self.cells))
-
-    def lines(self, cell: str, *, beneath: bool) -> list[str]:
-        """A cell in one line, or a number and beneath it its interval."""
-        found = _INTERVAL.fullmatch(cell) if beneath else None
-        return [found[1], found[2]] if found else [cell]
-
-    def narrowest(self, *, beneath: bool) -> float:
-        """Its width in points at ten points: of a column of long texts the least that will do."""
-        if self.prose:
-            words = [word for cell in self.cells for word in cell.split()]
-            return max(_PARAGRAPH, *map(width, words))
-        return max(self._cells(beneath), max(map(width, self.head.split()), default=0.0))
-
-    def heading(self, *, beneath: bool) -> list[str]:
-        """What stands above it, in as many lines as it takes not to widen it."""
-        room = self.narrowest(beneath=beneath)
-        lines: list[str] = []
-        for word in self.head.split():
-            longer = f"{lines[-1]} {word}" if lines else word
-            lines = [*lines[:-1], longer] if lines and width(longer) <= room else [*lines, word]
-        return lines or [""]
-
-    def _cells(self, beneath: bool) -> float:
-        lines = (line for cell in self.cells for line in self.lines(cell, beneath=beneath))
-        return max(map(width, lines), default=0.0)
 
 
 @lru_cache(maxsize=4096)
@@ -170,14 +121,17 @@ def width(text: str) -> float:
         17.8
     """
     # Letters that the font lacks are about as wide as an n, signs of mathematics as an m.
-    known = "".join(c if c in _MARKS or (c.isalnum() and c.isascii()) else _like(c) for c in text)
+    known = "".join(
+        c
+        if c in _MARKS or (c.isalnum() and c.isascii())
+        else "n"
+        if c.isalnum() or c in "_–"
+        else "m"
+        for c in text
+    )
     font = _font()
     font.set_text(known)
     return float(font.get_width_height()[0]) / 64 / _FINE
-
-
-def _like(character: str) -> str:
-    return "n" if character.isalnum() or character in "_–" else "m"
 
 
 @lru_cache(maxsize=1)
@@ -188,28 +142,47 @@ def _font() -> FT2Font:
     return font
 
 
-#: Width of the text of LaTeX's article in points; of two columns it is wider.
-PAGE = 345.0
-#: Of a page of A4 with margins of 2.5 cm; pages of two columns are as wide or wider.
-WIDE_PAGE = 455.0
-#: Width of one of two columns; what fits is no table over both.
-_COLUMN = 230.0
-#: Sizes of letters with their width, that of ten points being 1.
-_SIZES = {"": 1.0, r"\small": 0.925, r"\footnotesize": 0.85}
-
-
 @dataclass(frozen=True)
-class _Layout:
-    """How a table is set: the size of its letters, its intervals, its parts one below another."""
+class _Column:
+    """A column of texts.
 
-    size: str
-    beneath: bool
-    parts: list[list[Column]]
-    page: float
+    Attributes:
+        head: what stands above it
+        cells: the lines of each cell, from top to bottom
+        align: as LaTeX calls it: ``r`` of numbers, ``p`` of texts too long for one line
+        key: whether it names the rows
+    """
 
-    @property
+    head: str
+    cells: tuple[tuple[str, ...], ...]
+    align: str
+    key: bool
+
+    @cached_property
     def width(self) -> float:
-        return max(_width(part, self.size, beneath=self.beneath) for part in self.parts)
+        """In points at ten points: of a column of long texts the least that will do."""
+        lines = [line for cell in self.cells for line in cell]
+        if self.align == "p":
+            return max(_PARAGRAPH, *(width(word) for line in lines for word in line.split()))
+        return max(map(width, [*lines, *self.head.split()]), default=0.0)
+
+    def stacked(self) -> _Column:
+        """The same with each interval beneath its number."""
+        found = [[_INTERVAL.fullmatch(line) for line in cell] for cell in self.cells]
+        cells = [m[0].groups() if m[0] else cell for m, cell in zip(found, self.cells, strict=True)]
+        return replace(self, cells=tuple(cells), align=self.align.replace("r", "c"))
+
+    def heading(self) -> str:
+        """What stands above it, in as many lines as it takes not to widen it."""
+        lines: list[str] = []
+        for word in self.head.split():
+            longer = f"{lines[-1]} {word}" if lines else word
+            lines = (
+                [*lines[:-1], longer] if lines and width(longer) <= self.width else [*lines, word]
+            )
+        stacked = r" \\ ".join(map(latex_text, lines))
+        side = self.align.replace("p", "l")
+        return rf"\shortstack[{side}]{{\strut {stacked}}}" if len(lines) > 1 else stacked
 
 
 def write_table(
@@ -229,156 +202,128 @@ def write_table(
         page: width of its text in points; by default that of ``article``
     """
     columns = _columns(printed, keys)
-    layout = _layout(columns, page)
-    environment = "table" if layout.width <= _COLUMN else "table*"
+    stacked = [column.stacked() for column in columns]
+    fitting = (
+        (size, [whole])
+        for whole in (columns, stacked)
+        for size in _SIZES
+        if _width(whole, size) <= page
+    )
+    smallest = list(_SIZES)[-1]
+    size, parts = next(fitting, None) or (smallest, _parts(stacked, smallest, page))
+    widest = max(_width(part, size) for part in parts)
+    environment = "table" if widest <= _COLUMN else "table*"
+    cells = (line for column in columns for cell in column.cells for line in cell)
+    letters = unprintable("".join([caption, *(column.head for column in columns), *cells]))
+    needed = "% This table needs XeLaTeX or LuaLaTeX and a font that has: "
     lines = [
-        *_warning([caption, *(text for c in columns for text in (c.head, *c.cells))]),
+        *([needed + letters] if letters else []),
         rf"\begin{{{environment}}}[tbp]",
         r"\centering",
         rf"\caption{{{latex_text(caption)}}}",
         rf"\label{{tab:{path.stem}}}",
-        *([layout.size] if layout.size else []),
-        rf"\setlength{{\tabcolsep}}{{{GAP // 2}pt}}",
-        *"\n\n\\medskip\n".join(_tabular(part, layout) for part in layout.parts).split("\n"),
+        *([size] if size else []),
+        rf"\setlength{{\tabcolsep}}{{{_GAP // 2}pt}}",
+        "\n\n\\medskip\n".join(_tabular(part, size, page) for part in parts),
         rf"\end{{{environment}}}",
     ]
     write_text(path, "\n".join(lines) + "\n")
 
 
-def _columns(printed: pd.DataFrame, keys: int) -> list[Column]:
-    """The levels of the index, then the columns, all as texts."""
-    levels = [printed.index.get_level_values(place) for place in range(printed.index.nlevels)]
-    named = [(level.name, list(level)) for level in levels] if _tells(printed.index) else []
-    first = len(named) + keys
-    named += [(name, list(printed.iloc[:, place])) for place, name in enumerate(printed.columns)]
-    return [
-        Column("" if name is None else str(name), tuple(map(_text, cells)), key=place < first)
-        for place, (name, cells) in enumerate(named)
-    ]
+def _columns(printed: pd.DataFrame, keys: int) -> list[_Column]:
+    """The levels of the index, unless it only counts the rows; then the columns; all as texts."""
+    index = printed.index
+    counts = isinstance(index, pd.RangeIndex) and index.name is None
+    levels = [] if counts else [index.get_level_values(place) for place in range(index.nlevels)]
+    named = [(level.name, list(level)) for level in levels]
+    named += [(name, list(values)) for name, values in printed.items()]
+    columns = []
+    for place, (name, values) in enumerate(named):
+        texts = [
+            MISSING
+            if cell is None or (isinstance(cell, float) and cell != cell)
+            else with_minus(str(cell))
+            for cell in values
+        ]
+        key = place < len(levels) + keys
+        prose = max(map(width, texts), default=0.0) > _PROSE
+        numbers = not key and all(map(is_number, texts))
+        columns.append(
+            _Column(
+                head="" if name is None else str(name),
+                cells=tuple((text,) for text in texts),
+                align="p" if prose else "r" if numbers else "l",
+                key=key,
+            )
+        )
+    return columns
 
 
-def _tells(index: pd.Index) -> bool:
-    """Whether an index is more than a count of its rows."""
-    return not isinstance(index, pd.RangeIndex) or index.name is not None
+def _width(columns: Sequence[_Column], size: str) -> float:
+    return sum(c.width for c in columns) * _SIZES[size] + _GAP * (len(columns) - 1)
 
 
-def _text(cell: object) -> str:
-    missing = cell is None or (isinstance(cell, float) and cell != cell)
-    return MISSING if missing else with_minus(str(cell))
-
-
-def _layout(columns: Sequence[Column], page: float) -> _Layout:
-    """The first of these that fits: in smaller letters, intervals beneath, in several parts."""
-    whole = [list(columns)]
-    for beneath in (False, True):
-        for size in _SIZES:
-            layout = _Layout(size, beneath, whole, page)
-            if layout.width <= page:
-                return layout
-    size = list(_SIZES)[-1]
-    return _Layout(size, True, _parts(columns, size, page), page)
-
-
-def _parts(columns: Sequence[Column], size: str, page: float) -> list[list[Column]]:
+def _parts(columns: Sequence[_Column], size: str, page: float) -> list[list[_Column]]:
     """As few parts as fit the page, and those of about the same width."""
-    fewest = _filled(columns, size, page)
-    limits = range(int(page) // 3, int(page), 5)
-    evener = (_filled(columns, size, limit) for limit in limits)
+    keys = [column for column in columns if column.key]
+
+    def filled(room: float) -> list[list[_Column]]:
+        parts = [[*keys]]
+        for column in columns[len(keys) :]:
+            if len(parts[-1]) > len(keys) and _width([*parts[-1], column], size) > room:
+                parts.append([*keys])
+            parts[-1].append(column)
+        return parts
+
+    fewest = filled(page)
+    evener = map(filled, range(int(page) // 3, int(page), 5))
     return next((parts for parts in evener if len(parts) == len(fewest)), fewest)
 
 
-def _filled(columns: Sequence[Column], size: str, room: float) -> list[list[Column]]:
-    keys = [column for column in columns if column.key]
-    parts: list[list[Column]] = [[]]
-    for column in columns[len(keys) :]:
-        if parts[-1] and _width([*keys, *parts[-1], column], size, beneath=True) > room:
-            parts.append([])
-        parts[-1].append(column)
-    return [[*keys, *part] for part in parts]
-
-
-def _width(columns: Sequence[Column], size: str, *, beneath: bool) -> float:
-    narrowest = sum(column.narrowest(beneath=beneath) for column in columns)
-    return narrowest * _SIZES[size] + GAP * (len(columns) - 1)
-
-
-def _tabular(columns: Sequence[Column], layout: _Layout) -> str:
+def _tabular(columns: Sequence[_Column], size: str, page: float) -> str:
     """The rows between their rules."""
-    wide = _width(columns, layout.size, beneath=layout.beneath)
-    prose = [column for column in columns if column.prose]
-    spare = max(layout.page - wide, 0.0) / max(len(prose), 1)
-    head = " & ".join(_heading(column, beneath=layout.beneath) for column in columns)
-    specification = "".join(_specification(column, layout, spare) for column in columns)
+    prose = sum(column.align == "p" for column in columns)
+    spare = max(page - _width(columns, size), 0.0) / max(prose, 1)
+    specification = "".join(
+        f"p{{{c.width * _SIZES[size] + spare:.0f}pt}}" if c.align == "p" else c.align
+        for c in columns
+    )
+    # In a paragraph \\ ends a line of its own.
+    end = r"\tabularnewline" if prose else r"\\"
+    keys = sum(column.key for column in columns)
+    rows: list[str] = []
+    above: tuple[tuple[str, ...], ...] = ((),) * len(columns)
+    for row in zip(*(column.cells for column in columns), strict=True):
+        # Without the names of what the row above is of, too; the last name always stands.
+        same = 0
+        while same < keys - 1 and row[same] == above[same]:
+            same += 1
+        above, shown = row, ((),) * same + row[same:]
+        for place in range(max(map(len, shown))):
+            cells = [
+                "" if place >= len(cell) else _set(cell[place], column, beneath=place > 0)
+                for cell, column in zip(shown, columns, strict=True)
+            ]
+            rows.append(f"{_guarded(' & '.join(cells))} {end}")
     return "\n".join(
         [
             rf"\begin{{tabular}}{{@{{}}{specification}@{{}}}}",
             r"\toprule",
-            rf"{_guarded(head)} \\",
+            rf"{_guarded(' & '.join(column.heading() for column in columns))} \\",
             r"\midrule",
-            *_rows(columns, layout),
+            *rows,
             r"\bottomrule",
             r"\end{tabular}",
         ]
     )
 
 
-def _specification(column: Column, layout: _Layout, spare: float) -> str:
-    if column.prose:
-        room = column.narrowest(beneath=layout.beneath) * _SIZES[layout.size] + spare
-        return f"p{{{room:.0f}pt}}"
-    if not column.numbers:
-        return "l"
-    return "c" if layout.beneath else "r"
-
-
-def _heading(column: Column, *, beneath: bool) -> str:
-    lines = [latex_text(line) for line in column.heading(beneath=beneath)]
-    if len(lines) == 1:
-        return lines[0]
-    side = "l" if not column.numbers else "c" if beneath else "r"
-    stacked = r" \\ ".join(lines)
-    return rf"\shortstack[{side}]{{\strut {stacked}}}"
-
-
-def _rows(columns: Sequence[Column], layout: _Layout) -> list[str]:
-    rows, before = [], [""] * len(columns)
-    for row in zip(*(column.cells for column in columns), strict=True):
-        shown = _without_repeated(row, before, sum(column.key for column in columns))
-        before = list(row)
-        cells = [
-            c.lines(text, beneath=layout.beneath) for c, text in zip(columns, shown, strict=True)
-        ]
-        for place in range(max(map(len, cells))):
-            line = [_set(c, told, place) for c, told in zip(columns, cells, strict=True)]
-            # In a paragraph \\ ends a line of its own.
-            end = r"\tabularnewline" if any(column.prose for column in columns) else r"\\"
-            rows.append(f"{_guarded(' & '.join(line))} {end}")
-    return rows
-
-
-def _without_repeated(row: Sequence[str], before: Sequence[str], keys: int) -> list[str]:
-    """A row without the names of what the row above is of, too; the last name always stands."""
-    same = 0
-    while same < keys - 1 and row[same] == before[same]:
-        same += 1
-    return ["" if place < same else text for place, text in enumerate(row)]
-
-
-def _set(column: Column, lines: Sequence[str], place: int) -> str:
-    if place >= len(lines):
-        return ""
-    text = latex_text(lines[place])
-    if place:
-        return rf"{{\scriptsize {text}}}"
-    return rf"\raggedright {text}" if column.prose and text else text
+def _set(line: str, column: _Column, *, beneath: bool) -> str:
+    if beneath:
+        return rf"{{\scriptsize {latex_text(line)}}}"
+    return rf"\raggedright {latex_text(line)}" if column.align == "p" and line else latex_text(line)
 
 
 def _guarded(line: str) -> str:
     """A line that a rule or the end of another does not take for its option."""
     return f"{{}}{line}" if line.startswith(("[", "*")) else line
-
-
-def _warning(texts: Sequence[str]) -> list[str]:
-    letters = "".join(dict.fromkeys("".join(map(unprintable, texts))))
-    needed = "needs XeLaTeX or LuaLaTeX and a font that has"
-    return [f"% This table {needed}: {letters}"] if letters else []
