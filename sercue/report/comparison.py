@@ -11,7 +11,6 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import pandas as pd
@@ -86,9 +85,12 @@ def published_values(model: str, corpus: str) -> list[PublishedValue]:
 OURS = "this run"
 AS_PUBLISHED = "published"
 #: Of a study, what its rows have in common.
-KEYS = ("model", "corpus", "study", "source")
-REFERENCES = ("none", "aligned")
-_ENDS = ("low", "high")
+KEYS = ["model", "corpus", "study", "source"]
+_UAR = ["uar", "low", "high"]
+_LACKING = "–"
+_DAGGER = "†"
+_LONGEST = 120  # characters of a setting
+_TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def compare_studies(folders: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
@@ -143,7 +145,12 @@ def read_runs(folders: Sequence[str | os.PathLike[str]]) -> dict[str, EvaluatedR
                 f"{first[run.settings]}; valid are studies that differ in a setting"
             )
         first[run.settings] = run.folder
-    named = dict(zip(_study_names(runs), runs, strict=True))
+    names = [str(run.parameters["study"]) for run in runs]
+    numbered = [
+        name if names.count(name) == 1 else f"{name} ({names[: place + 1].count(name)})"
+        for place, name in enumerate(names)
+    ]
+    named = dict(zip(numbered, runs, strict=True))
     corpora = list(dict.fromkeys(run.corpus for run in runs))
     models = list(dict.fromkeys(run.model for run in runs))
     places = {
@@ -160,13 +167,27 @@ def uar_of_runs(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
     """
     parts, shown = [], set()
     for study, run in runs.items():
-        parts.append(_own_rows(study, run))
-        pair = run.model, run.corpus
+        main = main_conditions(run.conditions)
+        rows = main[["condition", "uar"]].assign(low=main["uar_low"], high=main["uar_high"])
+        for reference in ("none", "aligned"):
+            differences = [run.difference(name, reference) for name in rows["condition"]]
+            rows[difference_columns(reference)] = [d or (float("nan"),) * 3 for d in differences]
+        facts = {"fixture": run.notice is not None, "classes": len(run.labels)}
+        parts.append((rows, [run.model, run.corpus, study, OURS], facts))
         # Once, below the first study of this model and corpus.
-        if pair not in shown:
-            parts.append(_published_rows(run, *pair))
+        pair = run.model, run.corpus
+        published = published_values(run.parameters["model"], run.corpus)
+        if published and pair not in shown:
+            theirs = pd.DataFrame(
+                [(v.condition, v.uar) for v in published], columns=["condition", "uar"]
+            )
+            parts.append((theirs, [*pair, AS_PUBLISHED, AS_PUBLISHED], facts | {"fixture": False}))
         shown.add(pair)
-    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+    keyed = [
+        pd.DataFrame(dict(zip(KEYS, keys, strict=True)) | facts, index=rows.index).join(rows)
+        for rows, keys, facts in parts
+    ]
+    return pd.concat(keyed, ignore_index=True)
 
 
 def ordered_conditions(names: Iterable[str]) -> list[str]:
@@ -182,28 +203,6 @@ def ordered_conditions(names: Iterable[str]) -> list[str]:
     return ordered.sort_values(["family", "dose"], kind="stable").index.tolist()
 
 
-def _study_names(runs: Sequence[EvaluatedRun]) -> list[str]:
-    names = [str(run.parameters["study"]) for run in runs]
-    return [
-        name if names.count(name) == 1 else f"{name} ({names[: place + 1].count(name)})"
-        for place, name in enumerate(names)
-    ]
-
-
-def _own_rows(study: str, run: EvaluatedRun) -> pd.DataFrame:
-    names = {"uar_low": "low", "uar_high": "high"}
-    table = main_conditions(run.conditions)[["condition", "uar", *names]].rename(columns=names)
-    columns = {
-        column: [values[place] for values in told]
-        for reference in REFERENCES
-        for told in [[_difference(run, name, reference) for name in table["condition"]]]
-        for place, column in enumerate(difference_columns(reference))
-    }
-    keys = dict(zip(KEYS, (run.model, run.corpus, study, OURS), strict=True))
-    facts = {"fixture": run.notice is not None, "classes": len(run.labels)}
-    return _with_keys(table.assign(**columns), keys | facts)
-
-
 def difference_columns(reference: str) -> list[str]:
     """The columns of the differences to a condition and of the ends of their intervals.
 
@@ -211,105 +210,81 @@ def difference_columns(reference: str) -> list[str]:
         >>> difference_columns("none")
         ['to_none', 'to_none_low', 'to_none_high']
     """
-    return [f"to_{reference}", *(f"to_{reference}_{end}" for end in _ENDS)]
-
-
-def _difference(run: EvaluatedRun, condition: str, reference: str) -> tuple[float, ...]:
-    return run.difference(condition, reference) or (float("nan"),) * 3
-
-
-def _published_rows(run: EvaluatedRun, model: str, corpus: str) -> pd.DataFrame:
-    rows = [
-        {"condition": value.condition, "uar": value.uar}
-        for value in published_values(run.parameters["model"], corpus)
-    ]
-    keys = dict(zip(KEYS, (model, corpus, AS_PUBLISHED, AS_PUBLISHED), strict=True))
-    return _with_keys(pd.DataFrame(rows), keys | {"fixture": False, "classes": len(run.labels)})
-
-
-def _with_keys(table: pd.DataFrame, keys: Mapping[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame(dict(keys), index=table.index).join(table)
-
-
-# These name a run, and are in its row already.
-_NAMING = ("study", "out")
-_LONGEST = 120
+    return [f"to_{reference}{end}" for end in ("", "_low", "_high")]
 
 
 def runs_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
     """What each study rests on: utterances, speakers, classes, floors and ceilings, weights.
 
-    One row a fact, one column a study.
+    One row per fact, one column per study.
 
     Args:
         runs: as ``read_runs`` returns them
     """
-    columns = {study: _facts(run) for study, run in runs.items()}
+    columns = {}
+    for study, run in runs.items():
+        uar, corpus = run.measures.set_index("condition")["uar"], run.provenance["corpus"]
+        of_corpus = f"{corpus['utterances']} utterances, {corpus['speakers']} speakers"
+        trained = {
+            name: number(uar[name]) if name in uar else _LACKING for name in (TOKENS_ONLY, SVM)
+        }
+        columns[study] = {
+            "model": run.model,
+            "weights": run.provenance["model"]["identity"],
+            "corpus": f"{run.corpus}: {of_corpus}",
+            "evaluated": f"{int(run.conditions['utterances'].max())} utterances",
+            "speakers of intervals": str(run.tests["speakers"].max())
+            if len(run.tests)
+            else _LACKING,
+            "classes": ", ".join(run.labels),
+            "chance": number(chance(run.labels)),
+            **trained,
+            "intervals": f"{run.parameters['confidence']:.0%}",
+        }
     return pd.DataFrame(columns, dtype=object).rename_axis("fact")
 
 
 def settings_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
-    """The settings and versions in which the studies differ: one row a key, one column a study.
+    """The settings and versions in which the studies differ: one row per key, one column per study.
 
     Of lists it is told what a study lacks; a study that does not know a key has a dash.
 
     Args:
         runs: as ``read_runs`` returns them
     """
-    told = {study: _settings(run) for study, run in runs.items()}
-    keys = list(dict.fromkeys(key for values in told.values() for key in values))
-    rows = {key: [values.get(key, "–") for values in told.values()] for key in keys}
-    differing = {key: row for key, row in rows.items() if len(set(row)) > 1}
-    shown = {key: _told(row) for key, row in differing.items()}
+    told = {}
+    for study, run in runs.items():
+        held = run.provenance
+        given = {**run.parameters, "conditions": shortened(run.parameters["conditions"])}
+        # The study's name and its folder name a run, and are in its row already.
+        chosen = {k: public_value(v) for k, v in given.items() if k not in ("study", "out")}
+        facts = {
+            "corpus content": str(held["corpus"].get("content")),
+            "ran on": str(held["model"].get("device")),
+            "precision": str(held["model"].get("dtype")),
+            "git commit": str(held.get("git", {}).get("commit"))[:12],
+        }
+        versions = {f"{name} version": text for name, text in held["versions"].items()}
+        told[study] = chosen | facts | versions
+    keys = dict.fromkeys(key for values in told.values() for key in values)
+    rows = {key: [values.get(key, _LACKING) for values in told.values()] for key in keys}
+    shown = {key: _told(row) for key, row in rows.items() if len(set(row)) > 1}
     return pd.DataFrame.from_dict(shown, orient="index", columns=list(told)).rename_axis("setting")
-
-
-def _facts(run: EvaluatedRun) -> dict[str, str]:
-    uar = run.measures.set_index("condition")["uar"]
-    corpus, shown = run.provenance["corpus"], run.parameters
-    return {
-        "model": run.model,
-        "weights": run.provenance["model"]["identity"],
-        "corpus": f"{run.corpus}: {corpus['utterances']} utterances, {corpus['speakers']} speakers",
-        "evaluated": f"{int(run.conditions['utterances'].max())} utterances",
-        "speakers of intervals": str(run.tests["speakers"].max()) if len(run.tests) else "–",
-        "classes": ", ".join(run.labels),
-        "chance": number(chance(run.labels)),
-        TOKENS_ONLY: number(uar[TOKENS_ONLY]) if TOKENS_ONLY in uar else "–",
-        SVM: number(uar[SVM]) if SVM in uar else "–",
-        "intervals": f"{shown['confidence']:.0%}",
-    }
-
-
-def _settings(run: EvaluatedRun) -> dict[str, str]:
-    given = {**run.parameters, "conditions": shortened(run.parameters["conditions"])}
-    chosen = {k: public_value(v) for k, v in given.items() if k not in _NAMING}
-    facts = {
-        "corpus content": str(run.provenance["corpus"].get("content")),
-        "ran on": str(run.provenance["model"].get("device")),
-        "precision": str(run.provenance["model"].get("dtype")),
-        "git commit": str(run.provenance.get("git", {}).get("commit"))[:12],
-    }
-    versions = {f"{name} version": text for name, text in run.provenance["versions"].items()}
-    return chosen | facts | versions
 
 
 def _told(row: Sequence[str]) -> list[str]:
     """Values of one setting; of long lists only what a study lacks of all that the others name."""
     if not all(value.startswith("[") for value in row):
-        return ["–" if value == "null" else textwrap.shorten(value, _LONGEST) for value in row]
+        return [_LACKING if v == "null" else textwrap.shorten(v, _LONGEST) for v in row]
     lists = [list(map(str, json.loads(value))) for value in row]
     union = list(dict.fromkeys(entry for entries in lists for entry in entries))
-    return [_lacking([entry for entry in union if entry not in held], union) for held in lists]
-
-
-def _lacking(lacks: Sequence[str], union: Sequence[str]) -> str:
-    number = f"{len(union) - len(lacks)} of {len(union)}"
-    return f"{number}: not {textwrap.shorten(', '.join(lacks), _LONGEST)}" if lacks else number
-
-
-_SIDES = {1: "lies above zero", 0: "lies on both sides of zero", -1: "lies below zero"}
-_POINT = "has no width, and does not count,"
+    told = []
+    for held in lists:
+        lacks = [entry for entry in union if entry not in held]
+        most = textwrap.shorten(", ".join(lacks), _LONGEST)
+        number_of = f"{len(union) - len(lacks)} of {len(union)}"
+        told.append(f"{number_of}: not {most}" if lacks else number_of)
+    return told
 
 
 def gain_sentences(runs: Mapping[str, EvaluatedRun]) -> list[str]:
@@ -318,26 +293,27 @@ def gain_sentences(runs: Mapping[str, EvaluatedRun]) -> list[str]:
     Args:
         runs: as ``read_runs`` returns them
     """
-    classes = {len(run.labels) for run in runs.values()}
-    differ = " Studies differ in their number of classes: read each by its own chance."
     gains = {study: run.difference("aligned", "none") for study, run in runs.items()}
     known = {study: gain for study, gain in gains.items() if gain is not None}
     if not known:
         return ["No study has both UAR− (none) and UAR+ (aligned)."]
-    sides: dict[str, list[str]] = {side: [] for side in (*_SIDES.values(), _POINT)}
+    words = {1: "lies above zero", 0: "lies on both sides of zero", -1: "lies below zero"}
+    point = "has no width, and does not count,"
+    sides: dict[str, list[str]] = {side: [] for side in (*words.values(), point)}
     for study, (value, low, high) in known.items():
-        side = _POINT if without_width(low, high) else _SIDES[direction(low, high)]
-        sides[side].append(f"{study} {_signed(value, low, high)}")
+        side = point if without_width(low, high) else words[direction(low, high)]
+        sides[side].append(f"{study} {_with_ends(value, low, high, signed=True, space=' ')}")
     told = "; ".join(
         f"{side} for {len(names)} ({', '.join(names)})" for side, names in sides.items() if names
     )
+    differ = len({len(run.labels) for run in runs.values()}) > 1
     return [
         f"UAR+ − UAR−, what aligned tokens add to the audio alone: of {len(known)} "
         f"{'study' if len(known) == 1 else 'studies'} the interval {told}.",
         "Each interval is of one study, over its own speakers. No test here compares two studies: "
         "where they share speakers, intervals that overlap do not show that they are alike."
-        + differ
-        * (len(classes) > 1),
+        + " Studies differ in their number of classes: read each by its own chance."
+        * differ,
     ]
 
 
@@ -354,18 +330,6 @@ def notices(runs: Mapping[str, EvaluatedRun]) -> list[str]:
     return [f"{', '.join(studies)}: {notice}" for notice, studies in told.items()]
 
 
-def _signed(value: float, low: float, high: float) -> str:
-    told = [number(one, signed=True) for one in (value, low, high)]
-    return "{} [{}, {}]".format(*told)
-
-
-GAIN = "UAR+ − UAR−"
-DAGGER = "†"
-_NAMES = {"none": "UAR−", "aligned": "UAR+"}
-_HEADS = {"model": "Model", "corpus": "Corpus", "study": "Study"}
-_UAR = ["uar", "low", "high"]
-
-
 def result_table(table: pd.DataFrame) -> pd.DataFrame:
     """The numbers, unrounded: one row a study, three columns a condition.
 
@@ -377,12 +341,12 @@ def result_table(table: pd.DataFrame) -> pd.DataFrame:
         ``classes``, of each condition ``<name>``, ``<name> low``, ``<name> high``, and
         ``gain`` (UAR+ − UAR−) with its ends
     """
-    rows = table.groupby(list(KEYS), sort=False)
-    wide = rows[["fixture", "classes"]].first()
+    wide = table.groupby(KEYS, sort=False)[["fixture", "classes"]].first()
     for name in ordered_conditions(table["condition"]):
-        wide[_three(name)] = _of_condition(table, name, _UAR)
+        rows = table[table["condition"] == name].set_index(KEYS)
+        wide[[name, f"{name} low", f"{name} high"]] = rows[_UAR]
         if name == "aligned":
-            wide[_three("gain")] = _of_condition(table, name, difference_columns("none"))
+            wide[["gain", "gain low", "gain high"]] = rows[difference_columns("none")]
     return wide
 
 
@@ -395,7 +359,7 @@ def printed_table(table: pd.DataFrame) -> pd.DataFrame:
     Returns:
         DataFrame of texts by study, published rows marked
     """
-    return _printed(table, [(name, "uar") for name in ordered_conditions(table["condition"])])
+    return _printed(table, _UAR)
 
 
 def printed_losses(table: pd.DataFrame) -> pd.DataFrame:
@@ -407,8 +371,32 @@ def printed_losses(table: pd.DataFrame) -> pd.DataFrame:
     Returns:
         DataFrame of texts by study, without those that have no such difference; it may be empty
     """
-    rows = table[table["to_aligned"].notna()]
-    return _printed(rows, [(name, "to_aligned") for name in ordered_conditions(rows["condition"])])
+    return _printed(table[table["to_aligned"].notna()], difference_columns("aligned"))
+
+
+def _printed(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Model, corpus and study, and each condition's value in three columns as one text."""
+    studies = table.groupby(KEYS, sort=False)["fixture"].first()
+    shown = studies.index.to_frame(index=False)[["model", "corpus", "study"]]
+    shown["study"] += [
+        f" {_DAGGER}" if source == AS_PUBLISHED else " (fixture)" * bool(fixture)
+        for source, fixture in zip(studies.index.get_level_values("source"), studies, strict=True)
+    ]
+    shown.columns = shown.columns.str.capitalize()
+
+    def cells(name: str, columns: list[str]) -> list[str]:
+        rows = table[table["condition"] == name].set_index(KEYS)[columns].reindex(studies.index)
+        return [_with_ends(*row, signed=columns != _UAR) for row in rows.to_numpy()]
+
+    for name in ordered_conditions(table["condition"]):
+        # In words that a narrow column can break.
+        head = {"none": "UAR−", "aligned": "UAR+"}.get(
+            name, name.replace("_", " ").replace("(", " (")
+        )
+        shown[head] = cells(name, columns)
+        if name == "aligned":
+            shown["UAR+ − UAR−"] = cells(name, difference_columns("none"))
+    return shown
 
 
 def number(value: float, *, signed: bool = False) -> str:
@@ -424,53 +412,16 @@ def number(value: float, *, signed: bool = False) -> str:
     return f"−{text}" if round(value, 3) < 0 else f"+{text}"
 
 
-def _printed(table: pd.DataFrame, columns: list[tuple[str, str]]) -> pd.DataFrame:
-    studies = table[list(KEYS)].drop_duplicates().set_index(list(KEYS))
-    shown = pd.DataFrame(index=studies.index)
-    for name, value in columns:
-        ends = _UAR if value == "uar" else difference_columns("aligned")
-        cells = _of_condition(table, name, ends).reindex(shown.index)
-        # In words that a narrow column can break.
-        head = _NAMES.get(name, name.replace("_", " ").replace("(", " ("))
-        shown[head] = [_cell(*row, signed=value != "uar") for row in cells.to_numpy()]
-        if (name, value) == ("aligned", "uar"):
-            gains = _of_condition(table, name, difference_columns("none")).reindex(shown.index)
-            shown[GAIN] = [_cell(*row, signed=True) for row in gains.to_numpy()]
-    fixtures = table.groupby(list(KEYS), sort=False)["fixture"].first()
-    return _with_heads(shown, fixtures.reindex(shown.index))
-
-
-def _with_heads(shown: pd.DataFrame, fixtures: pd.Series) -> pd.DataFrame:
-    """Model, corpus and study as columns, published rows and fixtures marked."""
-    heads = shown.index.to_frame(index=False)
-    published = (heads["source"] == AS_PUBLISHED).to_numpy()
-    heads["study"] += [
-        f" {DAGGER}" if theirs else " (fixture)" * bool(made)
-        for theirs, made in zip(published, fixtures, strict=True)
-    ]
-    return heads[list(_HEADS)].rename(columns=_HEADS).join(shown.reset_index(drop=True))
-
-
-def _of_condition(table: pd.DataFrame, name: str, columns: list[str]) -> pd.DataFrame:
-    rows = table[table["condition"] == name].set_index(list(KEYS))[columns]
-    return rows.set_axis(_three(name if columns == _UAR else "gain"), axis=1)
-
-
-def _three(name: str) -> list[str]:
-    return [name, f"{name} low", f"{name} high"]
-
-
-def _cell(value: float, low: float, high: float, *, signed: bool) -> str:
+def _with_ends(
+    value: float, low: float, high: float, *, signed: bool, space: str = "\u00a0"
+) -> str:
+    """A value and its interval, whose ends stay together: a narrow column breaks before them."""
     if math.isnan(value):
-        return "–"
+        return _LACKING
     text = number(value, signed=signed)
     if math.isnan(low):
         return text
-    # The ends stay together: a narrow column breaks the line before them.
-    return f"{text} [{number(low, signed=signed)},\u00a0{number(high, signed=signed)}]"
-
-
-_TEMPLATES = Path(__file__).parents[1] / "templates"
+    return f"{text} [{number(low, signed=signed)},{space}{number(high, signed=signed)}]"
 
 
 def write_comparison(
@@ -497,20 +448,53 @@ def write_comparison(
     """
     runs, place = read_runs(folders), Path(out).expanduser()
     table = uar_of_runs(runs)
-    figure = figure_exhibit(
-        plot_comparison(table), _figure_caption(runs), place / "figures" / "compare.svg"
+    levels = {f"{run.parameters['confidence']:.0%}" for run in runs.values()}
+    intervals = (
+        "Intervals over speakers, at each study's own level."
+        if len(levels) > 1
+        else f"Intervals of {levels.pop()} over speakers."
     )
-    _write_tables(table, runs, place / "tables")
+    caption = (
+        "Unweighted average recall (UAR) by model, corpus and condition; UAR− is the audio alone, "
+        f"UAR+ with the utterance's own tokens. {intervals}"
+    )
+    sources = dict.fromkeys(
+        value.source
+        for run in runs.values()
+        for value in published_values(run.parameters["model"], run.corpus)
+    )
+    note = sources and (
+        f"{_DAGGER} Published by others: {'; '.join(sources)}. Not computed here; wording, "
+        "partitions and label order may differ from those of this run."
+    )
+    figure = figure_exhibit(
+        plot_comparison(table),
+        f"UAR by condition, one panel a study. {intervals}",
+        place / "figures" / "compare.svg",
+    )
+    shown, losses = printed_table(table), printed_losses(table)
+    write_csv(place / "tables" / "compare.csv", result_table(table))
+    write_csv(place / "tables" / "compare_long.csv", table, index=False)
+    latex.write_table(
+        shown,
+        f"{caption} {note}" if note else caption,
+        place / "tables" / "compare.tex",
+        keys=3,
+        page=latex.WIDE_PAGE,
+    )
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True)
     text = environment.get_template("compare.html.j2").render(
         style=(_TEMPLATES / "report" / "style.css").read_text(encoding="utf-8"),
         notices=notices(runs),
         headline=gain_sentences(runs),
         figure=figure._repr_html_(),
-        tables=[table._repr_html_() for table in _result_tables(table, runs)],
-        note=_published_note(runs),
-        runs=_shown(runs_table(runs), "What each study rests on."),
-        differences=_shown(settings_table(runs), "Settings and versions in which they differ."),
+        results=_html(shown.set_index("Model"), caption),
+        losses=_html(
+            losses.set_index("Model"), f"Difference in UAR to aligned tokens. {intervals}"
+        ),
+        note=note,
+        runs=_html(runs_table(runs), "What each study rests on."),
+        differences=_html(settings_table(runs), "Settings and versions in which they differ."),
         links=[(study, _link(run.folder, place)) for study, run in runs.items()],
         command=command,
         version=importlib.metadata.version("sercue"),
@@ -521,67 +505,8 @@ def write_comparison(
     return page
 
 
-def _write_tables(table: pd.DataFrame, runs: Mapping[str, EvaluatedRun], folder: Path) -> None:
-    write_csv(folder / "compare.csv", result_table(table))
-    write_csv(folder / "compare_long.csv", table, index=False)
-    caption = f"{_caption(runs)} {_published_note(runs)}".strip()
-    latex.write_table(
-        printed_table(table), caption, folder / "compare.tex", keys=_KEYS, page=latex.WIDE_PAGE
-    )
-
-
-def _result_tables(table: pd.DataFrame, runs: Mapping[str, EvaluatedRun]) -> list[TableExhibit]:
-    shown, losses = printed_table(table), printed_losses(table)
-    result = TableExhibit(result_table(table), _by_model(shown), _caption(runs))
-    if losses.shape[1] == _KEYS:
-        return [result]
-    caption = f"Difference in UAR to aligned tokens. {_intervals(runs)}"
-    return [result, TableExhibit(losses, _by_model(losses), caption)]
-
-
-_KEYS = 3
-
-
-def _by_model(shown: pd.DataFrame) -> pd.DataFrame:
-    return shown.set_index(shown.columns[0])
-
-
-def _caption(runs: Mapping[str, EvaluatedRun]) -> str:
-    return (
-        "Unweighted average recall (UAR) by model, corpus and condition; UAR− is the audio alone, "
-        f"UAR+ with the utterance's own tokens. {_intervals(runs)}"
-    )
-
-
-def _figure_caption(runs: Mapping[str, EvaluatedRun]) -> str:
-    return f"UAR by condition, one panel a study. {_intervals(runs)}"
-
-
-def _intervals(runs: Mapping[str, EvaluatedRun]) -> str:
-    levels = {f"{run.parameters['confidence']:.0%}" for run in runs.values()}
-    if len(levels) > 1:
-        return "Intervals over speakers, at each study's own level."
-    return f"Intervals of {levels.pop()} over speakers."
-
-
-def _published_note(runs: Mapping[str, EvaluatedRun]) -> str:
-    """What a published row is and is not; an empty text where there is none."""
-    known = [
-        value
-        for run in runs.values()
-        for value in published_values(run.parameters["model"], run.provenance["corpus"]["name"])
-    ]
-    if not known:
-        return ""
-    sources = "; ".join(dict.fromkeys(value.source for value in known))
-    return (
-        f"{DAGGER} {AS_PUBLISHED.capitalize()} by others: {sources}. Not computed here; wording, "
-        "partitions and label order may differ from those of this run."
-    )
-
-
-def _shown(table: pd.DataFrame, caption: str) -> str | None:
-    return None if table.empty else TableExhibit(table, table, caption)._repr_html_()
+def _html(shown: pd.DataFrame, caption: str) -> str | None:
+    return None if shown.empty else TableExhibit(shown, shown, caption)._repr_html_()
 
 
 def _link(folder: Path, out: Path) -> str | None:

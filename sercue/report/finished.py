@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +26,10 @@ _WRITTEN_BY = {
     "measures.parquet": "04",
     "tests.parquet": "05",
 }
+_TABLES = ("measures", "tests")
+_OF_CORPUS = ("utterances", "left_out", "tokens")
+# Where a server stands is of no use to a reader, and may name what is private.
+_OF_SERVERS = ("base_url", "key_variable")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +76,6 @@ class EvaluatedRun:
         """The identities of the corpus and of the answers; nothing of a run of an early version."""
         return stamps_of(self.provenance)
 
-    def is_its_own(self, stamp: Mapping[str, Any]) -> bool:
-        """Whether a table with this stamp was made from the corpus and the answers of the run."""
-        return all(stamp.get(name) == value for name, value in self.inputs.items())
-
     @property
     def artifacts(self) -> Artifacts:
         """The files of the run."""
@@ -121,12 +120,24 @@ def read_run(folder: str | os.PathLike[str]) -> EvaluatedRun:
     """
     place = Path(folder).expanduser()
     artifacts = Artifacts(place / "artifacts")
-    provenance = _provenance(artifacts, str(folder))
-    _require_files(artifacts, provenance, str(folder))
+    provenance = artifacts.provenance()
+    if not provenance:
+        raise InputError(
+            f"{folder}: no artifacts/provenance.json in it; valid is the folder that "
+            "`sercue run` wrote, such as reports/demo"
+        )
+    _require_entries(artifacts, provenance, str(folder))
     tables = {name: artifacts.read(f"{name}.parquet") for name in _TABLES}
     stamps = {name: artifacts.stamp(table).get("settings", "") for name, table in tables.items()}
     run = EvaluatedRun(place, provenance, **tables, settings=stamps["measures"])
-    if _mixed(run, stamps):
+    # A run that was begun again with other settings leaves the tables of the run before it. Runs
+    # say by what settings they were begun; where paths were shortened, the parameters do not tell.
+    begun = provenance.get("settings", run.settings)
+    if (
+        {*stamps.values(), begun} != {begun}
+        or list(run.conditions["condition"]) != run.parameters["conditions"]
+        or int(run.conditions["rows"].sum()) != provenance["predictions"]["rows"]
+    ):
         raise _unfinished(
             str(folder), "its artifacts are of different settings: a later run stopped halfway"
         )
@@ -134,30 +145,24 @@ def read_run(folder: str | os.PathLike[str]) -> EvaluatedRun:
     return run
 
 
-_TABLES = ("measures", "tests")
-_OF_CORPUS = ("utterances", "left_out", "tokens")
-# Where a server stands is of no use to a reader, and may name what is private.
-_OF_SERVERS = ("base_url", "key_variable")
-
-
-def _provenance(artifacts: Artifacts, folder: str) -> dict[str, Any]:
-    held = artifacts.provenance()
-    if not held:
-        raise InputError(
-            f"{folder}: no artifacts/provenance.json in it; valid is the folder that "
-            "`sercue run` wrote, such as reports/demo"
-        )
-    return held
-
-
-def _require_files(artifacts: Artifacts, provenance: dict[str, Any], folder: str) -> None:
+def _require_entries(artifacts: Artifacts, provenance: dict[str, Any], folder: str) -> None:
+    """Raise unless all files are there and the entries that are read are as a run writes them."""
     for name, number in _WRITTEN_BY.items():
         if not (artifacts.folder / name).is_file():
             raise _unfinished(folder, f"no artifacts/{name}, which notebook {number} writes")
     for entry in ("parameters", "corpus", "model", "predictions", "versions"):
         if entry not in provenance:
             raise _unfinished(folder, f"no {entry!r} in artifacts/provenance.json")
-    _require_fit(artifacts.provenance_file, provenance)
+    try:
+        _Held(**provenance)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False)[0]
+        entry = ".".join(map(str, problem["loc"]))
+        found = "" if problem["type"] == "missing" else f"found {shortened(problem['input'])}; "
+        raise InputError(
+            f"{artifacts.provenance_file}: {entry}: {found}{problem['msg'].lower()}; valid is what "
+            "a run wrote: run its notebook 05 again"
+        ) from None
     lacking = [key for key in Settings.model_fields if key not in provenance["parameters"]]
     if lacking:
         raise InputError(
@@ -217,36 +222,6 @@ class _Held(_Entries):
     settings: _Text | None = None
 
 
-def _require_fit(file: Path, provenance: dict[str, Any]) -> None:
-    """Raise unless the entries that are read are of the types that a run writes."""
-    try:
-        _Held(**provenance)
-    except ValidationError as error:
-        problem = error.errors(include_url=False, include_context=False)[0]
-        entry = ".".join(map(str, problem["loc"]))
-        found = "" if problem["type"] == "missing" else f"found {shortened(problem['input'])}; "
-        raise InputError(
-            f"{file}: {entry}: {found}{problem['msg'].lower()}; valid is what a run wrote: run "
-            "its notebook 05 again"
-        ) from None
-
-
-def _mixed(run: EvaluatedRun, stamps: dict[str, str]) -> bool:
-    """Whether the tables and the provenance are not all of one study.
-
-    A run that was begun again with other settings leaves the tables of the run before it.
-    """
-    # Runs say by what settings they were begun; where paths were shortened it cannot be told
-    # from the parameters.
-    begun = run.provenance.get("settings", run.settings)
-    asked = run.provenance["predictions"]["rows"]
-    return (
-        len({*stamps.values(), begun}) > 1
-        or list(run.conditions["condition"]) != run.parameters["conditions"]
-        or int(run.conditions["rows"].sum()) != asked
-    )
-
-
 def _require_one_corpus(run: EvaluatedRun, folder: str) -> None:
     """Raise unless all files are of one corpus, and measures and tests of the stored answers."""
     utterances, left_out, tokens = (run.artifacts.read(f"{name}.parquet") for name in _OF_CORPUS)
@@ -266,7 +241,11 @@ def _require_one_corpus(run: EvaluatedRun, folder: str) -> None:
     ]
     binned = binning_stamp(run.artifacts.folder / "binning.json")
     stale += ["binning"] * (binned.get("content", content) != content)
-    stale += [name for name in _TABLES if not run.is_its_own(stamp(getattr(run, name)))]
+    stale += [
+        name
+        for name in _TABLES
+        if any(stamp(getattr(run, name)).get(of) != known for of, known in run.inputs.items())
+    ]
     if stale:
         raise _unfinished(
             folder,
