@@ -10,16 +10,15 @@ import sys
 import tempfile
 import textwrap
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sercue.errors import InputError, ServerError, StorageError, bounded, shortened
+from sercue.privacy import shareable_command, without_private_paths, without_secrets
 from sercue.running import Stopped, stoppable
-from sercue.secret_keys import without_secrets
 from sercue.settings import plain_yaml
 from sercue.storage.files import is_of_storage
 
@@ -86,9 +85,9 @@ def _unforeseen(error: Exception, options: argparse.Namespace) -> int:
         for frame in traceback.extract_tb(error.__traceback__)
         if Path(frame.filename).is_relative_to(package)
     ]
-    public = _scrubber(options)
-    whole = public("".join(traceback.format_exception(error)))
-    first = public(str(error)).strip().partition("\n")[0]
+    parts = ["".join(traceback.format_exception(error)), str(error)]
+    whole, message = without_private_paths(parts, getattr(options, "settings", None))
+    first = message.strip().partition("\n")[0]
     try:
         with tempfile.NamedTemporaryFile(
             "wb", prefix="sercue-", suffix=".log", delete=False
@@ -99,18 +98,6 @@ def _unforeseen(error: Exception, options: argparse.Namespace) -> int:
         stored = f"its traceback could not be stored ({fault.strerror})"
     doing = f"`sercue {options.command.__name__.strip('_')}` failed in {within[-1]}"
     return _ended(f"error: {doing}: {type(error).__name__}: {shortened(first)}; {stored}", 1)
-
-
-def _scrubber(options: argparse.Namespace) -> Callable[[str], str]:
-    """What takes keys and folders of this machine out of a text."""
-    try:
-        from sercue.privacy import without_private_paths
-        from sercue.settings import Settings
-    # Of an environment that is broken, no more is at hand than the standard library.
-    except Exception:
-        return without_secrets
-    settings = getattr(options, "settings", None) or Settings.model_validate({})
-    return partial(without_private_paths, settings=settings)
 
 
 def _unread() -> int:
@@ -211,7 +198,6 @@ def _assignment(text: str) -> tuple[str, Any]:
 def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     settings = _settings(options)
     from sercue.check.study import check_study
-    from sercue.privacy import shareable_command
     from sercue.report.notebooks import choose_notebooks, run_notebooks
     from sercue.run import run_folder
 
@@ -239,7 +225,6 @@ def _check(options: argparse.Namespace, given: Sequence[str]) -> int:
 
 
 def _compare(options: argparse.Namespace, given: Sequence[str]) -> int:
-    from sercue.privacy import shareable_command
     from sercue.report.comparison import write_comparison
     from sercue.storage.files import project_folder
 

@@ -1,72 +1,163 @@
-"""What of a study, its machine and its paths may be told to others."""
+"""The way out: what of a study, its machine and its keys may be told to others.
+
+Keys are kept out of every byte: ``write_text``, the terminal and the logs call ``without_secrets``.
+Folders and servers are taken out once, where a text is made for others: of parameters and commands
+when they are recorded, of a notebook and its error when it has been executed. Pages, the index,
+the methods and comparisons are made from these.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-import nbformat
 import yaml
 
-from sercue.models.cards import public_name
-from sercue.secret_keys import without_secrets
-from sercue.settings import Settings
-from sercue.storage.files import project_folder, write_text
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+HUB_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+KEY_VARIABLE = "OPENAI_API_KEY"
+#: Stands where a key was.
+INSTEAD = "[key]"
+# Beginnings of the names of loggers that tell what is sent and got, at a level that somebody may
+# have turned on.
+_TALKATIVE = ("openai", "httpx", "httpcore", "huggingface_hub", "transformers")
+# What is shorter guards nothing and stands in many a text: `none`, `EMPTY`, `x`.
+_SHORTEST = 8
+_NAMES = re.compile(
+    r"(.*[_-])?(api[_-]?key|key|token|password|passwd|secret|credentials?|authorization|auth)",
+    re.IGNORECASE,
+)
+
+
+# Those above, and what studies and servers of this process name besides.
+_VARIABLES = {KEY_VARIABLE, *HUB_VARIABLES}
+
+
+def guard_key(variable: str) -> None:
+    """Keep the key that an environment variable holds out of all that this process writes."""
+    _VARIABLES.add(variable)
+
+
+def without_secrets(text: str) -> str:
+    r"""A text in which no guarded key of the environment stands, in whatever way it is written.
+
+    Beside the key itself, that is how URLs, JSON, HTML and LaTeX write it. Guarded are the keys of
+    the hub, ``OPENAI_API_KEY``, and those of ``guard_key``.
+
+    Args:
+        text: any
+
+    Examples:
+        >>> os.environ["MY_KEY"] = "sk_0123456789"
+        >>> guard_key("MY_KEY")
+        >>> without_secrets(r"wrong keys: sk_0123456789, sk\_0123456789, sk%5F0123456789")
+        'wrong keys: [key], [key], [key]'
+        >>> del os.environ["MY_KEY"]
+    """
+    held = {os.environ.get(name, "").strip() for name in _VARIABLES}
+    # The longest first: one may be the beginning of another.
+    for key in sorted(held, key=len, reverse=True):
+        if len(key) >= _SHORTEST:
+            text = _as_written(key).sub(INSTEAD, text)
+    return text
+
+
+@lru_cache
+def _as_written(key: str) -> re.Pattern[str]:
+    written = "".join(mark if mark.isalnum() else _written(mark) for mark in key)
+    # A key of digits alone, such as local servers are given, may stand within a number.
+    return re.compile(rf"(?<![\d.]){written}(?!\d)" if key.isdigit() else written)
+
+
+def _written(mark: str) -> str:
+    """The ways to write a mark: in JSON and shells, in URLs, in HTML, and in LaTeX."""
+    own, code = re.escape(mark), f"{ord(mark):02x}"
+    ways = [
+        rf"\\*{own}",
+        rf"(?i:%{code}|\\+u00{code})",
+        r"&\#?\w+;",
+        r"\\[a-z]+\{\}",
+        rf"\${own}\$",
+    ]
+    return rf"(?:\{{\}})?(?:{'|'.join(ways)})"
+
+
+def check_no_secret(options: Mapping[str, Any]) -> None:
+    """Refuse options of a study that hold a key: studies are shown in reports and sent to others.
+
+    Raises:
+        ValueError: naming the option, and not what it holds
+
+    Examples:
+        >>> check_no_secret({"key_variable": "MY_KEY", "tree_tokens": 4096})
+        >>> check_no_secret({"api_key": "sk-0123"})
+        Traceback (most recent call last):
+        ...
+        ValueError: 'api_key' is what a key is called (not shown here); a key belongs into the \
+environment: into OPENAI_API_KEY, or the variable that key_variable names
+    """
+    where = (
+        f"(not shown here); a key belongs into the environment: into {KEY_VARIABLE}, or the "
+        "variable that key_variable names"
+    )
+    for name, value in options.items():
+        if _NAMES.fullmatch(name):
+            raise ValueError(f"{name!r} is what a key is called {where}")
+        written = json.dumps(value, ensure_ascii=False, default=str)
+        if without_secrets(written) != written:
+            raise ValueError(f"{name!r} holds a key of this environment {where}")
+
+
+def hide_in_logs() -> None:
+    """Keep the guarded keys out of what the libraries log that talk to servers."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith(_TALKATIVE):
+            logging.getLogger(name).addFilter(_WITHOUT_SECRETS)
+
+
+class _WithoutSecrets(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let all pass, with the keys taken out."""
+        told = record.getMessage()
+        record.msg, record.args = without_secrets(told), ()
+        if record.exc_info:
+            # Formatters take the text that is there, and would write their own of the error.
+            error = logging.Formatter().formatException(record.exc_info)
+            record.exc_text, record.exc_info = without_secrets(error), None
+        return True
+
+
+# One for all: a logger takes the same filter once.
+_WITHOUT_SECRETS = _WithoutSecrets()
+
 
 _KEYS_OF_PATHS = ("corpus_root", "out")
 _OPTIONS = ("corpus_options", "model_options")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-def shareable(settings: Settings) -> dict[str, Any]:
+def shareable(settings: BaseModel) -> dict[str, Any]:
     """The parameters without the folders and servers of this machine.
 
+    Args:
+        settings: of a study
+
     Examples:
+        >>> from sercue.settings import Settings
         >>> shareable(Settings(corpus="emodb", corpus_root="/home/me/emodb"))["corpus_root"]
         'emodb'
     """
     return {key: _public(key, value) for key, value in settings.model_dump().items()}
-
-
-def without_places(value: Any) -> Any:
-    """A value as others may see it: of a path its last part, of an address how to speak to it.
-
-    Examples:
-        >>> without_places({"table": "/home/me/a.csv", "base_url": "http://mine:8000/v1", "n": [6]})
-        {'table': 'a.csv', 'base_url': 'http://HOST:8000/v1', 'n': [6]}
-    """
-    if isinstance(value, str):
-        return public_address(value) if _ADDRESS.match(value) else _last_part(value)
-    if isinstance(value, list | tuple):
-        return [without_places(entry) for entry in value]
-    if isinstance(value, dict):
-        return {key: without_places(entry) for key, entry in value.items()}
-    return value
-
-
-def public_address(address: str) -> str:
-    """The address of a server: how it is spoken to, but not which machine it is.
-
-    Examples:
-        >>> public_address("tcp://login1.cluster:8786")
-        'tcp://HOST:8786'
-    """
-    scheme = address.partition("://")[0]
-    if scheme == "file":
-        return PurePosixPath(address).name
-    try:
-        parts = urlsplit(address)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return f"{scheme}://HOST"
-    # A query may hold a key; a path is that of an interface, if it is short.
-    return f"{scheme}://HOST{port}{parts.path if parts.path.count('/') < 3 else ''}"
 
 
 def shareable_command(given: Sequence[str]) -> str:
@@ -85,7 +176,7 @@ def shareable_command(given: Sequence[str]) -> str:
 def _public_word(word: str) -> str:
     key, equals, text = word.partition("=")
     if not equals:
-        return str(without_places(word))
+        return str(_without_places(word))
     if key == "--set":
         return f"{key}={_public_word(text)}"
     try:
@@ -100,14 +191,52 @@ def _public_word(word: str) -> str:
     return f"{key}={shown if isinstance(shown, str) else json.dumps(shown)}"
 
 
+def public_name(model: str) -> str:
+    """How reports call a model: of a folder on this machine only the last part.
+
+    Args:
+        model: as a study names it
+
+    Examples:
+        >>> public_name("hf:/home/me/checkpoint"), public_name("hf:organisation/model")
+        ('hf:checkpoint', 'hf:organisation/model')
+    """
+    kind, _, place = model.partition(":")
+    return f"{kind}:{PurePath(place).name}" if place.startswith(("/", "~", ".")) else model
+
+
 def _public(key: str, value: Any) -> Any:
     if key == "model" and isinstance(value, str):
         return public_name(value)
     if key in _KEYS_OF_PATHS and isinstance(value, str):
-        return PurePath(without_places(value)).name
+        return PurePath(_without_places(value)).name
     if key in _OPTIONS or (isinstance(value, str) and _ADDRESS.match(value)):
-        return without_places(value)
+        return _without_places(value)
     return value
+
+
+def _without_places(value: Any) -> Any:
+    """A value as others may see it: of a path its last part, of an address how to speak to it."""
+    if isinstance(value, str):
+        return _public_address(value) if _ADDRESS.match(value) else _last_part(value)
+    if isinstance(value, list | tuple):
+        return [_without_places(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: _without_places(entry) for key, entry in value.items()}
+    return value
+
+
+def _public_address(address: str) -> str:
+    scheme = address.partition("://")[0]
+    if scheme == "file":
+        return PurePosixPath(address).name
+    try:
+        parts = urlsplit(address)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return f"{scheme}://HOST"
+    # A query may hold a key; a path is that of an interface, if it is short.
+    return f"{scheme}://HOST{port}{parts.path if parts.path.count('/') < 3 else ''}"
 
 
 def _last_part(text: str) -> str:
@@ -119,41 +248,54 @@ def _last_part(text: str) -> str:
 
 
 _CACHES = ("SERCUE_CACHE", "HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME")
-# Of the parameters, those that may begin with a tilde.
-_PATHS = ("corpus_root", "out", "model")
+# Where the package lies, and so its files in a traceback: a checkout, or an environment.
+_INSTALLED = Path(__file__).resolve().parents[1]
+_Told = TypeVar("_Told")
 
 
-def without_private_paths(text: str, settings: Settings) -> str:
-    """A text in which no folder of this machine, and so no user, is named, and no key stands.
+def without_private_paths(value: _Told, settings: BaseModel | None = None) -> _Told:
+    """What may be told: no folder of this machine, and so no user, no server and no key.
 
     Of the paths among a study's settings, and of those of the caches, the last part is left, and of
-    a server how to speak to it, as in ``provenance.json``; the project's own folder is a dot, and
-    the home folder a tilde. Keys are those that the environment holds.
+    a server how to speak to it, as in ``provenance.json``; the current folder and that of the
+    package are a dot, and the home folder a tilde. Keys are those that the environment holds.
 
     Args:
-        text: of a cell, a message or a traceback
-        settings: the study
+        value: a text such as a message or a traceback; or lists and mappings, which keep their
+            types, with texts in them
+        settings: the study, as far as it is known
 
     Examples:
+        >>> from sercue.settings import Settings
         >>> settings = Settings(corpus="iemocap", corpus_root="/home/me/IEMOCAP")
         >>> without_private_paths("no such file: /home/me/IEMOCAP/Session1", settings)
         'no such file: IEMOCAP/Session1'
+        >>> without_private_paths(["/home/me/IEMOCAP", {"seed": 1}], settings)
+        ['IEMOCAP', {'seed': 1}]
     """
-    replaced = _of_environment() | {str(project_folder()): ".", str(Path.home()): "~"}
-    replaced |= _of_settings(settings)
+    named = (os.environ.get(name, "").rstrip("/") for name in _CACHES)
+    replaced = {path: Path(path).name for path in named if Path(path).is_absolute()}
+    replaced |= {str(_INSTALLED): ".", str(Path.cwd()): ".", str(Path.home()): "~"}
+    if settings is not None:
+        changed = dict(_changed(settings.model_dump(), shareable(settings)))
+        hosts = [urlsplit(given).hostname for given in changed if "://" in given]
+        replaced |= dict.fromkeys(filter(None, hosts), "HOST") | changed
+    # The root folder, home of some services, stands in every path.
+    known = {path: shown for path, shown in replaced.items() if len(path) > 1}
     # The longest first: one may be the beginning of another.
-    for path in sorted(replaced, key=len, reverse=True):
-        # The root folder, home of some services, stands in every path.
-        if len(path) > 1:
-            whole = rf"(?<![\w.~-]){re.escape(path)}(?![\w.-])"
-            text = re.sub(whole, replaced[path].replace("\\", r"\\"), text)
-    return without_secrets(text)
+    paths = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
+    whole = re.compile(rf"(?<![\w.~-])(?:{paths})(?![\w.-])")
 
+    def told(value: Any) -> Any:
+        if isinstance(value, str):
+            return without_secrets(whole.sub(lambda found: known[found[0]], value))
+        if isinstance(value, list):
+            return [told(inner) for inner in value]
+        if isinstance(value, dict):
+            return type(value)((key, told(inner)) for key, inner in value.items())
+        return value
 
-def _of_settings(settings: Settings) -> dict[str, str]:
-    pairs = dict(_changed(settings.model_dump(), shareable(settings)))
-    hosts = [urlsplit(given).hostname for given in pairs if "://" in given]
-    return dict.fromkeys(filter(None, hosts), "HOST") | pairs
+    return told(value)
 
 
 def _changed(given: Any, shared: Any) -> Iterator[tuple[str, str]]:
@@ -168,36 +310,31 @@ def _changed(given: Any, shared: Any) -> Iterator[tuple[str, str]]:
             yield from _changed(value, shown)
 
 
-def clean_notebook(path: Path, settings: Settings) -> None:
+# Of the parameters, those that may begin with a tilde.
+_PATHS = ("corpus_root", "out", "model")
+
+
+def clean_notebook(notebook: Any, settings: BaseModel) -> None:
     """Take what names this machine out of an executed notebook, which is sent with its report.
 
-    Outputs, errors and what papermill notes of the run are cleaned as the pages are. The cell of
-    parameters stays fit to run here: in it the home folder becomes ``~``, which a study's paths
-    may begin with, and other folders stay.
+    That is out of its outputs, errors and what papermill notes of the run. The cell of parameters
+    stays fit to run here: in it the home folder becomes ``~``, which a study's paths may begin
+    with, and other folders stay.
 
     Args:
-        path: the notebook, written again aside and renamed; nothing is done if it is not there
+        notebook: as papermill leaves it; changed in place
         settings: the study
-
-    Raises:
-        StorageError: if it cannot be written
     """
-    if not path.is_file():
-        return
-    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
-    notebook.metadata = _cleaned(notebook.metadata, settings)
+    notebook.metadata = without_private_paths(notebook.metadata, settings)
     for cell in notebook.cells:
-        cell.metadata = _cleaned(cell.metadata, settings)
+        cell.metadata = without_private_paths(cell.metadata, settings)
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.source = _from_home(cell.source)
-        if cell.cell_type == "code":
-            cell.outputs = [_cleaned_output(output, settings) for output in cell.outputs]
-    write_text(path, nbformat.writes(notebook) + "\n")
-
-
-def _of_environment() -> dict[str, str]:
-    named = (os.environ.get(name, "").rstrip("/") for name in _CACHES)
-    return {path: Path(path).name for path in named if Path(path).is_absolute()}
+        for output in cell.get("outputs", []):
+            # Pictures are text in a notebook, too, and stay.
+            kept = {k: v for k, v in output.get("data", {}).items() if not k.startswith("text/")}
+            output.update(without_private_paths(output, settings))
+            output.get("data", {}).update(kept)
 
 
 def _from_home(source: str) -> str:
@@ -206,24 +343,3 @@ def _from_home(source: str) -> str:
         return source
     start = rf'^((?:{"|".join(_PATHS)}) = "(?:hf:)?){re.escape(home)}(?=[/"])'
     return re.sub(start, r"\1~", source, flags=re.MULTILINE)
-
-
-def _cleaned(value: Any, settings: Settings) -> Any:
-    """A value as JSON has them, with all texts in it cleaned."""
-    if isinstance(value, str):
-        return without_private_paths(value, settings)
-    if isinstance(value, list):
-        return [_cleaned(inner, settings) for inner in value]
-    if isinstance(value, dict):
-        return nbformat.from_dict({key: _cleaned(value[key], settings) for key in value})
-    return value
-
-
-def _cleaned_output(output: Any, settings: Settings) -> Any:
-    """An output with its texts cleaned; pictures, which are text in a notebook, stay."""
-    data = {
-        kind: _cleaned(shown, settings) if kind.startswith("text/") else shown
-        for kind, shown in output.get("data", {}).items()
-    }
-    cleaned = _cleaned({key: output[key] for key in output if key != "data"}, settings)
-    return nbformat.from_dict({**cleaned, "data": data} if "data" in output else cleaned)

@@ -32,8 +32,7 @@ from sercue.corpora.rows import stratified_sample
 from sercue.errors import DecodingError, InputError
 from sercue.features import extract_features, extraction
 from sercue.models import TINY, load_model
-from sercue.models.cards import public_name
-from sercue.privacy import shareable
+from sercue.privacy import public_name, shareable
 from sercue.provenance import torch_facts
 from sercue.settings import (
     ANALYSIS_KEYS,

@@ -18,7 +18,7 @@ from sercue.errors import InputError
 from sercue.models.endpoint import resolve_url, variable
 from sercue.options import Options, checked
 from sercue.plain_values import check_plain, classes_of, home_written_out
-from sercue.secret_keys import check_no_secret, guard_key
+from sercue.privacy import check_no_secret, guard_key
 from sercue.storage.files import notebooks_folder
 from sercue.tokens.binning import check_thresholds
 from sercue.tokens.catalogue import parse_conditions

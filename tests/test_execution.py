@@ -8,6 +8,7 @@ from jupyter_client.connect import LocalPortCache
 from tqdm import tqdm
 
 from sercue.report import notebooks as execution
+from sercue.settings import Settings
 
 KEPT = "what is done is kept, run again to go on"
 
@@ -21,7 +22,7 @@ def executed(tmp_path):
         notebook.metadata.kernelspec = {"name": "python3", "display_name": "", "language": "python"}
         source, target = tmp_path / "source.ipynb", tmp_path / "target.ipynb"
         nbformat.write(notebook, source)
-        error = execution.execute(source, target, {}, tqdm(disable=True))
+        error = execution.execute(source, target, Settings(), tqdm(disable=True))
         return error, nbformat.read(target, as_version=4).cells[-1].outputs
 
     return run

@@ -6,6 +6,7 @@ import re
 import nbformat
 import pytest
 
+from sercue.privacy import clean_notebook
 from sercue.report.pages import Page, write_page
 from sercue.settings import Settings
 
@@ -27,11 +28,13 @@ def write(tmp_path):
     """Writes the page of the second of three notebooks, of which some have been executed."""
 
     def written(cells, executed=NAMES, **settings):
+        study = Settings(study="s", **settings)
         for name in executed:
             notebook = nbformat.v4.new_notebook(cells=cells)
+            clean_notebook(notebook, study)
             nbformat.write(notebook, tmp_path / name)
         pages = [Page.of(tmp_path / name, tmp_path) for name in NAMES]
-        write_page(pages[1], pages, Settings(study="s", **settings))
+        write_page(pages[1], pages, study)
         return pages[1].html.read_text(encoding="utf-8")
 
     return written

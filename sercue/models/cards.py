@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 
 import numpy as np
 
@@ -207,20 +206,3 @@ def checkpoint_source(name: str) -> tuple[str, ModelCard | None]:
         if card.name == name and card.repository:
             return card.repository, card
     raise unknown("model", name, [*(card.name for card in CARDS), *OPEN_NAMES])
-
-
-def public_name(name: str) -> str:
-    """How reports call a model: of a folder on this machine only the last part.
-
-    Args:
-        name: as a study names the model
-
-    Examples:
-        >>> public_name("hf:/home/me/checkpoint"), public_name("hf:organisation/model")
-        ('hf:checkpoint', 'hf:organisation/model')
-    """
-    for prefix in (HUB_PREFIX, ENDPOINT_PREFIX):
-        place = name.removeprefix(prefix)
-        if place != name and place.startswith(("/", "~", ".")):
-            return prefix + PurePath(place).name
-    return name

@@ -21,12 +21,12 @@ from sercue.models.cards import (
     NoAnswer,
     check_labels,
     check_prompts,
-    public_name,
     usable_samples,
 )
 from sercue.models.endpoint_scoring import LabelTokens, no_scores
 from sercue.models.endpoint_server import RefusedRequest, Server, shown
 from sercue.models.windows import LongAudioOptions
+from sercue.privacy import public_name
 
 URL_VARIABLE = "OPENAI_BASE_URL"
 _NO_PORT = re.compile(r":(?!//)(?!\d*(/|$))")

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sercue.errors import InputError, ServerError
-from sercue.secret_keys import INSTEAD, guard_key, hide_in_logs, without_secrets
+from sercue.privacy import INSTEAD, guard_key, hide_in_logs, without_secrets
 
 logger = logging.getLogger(__name__)
 

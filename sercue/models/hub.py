@@ -18,7 +18,7 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 from transformers.utils import cached_file
 
 from sercue.errors import InputError, ServerError, StorageError
-from sercue.secret_keys import hide_in_logs, without_secrets
+from sercue.privacy import hide_in_logs, without_secrets
 
 # What the libraries raise where a repository, a file or the hub itself is out of reach.
 HUB_ERRORS = (OSError, ValueError, HTTPError)

@@ -16,10 +16,10 @@ from sercue.models.cards import (
     TINY,
     NoAnswer,
     checkpoint_source,
-    public_name,
 )
 from sercue.models.windows import LongAudioOptions, Windowed
 from sercue.options import checked
+from sercue.privacy import public_name
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -28,7 +28,7 @@ _WRITTEN_BY = {
 }
 _TABLES = ("measures", "tests")
 _OF_CORPUS = ("utterances", "left_out", "tokens")
-# Where a server stands is of no use to a reader, and may name what is private.
+# Where a server stands is of no use to a reader.
 _OF_SERVERS = ("base_url", "key_variable")
 
 
@@ -261,23 +261,14 @@ def _unfinished(folder: str, why: str) -> InputError:
 
 
 def public_value(value: Any) -> str:
-    """A setting as others may see it: of a path its last part alone, and nothing of a server.
+    """A setting of ``provenance.json`` as one line, without what says where a server stands.
 
     Examples:
-        >>> public_value("/home/me/emodb"), public_value({"speakers": 6})
+        >>> public_value("emodb"), public_value({"speakers": 6})
         ('emodb', '{"speakers": 6}')
-        >>> public_value({"base_url": "http://mine:8000/v1", "table": "/home/me/a.csv"})
+        >>> public_value({"base_url": "http://HOST:8000/v1", "table": "a.csv"})
         '{"table": "a.csv"}'
     """
-    told = _public(value)
-    return told if isinstance(told, str) else json.dumps(told)
-
-
-def _public(value: Any) -> Any:
-    if isinstance(value, str):
-        return Path(value).name if value.startswith(("/", "~")) else value
-    if isinstance(value, list):
-        return [_public(entry) for entry in value]
     if isinstance(value, dict):
-        return {key: _public(entry) for key, entry in value.items() if key not in _OF_SERVERS}
-    return value
+        value = {key: entry for key, entry in value.items() if key not in _OF_SERVERS}
+    return value if isinstance(value, str) else json.dumps(value)

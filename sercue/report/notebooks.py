@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -27,7 +27,7 @@ from traitlets.config import Config
 from sercue import provenance
 from sercue.artifacts import Artifacts, at_work, check_run_folder, made_from
 from sercue.errors import InputError, bounded, unknown
-from sercue.privacy import clean_notebook, shareable
+from sercue.privacy import clean_notebook, shareable, without_private_paths
 from sercue.report.methods import write_methods
 from sercue.report.pages import Page, write_index, write_page
 from sercue.run import run_folder
@@ -54,15 +54,16 @@ _KEPT = "what is done is kept, run again to go on"
 _DEATH = f"its process was killed or broke down, mostly for lack of memory; {_KEPT}"
 
 
-def execute(notebook: Path, target: Path, parameters: Mapping[str, Any], bar: tqdm) -> str | None:
+def execute(notebook: Path, target: Path, settings: Settings, bar: tqdm) -> str | None:
     """Execute a notebook and store it when it is done, or as far as it came before an error.
 
     Until then what lies at the target stays: two runs write it one after the other, each whole.
+    What is stored and returned is cleaned: pages, the index and the terminal show it as it is.
 
     Args:
         notebook: what to execute
         target: where the executed one is stored
-        parameters: study keys and values
+        settings: the study
         bar: the terminal's progress bar, moved at each cell
 
     Returns:
@@ -79,16 +80,17 @@ def execute(notebook: Path, target: Path, parameters: Mapping[str, Any], bar: tq
         papermill.execute_notebook(
             notebook,
             None,
-            parameters=dict(parameters),
+            parameters=_parameters(settings),
             engine_name="sercue",
             progress_bar=False,
             bar=bar,
             executed=executed,
         )
     except PapermillExecutionError as failed:
-        error = bounded(f"{failed.ename}: {failed.evalue}")
+        error = bounded(without_private_paths(f"{failed.ename}: {failed.evalue}", settings))
     executed[0].metadata.papermill.update(input_path=notebook.name, output_path=target.name)
-    write_text(target, nbformat.writes(executed[0]))
+    clean_notebook(executed[0], settings)
+    write_text(target, nbformat.writes(executed[0]) + "\n")
     return error
 
 
@@ -372,8 +374,7 @@ def _run_one(
         return Outcome(notebook, "not run", error=f"it needs notebook {', '.join(needed)}")
     bar.set_description(notebook.stem)
     started, begun = time.perf_counter(), provenance.utc_now()
-    error = execute(notebook, folder / notebook.name, _parameters(settings), bar)
-    clean_notebook(folder / notebook.name, settings)
+    error = execute(notebook, folder / notebook.name, settings, bar)
     seconds, state = time.perf_counter() - started, "done" if error is None else "failed"
     return Outcome(notebook, state, seconds, error, begun, provenance.utc_now())
 

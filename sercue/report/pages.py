@@ -65,7 +65,7 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
     """Write the HTML report of an executed notebook: one file that asks for no other.
 
     Args:
-        page: the page to write; its notebook has been executed
+        page: the page to write; its notebook was stored by ``execute``, which cleaned it
         pages: all pages of the run, for the links between them
         settings: the study, for the title and the fixture notice
 
@@ -75,7 +75,10 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
     notebook = nbformat.read(page.notebook, as_version=4)
     known = Artifacts(page.html.parent / "artifacts").provenance()
     _drop_progress(notebook)
-    _drop_private_paths(notebook, settings)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            # A notebook's parameters stay as they are, so that it runs here again.
+            cell.source = without_private_paths(cell.source, settings)
     exporter = HTMLExporter(
         template_name="report", extra_template_basedirs=[str(_TEMPLATES)], embed_images=True
     )
@@ -105,15 +108,12 @@ def write_index(
     Args:
         folder: the run's folder
         settings: the study
-        outcomes: notebook name to its state and error; others are shown by what lies there
+        outcomes: notebook name to its state and error, as ``execute`` returned it; others are
+            shown by what lies there
 
     Raises:
         StorageError: if it cannot be written
     """
-    outcomes = {
-        name: (state, error and without_private_paths(error, settings))
-        for name, (state, error) in outcomes.items()
-    }
     artifacts = Artifacts(folder / "artifacts")
     known = artifacts.provenance()
     # By their stamps: after a failure, numbers of other settings or answers may still lie there.
@@ -179,21 +179,6 @@ def _without_bars(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None
     lines = [line for line in re.split(r"[\r\n]+", plain) if not _BAR.search(line)]
     output.text = "\n".join(lines)
     return output if output.text.strip() else None
-
-
-def _drop_private_paths(notebook: nbformat.NotebookNode, settings: Settings) -> None:
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        cell.source = without_private_paths(cell.source, settings)
-        for output in cell.outputs:
-            if output.output_type == "stream":
-                output.text = without_private_paths(output.text, settings)
-            elif output.output_type == "error":
-                output.evalue = without_private_paths(output.evalue, settings)
-                output.traceback = [
-                    without_private_paths(line, settings) for line in output.traceback
-                ]
 
 
 def _contents(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:

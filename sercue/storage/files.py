@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from sercue.errors import InputError, StorageError
-from sercue.secret_keys import without_secrets
+from sercue.privacy import without_secrets
 
 if TYPE_CHECKING:
     import pandas as pd

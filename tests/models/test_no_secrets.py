@@ -19,7 +19,7 @@ from serving import JSON, Loopback, failure, served_model
 
 from sercue.cli import main
 from sercue.errors import InputError, ServerError
-from sercue.secret_keys import without_secrets
+from sercue.privacy import without_secrets
 from sercue.storage.files import write_text
 from sercue.tables.exhibits import table_exhibit
 from sercue.tables.latex import latex_text
