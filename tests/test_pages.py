@@ -1,13 +1,18 @@
 """One page from a notebook made here: contents, neighbours, what is folded, what is kept."""
 
 import html
+import os
 import re
+import shutil
 
 import nbformat
 import pytest
 
+from sercue.artifacts import made_from
 from sercue.privacy import clean_notebook
-from sercue.report.pages import Page, write_page
+from sercue.provenance import record
+from sercue.report import pages as pages_module
+from sercue.report.pages import Page, renew_page, write_page
 from sercue.settings import Settings
 
 NAMES = ["01_first.ipynb", "02_second.ipynb", "03_third.ipynb"]
@@ -66,6 +71,49 @@ def test_neighbours_are_the_nearest_reports_that_were_written(write):
     assert text.count('href="03_third.html" rel="next"') == 2, "above and below"
     assert 'href="01_first.html"' not in text
     assert "01 first" in text, "a report that is not there is named, without a link"
+
+
+def test_links_are_renewed_without_rendering_a_page_again(write, tmp_path, monkeypatch):
+    """The first page is looked at while the last notebook runs, and must lead to what is there."""
+    first = write([prose("# T\n\n## One")], executed=NAMES[1:2])
+    assert 'rel="next"' not in first
+    pages = [Page.of(tmp_path / name, tmp_path) for name in NAMES]
+    shutil.copy(pages[1].notebook, pages[2].notebook)
+    monkeypatch.setattr(pages_module, "HTMLExporter", None)
+    renew_page(pages[1], pages, Settings(study="s"))
+    renewed = pages[1].html.read_text(encoding="utf-8")
+    monkeypatch.undo()
+    write_page(pages[1], pages, Settings(study="s"))
+    assert renewed == pages[1].html.read_text(encoding="utf-8")
+    assert renewed.count('href="03_third.html" rel="next"') == 2
+
+
+def test_a_page_is_called_out_of_date_once_it_is(write, tmp_path):
+    write([prose("# T")])
+    pages = [Page.of(tmp_path / name, tmp_path) for name in NAMES]
+    made = {pages[1].html.stem: {"made_from": made_from("02_second", Settings(study="s"), {})}}
+    record(tmp_path / "artifacts" / "provenance.json", notebooks=made)
+    shown = []
+    for seed in (0, 1, 0):
+        renew_page(pages[1], pages, Settings(study="s", seed=seed))
+        shown.append("This page is out of date" in pages[1].html.read_text(encoding="utf-8"))
+    assert shown == [False, True, False]
+
+
+@pytest.mark.parametrize("left", ["older", "cut", "empty", "missing"])
+def test_a_page_that_was_not_written_to_its_end_is_rendered(left, write, tmp_path):
+    """The run was killed before it wrote the page, or the power was lost."""
+    whole = write([prose("# T")])
+    pages = [Page.of(tmp_path / name, tmp_path) for name in NAMES]
+    if left == "missing":
+        pages[1].html.unlink()
+    elif left == "older":
+        pages[1].html.write_text(whole.replace("<h1", "<h1 class='old'"), encoding="utf-8")
+        os.utime(pages[1].html, (0, 0))
+    else:
+        pages[1].html.write_text(whole[: len(whole) // 2 if left == "cut" else 0])
+    renew_page(pages[1], pages, Settings(study="s"))
+    assert pages[1].html.read_text(encoding="utf-8") == whole
 
 
 def test_parameters_are_open_and_other_code_is_folded(write):

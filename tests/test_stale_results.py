@@ -472,7 +472,7 @@ def test_files_that_a_loss_of_power_cut_are_made_anew_or_refused_in_one_line(stu
 
 
 def test_a_notebook_that_was_cut_is_set_aside(tmp_path, caplog):
-    """Each page is written again at the end of a run, to link to all others."""
+    """Of one whose page was not written, the page is rendered when others have run."""
     for name, content in {
         "01_a.ipynb": "",
         "02_b.ipynb": '{"cells": [',

@@ -29,7 +29,7 @@ from sercue.artifacts import Artifacts, at_work, check_run_folder, made_from
 from sercue.errors import InputError, bounded, unknown
 from sercue.privacy import clean_notebook, shareable, without_private_paths
 from sercue.report.methods import write_methods
-from sercue.report.pages import Page, write_index, write_page
+from sercue.report.pages import Page, renew_page, write_index, write_page
 from sercue.run import run_folder
 from sercue.running import PLAIN
 from sercue.settings import RESULT_KEYS, Settings
@@ -308,7 +308,12 @@ def _run_notebooks(
             outcomes.append(outcome)
             if outcome.state != "not run":
                 _record(log, outcome, settings)
-                write_page(Page.of(notebook, folder), pages, settings)
+                # Whoever looks at the first while the last one runs finds all that are there.
+                for page in pages:
+                    if page.notebook.name == notebook.name:
+                        write_page(page, pages, settings)
+                    elif page.notebook.is_file():
+                        renew_page(page, pages, settings)
         done = all(outcome.state == "done" for outcome in outcomes)
         invoked["outcome"] = "done" if done else "failed"
     provenance.record(
@@ -317,10 +322,6 @@ def _run_notebooks(
         command=command,
         **provenance.environment(),
     )
-    # Again, now that each can link to all others, those of an earlier run among them.
-    for page in pages:
-        if page.notebook.is_file():
-            write_page(page, pages, settings)
     if any(o.notebook.name.startswith("05") and o.state == "done" for o in outcomes):
         write_methods(folder)
     write_index(folder, settings, {o.notebook.stem: (o.state, o.error) for o in outcomes})

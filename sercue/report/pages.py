@@ -34,6 +34,8 @@ _BAR = re.compile(r"\d+%\|")
 _CURSOR = re.compile(r"\x1b\[\d*[A-Za-z]")
 _SECTION = re.compile(r'<h2 id="([^"]*)">(.*?)<a class="anchor-link"', re.DOTALL)
 _TAG = re.compile(r"<[^>]+>")
+_AROUND = ("bar", "rail", "outdated", "turn")
+_MARKED = re.compile(rf"<!-- ({'|'.join(_AROUND)}) -->.*?<!-- end of \1 -->", re.DOTALL)
 _DRAWS_UAR = "04_perturbation_study"
 _OUTDATED = "made with other settings, labels, recordings or answers"
 _FIRST = 3  # findings that stand beside the figure of the index
@@ -73,7 +75,6 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
         StorageError: if it cannot be written
     """
     notebook = nbformat.read(page.notebook, as_version=4)
-    known = Artifacts(page.html.parent / "artifacts").provenance()
     _drop_progress(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -87,17 +88,55 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
         "study": settings.study,
         "style": _style(),
         "contents": _contents(notebook),
-        "links": [_link(other, page) for other in pages],
-        "previous": _neighbour(page, pages, -1),
-        "next": _neighbour(page, pages, 1),
+        "around": _around(page, pages, settings),
         "notice": fixture_notice(settings),
-        "outdated": _is_outdated(page.html.stem, known, settings),
         "error": _error_of(notebook),
         "version": importlib.metadata.version("sercue"),
         "date": _today(),
     }
     body, _ = exporter.from_notebook_node(notebook, resources={"page": about})
     write_text(page.html, body)
+
+
+def renew_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
+    """Renew what may have changed around a report: its links, and whether it is out of date.
+
+    One that is not there, not whole, or older than its notebook is rendered: a run was killed
+    before it wrote it, or the power was lost.
+
+    Args:
+        page: the page to renew; its notebook has been executed
+        pages: all pages of the run
+        settings: the study
+
+    Raises:
+        StorageError: if it cannot be written
+    """
+    there = page.html.is_file()
+    if there and page.html.stat().st_mtime >= page.notebook.stat().st_mtime:
+        text = page.html.read_bytes().decode("utf-8", "replace")
+        if set(_AROUND) <= {found[1] for found in _MARKED.finditer(text)}:
+            around = _around(page, pages, settings)
+            renewed = _MARKED.sub(lambda found: around[found[1]], text)
+            if renewed != text:
+                write_text(page.html, renewed)
+            return
+    write_page(page, pages, settings)
+
+
+def _around(page: Page, pages: Sequence[Page], settings: Settings) -> dict[str, str]:
+    """The parts of a page that may change after its notebook has run, each between its marks."""
+    known = Artifacts(page.html.parent / "artifacts").provenance()
+    about = {
+        "links": [_link(other, page) for other in pages],
+        "previous": _neighbour(page, pages, -1),
+        "next": _neighbour(page, pages, 1),
+        "outdated": _is_outdated(page.html.stem, known, settings),
+    }
+    loader = jinja2.FileSystemLoader(_TEMPLATES / "report")
+    macros = jinja2.Environment(loader=loader).get_template("around.html.j2").module
+    parts = {part: getattr(macros, part)(about) for part in _AROUND}
+    return {part: f"<!-- {part} -->{text}<!-- end of {part} -->" for part, text in parts.items()}
 
 
 def write_index(
