@@ -3,6 +3,8 @@
 Expected positions come from the tables (pandas), never from the drawing functions.
 """
 
+from functools import partial
+
 import audformat
 import matplotlib as mpl
 import numpy as np
@@ -18,6 +20,7 @@ from matplotlib.figure import Figure
 from sercue import plots
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
+from sercue.plots.corpora import describe
 from sercue.statistics.attribution import concept_effects, shapley, subset_conditions
 from sercue.statistics.contrasts import compare
 from sercue.statistics.designs import (
@@ -138,36 +141,38 @@ def every_figure(corpus, features, concepts, binning, tokens, predictions, inter
     parts = shapley(asked, MEASURED)
     single = concept_effects(asked, MEASURED)
     return {
-        "plot_corpus": lambda: plots.plot_corpus(corpus),
-        "plot_concepts": lambda: plots.plot_concepts(scores, corpus),
-        "plot_variance": lambda: plots.plot_variance(
-            variance, variance_components(features, corpus)
+        "plot_corpus": partial(plots.plot_corpus, corpus),
+        "plot_concepts": partial(plots.plot_concepts, scores, corpus),
+        "plot_variance": partial(
+            plots.plot_variance, variance, variance_components(features, corpus)
         ),
-        "plot_effects": lambda: plots.plot_effects(pairwise),
-        "plot_functional_effects": lambda: plots.plot_functional_effects(pairwise, effects),
-        "plot_clusters": lambda: plots.plot_clusters(correlation, clusters),
-        "plot_praat_agreement": lambda: plots.plot_praat_agreement(praat_pairs_made()),
-        "plot_binnings": lambda: plots.plot_binnings(designs, "3 width"),
-        "plot_redundancy": lambda: plots.plot_redundancy(redundancy(scores)),
-        "plot_thresholds": lambda: plots.plot_thresholds(scores, binning, corpus),
-        "plot_balance": lambda: plots.plot_balance(token_balance(tokens, corpus)),
-        "plot_tokens_by_emotion": lambda: plots.plot_tokens_by_emotion(tokens, corpus),
-        "plot_information": lambda: plots.plot_information(token_information(tokens, corpus)),
-        "plot_stability": lambda: plots.plot_stability(stability),
-        "plot_reliance": lambda: plots.plot_reliance({"control": rested, "model": rested}, "model"),
-        "plot_reliance_by": lambda: plots.plot_reliance_by(rested),
-        "plot_shapley": lambda: plots.plot_shapley(parts),
-        "plot_concept_effects": lambda: plots.plot_concept_effects(single),
-        "plot_uar": lambda: plots.plot_uar(intervals, {"chance": 0.25, "a long name" * 3: 0.5}),
-        "plot_comparison": lambda: plots.plot_comparison(compared_studies(intervals)),
-        "plot_contrasts": lambda: plots.plot_contrasts(contrasts),
-        "plot_dose_response": lambda: plots.plot_dose_response(intervals),
-        "plot_neutral_shift": lambda: plots.plot_neutral_shift(
-            measures(predictions, LABELS, "neutral")
+        "plot_effects": partial(plots.plot_effects, pairwise),
+        "plot_functional_effects": partial(plots.plot_functional_effects, pairwise, effects),
+        "plot_clusters": partial(plots.plot_clusters, correlation, clusters),
+        "plot_praat_agreement": partial(plots.plot_praat_agreement, praat_pairs_made()),
+        "plot_binnings": partial(plots.plot_binnings, designs, "3 width"),
+        "plot_redundancy": partial(plots.plot_redundancy, redundancy(scores)),
+        "plot_thresholds": partial(plots.plot_thresholds, scores, binning, corpus),
+        "plot_balance": partial(plots.plot_balance, token_balance(tokens, corpus)),
+        "plot_tokens_by_emotion": partial(plots.plot_tokens_by_emotion, tokens, corpus),
+        "plot_information": partial(plots.plot_information, token_information(tokens, corpus)),
+        "plot_stability": partial(plots.plot_stability, stability),
+        "plot_reliance": partial(
+            plots.plot_reliance, {"control": rested, "model": rested}, "model"
         ),
-        "plot_prompt_sensitivity": lambda: plots.plot_prompt_sensitivity(by),
-        "plot_confusions": lambda: plots.plot_confusions(counts),
-        "plot_predicted_classes": lambda: plots.plot_predicted_classes(counts),
+        "plot_reliance_by": partial(plots.plot_reliance_by, rested),
+        "plot_shapley": partial(plots.plot_shapley, parts),
+        "plot_concept_effects": partial(plots.plot_concept_effects, single),
+        "plot_uar": partial(plots.plot_uar, intervals, {"chance": 0.25, "a long name" * 3: 0.5}),
+        "plot_comparison": partial(plots.plot_comparison, compared_studies(intervals)),
+        "plot_contrasts": partial(plots.plot_contrasts, contrasts),
+        "plot_dose_response": partial(plots.plot_dose_response, intervals),
+        "plot_neutral_shift": partial(
+            plots.plot_neutral_shift, measures(predictions, LABELS, "neutral")
+        ),
+        "plot_prompt_sensitivity": partial(plots.plot_prompt_sensitivity, by),
+        "plot_confusions": partial(plots.plot_confusions, counts),
+        "plot_predicted_classes": partial(plots.plot_predicted_classes, counts),
     }
 
 
@@ -213,6 +218,49 @@ def tick_texts(axis):
 def test_no_figure_is_forgotten(every_figure):
     """Each public plotting function takes part in the tests that run over all of them."""
     assert set(every_figure) == {name for name in plots.__all__ if name.startswith("plot_")}
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.parametrize("name", [name for name in plots.__all__ if name.startswith("plot_")])
+def test_a_plot_on_one_of_several_axes_stays_in_its_place(name, every_figure):
+    """A plot in a composed figure leaves what stands beside it as it was, and uncovered."""
+    whole, (left, right) = plt.subplots(1, 2, figsize=(13, 5), layout="constrained")
+    right.plot([0, 1], [0, 1], label="$x^2$")
+    right.set_title("mine")
+    plain = right_half(whole, right)
+    assert every_figure[name](ax=left) is whole
+    assert right_half(whole, right) == plain
+    assert len(whole.axes) > 1
+    assert not [*whole.legends, *whole.texts], "drawn on the whole figure"
+    others = [axes for axes in whole.axes if axes is not right]
+    edge = right.get_tightbbox().x0
+    for artist in [*others, *(legend for part in whole.subfigs for legend in part.legends)]:
+        assert artist.get_tightbbox().x1 <= edge + 1, artist
+
+
+def test_panels_need_a_place_to_stand_in(corpus):
+    """Axes placed by hand have no grid to divide, and those that were replaced no figure."""
+    figure = Figure()
+    with pytest.raises(InputError, match="placed by hand"):
+        plots.plot_corpus(corpus, ax=figure.add_axes((0, 0, 1, 1)))
+    axes = figure.subplots()
+    plots.plot_corpus(corpus, ax=axes)
+    with pytest.raises(InputError, match="belong to no figure"):
+        plots.plot_corpus(corpus, ax=axes)
+
+
+def test_a_composed_figure_is_described_with_the_labels_its_panels_share(every_figure):
+    """They belong to a part of the figure, and its alternative text must not lose them."""
+    axes = plt.figure().subplots(1, 2)
+    figure = every_figure["plot_prompt_sensitivity"](ax=axes[0])
+    assert describe(figure).endswith("Across: UAR. Legend: 0, 1.")
+
+
+def right_half(figure, axes):
+    """What stands on ``axes``: its texts, lines and ticks with their sizes, and its visibility."""
+    figure.draw_without_rendering()
+    written = [(text.get_text(), text.get_fontsize()) for text in axes.findobj(mpl.text.Text)]
+    return written, len(axes.findobj(mpl.lines.Line2D)), axes.get_visible(), axes.axison
 
 
 def test_settings_stay_as_they_were(every_figure):

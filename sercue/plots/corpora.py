@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.patches import Patch, Rectangle
 from scipy.cluster.hierarchy import dendrogram
 
@@ -20,6 +20,7 @@ from sercue.plots.style import (
     canvas,
     label_palette,
     legend_above,
+    panel_grid,
     slanted,
     small_multiples,
     styled,
@@ -30,11 +31,12 @@ from sercue.statistics.redundancy import dendrogram_tree
 
 
 @styled
-def plot_corpus(corpus: Corpus) -> Figure:
+def plot_corpus(corpus: Corpus, *, ax: Axes | None = None) -> Figure:
     """Utterances of each speaker and emotion, one panel a partition, or a fold.
 
     Args:
         corpus: the corpus
+        ax: Axes whose place the panels take; a new figure by default
 
     Returns:
         figure with a heatmap of counts a partition (of a cross-validated corpus, a fold), speakers
@@ -52,9 +54,10 @@ def plot_corpus(corpus: Corpus) -> Figure:
         for name, rows in ((name, table[table[column] == name]) for name in present)
     }
     widths = [max(count.shape[1], 2) for count in counts.values()]
-    figure, panels = canvas(
+    figure, panels = panel_grid(
         1,
         len(present),
+        ax,
         height=1.3 + 0.33 * len(corpus.labels),
         sharey=True,
         width_ratios=widths,
@@ -75,13 +78,16 @@ def plot_corpus(corpus: Corpus) -> Figure:
 
 
 @styled
-def plot_concepts(scores: pd.DataFrame, corpus: Corpus, partition: str | None = None) -> Figure:
+def plot_concepts(
+    scores: pd.DataFrame, corpus: Corpus, partition: str | None = None, *, ax: Axes | None = None
+) -> Figure:
     """Score of each concept by emotion, as boxes: six small multiples.
 
     Args:
         scores: concept scores, one row an utterance
         corpus: names emotion and partition of each row
         partition: the one partition to show; by default training and test rows side by side
+        ax: Axes whose place the panels take; a new figure by default
 
     Returns:
         figure with one panel a concept; whiskers reach to 1.5 interquartile ranges
@@ -97,7 +103,7 @@ def plot_concepts(scores: pd.DataFrame, corpus: Corpus, partition: str | None = 
     sides = [name for name in ("train", "test") if name in set(rows["partition"])]
     shown = [partition] if partition else sides
     kept = rows["partition"].isin(shown).to_numpy()
-    figure, panels = small_multiples(scores.shape[1], sharex=True)
+    figure, panels = small_multiples(scores.shape[1], ax, sharex=True)
     for axes, concept in zip(panels, scores, strict=True):
         sns.boxplot(
             x=rows.loc[kept, "emotion"].astype(str).to_numpy(),
@@ -146,11 +152,17 @@ def describe(figure: Figure) -> str:
     """
     panels = [axes for axes in figure.axes if axes.get_visible() and axes.axison]
     drawn = dict.fromkeys(filter(None, map(_panel, panels)))
-    shared = [("Across", figure.get_supxlabel()), ("Down", figure.get_supylabel())]
+    # A plot with several panels that stands beside others has a subfigure of its own.
+    parts = figure.findobj(FigureBase)[::-1]
+    shared = [
+        (where, text)
+        for part in parts
+        for where, text in (("Across", part.get_supxlabel()), ("Down", part.get_supylabel()))
+    ]
     sentences = [
         *_few(drawn, "; ", 6).split("; "),
         *(f"{where}: {text}" for where, text in shared if text),
-        _legend(figure),
+        _legend(figure, parts),
     ]
     return " ".join(f"{_flat(sentence)}." for sentence in sentences if sentence)
 
@@ -191,8 +203,9 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _legend(figure: Figure) -> str:
-    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
+def _legend(figure: Figure, parts: Sequence[FigureBase]) -> str:
+    common = [legend for part in parts for legend in part.legends]
+    legends = [*common, *(axes.get_legend() for axes in figure.axes)]
     texts = [text.get_text() for legend in legends if legend for text in legend.get_texts()]
     return f"Legend: {_few(dict.fromkeys(texts))}" if texts else ""
 
@@ -208,11 +221,12 @@ def _flat(text: str) -> str:
 
 
 @styled
-def plot_praat_agreement(pairs: pd.DataFrame) -> Figure:
+def plot_praat_agreement(pairs: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """Bland and Altman's plot of each measure; where the scales differ, one against the other.
 
     Args:
         pairs: as ``praat_pairs`` returns them
+        ax: Axes whose place the panels take; a new figure by default
 
     Returns:
         figure with one panel a measure: openSMILE less Praat against their mean, the bias (line)
@@ -225,7 +239,7 @@ def plot_praat_agreement(pairs: pd.DataFrame) -> Figure:
         'F0 (semitones)'
     """
     table = praat_agreement(pairs)
-    figure, panels = small_multiples(len(table), panel_height=2.3)
+    figure, panels = small_multiples(len(table), ax, panel_height=2.3)
     for axes, (name, row) in zip(panels, table.iterrows(), strict=True):
         measure = MEASURES[str(name)]
         part = pairs[pairs["measure"] == name].dropna(subset=["opensmile", "praat"])
@@ -259,11 +273,12 @@ LEVEL = 0.05
 
 
 @styled
-def plot_effects(pairwise: pd.DataFrame) -> Figure:
+def plot_effects(pairwise: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """Hedges' g of each emotion against the reference, with intervals over speakers.
 
     Args:
         pairwise: as ``pairwise_effects`` returns it, of the concept scores
+        ax: Axes to draw on; a new figure by default
 
     Returns:
         figure; a point is filled where q is below .05
@@ -277,7 +292,7 @@ def plot_effects(pairwise: pd.DataFrame) -> Figure:
     names, emotions = pairwise["functional"].unique(), pairwise["emotion"].unique()
     palette = label_palette(list(emotions), None)
     step = 0.76 / len(emotions)
-    figure, (axes,) = canvas(height=1.2 + len(names) * max(0.3, 0.13 * len(emotions)))
+    figure, axes = canvas(ax, height=1.2 + len(names) * max(0.3, 0.13 * len(emotions)))
     for number, emotion in enumerate(emotions):
         part = pairwise[pairwise["emotion"] == emotion]
         place = np.arange(len(part)) + (number - (len(emotions) - 1) / 2) * step
@@ -295,13 +310,13 @@ def plot_effects(pairwise: pd.DataFrame) -> Figure:
     for cut in range(1, len(names)):
         axes.axhline(cut - 0.5, color="#dddddd", linewidth=0.8)
     axes.set_xlabel(f"Hedges' g against {pairwise['reference'].iloc[0]}")
-    legend_above(figure, axes.get_legend_handles_labels()[0])
+    legend_above(figure, axes.get_legend_handles_labels()[0], ax)
     return figure
 
 
 @styled
 def plot_functional_effects(
-    pairwise: pd.DataFrame, effects: pd.DataFrame, most: int = 25
+    pairwise: pd.DataFrame, effects: pd.DataFrame, most: int = 25, *, ax: Axes | None = None
 ) -> Figure:
     """Hedges' g of the functionals that differ most between emotions, as a heatmap.
 
@@ -309,6 +324,7 @@ def plot_functional_effects(
         pairwise: ``pairwise_effects`` of the functionals
         effects: ``emotion_effects`` of the same functionals
         most: how many functionals to show, those with the largest omega squared
+        ax: Axes to draw on; a new figure by default
 
     Returns:
         figure; omega squared stands in brackets behind each name, and a dot behind each g whose q
@@ -330,8 +346,8 @@ def plot_functional_effects(
     )
     mark = q.map(lambda value: "•" if value < LEVEL else "")
     text = g.map(lambda value: "" if np.isnan(value) else f"{value:.1f}".replace("-", "−")) + mark
-    figure, (axes,) = canvas(
-        width=min(8.0, 5.0 + 0.5 * len(columns)), height=1.2 + 0.2 * len(shown)
+    figure, axes = canvas(
+        ax, width=min(8.0, 5.0 + 0.5 * len(columns)), height=1.2 + 0.2 * len(shown)
     )
     limit = float(np.nanmax(g.abs().to_numpy(), initial=0.5))
     sns.heatmap(
@@ -355,11 +371,12 @@ def plot_functional_effects(
 
 
 @styled
-def plot_redundancy(correlation: pd.DataFrame) -> Figure:
+def plot_redundancy(correlation: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """Rank correlation between concepts, lower triangle.
 
     Args:
         correlation: as ``redundancy`` returns it
+        ax: Axes to draw on; a new figure by default
 
     Returns:
         figure with an annotated heatmap, -1 to 1
@@ -370,7 +387,7 @@ def plot_redundancy(correlation: pd.DataFrame) -> Figure:
         ['0.40']
     """
     size = 1.8 + 0.52 * len(correlation)
-    figure, (axes,) = canvas(width=size + 0.8, height=size)
+    figure, axes = canvas(ax, width=size + 0.8, height=size)
     sns.heatmap(
         correlation.iloc[1:, :-1],
         mask=np.triu(np.ones_like(correlation, dtype=bool))[1:, :-1],
@@ -392,12 +409,15 @@ def plot_redundancy(correlation: pd.DataFrame) -> Figure:
 
 
 @styled
-def plot_clusters(correlation: pd.DataFrame, clusters: pd.DataFrame) -> Figure:
+def plot_clusters(
+    correlation: pd.DataFrame, clusters: pd.DataFrame, *, ax: Axes | None = None
+) -> Figure:
     """Absolute rank correlation of all functionals, in the order of their dendrogram.
 
     Args:
         correlation: rank correlations, as ``redundancy`` returns them
         clusters: ``functional_clusters`` of the same correlations
+        ax: Axes whose place the panels take; a new figure by default
 
     Returns:
         figure with the dendrogram left, squares around clusters of two or more, and names of
@@ -412,7 +432,9 @@ def plot_clusters(correlation: pd.DataFrame, clusters: pd.DataFrame) -> Figure:
         ['c', 'a', 'b']
     """
     number = len(clusters)
-    figure, (tree, axes) = canvas(1, 2, height=max(3.0, 1.0 + 0.098 * number), width_ratios=[1, 8])
+    figure, (tree, axes) = panel_grid(
+        1, 2, ax, height=max(3.0, 1.0 + 0.098 * number), width_ratios=[1, 8]
+    )
     order = clusters.index
     strength = correlation.loc[order, order].abs()
     sns.heatmap(
@@ -476,12 +498,15 @@ _NAMES = {"interaction": "speaker × emotion", "residual": "neither"}
 
 
 @styled
-def plot_variance(concepts: pd.DataFrame, functionals: pd.DataFrame) -> Figure:
+def plot_variance(
+    concepts: pd.DataFrame, functionals: pd.DataFrame, *, ax: Axes | None = None
+) -> Figure:
     """Variance components of the concepts as bars; emotion against speaker for all functionals.
 
     Args:
         concepts: ``variance_components`` of the concept scores: bars, and labelled points
         functionals: ``variance_components`` of the functionals: small grey points
+        ax: Axes whose place the panels take; a new figure by default
 
     Returns:
         figure: left, shares that sum to 1; right, above the diagonal a column tells more of the
@@ -494,7 +519,7 @@ def plot_variance(concepts: pd.DataFrame, functionals: pd.DataFrame) -> Figure:
         >>> [float(round(bar.get_width(), 1)) for bar in bars]
         [0.5, 0.2, 0.1, 0.2]
     """
-    figure, (bars, points) = canvas(1, 2, height=3.8, width_ratios=[1, 1])
+    figure, (bars, points) = panel_grid(1, 2, ax, height=3.8, width_ratios=[1, 1])
     _stacked(bars, concepts)
     points.scatter(functionals["speaker"], functionals["emotion"], s=12, color="#b5b5b5")
     points.scatter(

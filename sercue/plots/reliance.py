@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sercue.errors import InputError
@@ -28,13 +29,16 @@ _UNITS = {"uar": "UAR", "log_p": "log-probability of the true label (nats)"}
 
 
 @styled
-def plot_reliance(tables: Mapping[str, pd.DataFrame], model: str | None = None) -> Figure:
+def plot_reliance(
+    tables: Mapping[str, pd.DataFrame], model: str | None = None, *, ax: Axes | None = None
+) -> Figure:
     """The share of the tokens in each model's answers, on a line from audio to tokens.
 
     Args:
         tables: name of a model to what ``reliance`` returns of it, in the order to show: the model
             under study between its controls
         model: the one to stand out; the others are grey
+        ax: Axes to draw on; a new figure by default
 
     Returns:
         figure; a model whose share is not identified has an empty line that says so
@@ -51,18 +55,19 @@ def plot_reliance(tables: Mapping[str, pd.DataFrame], model: str | None = None) 
     whole = [table[table["by"] == "all"].iloc[0] for table in tables.values()]
     rows = pd.DataFrame(whole).assign(condition=list(tables))
     colours = {name: _HERE if name == model else GREY for name in tables}
-    figure, (axes,) = canvas(height=1.2 + 0.36 * len(rows))
-    _share_axes(figure, rows, colours, list(tables))
+    figure, axes = canvas(ax, height=1.2 + 0.36 * len(rows))
+    _share_axes(axes, rows, colours, list(tables))
     axes.set_xlabel("Share of the tokens in the answers\n0: the audio alone, 1: the tokens alone")
     return figure
 
 
 @styled
-def plot_reliance_by(table: pd.DataFrame) -> Figure:
+def plot_reliance_by(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """The share of the tokens overall, by family of conditions and by true class.
 
     Args:
         table: as ``reliance`` returns it
+        ax: Axes to draw on; a new figure by default
 
     Returns:
         figure; a group whose share is not identified has an empty line that says so
@@ -87,8 +92,8 @@ def plot_reliance_by(table: pd.DataFrame) -> Figure:
         name: palette[shades[group]] if by == "condition" else _HERE if by == "all" else GREY
         for name, by, group in zip(rows["condition"], rows["by"], rows["group"], strict=True)
     }
-    figure, (axes,) = canvas(height=1.2 + 0.32 * len(rows))
-    _share_axes(figure, rows, colours, list(rows["condition"]))
+    figure, axes = canvas(ax, height=1.2 + 0.32 * len(rows))
+    _share_axes(axes, rows, colours, list(rows["condition"]))
     kinds = list(rows["by"])
     for y in range(1, len(kinds)):
         if kinds[y] != kinds[y - 1]:
@@ -98,11 +103,12 @@ def plot_reliance_by(table: pd.DataFrame) -> Figure:
 
 
 @styled
-def plot_shapley(table: pd.DataFrame) -> Figure:
+def plot_shapley(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """The Shapley value of each concept with its interval.
 
     Args:
         table: as ``shapley`` returns it, of one ``value``
+        ax: Axes to draw on; a new figure by default
 
     Returns:
         figure; the axis says what all concepts give together
@@ -118,7 +124,7 @@ def plot_shapley(table: pd.DataFrame) -> Figure:
     """
     value = _only_value(table)
     rows = table.assign(condition=[f"only({concept})" for concept in table["concept"]])
-    figure, (axes,) = canvas(height=1.0 + 0.34 * len(rows))
+    figure, axes = canvas(ax, height=1.0 + 0.34 * len(rows))
     palette = condition_palette(rows["condition"])
     horizontal_intervals(axes, rows, "shapley", palette, [True] * len(rows))
     axes.axvline(0, color="black", linewidth=1)
@@ -129,11 +135,12 @@ def plot_shapley(table: pd.DataFrame) -> Figure:
 
 
 @styled
-def plot_concept_effects(table: pd.DataFrame) -> Figure:
+def plot_concept_effects(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """What each concept does alone, when missing and when mirrored: one panel each.
 
     Args:
         table: as ``concept_effects`` returns it, of one ``value``
+        ax: Axes whose place the panels take; a new figure by default
 
     Returns:
         figure; in all panels the same scale
@@ -153,7 +160,7 @@ def plot_concept_effects(table: pd.DataFrame) -> Figure:
     known = [concept.name for concept in CONCEPTS if concept.name in set(table["concept"])]
     concepts = list(dict.fromkeys([*known, *table["concept"]]))
     height = 0.4 + 0.28 * len(concepts)
-    figure, panels = small_multiples(len(kinds), height, sharex=True, sharey=True)
+    figure, panels = small_multiples(len(kinds), ax, height, sharex=True, sharey=True)
     for axes, kind in zip(panels, kinds, strict=True):
         part = table[table["kind"] == kind]
         palette = condition_palette(part["condition"])
@@ -171,10 +178,9 @@ def plot_concept_effects(table: pd.DataFrame) -> Figure:
 
 
 def _share_axes(
-    figure: Figure, rows: pd.DataFrame, colours: Mapping[str, str], names: list[str]
+    axes: Axes, rows: pd.DataFrame, colours: Mapping[str, str], names: list[str]
 ) -> None:
     """Shares with intervals between the marks 0 and 1; a line without one says so."""
-    axes = figure.axes[0]
     known = rows["low"].notna()
     shown = rows.assign(share=rows["share"].where(known))
     horizontal_intervals(axes, shown, "share", colours, [True] * len(rows))

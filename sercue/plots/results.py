@@ -22,6 +22,7 @@ from sercue.plots.style import (
     horizontal_intervals,
     label_palette,
     legend_above,
+    legend_beside,
     readable,
     slanted,
     small_multiples,
@@ -36,13 +37,19 @@ _MARKERS = "osD^vP*X"
 
 
 @styled
-def plot_uar(intervals: pd.DataFrame, references: Mapping[str, float] | None = None) -> Figure:
+def plot_uar(
+    intervals: pd.DataFrame,
+    references: Mapping[str, float] | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Figure:
     """The figure of the study: UAR by condition with its interval.
 
     Args:
         intervals: as ``uar_intervals`` returns it; drawn in the order given
         references: name to UAR of what the conditions are to be read against (chance, tokens
             only, an SVM): vertical lines
+        ax: Axes to draw on; a new figure by default
 
     Returns:
         figure; ``none`` is marked UAR− and ``aligned`` UAR+, values stand in the right margin
@@ -56,7 +63,7 @@ def plot_uar(intervals: pd.DataFrame, references: Mapping[str, float] | None = N
         ['none (UAR−)', 'aligned (UAR+)']
     """
     conditions = list(intervals["condition"])
-    figure, (axes,) = canvas(height=1.2 + 0.34 * len(conditions))
+    figure, axes = canvas(ax, height=1.2 + 0.34 * len(conditions))
     horizontal_intervals(
         axes, intervals, "uar", condition_palette(conditions), [True] * len(conditions)
     )
@@ -64,17 +71,25 @@ def plot_uar(intervals: pd.DataFrame, references: Mapping[str, float] | None = N
         range(len(conditions)), [_MARKED.get(name, readable(name)) for name in conditions]
     )
     axes.set_xlabel("Unweighted average recall (UAR)")
-    _reference_lines(figure, references or {})
+    for number, (name, value) in enumerate((references or {}).items()):
+        style = _DASHES[number % len(_DASHES)]
+        text = f"{name} {value:.3f}".replace(" 0.", " .")
+        axes.axvline(value, color=GREY, linestyle=style, linewidth=1.4, label=text)
+    if references:
+        legend_above(figure, axes.get_legend_handles_labels()[0], ax)
     return figure
 
 
 @styled
-def plot_contrasts(contrasts: pd.DataFrame, *, alpha: float = 0.05) -> Figure:
+def plot_contrasts(
+    contrasts: pd.DataFrame, *, alpha: float = 0.05, ax: Axes | None = None
+) -> Figure:
     """Differences in UAR with their intervals: a forest plot, one block a reference.
 
     Args:
         contrasts: as ``compare`` returns it
         alpha: a point is filled if its Holm-corrected McNemar p-value is below this
+        ax: Axes to draw on; a new figure by default
 
     Returns:
         figure; values stand in the right margin
@@ -86,7 +101,7 @@ def plot_contrasts(contrasts: pd.DataFrame, *, alpha: float = 0.05) -> Figure:
         >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
         ['aligned − none']
     """
-    figure, (axes,) = canvas(height=1.3 + 0.32 * len(contrasts))
+    figure, axes = canvas(ax, height=1.3 + 0.32 * len(contrasts))
     filled = (contrasts["holm_p"] < alpha).tolist()
     palette = condition_palette(contrasts["condition"])
     horizontal_intervals(axes, contrasts, "difference", palette, filled)
@@ -102,17 +117,18 @@ def plot_contrasts(contrasts: pd.DataFrame, *, alpha: float = 0.05) -> Figure:
         Line2D([], [], marker="o", linestyle="", color=GREY, markerfacecolor=face, label=text)
         for face, text in ((GREY, f"Holm p < {alpha:g}"), ("white", f"Holm p ≥ {alpha:g}"))
     ]
-    legend_above(figure, marks)
+    legend_above(figure, marks, ax)
     return figure
 
 
 @styled
-def plot_dose_response(intervals: pd.DataFrame) -> Figure:
+def plot_dose_response(intervals: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """UAR against the share of tokens that were replaced; ``aligned`` is share 0.
 
     Args:
         intervals: as ``uar_intervals`` returns it, with conditions ``corrupted(p)`` or
             ``masked(p)``; ``none``, if there, is a band
+        ax: Axes to draw on; a new figure by default
 
     Returns:
         figure with one line a family
@@ -131,7 +147,7 @@ def plot_dose_response(intervals: pd.DataFrame) -> Figure:
     if not families:
         found = ", ".join(map(str, intervals["condition"]))
         raise InputError(f"intervals: no condition corrupted(p) or masked(p); found {found}")
-    figure, (axes,) = canvas(width=6.0, height=3.4)
+    figure, axes = canvas(ax, width=6.0, height=3.4)
     for family, doses in families.items():
         names, x = list(doses), list(doses.values())
         part = table.loc[names]
@@ -162,11 +178,12 @@ def plot_dose_response(intervals: pd.DataFrame) -> Figure:
 
 
 @styled
-def plot_neutral_shift(table: pd.DataFrame) -> Figure:
+def plot_neutral_shift(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """Change of the rate of wrong neutral answers against ``aligned``.
 
     Args:
         table: as ``measures`` returns it for a corpus with a neutral class
+        ax: Axes to draw on; a new figure by default
 
     Returns:
         figure with one point a condition, in percentage points
@@ -184,7 +201,7 @@ def plot_neutral_shift(table: pd.DataFrame) -> Figure:
     shown = table[table["condition"] != "aligned"] if len(table) > 1 else table
     conditions = list(shown["condition"])
     palette = condition_palette(conditions)
-    figure, (axes,) = canvas(width=6.5, height=1.0 + 0.3 * len(conditions))
+    figure, axes = canvas(ax, width=6.5, height=1.0 + 0.3 * len(conditions))
     for y, (condition, shift) in enumerate(zip(conditions, shown["neutral_shift"], strict=True)):
         axes.plot([0, 100 * shift], [y, y], color=palette[condition], linewidth=2.5)
         axes.plot([100 * shift], [y], "o", color=palette[condition], markersize=7)
@@ -197,12 +214,13 @@ def plot_neutral_shift(table: pd.DataFrame) -> Figure:
 
 
 @styled
-def plot_prompt_sensitivity(table: pd.DataFrame) -> Figure:
+def plot_prompt_sensitivity(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """UAR of each template and label order, one panel a condition.
 
     Args:
         table: columns ``condition``, ``template``, ``label_order``, ``uar``, as
             ``uar_by(predictions, labels, ["condition", "template", "label_order"])`` returns it
+        ax: Axes whose place the panels take; a new figure by default
 
     Returns:
         figure; within a panel only the wording of the prompt differs
@@ -218,7 +236,7 @@ def plot_prompt_sensitivity(table: pd.DataFrame) -> Figure:
     templates, orders = list(table["template"].unique()), sorted(table["label_order"].unique())
     palette = condition_palette(conditions)
     figure, panels = small_multiples(
-        len(conditions), 0.5 + 0.34 * len(templates), sharex=True, sharey=True
+        len(conditions), ax, 0.5 + 0.34 * len(templates), sharex=True, sharey=True
     )
     for axes, condition in zip(panels, conditions, strict=True):
         for number, order in enumerate(orders):
@@ -241,28 +259,20 @@ def plot_prompt_sensitivity(table: pd.DataFrame) -> Figure:
         Line2D([], [], marker=_MARKERS[n % len(_MARKERS)], linestyle="", color=GREY, label=str(o))
         for n, o in enumerate(orders)
     ]
-    title = "Label order"
-    figure.legend(handles=marks, title=title, loc="outside right upper", frameon=False)
+    legend_beside(figure, marks, title="Label order")
     return figure
 
 
-def _reference_lines(figure: Figure, references: Mapping[str, float]) -> None:
-    axes = figure.axes[0]
-    for number, (name, value) in enumerate(references.items()):
-        style = _DASHES[number % len(_DASHES)]
-        text = f"{name} {value:.3f}".replace(" 0.", " .")
-        axes.axvline(value, color=GREY, linestyle=style, linewidth=1.4, label=text)
-    if references:
-        legend_above(figure, axes.get_legend_handles_labels()[0])
-
-
 @styled
-def plot_confusions(confusions: pd.DataFrame, conditions: Sequence[str] | None = None) -> Figure:
+def plot_confusions(
+    confusions: pd.DataFrame, conditions: Sequence[str] | None = None, *, ax: Axes | None = None
+) -> Figure:
     """Confusion matrices as a grid: per cent of each true class, one panel a condition.
 
     Args:
         confusions: as ``confusion_matrices`` returns it, shares or counts
         conditions: those to show, in this order; all by default
+        ax: Axes whose place the panels take; a new figure by default
 
     Returns:
         figure; the column ``invalid`` is shown only if there is an invalid answer
@@ -284,7 +294,7 @@ def plot_confusions(confusions: pd.DataFrame, conditions: Sequence[str] | None =
     shares = confusions.div(confusions.sum(axis=1), axis=0)
     if not shares[INVALID].any():
         shares = shares.drop(columns=INVALID)
-    figure, panels = small_multiples(len(shown), panel_height=2.4, sharex=True, sharey=True)
+    figure, panels = small_multiples(len(shown), ax, panel_height=2.4, sharex=True, sharey=True)
     for axes, name in zip(panels, shown, strict=True):
         part = shares.loc[name]
         text = (100 * part).map(lambda share: "" if np.isnan(share) else f"{share:.0f}")
@@ -302,7 +312,9 @@ def plot_confusions(confusions: pd.DataFrame, conditions: Sequence[str] | None =
 
 
 @styled
-def plot_predicted_classes(confusions: pd.DataFrame, neutral_label: str | None = None) -> Figure:
+def plot_predicted_classes(
+    confusions: pd.DataFrame, neutral_label: str | None = None, *, ax: Axes | None = None
+) -> Figure:
     """How often each class is predicted, by condition, below how often it is true.
 
     A model that collapses answers one class whatever it hears: one colour fills its bar.
@@ -310,6 +322,7 @@ def plot_predicted_classes(confusions: pd.DataFrame, neutral_label: str | None =
     Args:
         confusions: counts, as ``confusion_matrices(..., normalize=False)`` returns them
         neutral_label: the class drawn in grey
+        ax: Axes to draw on; a new figure by default
 
     Returns:
         figure with stacked bars; invalid answers are hatched
@@ -332,7 +345,7 @@ def plot_predicted_classes(confusions: pd.DataFrame, neutral_label: str | None =
     truth = confusions.loc[conditions[0]].sum(axis=1).reindex(confusions.columns, fill_value=0)
     shares = pd.concat([truth.to_frame("truth").T, predicted])
     shares = shares.div(shares.sum(axis=1), axis=0)
-    figure, (axes,) = canvas(height=1.2 + 0.3 * len(shares))
+    figure, axes = canvas(ax, height=1.2 + 0.3 * len(shares))
     palette = label_palette(labels, neutral_label) | {INVALID: "white"}
     left = np.zeros(len(shares))
     for label in [*labels, INVALID]:
@@ -356,7 +369,7 @@ def plot_predicted_classes(confusions: pd.DataFrame, neutral_label: str | None =
     axes.axhline(0.5, color="black", linewidth=1)
     axes.set(xlim=(0, 1), xlabel="Share of answers")
     axes.grid(visible=False)
-    figure.legend(loc="outside right upper", frameon=False)
+    legend_beside(figure, axes.get_legend_handles_labels()[0], ax)
     return figure
 
 
@@ -365,11 +378,12 @@ _PAIR = ["model", "corpus"]
 
 
 @styled
-def plot_comparison(table: pd.DataFrame) -> Figure:
+def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """UAR by condition with its interval, one panel a study, on one scale.
 
     Args:
         table: as ``compare_studies`` returns it
+        ax: Axes whose place the panels take; a new figure by default
 
     Returns:
         figure; a dotted line is chance, a dashed one the study's own ``none``, a hollow diamond a
@@ -387,7 +401,7 @@ def plot_comparison(table: pd.DataFrame) -> Figure:
     conditions = list(dict.fromkeys(table["condition"]))
     studies = list(dict.fromkeys(own["study"]))
     figure, panels = small_multiples(
-        len(studies), 0.6 + 0.24 * len(conditions), sharex=True, sharey=True
+        len(studies), ax, 0.6 + 0.24 * len(conditions), sharex=True, sharey=True
     )
     for axes, study in zip(panels, studies, strict=True):
         rows = own[own["study"] == study]

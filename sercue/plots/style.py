@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, cast
 
 import matplotlib.style
 import numpy as np
@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from sercue.errors import InputError
 from sercue.tokens.concepts import CONCEPTS, UNKNOWN, WORDS
 from sercue.tokens.condition import told_by_name
 
@@ -53,17 +54,38 @@ _SPARE = ("#029e73", "#56b4e9", "#949494", "#8c564b", "#bcbd22")
 
 
 def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
-    """Draw in the style of the reports, leaving matplotlib's settings and open figures alone."""
+    """Draw in the style of the reports, leaving matplotlib's settings and open figures alone.
+
+    With ``ax``, the whole figure that it belongs to is returned, and the other Axes in it keep the
+    style of their own.
+    """
 
     @functools.wraps(draw)
     def drawn(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
         settings = sns.plotting_context("notebook", font_scale=0.8) | sns.axes_style("whitegrid")
         # Names of speakers and labels are text; a dollar sign in one is no formula.
         settings |= {"figure.constrained_layout.use": True, "text.parse_math": False}
-        with matplotlib.style.context(["default", settings]):
-            figure = draw(*args, **kwargs)
-            # Ticks are made when first drawn, in the style of that moment: make them now.
-            figure.draw_without_rendering()
+        ax: Any = kwargs.get("ax")
+        neighbours = []
+        if ax is not None:
+            whole = ax.get_figure(root=True)
+            if whole is None:
+                raise InputError(
+                    "ax: found Axes that belong to no figure any more (several panels may have "
+                    "taken their place); valid are Axes of a figure"
+                )
+            neighbours = [axes for axes in whole.axes if axes is not ax and axes.get_visible()]
+        try:
+            # Ticks are made when first drawn, in the style of that moment: those of this plot now,
+            # those of its neighbours later.
+            for axes in neighbours:
+                axes.set_visible(False)
+            with matplotlib.style.context(["default", settings]):
+                figure = draw(*args, **kwargs).get_figure(root=True)
+                figure.draw_without_rendering()
+        finally:
+            for axes in neighbours:
+                axes.set_visible(True)
         return figure
 
     return drawn
@@ -134,33 +156,70 @@ def readable(condition: str) -> str:
     return condition.replace("_", " ")
 
 
-def canvas(
-    rows: int = 1, columns: int = 1, *, width: float = WIDTH, height: float = 3.0, **options: Any
+def canvas(ax: Axes | None, *, width: float = WIDTH, height: float = 3.0) -> tuple[Figure, Axes]:
+    """One panel and its figure: ``ax`` if given, else a new one of this size in inches."""
+    if ax is not None:
+        return cast(Figure, ax.get_figure(root=True)), ax
+    figure, (panel,) = panel_grid(1, 1, None, width=width, height=height)
+    return figure, panel
+
+
+def panel_grid(
+    rows: int,
+    columns: int,
+    ax: Axes | None,
+    *,
+    width: float = WIDTH,
+    height: float = 3.0,
+    **options: Any,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure and its axes in reading order, sizes in inches.
+    """A figure and its panels in reading order; in the place of ``ax`` it is a subfigure.
 
     Whoever holds the figure can show, save and restyle it. pyplot does not hold it: a notebook
     would show it twice and keep it until the end.
+
+    Args:
+        rows: how many rows of panels
+        columns: how many columns
+        ax: the panels take its place; by default they have a figure of their own
+        width: width of that figure, in inches
+        height: height of that figure, in inches
+        **options: of ``matplotlib.figure.Figure.subplots``
+
+    Raises:
+        InputError: if ``ax`` stands in no grid
     """
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)  # seaborn lays some figures out with the renderer of their canvas
-    axes = figure.subplots(rows, columns, squeeze=False, **options)
-    return figure, list(axes.flat)
+    if ax is None:
+        figure = Figure(figsize=(width, height))
+        FigureCanvasAgg(figure)  # seaborn lays some figures out with the renderer of their canvas
+    else:
+        place = ax.get_subplotspec()
+        if place is None:
+            raise InputError(
+                "ax: found Axes placed by hand; valid for a plot with several panels are Axes in a "
+                "grid, as plt.subplots returns them"
+            )
+        # Legends, colour bars and common labels of a subfigure stay within it.
+        parent = cast(Figure, ax.get_figure(root=False))
+        figure = cast(Figure, parent.add_subfigure(place))
+        ax.remove()
+    return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
 
 
 def small_multiples(
-    number: int, panel_height: float = 2.1, **options: Any
+    number: int, ax: Axes | None, panel_height: float = 2.1, **options: Any
 ) -> tuple[Figure, list[Axes]]:
     """Panels in rows of three, four as two by two; those too many are removed.
 
     Args:
         number: how many panels
-        panel_height: height of one panel, in inches
+        ax: the panels take its place; by default they have a figure of their own
+        panel_height: height of one panel in such a figure, in inches
         **options: of ``matplotlib.figure.Figure.subplots``
     """
     columns = 2 if number == 4 else min(3, number)
     rows = -(-number // columns)
-    figure, panels = canvas(rows, columns, height=0.7 + panel_height * rows, **options)
+    figure, panels = panel_grid(rows, columns, ax, height=0.7 + panel_height * rows, **options)
     for axes in panels[number:]:
         axes.remove()
     for position, axes in enumerate(panels[:number]):
@@ -177,16 +236,27 @@ def slanted(axes: Axes) -> None:
         label.set(ha="right", rotation_mode="anchor")
 
 
-def legend_above(figure: Figure, handles: Sequence[Artist], title: str | None = None) -> None:
-    """One legend above all panels, in one line if that fits, else in two columns."""
+def legend_above(figure: Figure, handles: Sequence[Artist], ax: Axes | None = None) -> None:
+    """One legend above all panels, or above ``ax``: one line if that fits, else two columns."""
     letters = sum(len(str(handle.get_label())) + 8 for handle in handles)
-    figure.legend(
-        handles=list(handles),
-        title=title,
-        loc="outside upper left",
-        ncols=len(handles) if letters < 13 * figure.get_figwidth() else 2,
-        frameon=False,
-    )
+    inches = (ax or figure).bbox.width / figure.dpi
+    columns = len(handles) if letters < 13 * inches else 2
+    options: dict[str, Any] = {"handles": list(handles), "ncols": columns, "frameon": False}
+    if ax is None:
+        figure.legend(loc="outside upper left", **options)
+    else:
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0, **options)
+
+
+def legend_beside(
+    figure: Figure, handles: Sequence[Artist], ax: Axes | None = None, title: str | None = None
+) -> None:
+    """One legend to the right of all panels, or of ``ax``."""
+    options: dict[str, Any] = {"handles": list(handles), "title": title, "frameon": False}
+    if ax is None:
+        figure.legend(loc="outside right upper", **options)
+    else:
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), **options)
 
 
 def horizontal_intervals(

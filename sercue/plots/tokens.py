@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sercue.corpora.corpus import PARTITIONS, Corpus
@@ -14,6 +15,7 @@ from sercue.plots.style import (
     PARTITION_COLOURS,
     canvas,
     legend_above,
+    panel_grid,
     small_multiples,
     styled,
     word_levels,
@@ -23,7 +25,9 @@ from sercue.tokens.binning import Binning, FoldBinning
 
 
 @styled
-def plot_thresholds(scores: pd.DataFrame, binning: Binning | FoldBinning, corpus: Corpus) -> Figure:
+def plot_thresholds(
+    scores: pd.DataFrame, binning: Binning | FoldBinning, corpus: Corpus, *, ax: Axes | None = None
+) -> Figure:
     """Training scores of each concept with the bin edges, test scores as an outline.
 
     Of a cross-validated corpus, the edges of every fold, and one outline of all scores, each by
@@ -33,6 +37,7 @@ def plot_thresholds(scores: pd.DataFrame, binning: Binning | FoldBinning, corpus
         scores: concept scores, one row an utterance
         binning: the fitted thresholds
         corpus: names the partition of each row
+        ax: Axes whose place the panels take; a new figure by default
 
     Returns:
         figure with one panel a concept; the outer 1 % of the scores may lie outside
@@ -49,7 +54,7 @@ def plot_thresholds(scores: pd.DataFrame, binning: Binning | FoldBinning, corpus
         'energy'
     """
     partition = corpus.table.loc[scores.index, "partition"].to_numpy()
-    figure, panels = small_multiples(scores.shape[1])
+    figure, panels = small_multiples(scores.shape[1], ax)
     for axes, concept in zip(panels, scores, strict=True):
         known = scores[concept].dropna()
         fits = np.array(binning.edges(str(concept)))
@@ -87,11 +92,12 @@ def plot_thresholds(scores: pd.DataFrame, binning: Binning | FoldBinning, corpus
 
 
 @styled
-def plot_balance(balance: pd.DataFrame) -> Figure:
+def plot_balance(balance: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """Share of each word, concept by concept, one panel a partition.
 
     Args:
         balance: as ``token_balance`` returns it
+        ax: Axes whose place the panels take; a new figure by default
 
     Returns:
         figure with stacked bars; dashed lines stand at equal shares of the words
@@ -105,7 +111,9 @@ def plot_balance(balance: pd.DataFrame) -> Figure:
     partitions = [name for name in PARTITIONS if name in set(balance["partition"])]
     concepts, words = balance["concept"].unique(), balance["word"].unique()
     palette = word_palette(list(words))
-    figure, panels = canvas(1, len(partitions), height=1.4 + 0.28 * len(concepts), sharey=True)
+    figure, panels = panel_grid(
+        1, len(partitions), ax, height=1.4 + 0.28 * len(concepts), sharey=True
+    )
     for axes, partition in zip(panels, partitions, strict=True):
         part = balance[balance["partition"] == partition]
         wide = part.pivot(index="concept", columns="word", values="share").loc[concepts, words]
@@ -125,7 +133,7 @@ def plot_balance(balance: pd.DataFrame) -> Figure:
 
 @styled
 def plot_tokens_by_emotion(
-    tokens: pd.DataFrame, corpus: Corpus, partition: str | None = None
+    tokens: pd.DataFrame, corpus: Corpus, partition: str | None = None, *, ax: Axes | None = None
 ) -> Figure:
     """Mean level of each concept's token under each emotion: the profile of an emotion in words.
 
@@ -136,6 +144,7 @@ def plot_tokens_by_emotion(
         tokens: tokens, one row an utterance
         corpus: names emotion and partition of each row
         partition: the rows to use; all by default
+        ax: Axes to draw on; a new figure by default
 
     Returns:
         figure with an annotated heatmap, -1 (always the lowest word) to 1 (always the highest)
@@ -154,8 +163,8 @@ def plot_tokens_by_emotion(
     mean = numbers.groupby(rows.loc[kept, "emotion"].astype(str).to_numpy()).mean()
     mean = mean.reindex(corpus.labels).T
     text = mean.map(lambda level: f"{level:+.2f}".replace("-", "−"))
-    figure, (axes,) = canvas(
-        width=min(8.0, 2.6 + 0.75 * len(corpus.labels)), height=1.0 + 0.36 * len(mean)
+    figure, axes = canvas(
+        ax, width=min(8.0, 2.6 + 0.75 * len(corpus.labels)), height=1.0 + 0.36 * len(mean)
     )
     sns.heatmap(
         mean,
@@ -174,11 +183,12 @@ def plot_tokens_by_emotion(
 
 
 @styled
-def plot_information(information: pd.DataFrame) -> Figure:
+def plot_information(information: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """Mutual information of each concept's token with the emotion, partition by partition.
 
     Args:
         information: as ``token_information`` returns it
+        ax: Axes to draw on; a new figure by default
 
     Returns:
         figure with one bar a concept and partition, in bits
@@ -190,7 +200,7 @@ def plot_information(information: pd.DataFrame) -> Figure:
     """
     concepts = information["concept"].unique()
     partitions = [name for name in PARTITIONS if name in set(information["partition"])]
-    figure, (axes,) = canvas(width=6.5, height=1.0 + 0.4 * len(concepts))
+    figure, axes = canvas(ax, width=6.5, height=1.0 + 0.4 * len(concepts))
     thick = 0.8 / len(partitions)
     for number, partition in enumerate(partitions):
         part = information[information["partition"] == partition].set_index("concept")
@@ -208,11 +218,12 @@ def plot_information(information: pd.DataFrame) -> Figure:
 
 
 @styled
-def plot_stability(stability: pd.DataFrame) -> Figure:
+def plot_stability(stability: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """Thresholds and test tokens when each training speaker in turn is left out.
 
     Args:
         stability: as ``threshold_stability`` returns it
+        ax: Axes whose place the panels take; a new figure by default
 
     Returns:
         figure: left the thresholds (dots: one speaker left out; black: nobody), right the share
@@ -229,7 +240,7 @@ def plot_stability(stability: pd.DataFrame) -> Figure:
     edges = [str(name) for name in stability if str(name).startswith("threshold_")]
     whole = stability[stability["left_out"] == "nobody"]
     parts = stability[stability["left_out"] != "nobody"]
-    figure, (left, right) = canvas(1, 2, height=1.0 + 0.36 * len(concepts), sharey=True)
+    figure, (left, right) = panel_grid(1, 2, ax, height=1.0 + 0.36 * len(concepts), sharey=True)
     height = parts["concept"].map(concepts.index).to_numpy(dtype=float)
     shades = _edge_colours(edges)
     for name in edges:
@@ -274,12 +285,15 @@ _PANELS = {
 
 
 @styled
-def plot_binnings(designs: pd.DataFrame, chosen: str | None = None) -> Figure:
+def plot_binnings(
+    designs: pd.DataFrame, chosen: str | None = None, *, ax: Axes | None = None
+) -> Figure:
     """Every design on one line: accuracy, information, balance, stability, redundancy.
 
     Args:
         designs: as ``compare_binnings`` returns them
         chosen: name of the design of the study, whose line is shaded
+        ax: Axes whose place the panels take; a new figure by default
 
     Returns:
         figure; the bars of UAR are one standard error over speakers to each side, and the small
@@ -294,9 +308,10 @@ def plot_binnings(designs: pd.DataFrame, chosen: str | None = None) -> Figure:
     """
     place = np.arange(len(designs))
     colours = [_CENTRE_COLOURS.get(centre, "#029e73") for centre in designs["centre"]]
-    figure, panels = canvas(
+    figure, panels = panel_grid(
         1,
         len(_PANELS),
+        ax,
         height=1.1 + 0.24 * len(designs),
         sharey=True,
         width_ratios=[1.7, 1, 1, 1, 1],
