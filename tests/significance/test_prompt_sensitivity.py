@@ -6,8 +6,10 @@ import pytest
 import statsmodels.api as sm
 from sklearn.metrics import balanced_accuracy_score
 
+from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
 from sercue.statistics.contrasts import compare
+from sercue.statistics.effects import variance_components
 from sercue.statistics.measures import LABELS, example_predictions
 from sercue.statistics.prompt_sensitivity import components_of, gain_by, uar_components
 
@@ -30,6 +32,16 @@ def test_balanced_components_are_those_of_reml():
     result = model.fit(reml=True)
     expected = [*result.vcomp, result.scale]
     assert found[["speaker", "template", "residual"]].to_list() == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_complete_table_gives_what_projections_give():
+    """One estimator, computed in closed form here and by projections for any numbers of cells."""
+    values = np.random.default_rng(1).normal(size=(4, 7)) + np.arange(7)
+    corpus = example_corpus(speakers=7, utterances=4, labels=4)
+    column = pd.DataFrame({"x": values.T.ravel()}, corpus.table.index)
+    expected = variance_components(column, corpus)
+    found = components_of(values, ["emotion", "speaker"]).set_index("component")["share"]
+    assert found.to_dict() == pytest.approx(expected.loc["x", found.index].to_dict())
 
 
 def test_known_effects_are_found_again():
