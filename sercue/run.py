@@ -50,8 +50,10 @@ from sercue.statistics.contrasts import (
     compare,
     detectable_differences,
     dose_trends,
+    gain_by,
     planned_contrasts,
     split_gain,
+    uar_components,
     uar_intervals,
 )
 from sercue.statistics.controls import (
@@ -73,7 +75,6 @@ from sercue.statistics.designs import (
 )
 from sercue.statistics.equivalence import collapse_tests, equivalence_tests
 from sercue.statistics.measures import measures
-from sercue.statistics.prompt_sensitivity import gain_by, uar_components
 from sercue.statistics.reliance import study_reliance, why_no_reliance
 from sercue.storage.files import project_folder
 from sercue.storage.tables import codes_among

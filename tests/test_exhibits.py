@@ -9,7 +9,7 @@ import pytest
 
 from sercue.plots.corpora import plot_clusters, plot_redundancy
 from sercue.plots.results import plot_uar
-from sercue.statistics.redundancy import functional_clusters, redundancy
+from sercue.statistics.effects import functional_clusters, redundancy
 from sercue.tables.exhibits import bullets, figure_exhibit, table_exhibit
 from sercue.tables.printed import rounded
 

@@ -29,10 +29,15 @@ from sercue.statistics.designs import (
     token_balance,
     token_information,
 )
-from sercue.statistics.effects import emotion_effects, pairwise_effects, variance_components
+from sercue.statistics.effects import (
+    emotion_effects,
+    functional_clusters,
+    pairwise_effects,
+    redundancy,
+    variance_components,
+)
 from sercue.statistics.measures import LABELS as MEASURED
 from sercue.statistics.measures import confusion_matrices, example_predictions, measures, uar_by
-from sercue.statistics.redundancy import functional_clusters, redundancy
 from sercue.statistics.reliance import example_evidence, reliance
 from sercue.statistics.resampling import bootstrap_uar
 from sercue.tokens.binning import fit_bins

@@ -10,8 +10,8 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from sercue import plots
+from sercue.statistics.effects import functional_clusters, redundancy
 from sercue.statistics.praat_agreement import praat_agreement
-from sercue.statistics.redundancy import functional_clusters, redundancy
 
 EMOTIONS = ("angry", "sad")
 

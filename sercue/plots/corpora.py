@@ -25,9 +25,8 @@ from sercue.plots.style import (
     small_multiples,
     styled,
 )
-from sercue.statistics.effects import COMPONENTS
+from sercue.statistics.effects import COMPONENTS, dendrogram_tree
 from sercue.statistics.praat_agreement import MEASURES, is_gross, praat_agreement
-from sercue.statistics.redundancy import dendrogram_tree
 
 
 @styled
@@ -424,7 +423,7 @@ def plot_clusters(
         their representatives in bold
 
     Examples:
-        >>> from sercue.statistics.redundancy import functional_clusters, redundancy
+        >>> from sercue.statistics.effects import functional_clusters, redundancy
         >>> values = pd.DataFrame({"a": [1, 2, 3, 4], "b": [4, 3, 2, 1], "c": [1, 4, 1, 3]})
         >>> correlation = redundancy(values)
         >>> figure = plot_clusters(correlation, functional_clusters(correlation))

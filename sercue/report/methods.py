@@ -23,7 +23,7 @@ from sercue.models.cards import CARDS
 from sercue.report.finished import EvaluatedRun, public_value, read_run
 from sercue.statistics.attribution import subset_conditions
 from sercue.statistics.baselines import SVM, TOKENS_ONLY
-from sercue.statistics.permutation import ENUMERATED
+from sercue.statistics.resampling import ENUMERATED
 from sercue.storage.files import write_text
 from sercue.tables.printed import with_minus
 from sercue.tokens.binning import stored_binnings

@@ -12,10 +12,9 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from sercue.errors import InputError, unknown
-from sercue.statistics.cluster_variance import Clustered, recall_estimates
 from sercue.statistics.measures import label_codes, log_probability
 from sercue.statistics.resampling import check_confidence
-from sercue.statistics.speaker_counts import SpeakerCounts, speaker_counts
+from sercue.statistics.speakers import Clustered, SpeakerCounts, recall_estimates, speaker_counts
 from sercue.tokens.catalogue import condition_facts
 from sercue.tokens.concepts import CONCEPTS, Concept
 from sercue.tokens.condition import PLUS

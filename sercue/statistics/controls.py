@@ -18,7 +18,7 @@ from sercue.corpora.corpus import Corpus
 from sercue.statistics.equivalence import equivalence_tests
 from sercue.statistics.measures import uar_by
 from sercue.statistics.reliance import label_evidence, reliance, why_no_reliance
-from sercue.statistics.speaker_counts import primary_cell
+from sercue.statistics.speakers import primary_cell
 
 if TYPE_CHECKING:
     from sercue.settings import Settings

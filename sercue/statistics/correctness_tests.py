@@ -1,4 +1,7 @@
-"""Which answers change: paired tests of correctness, and shifts between predicted classes."""
+"""Which answers change: paired tests of correctness, and shifts between predicted classes.
+
+They count answers and so take one per utterance and condition: see ``primary_cell``.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ from statsmodels.stats.contingency_tables import SquareTable, cochrans_q, mcnema
 from statsmodels.tools.sm_exceptions import SingularMatrixWarning
 
 from sercue.statistics.measures import INVALID, label_codes
-from sercue.statistics.permutation import drawn_p, joint_sign_flip_p, rearranged_sums, sign_flip_p
-from sercue.statistics.speaker_counts import PairedAnswers, paired_answers
+from sercue.statistics.resampling import drawn_p, joint_sign_flip_p, rearranged_sums, sign_flip_p
+from sercue.statistics.speakers import PairedAnswers, paired_answers
 
 # McNemar's chi-squared approximation is customarily trusted from 25 discordant pairs on.
 _EXACT_BELOW = 25
@@ -31,7 +34,7 @@ def mcnemar_tests(
 
     Among the utterances that only one of the two conditions gets right: is it one of them more
     often? With :math:`b_s` and :math:`c_s` such utterances of speaker s, the clustered test flips
-    the sign of :math:`b_s - c_s` for whole speakers (see ``permutation``). It is exact under
+    the sign of :math:`b_s - c_s` for whole speakers (see ``sign_flip_p``). It is exact under
     exchangeable conditions; with fewer than 6 speakers it cannot go below 5 %. One answer an
     utterance is used, that of ``primary_cell``.
 

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.errors import InputError, unknown
 from sercue.statistics.baselines import fit_token_classifier
-from sercue.statistics.redundancy import redundancy
+from sercue.statistics.effects import redundancy
 from sercue.tokens.binning import Binning, fit_bins
 from sercue.tokens.concepts import CONCEPTS, UNKNOWN, WORDS, Concept, measurable
 

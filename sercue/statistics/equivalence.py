@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sercue.errors import InputError
-from sercue.statistics.cluster_variance import Clustered, recall_estimates
-from sercue.statistics.speaker_counts import SpeakerCounts, speaker_counts
+from sercue.statistics.speakers import Clustered, SpeakerCounts, recall_estimates, speaker_counts
 
 
 def equivalence_tests(

@@ -19,7 +19,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sercue.statistics.contrasts import compare, uar_intervals
 from sercue.statistics.measures import example_predictions
 from sercue.statistics.resampling import bootstrap_differences
-from sercue.statistics.speaker_counts import speaker_counts
+from sercue.statistics.speakers import speaker_counts
 
 LABELS = ("angry", "happy", "neutral", "sad")
 CONDITIONS = {f"condition {number}": 0.4 + 0.03 * number for number in range(12)}

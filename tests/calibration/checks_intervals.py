@@ -10,9 +10,9 @@ from scipy import stats
 from simulate import Design, Study, studies, true_log_odds, true_log_p, true_uar
 
 from sercue.statistics.attribution import shapley_weights
-from sercue.statistics.cluster_variance import Clustered, recall_estimates
 from sercue.statistics.contrasts import shares_of_first
 from sercue.statistics.resampling import METHODS, bootstrap_differences, bootstrap_uar
+from sercue.statistics.speakers import Clustered, recall_estimates
 
 _DOSES = np.array([0.0, 0.25, 0.5, 1.0])
 SLOPE = (_DOSES - _DOSES.mean()) / ((_DOSES - _DOSES.mean()) ** 2).sum()

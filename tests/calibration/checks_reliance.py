@@ -6,8 +6,7 @@ import numpy as np
 from checks import Check, Outcomes, holds
 from simulate_choices import ChoiceDesign, Choices, choices, true_weights
 
-from sercue.statistics.choice_model import fit_choices, share_interval, t_quantile
-from sercue.statistics.reliance import RESPONSES
+from sercue.statistics.reliance import RESPONSES, fit_choices, share_interval, t_quantile
 
 
 def reliance(study: Choices, truth: np.ndarray) -> Outcomes:

@@ -21,8 +21,13 @@ from sercue.statistics.equivalence import (
     equivalence_p,
     predicted_shares,
 )
-from sercue.statistics.permutation import drawn_p, joint_sign_flip_p, rearranged_sums, sign_flip_p
-from sercue.statistics.resampling import mean_recall
+from sercue.statistics.resampling import (
+    drawn_p,
+    joint_sign_flip_p,
+    mean_recall,
+    rearranged_sums,
+    sign_flip_p,
+)
 
 # Draws of the permutation tests within each simulated study.
 _DRAWS = 599

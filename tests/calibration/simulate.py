@@ -28,7 +28,7 @@ from scipy import stats
 from scipy.special import log_softmax, logit
 from speakers import Speakers, independent, spoken
 
-from sercue.statistics.speaker_counts import SpeakerCounts
+from sercue.statistics.speakers import SpeakerCounts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 from speakers import Speakers, independent, spoken
 
-from sercue.statistics.choice_model import fit_choices
+from sercue.statistics.reliance import fit_choices
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,14 +23,13 @@ from simulate_choices import ChoiceDesign, choices, true_weights
 from simulate_features import FeatureDesign, features
 from speakers import Speakers, spoken
 
-from sercue.statistics.choice_model import fit_choices
-from sercue.statistics.cluster_variance import recall_estimates
 from sercue.statistics.contrasts import dose_trends
 from sercue.statistics.correctness_tests import cochran_test, gee_tests, mcnemar_tests, shift_tests
 from sercue.statistics.effects import cells_by_pattern
 from sercue.statistics.equivalence import collapse_tests
 from sercue.statistics.measures import measures
-from sercue.statistics.speaker_counts import speaker_counts
+from sercue.statistics.reliance import fit_choices
+from sercue.statistics.speakers import recall_estimates, speaker_counts
 
 STUDIES = 60
 SHORT = tuple(check for check in CHECKS if check.name != "bootstraps")

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from sercue.errors import InputError
-from sercue.statistics.redundancy import cluster_table, functional_clusters, redundancy
+from sercue.statistics.effects import cluster_table, functional_clusters, redundancy
 from sercue.tokens.concepts import CONCEPTS
 
 

@@ -11,8 +11,13 @@ from statsmodels.discrete.conditional_models import ConditionalLogit
 
 from sercue.errors import InputError
 from sercue.plots import reliance as figures
-from sercue.statistics.choice_model import ChoiceFit, fit_choices, share_interval
-from sercue.statistics.reliance import example_evidence, reliance
+from sercue.statistics.reliance import (
+    ChoiceFit,
+    example_evidence,
+    fit_choices,
+    reliance,
+    share_interval,
+)
 
 LABELS = ["angry", "neutral", "sad"]
 

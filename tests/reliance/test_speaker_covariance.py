@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from sercue.statistics.choice_model import fit_choices, speaker_covariance
+from sercue.statistics.reliance import fit_choices, speaker_covariance
 
 
 def drawn(speakers, rows, seed, spread=0.3, labels=3):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.linalg import sqrtm
 
-from sercue.statistics.cluster_variance import Clustered, degrees_of_freedom, recall_estimates
+from sercue.statistics.speakers import Clustered, degrees_of_freedom, recall_estimates
 
 
 def drawn_counts(seed, speakers=6, classes=3, conditions=1, most=6):

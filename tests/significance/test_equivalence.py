@@ -10,7 +10,6 @@ from sklearn.metrics import balanced_accuracy_score
 from statsmodels.stats.weightstats import ttost_paired
 
 from sercue.errors import InputError
-from sercue.statistics.cluster_variance import Clustered
 from sercue.statistics.equivalence import (
     collapse_tests,
     commonest_shares,
@@ -19,7 +18,7 @@ from sercue.statistics.equivalence import (
     predicted_shares,
 )
 from sercue.statistics.measures import LABELS, example_predictions, measures
-from sercue.statistics.speaker_counts import speaker_counts
+from sercue.statistics.speakers import Clustered, speaker_counts
 
 PAIR = [("aligned", "none")]
 

@@ -6,7 +6,7 @@ import pytest
 
 from sercue.errors import InputError
 from sercue.statistics.measures import example_predictions
-from sercue.statistics.speaker_counts import paired_answers, primary_cell
+from sercue.statistics.speakers import paired_answers, primary_cell
 
 
 def test_an_utterance_is_counted_once():

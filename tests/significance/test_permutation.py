@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from sercue.statistics.permutation import drawn_p, joint_sign_flip_p, rearranged_sums, sign_flip_p
+from sercue.statistics.resampling import drawn_p, joint_sign_flip_p, rearranged_sums, sign_flip_p
 
 
 @settings(max_examples=15)

@@ -8,10 +8,9 @@ from sklearn.metrics import balanced_accuracy_score
 
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
-from sercue.statistics.contrasts import compare
+from sercue.statistics.contrasts import compare, components_of, gain_by, uar_components
 from sercue.statistics.effects import variance_components
 from sercue.statistics.measures import LABELS, example_predictions
-from sercue.statistics.prompt_sensitivity import components_of, gain_by, uar_components
 
 
 def by_name(table):

@@ -9,7 +9,7 @@ from scipy.stats import chi2
 
 from sercue.statistics.correctness_tests import shift_tests
 from sercue.statistics.measures import LABELS, example_predictions
-from sercue.statistics.permutation import sign_flip_p
+from sercue.statistics.resampling import sign_flip_p
 
 PAIR = [("aligned", "none")]
 

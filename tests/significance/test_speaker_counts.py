@@ -7,7 +7,7 @@ from sklearn.metrics import accuracy_score
 
 from sercue.errors import InputError
 from sercue.statistics.measures import LABELS, example_predictions, measures
-from sercue.statistics.speaker_counts import speaker_counts
+from sercue.statistics.speakers import speaker_counts
 
 
 def test_repeated_rows_change_nothing():

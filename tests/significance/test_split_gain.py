@@ -9,7 +9,7 @@ from scipy import stats
 from sercue.errors import InputError
 from sercue.statistics.contrasts import compare, split_gain
 from sercue.statistics.measures import LABELS, example_predictions
-from sercue.statistics.speaker_counts import speaker_counts
+from sercue.statistics.speakers import speaker_counts
 
 ACCURACY = {"aligned": 0.9, "shuffled_within_class": 0.7, "shuffled": 0.5}
 
