@@ -15,8 +15,10 @@ import pytest
 
 from sercue.artifacts import Artifacts
 from sercue.errors import InputError
+from sercue.privacy import shareable
 from sercue.report import methods
 from sercue.report.methods import code, methods_text, write_methods
+from sercue.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +123,12 @@ def test_reliance_of_another_study_is_not_named(copy):
 
 def test_nothing_names_a_folder_or_a_server(copy, tmp_path):
     """Options may hold both; a text for a paper is for others."""
-    change_parameters(
-        copy,
+    study = Settings(
         corpus_options={"table": "/home/someone/files.csv"},
         model_options={"base_url": "http://host.of.mine:8000/v1", "timeout": 9},
     )
+    recorded = shareable(study)
+    change_parameters(copy, **{key: recorded[key] for key in ("corpus_options", "model_options")})
     written = methods_text(copy)
     assert "files.csv" in written
     assert '"timeout": 9' in written

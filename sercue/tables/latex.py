@@ -107,7 +107,6 @@ _GAP = 8
 # A column of longer texts is set as paragraphs, at least so wide, in points.
 _PROSE = 150.0
 _PARAGRAPH = 100.0
-_MARKS = " .,:;+-=()[]/%"
 _FINE = 100
 _INTERVAL = re.compile(r"([+−-]?[\d.]+) (\[[^\[\]]+\])")
 
@@ -121,14 +120,8 @@ def width(text: str) -> float:
         17.8
     """
     # Letters that the font lacks are about as wide as an n, signs of mathematics as an m.
-    known = "".join(
-        c
-        if c in _MARKS or (c.isalnum() and c.isascii())
-        else "n"
-        if c.isalnum() or c in "_–"
-        else "m"
-        for c in text
-    )
+    known = re.sub(r"[^\W\x00-\x7f]|[_–]", "n", text)
+    known = re.sub(r"[^\w .,:;+=()[\]/%-]", "m", known)
     font = _font()
     font.set_text(known)
     return float(font.get_width_height()[0]) / 64 / _FINE
@@ -168,18 +161,18 @@ class _Column:
 
     def stacked(self) -> _Column:
         """The same with each interval beneath its number."""
-        found = [[_INTERVAL.fullmatch(line) for line in cell] for cell in self.cells]
-        cells = [m[0].groups() if m[0] else cell for m, cell in zip(found, self.cells, strict=True)]
-        return replace(self, cells=tuple(cells), align=self.align.replace("r", "c"))
+        found = [_INTERVAL.fullmatch(" ".join(cell)) for cell in self.cells]
+        cells = tuple(m.groups() if m else c for m, c in zip(found, self.cells, strict=True))
+        return replace(self, cells=cells, align=self.align.replace("r", "c"))
 
     def heading(self) -> str:
         """What stands above it, in as many lines as it takes not to widen it."""
         lines: list[str] = []
         for word in self.head.split():
-            longer = f"{lines[-1]} {word}" if lines else word
-            lines = (
-                [*lines[:-1], longer] if lines and width(longer) <= self.width else [*lines, word]
-            )
+            if lines and width(f"{lines[-1]} {word}") <= self.width:
+                lines[-1] += f" {word}"
+            else:
+                lines.append(word)
         stacked = r" \\ ".join(map(latex_text, lines))
         side = self.align.replace("p", "l")
         return rf"\shortstack[{side}]{{\strut {stacked}}}" if len(lines) > 1 else stacked
