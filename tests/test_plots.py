@@ -402,7 +402,7 @@ def test_neutral_shift_draws_percentage_points(predictions):
 
 
 def test_prompt_sensitivity_draws_each_cell(predictions):
-    """One point a template and label order, at its UAR, on the line of its template."""
+    """One point per template and label order, at its UAR, on the line of its template."""
     table = uar_by(predictions, LABELS, ["condition", "template", "label_order"])
     figure = plots.plot_prompt_sensitivity(table)
     assert [axes.get_title() for axes in figure.axes][:2] == ["none", "aligned"]
@@ -533,7 +533,7 @@ def test_emotion_profile_is_high_minus_low(tokens, corpus):
 
 
 def test_information_bars(tokens, corpus):
-    """One bar a concept in each partition's colour, its length the corrected information."""
+    """One bar per concept in each partition's colour, its length the corrected information."""
     information = token_information(tokens, corpus)
     axes = plots.plot_information(information).axes[0]
     for bars in axes.containers:

@@ -1,4 +1,4 @@
-"""Figures of the reports: one function a figure, from a table to a matplotlib ``Figure``.
+"""Figures of the reports: one function per figure, from a table to a matplotlib ``Figure``.
 
 Every function takes a table that another part of the package returns, draws it in the style of
 the reports without touching matplotlib's global settings, and returns the figure, open and

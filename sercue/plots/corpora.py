@@ -20,6 +20,7 @@ from sercue.plots.style import (
     canvas,
     label_palette,
     legend_above,
+    lines_from_top,
     panel_grid,
     slanted,
     small_multiples,
@@ -31,14 +32,14 @@ from sercue.statistics.praat_agreement import MEASURES, is_gross, praat_agreemen
 
 @styled
 def plot_corpus(corpus: Corpus, *, ax: Axes | None = None) -> Figure:
-    """Utterances of each speaker and emotion, one panel a partition, or a fold.
+    """Utterances of each speaker and emotion, one panel per partition or fold.
 
     Args:
         corpus: the corpus
         ax: Axes whose place the panels take; a new figure by default
 
     Returns:
-        figure with a heatmap of counts a partition (of a cross-validated corpus, a fold), speakers
+        figure with a heatmap of counts per partition (or fold, if cross-validated), speakers
         across, emotions down
 
     Examples:
@@ -83,13 +84,13 @@ def plot_concepts(
     """Score of each concept by emotion, as boxes: six small multiples.
 
     Args:
-        scores: concept scores, one row an utterance
+        scores: concept scores, one row per utterance
         corpus: names emotion and partition of each row
         partition: the one partition to show; by default training and test rows side by side
         ax: Axes whose place the panels take; a new figure by default
 
     Returns:
-        figure with one panel a concept; whiskers reach to 1.5 interquartile ranges
+        figure with one panel per concept; whiskers reach to 1.5 interquartile ranges
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus
@@ -137,7 +138,7 @@ def describe(figure: Figure) -> str:
         figure: a figure that has been drawn once, so that its ticks are made
 
     Returns:
-        a sentence a panel (alike ones once), and one for the legend; of long lists the beginning
+        a sentence per panel (alike ones once), and one for the legend; of long lists the beginning
 
     Examples:
         >>> import matplotlib.pyplot as plt
@@ -228,7 +229,7 @@ def plot_praat_agreement(pairs: pd.DataFrame, *, ax: Axes | None = None) -> Figu
         ax: Axes whose place the panels take; a new figure by default
 
     Returns:
-        figure with one panel a measure: openSMILE less Praat against their mean, the bias (line)
+        figure with one panel per measure: openSMILE less Praat against their mean, the bias (line)
         and limits of agreement (dashed), gross errors in red; of HNR both values
 
     Examples:
@@ -303,9 +304,7 @@ def plot_effects(pairwise: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
             part["g"][~found], place[~found], s=30, color="white", edgecolor=colour, zorder=3
         )
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.grid(axis="y", visible=False)
+    lines_from_top(axes, list(names))
     for cut in range(1, len(names)):
         axes.axhline(cut - 0.5, color="#dddddd", linewidth=0.8)
     axes.set_xlabel(f"Hedges' g against {pairwise['reference'].iloc[0]}")
@@ -464,27 +463,21 @@ def plot_clusters(
             corner = (place.iloc[0], place.iloc[0])
             square = Rectangle(corner, len(place), len(place), fill=False, edgecolor="black")
             axes.add_patch(square)
-    _draw_tree(tree, correlation)
+    tree.set_axis_off()
+    if number > 1:
+        dendrogram(
+            dendrogram_tree(correlation),
+            orientation="left",
+            no_labels=True,
+            color_threshold=0,
+            above_threshold_color=GREY,
+            ax=tree,
+        )
+        # scipy draws the first leaf below; the heatmap has it on top.
+        tree.invert_yaxis()
+        tree.set(xticks=[], yticks=[])
+        tree.set_axis_off()
     return figure
-
-
-def _draw_tree(axes: Axes, correlation: pd.DataFrame) -> None:
-    """The dendrogram, its leaves level with the rows of the heatmap."""
-    axes.set_axis_off()
-    if len(correlation) < 2:
-        return
-    dendrogram(
-        dendrogram_tree(correlation),
-        orientation="left",
-        no_labels=True,
-        color_threshold=0,
-        above_threshold_color=GREY,
-        ax=axes,
-    )
-    # scipy draws the first leaf below; the heatmap has it on top.
-    axes.invert_yaxis()
-    axes.set(xticks=[], yticks=[])
-    axes.set_axis_off()
 
 
 _COLOURS = {
@@ -519,7 +512,16 @@ def plot_variance(
         [0.5, 0.2, 0.1, 0.2]
     """
     figure, (bars, points) = panel_grid(1, 2, ax, height=3.8, width_ratios=[1, 1])
-    _stacked(bars, concepts)
+    left = np.zeros(len(concepts))
+    for name in COMPONENTS:
+        width = concepts[name].fillna(0).to_numpy()
+        label = _NAMES.get(name, name)
+        bars.barh(concepts.index, width, left=left, color=_COLOURS[name], label=label)
+        left += width
+    bars.invert_yaxis()
+    bars.grid(visible=False)
+    bars.set(xlim=(0, 1), xlabel="Share of the variance")
+    bars.legend(loc="lower left", bbox_to_anchor=(-0.35, 1), ncols=2, frameon=False)
     points.scatter(functionals["speaker"], functionals["emotion"], s=12, color="#b5b5b5")
     points.scatter(
         concepts["speaker"],
@@ -537,20 +539,6 @@ def plot_variance(
     points.set_title(f"Concepts, and {len(functionals)} functionals (grey)", fontsize="small")
     _margin_labels(points, concepts.dropna(subset=["emotion", "speaker"]), limit)
     return figure
-
-
-def _stacked(axes: Axes, concepts: pd.DataFrame) -> None:
-    """One bar a concept, its shares side by side."""
-    left = np.zeros(len(concepts))
-    for name in COMPONENTS:
-        width = concepts[name].fillna(0).to_numpy()
-        label = _NAMES.get(name, name)
-        axes.barh(concepts.index, width, left=left, color=_COLOURS[name], label=label)
-        left += width
-    axes.invert_yaxis()
-    axes.grid(visible=False)
-    axes.set(xlim=(0, 1), xlabel="Share of the variance")
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.35, 1), ncols=2, frameon=False)
 
 
 def _margin_labels(axes: Axes, table: pd.DataFrame, limit: float) -> None:

@@ -14,6 +14,7 @@ from sercue.plots.style import (
     canvas,
     condition_palette,
     horizontal_intervals,
+    lines_from_top,
     readable,
     small_multiples,
     styled,
@@ -126,9 +127,9 @@ def plot_shapley(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     rows = table.assign(condition=[f"only({concept})" for concept in table["concept"]])
     figure, axes = canvas(ax, height=1.0 + 0.34 * len(rows))
     palette = condition_palette(rows["condition"])
-    horizontal_intervals(axes, rows, "shapley", palette, [True] * len(rows))
+    names = list(table["concept"])
+    horizontal_intervals(axes, rows, "shapley", names, palette, [True] * len(rows))
     axes.axvline(0, color="black", linewidth=1)
-    axes.set_yticks(range(len(rows)), list(table["concept"]))
     together = f"{table['shapley'].sum():.3f}".replace("-", "−").replace("0.", ".", 1)
     axes.set_xlabel(f"Shapley value in {_UNITS[value]}; together {together}")
     return figure
@@ -170,9 +171,7 @@ def plot_concept_effects(table: pd.DataFrame, *, ax: Axes | None = None) -> Figu
             axes.plot([row["effect"]], [y], "o", color=colour, markersize=7)
         axes.axvline(0, color="black", linewidth=1)
         axes.set_title(_KINDS[kind], fontsize="medium")
-        axes.set_yticks(range(len(concepts)), concepts)
-        axes.set_ylim(len(concepts) - 0.5, -0.5)
-        axes.grid(axis="y", visible=False)
+        lines_from_top(axes, concepts)
     figure.supxlabel(f"Change in {_UNITS[value]}", fontsize="medium")
     return figure
 
@@ -183,14 +182,13 @@ def _share_axes(
     """Shares with intervals between the marks 0 and 1; a line without one says so."""
     known = rows["low"].notna()
     shown = rows.assign(share=rows["share"].where(known))
-    horizontal_intervals(axes, shown, "share", colours, [True] * len(rows))
+    horizontal_intervals(axes, shown, "share", names, colours, [True] * len(rows))
     for y, (text, there) in enumerate(zip(axes.texts, known, strict=True)):
         if not there:
             text.set_text("")
             axes.text(0.5, y, "not identified", ha="center", va="center", color=GREY, fontsize=8.5)
     for end in (0, 1):
         axes.axvline(end, color="black", linewidth=1)
-    axes.set_yticks(range(len(rows)), names)
 
 
 def _only_value(table: pd.DataFrame) -> str:

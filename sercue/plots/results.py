@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from sercue.plots.style import (
     label_palette,
     legend_above,
     legend_beside,
+    lines_from_top,
     readable,
     slanted,
     small_multiples,
@@ -64,12 +66,9 @@ def plot_uar(
     """
     conditions = list(intervals["condition"])
     figure, axes = canvas(ax, height=1.2 + 0.34 * len(conditions))
-    horizontal_intervals(
-        axes, intervals, "uar", condition_palette(conditions), [True] * len(conditions)
-    )
-    axes.set_yticks(
-        range(len(conditions)), [_MARKED.get(name, readable(name)) for name in conditions]
-    )
+    names = [_MARKED.get(name, readable(name)) for name in conditions]
+    palette = condition_palette(conditions)
+    horizontal_intervals(axes, intervals, "uar", names, palette, [True] * len(names))
     axes.set_xlabel("Unweighted average recall (UAR)")
     for number, (name, value) in enumerate((references or {}).items()):
         style = _DASHES[number % len(_DASHES)]
@@ -84,7 +83,7 @@ def plot_uar(
 def plot_contrasts(
     contrasts: pd.DataFrame, *, alpha: float = 0.05, ax: Axes | None = None
 ) -> Figure:
-    """Differences in UAR with their intervals: a forest plot, one block a reference.
+    """Differences in UAR with their intervals: a forest plot, one block per reference.
 
     Args:
         contrasts: as ``compare`` returns it
@@ -104,10 +103,10 @@ def plot_contrasts(
     figure, axes = canvas(ax, height=1.3 + 0.32 * len(contrasts))
     filled = (contrasts["holm_p"] < alpha).tolist()
     palette = condition_palette(contrasts["condition"])
-    horizontal_intervals(axes, contrasts, "difference", palette, filled)
-    axes.axvline(0, color="black", linewidth=1)
     pairs = list(zip(contrasts["condition"], contrasts["reference"], strict=True))
-    axes.set_yticks(range(len(pairs)), [f"{readable(a)} − {readable(b)}" for a, b in pairs])
+    names = [f"{readable(a)} − {readable(b)}" for a, b in pairs]
+    horizontal_intervals(axes, contrasts, "difference", names, palette, filled)
+    axes.axvline(0, color="black", linewidth=1)
     families = [(b, a == "aligned" and b == "none") for a, b in pairs]
     for y in range(1, len(families)):
         if families[y] != families[y - 1]:
@@ -131,7 +130,7 @@ def plot_dose_response(intervals: pd.DataFrame, *, ax: Axes | None = None) -> Fi
         ax: Axes to draw on; a new figure by default
 
     Returns:
-        figure with one line a family
+        figure with one line per family
 
     Raises:
         InputError: if there is no such condition
@@ -186,7 +185,7 @@ def plot_neutral_shift(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure
         ax: Axes to draw on; a new figure by default
 
     Returns:
-        figure with one point a condition, in percentage points
+        figure with one point per condition, in percentage points
 
     Raises:
         InputError: if the table has no neutral measures
@@ -206,16 +205,14 @@ def plot_neutral_shift(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure
         axes.plot([0, 100 * shift], [y, y], color=palette[condition], linewidth=2.5)
         axes.plot([100 * shift], [y], "o", color=palette[condition], markersize=7)
     axes.axvline(0, color="black", linewidth=1)
-    axes.set_yticks(range(len(conditions)), [readable(name) for name in conditions])
-    axes.set_ylim(len(conditions) - 0.5, -0.5)
-    axes.grid(axis="y", visible=False)
+    lines_from_top(axes, [readable(name) for name in conditions])
     axes.set_xlabel("Change in “neutral” answers to other emotions\nagainst aligned (points)")
     return figure
 
 
 @styled
 def plot_prompt_sensitivity(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
-    """UAR of each template and label order, one panel a condition.
+    """UAR of each template and label order, one panel per condition.
 
     Args:
         table: columns ``condition``, ``template``, ``label_order``, ``uar``, as
@@ -267,7 +264,7 @@ def plot_prompt_sensitivity(table: pd.DataFrame, *, ax: Axes | None = None) -> F
 def plot_confusions(
     confusions: pd.DataFrame, conditions: Sequence[str] | None = None, *, ax: Axes | None = None
 ) -> Figure:
-    """Confusion matrices as a grid: per cent of each true class, one panel a condition.
+    """Confusion matrices as a grid: per cent of each true class, one panel per condition.
 
     Args:
         confusions: as ``confusion_matrices`` returns it, shares or counts
@@ -374,12 +371,15 @@ def plot_predicted_classes(
 
 
 _PUBLISHED = "published"
+_DIAMOND: dict[str, Any] = {
+    "marker": "D", "linestyle": "", "color": "black", "markerfacecolor": "none",
+}  # fmt: skip
 _PAIR = ["model", "corpus"]
 
 
 @styled
 def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
-    """UAR by condition with its interval, one panel a study, on one scale.
+    """UAR by condition with its interval, one panel per study, on one scale.
 
     Args:
         table: as ``compare_studies`` returns it
@@ -407,12 +407,20 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
         rows = own[own["study"] == study]
         pair = rows[_PAIR].iloc[0]
         _draw_study(axes, rows, conditions)
-        _draw_published(axes, theirs[(theirs[_PAIR] == pair).all(axis=1)], conditions)
+        published = theirs[(theirs[_PAIR] == pair).all(axis=1)]
+        for name, value in zip(published["condition"], published["uar"], strict=True):
+            axes.plot(value, conditions.index(name), markersize=9, zorder=4, **_DIAMOND)
         axes.set_title(_title(rows.iloc[0]), fontsize="medium")
     panels[0].set_yticks(range(len(conditions)), [readable(name) for name in conditions])
     panels[0].set_ylim(len(conditions) - 0.5, -0.5)
     figure.supxlabel("Unweighted average recall (UAR)", fontsize="medium")
-    legend_above(figure, _legend(len(theirs) > 0))
+    marks = [
+        Line2D([], [], color=GREY, linestyle=":", label="chance"),
+        Line2D([], [], color=GREY, linestyle="--", label="none (UAR−) of the study"),
+    ]
+    if len(theirs):
+        marks.append(Line2D([], [], label=_PUBLISHED, **_DIAMOND))
+    legend_above(figure, marks)
     return figure
 
 
@@ -431,26 +439,7 @@ def _draw_study(axes: Axes, rows: pd.DataFrame, conditions: list[str]) -> None:
     axes.grid(axis="y", visible=False)
 
 
-def _draw_published(axes: Axes, rows: pd.DataFrame, conditions: list[str]) -> None:
-    for name, value in zip(rows["condition"], rows["uar"], strict=True):
-        axes.plot(
-            value, conditions.index(name), "D", color="black", markerfacecolor="none",
-            markersize=9, zorder=4,
-        )  # fmt: skip
-
-
 def _title(row: pd.Series) -> str:
     study = f"{row['study']} (fixture)" if row["fixture"] else str(row["study"])
     lines = [study, f"{row['model']} on {row['corpus']}"]
     return "\n".join(part for line in lines for part in textwrap.wrap(line, 30))
-
-
-def _legend(published: bool) -> list[Line2D]:
-    lines = [
-        Line2D([], [], color=GREY, linestyle=":", label="chance"),
-        Line2D([], [], color=GREY, linestyle="--", label="none (UAR−) of the study"),
-    ]
-    mark = Line2D(
-        [], [], color="black", marker="D", linestyle="", markerfacecolor="none", label=_PUBLISHED
-    )
-    return [*lines, mark] if published else lines

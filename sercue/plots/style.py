@@ -259,15 +259,28 @@ def legend_beside(
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1), **options)
 
 
+def lines_from_top(axes: Axes, names: Sequence[str]) -> None:
+    """One line per name from the top of the y axis, without a grid across them."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+
+
 def horizontal_intervals(
-    axes: Axes, table: pd.DataFrame, value: str, colours: Mapping[str, str], filled: Sequence[bool]
+    axes: Axes,
+    table: pd.DataFrame,
+    value: str,
+    names: Sequence[str],
+    colours: Mapping[str, str],
+    filled: Sequence[bool],
 ) -> None:
-    """Points with intervals, one row of ``table`` a line from the top, values in the margin.
+    """Points with intervals, one line per row of ``table`` from the top, values in the margin.
 
     Args:
         axes: to draw on
         table: columns ``condition``, ``value``, ``low``, ``high``
         value: name of the column of the points
+        names: what stands at each line
         colours: condition to colour
         filled: whether to fill each point
     """
@@ -288,8 +301,7 @@ def horizontal_intervals(
         )
         text = f"{_number(row[value])} [{_number(row['low'])}, {_number(row['high'])}]"
         axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
-    axes.set_ylim(len(table) - 0.5, -0.5)
-    axes.grid(axis="y", visible=False)
+    lines_from_top(axes, names)
 
 
 def _number(value: float) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -15,6 +13,7 @@ from sercue.plots.style import (
     PARTITION_COLOURS,
     canvas,
     legend_above,
+    lines_from_top,
     panel_grid,
     small_multiples,
     styled,
@@ -22,6 +21,7 @@ from sercue.plots.style import (
     word_palette,
 )
 from sercue.tokens.binning import Binning, FoldBinning
+from sercue.tokens.concepts import UNKNOWN
 
 
 @styled
@@ -34,13 +34,13 @@ def plot_thresholds(
     the thresholds that had not seen it.
 
     Args:
-        scores: concept scores, one row an utterance
+        scores: concept scores, one row per utterance
         binning: the fitted thresholds
         corpus: names the partition of each row
         ax: Axes whose place the panels take; a new figure by default
 
     Returns:
-        figure with one panel a concept; the outer 1 % of the scores may lie outside
+        figure with one panel per concept; the outer 1 % of the scores may lie outside
 
     Examples:
         >>> from sercue.tokens.binning import fit_bins
@@ -93,7 +93,7 @@ def plot_thresholds(
 
 @styled
 def plot_balance(balance: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
-    """Share of each word, concept by concept, one panel a partition.
+    """Share of each word, concept by concept, one panel per partition.
 
     Args:
         balance: as ``token_balance`` returns it
@@ -121,7 +121,7 @@ def plot_balance(balance: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
         for word in words:
             axes.barh(concepts, wide[word], left=left, color=palette[word], label=word)
             left += wide[word].to_numpy()
-        known = len([word for word in words if word != "unknown"])
+        known = len(set(words) - {UNKNOWN})
         for cut in range(1, known):
             axes.axvline(cut / known, color="black", linewidth=0.8, linestyle="--")
         axes.set(title=partition, xlim=(0, 1), xticks=[0, 0.5, 1], xlabel="Share of utterances")
@@ -141,7 +141,7 @@ def plot_tokens_by_emotion(
     level and is left out.
 
     Args:
-        tokens: tokens, one row an utterance
+        tokens: tokens, one row per utterance
         corpus: names emotion and partition of each row
         partition: the rows to use; all by default
         ax: Axes to draw on; a new figure by default
@@ -191,7 +191,7 @@ def plot_information(information: pd.DataFrame, *, ax: Axes | None = None) -> Fi
         ax: Axes to draw on; a new figure by default
 
     Returns:
-        figure with one bar a concept and partition, in bits
+        figure with one bar per concept and partition, in bits
 
     Examples:
         >>> row = {"concept": "energy", "partition": "train", "information": 0.4}
@@ -241,37 +241,27 @@ def plot_stability(stability: pd.DataFrame, *, ax: Axes | None = None) -> Figure
     whole = stability[stability["left_out"] == "nobody"]
     parts = stability[stability["left_out"] != "nobody"]
     figure, (left, right) = panel_grid(1, 2, ax, height=1.0 + 0.36 * len(concepts), sharey=True)
-    height = parts["concept"].map(concepts.index).to_numpy(dtype=float)
-    shades = _edge_colours(edges)
+    # The dots of one concept are spread by the order of the speakers, or they hide one another.
+    order = parts.groupby("concept").cumcount().to_numpy()
+    spread = 0.28 * (2 * order / max(order.max(initial=0), 1) - 1)
+    height = parts["concept"].map(concepts.index).to_numpy(dtype=float) + spread
+    shades = word_palette(edges)
     for name in edges:
-        left.scatter(parts[name], height + _spread(parts), s=14, color=shades[name], alpha=0.8)
+        left.scatter(parts[name], height, s=14, color=shades[name], alpha=0.8)
         centre = whole["concept"].map(concepts.index).to_numpy()
         left.vlines(whole[name], centre - 0.36, centre + 0.36, color="black", linewidth=1.2)
     colour = PARTITION_COLOURS["test"]
-    right.scatter(100 * parts["changed"], height + _spread(parts), s=14, color=colour)
-    left.set_yticks(range(len(concepts)), concepts)
-    left.set_ylim(len(concepts) - 0.5, -0.5)
+    right.scatter(100 * parts["changed"], height, s=14, color=colour)
     left.set_xlabel("Threshold (robust z)")
     right.set_xlabel("Test tokens that change (%)")
     right.set_xlim(left=min(-0.5, right.get_xlim()[0]))
+    lines_from_top(left, concepts)
     for axes in (left, right):
         axes.grid(axis="y", visible=False)
         for cut in range(1, len(concepts)):
             axes.axhline(cut - 0.5, color="#dddddd", linewidth=0.8)
     left.set_title("One dot: one speaker or fold left out; black: nobody", fontsize="small")
     return figure
-
-
-def _edge_colours(edges: Sequence[str]) -> dict[str, str]:
-    shades = sns.color_palette("crest", len(edges)).as_hex()
-    return dict(zip(edges, shades, strict=True))
-
-
-def _spread(parts: pd.DataFrame) -> np.ndarray:
-    """Heights that keep the dots of one concept apart, by the order of the speakers."""
-    position = parts.groupby("concept").cumcount().to_numpy()
-    number = max(int(position.max()) + 1, 2) if len(position) else 2
-    return 0.28 * (2 * position / (number - 1) - 1) if len(position) else np.empty(0)
 
 
 _CENTRE_COLOURS = {"none": "#6b6b6b", "speaker": "#0173b2", "sex": "#de8f05"}
