@@ -265,7 +265,7 @@ def _bland_altman(axes: Axes, part: pd.DataFrame, row: pd.Series, gross: np.ndar
     for limit in (row["low"], row["high"]):
         if np.isfinite(limit):
             axes.axhline(limit, color="black", linewidth=1, linestyle="--")
-    axes.set(xlabel="Mean of both", ylabel="openSMILE − Praat")
+    axes.set(xlabel="Mean of openSMILE and Praat", ylabel="openSMILE − Praat")
 
 
 #: Below so small a share of false discoveries an effect is marked.
@@ -287,7 +287,7 @@ def plot_effects(pairwise: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
         >>> row = {"functional": "energy", "emotion": "angry", "reference": "neutral"}
         >>> table = pd.DataFrame([row | {"g": 1.0, "low": 0.5, "high": 1.5, "q": 0.01}])
         >>> plot_effects(table).axes[0].get_xlabel()
-        "Hedges' g against neutral"
+        "Hedges' g versus neutral"
     """
     names, emotions = pairwise["functional"].unique(), pairwise["emotion"].unique()
     palette = label_palette(list(emotions), None)
@@ -307,7 +307,7 @@ def plot_effects(pairwise: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     lines_from_top(axes, list(names))
     for cut in range(1, len(names)):
         axes.axhline(cut - 0.5, color="#dddddd", linewidth=0.8)
-    axes.set_xlabel(f"Hedges' g against {pairwise['reference'].iloc[0]}")
+    axes.set_xlabel(f"Hedges' g versus {pairwise['reference'].iloc[0]}")
     legend_above(figure, axes.get_legend_handles_labels()[0], ax)
     return figure
 
@@ -359,7 +359,7 @@ def plot_functional_effects(
         yticklabels=[
             f"{name} ({f'{value:.2f}'.removeprefix('0')})" for name, value in shown.items()
         ],
-        cbar_kws={"label": f"Hedges' g against {pairwise['reference'].iloc[0]}", "shrink": 0.6},
+        cbar_kws={"label": f"Hedges' g versus {pairwise['reference'].iloc[0]}", "shrink": 0.6},
         ax=axes,
     )
     axes.set(xlabel="", ylabel="")
@@ -486,7 +486,7 @@ _COLOURS = {
     "interaction": "#cc78bc",
     "residual": "#d9d9d9",
 }
-_NAMES = {"interaction": "speaker × emotion", "residual": "neither"}
+_NAMES = {"interaction": "speaker × emotion"}
 
 
 @styled
@@ -520,7 +520,7 @@ def plot_variance(
         left += width
     bars.invert_yaxis()
     bars.grid(visible=False)
-    bars.set(xlim=(0, 1), xlabel="Share of the variance")
+    bars.set(xlim=(0, 1), xlabel="Share of variance")
     bars.legend(loc="lower left", bbox_to_anchor=(-0.35, 1), ncols=2, frameon=False)
     points.scatter(functionals["speaker"], functionals["emotion"], s=12, color="#b5b5b5")
     points.scatter(
@@ -535,8 +535,9 @@ def plot_variance(
     limit = min(1.0, 1.08 * float(np.nanmax(both))) if np.isfinite(both).any() else 1.0
     points.axline((0, 0), slope=1, color=GREY, linewidth=0.8, linestyle="--", zorder=0)
     ends = (-0.02 * limit, 1.02 * limit)
-    points.set(xlim=ends, ylim=ends, xlabel="Share of the speaker", ylabel="Share of the emotion")
-    points.set_title(f"Concepts, and {len(functionals)} functionals (grey)", fontsize="small")
+    points.set(xlim=ends, ylim=ends)
+    points.set(xlabel="Variance share of speaker", ylabel="Variance share of emotion")
+    points.set_title(f"Concepts and {len(functionals)} functionals (grey)", fontsize="small")
     _margin_labels(points, concepts.dropna(subset=["emotion", "speaker"]), limit)
     return figure
 

@@ -22,10 +22,11 @@ from sercue.plots.style import (
 from sercue.tokens.concepts import CONCEPTS
 
 _HERE = "#0173b2"
-_KINDS = {"only": "only this one, against none", "without": "without it, against aligned",
-          "flip": "mirrored, against aligned"}  # fmt: skip
+_KINDS = {"only": "only this concept, vs none", "without": "without it, vs aligned",
+          "flip": "mirrored, vs aligned"}  # fmt: skip
 # Families that figures show in one colour of several shades.
 _DOSES = ("corrupted", "masked")
+_SHARE = "Reliance on tokens\n(0: audio only, 1: tokens only)"
 _UNITS = {"uar": "UAR", "log_p": "log-probability of the true label (nats)"}
 
 
@@ -58,7 +59,7 @@ def plot_reliance(
     colours = {name: _HERE if name == model else GREY for name in tables}
     figure, axes = canvas(ax, height=1.2 + 0.36 * len(rows))
     _share_axes(axes, rows, colours, list(tables))
-    axes.set_xlabel("Share of the tokens in the answers\n0: the audio alone, 1: the tokens alone")
+    axes.set_xlabel(_SHARE)
     return figure
 
 
@@ -80,7 +81,7 @@ def plot_reliance_by(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
         >>> [label.get_text() for label in figure.axes[0].get_yticklabels()][:3]
         ['all answers', 'under aligned', 'under shuffled']
     """
-    names = {"all": "all answers", "condition": "under {}", "truth": "of true {}"}
+    names = {"all": "all answers", "condition": "under {}", "truth": "true class {}"}
     rows = table.assign(
         condition=[
             names[by].format(readable(group))
@@ -99,7 +100,7 @@ def plot_reliance_by(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     for y in range(1, len(kinds)):
         if kinds[y] != kinds[y - 1]:
             axes.axhline(y - 0.5, color="#bbbbbb", linewidth=0.8)
-    axes.set_xlabel("Share of the tokens in the answers\n0: the audio alone, 1: the tokens alone")
+    axes.set_xlabel(_SHARE)
     return figure
 
 
@@ -112,7 +113,7 @@ def plot_shapley(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
         ax: Axes to draw on; a new figure by default
 
     Returns:
-        figure; the axis says what all concepts give together
+        figure; the axis label gives their sum
 
     Raises:
         InputError: if the table holds several values
@@ -121,7 +122,7 @@ def plot_shapley(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
         >>> rows = {"concept": ["energy", "pitch"], "value": "uar", "shapley": [0.05, 0.02],
         ...         "low": [0.03, -0.01], "high": [0.07, 0.05]}
         >>> plot_shapley(pd.DataFrame(rows)).axes[0].get_xlabel()
-        'Shapley value in UAR; together .070'
+        'Shapley value in UAR (sum .070)'
     """
     value = _only_value(table)
     rows = table.assign(condition=[f"only({concept})" for concept in table["concept"]])
@@ -130,8 +131,8 @@ def plot_shapley(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     names = list(table["concept"])
     horizontal_intervals(axes, rows, "shapley", names, palette, [True] * len(rows))
     axes.axvline(0, color="black", linewidth=1)
-    together = f"{table['shapley'].sum():.3f}".replace("-", "−").replace("0.", ".", 1)
-    axes.set_xlabel(f"Shapley value in {_UNITS[value]}; together {together}")
+    total = f"{table['shapley'].sum():.3f}".replace("-", "−").replace("0.", ".", 1)
+    axes.set_xlabel(f"Shapley value in {_UNITS[value]} (sum {total})")
     return figure
 
 
@@ -154,7 +155,7 @@ def plot_concept_effects(table: pd.DataFrame, *, ax: Axes | None = None) -> Figu
         ...         "condition": ["only(energy)", "flip(energy)"], "effect": [0.05, -0.1],
         ...         "low": [0.03, -0.2], "high": [0.07, -0.05]}
         >>> [axes.get_title() for axes in plot_concept_effects(pd.DataFrame(rows)).axes]
-        ['only this one, against none', 'mirrored, against aligned']
+        ['only this concept, vs none', 'mirrored, vs aligned']
     """
     value = _only_value(table)
     kinds = [kind for kind in _KINDS if kind in set(table["kind"])]

@@ -112,9 +112,13 @@ def plot_contrasts(
         if families[y] != families[y - 1]:
             axes.axhline(y - 0.5, color="#bbbbbb", linewidth=0.8)
     axes.set_xlabel("Difference in UAR")
+    level = f"{alpha:g}".removeprefix("0")
     marks = [
         Line2D([], [], marker="o", linestyle="", color=GREY, markerfacecolor=face, label=text)
-        for face, text in ((GREY, f"Holm p < {alpha:g}"), ("white", f"Holm p ≥ {alpha:g}"))
+        for face, text in (
+            (GREY, f"Holm-corrected p < {level}"),
+            ("white", f"Holm-corrected p ≥ {level}"),
+        )
     ]
     legend_above(figure, marks, ax)
     return figure
@@ -206,7 +210,9 @@ def plot_neutral_shift(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure
         axes.plot([100 * shift], [y], "o", color=palette[condition], markersize=7)
     axes.axvline(0, color="black", linewidth=1)
     lines_from_top(axes, [readable(name) for name in conditions])
-    axes.set_xlabel("Change in “neutral” answers to other emotions\nagainst aligned (points)")
+    axes.set_xlabel(
+        "Change in “neutral” answers to other emotions,\nrelative to aligned (percentage points)"
+    )
     return figure
 
 
@@ -416,7 +422,7 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     figure.supxlabel("Unweighted average recall (UAR)", fontsize="medium")
     marks = [
         Line2D([], [], color=GREY, linestyle=":", label="chance"),
-        Line2D([], [], color=GREY, linestyle="--", label="none (UAR−) of the study"),
+        Line2D([], [], color=GREY, linestyle="--", label="none (UAR−) in the same study"),
     ]
     if len(theirs):
         marks.append(Line2D([], [], label=_PUBLISHED, **_DIAMOND))

@@ -174,7 +174,7 @@ def plot_tokens_by_emotion(
         vmin=-1,
         vmax=1,
         linewidths=1,
-        cbar_kws={"label": "Mean level"},
+        cbar_kws={"label": "Mean token level"},
         ax=axes,
     )
     axes.set(xlabel="", ylabel="")
@@ -212,7 +212,7 @@ def plot_information(information: pd.DataFrame, *, ax: Axes | None = None) -> Fi
     axes.set_yticks(range(len(concepts)), concepts)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("Mutual information with the emotion (bits)")
+    axes.set_xlabel("Mutual information with emotion (bits)")
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
@@ -260,16 +260,16 @@ def plot_stability(stability: pd.DataFrame, *, ax: Axes | None = None) -> Figure
         axes.grid(axis="y", visible=False)
         for cut in range(1, len(concepts)):
             axes.axhline(cut - 0.5, color="#dddddd", linewidth=0.8)
-    left.set_title("One dot: one speaker or fold left out; black: nobody", fontsize="small")
+    left.set_title("Dots: one speaker or fold left out; black: all kept", fontsize="small")
     return figure
 
 
 _CENTRE_COLOURS = {"none": "#6b6b6b", "speaker": "#0173b2", "sex": "#de8f05"}
 _PANELS = {
-    "tokens_uar": "UAR of the words",
+    "tokens_uar": "UAR from tokens",
     "joint_information": "Joint information\n(bits)",
     "entropy": "Balance",
-    "agreement": "Agreement\nof fits",
+    "agreement": "Agreement\nbetween fits",
     "redundancy": "Redundancy",
 }
 
