@@ -1,6 +1,8 @@
 """A notebook's process that does not start, or does not come to its end."""
 
-import socket
+import json
+import tempfile
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -28,34 +30,35 @@ def executed(tmp_path):
     return run
 
 
-@pytest.fixture
-def taken(monkeypatch):
-    """A port that another process was faster to take, the first times that one is chosen."""
-    choose = LocalPortCache.find_available_port
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        holder.listen()
-        chosen = []
-
-        def for_the_first(times):
-            def find_available_port(self, ip):
-                chosen.append(choose(self, ip) if len(chosen) >= times else holder.getsockname()[1])
-                return chosen[-1]
-
-            monkeypatch.setattr(LocalPortCache, "find_available_port", find_available_port)
-            return chosen
-
-        yield for_the_first
+CONNECTION = """
+import json
+from ipykernel.connect import get_connection_file, get_connection_info
+print(json.dumps([get_connection_file(), json.loads(get_connection_info())["transport"]]))
+"""
 
 
-def test_a_port_that_was_taken_is_not_the_end(taken, executed, capfd):
-    """Kernels that start side by side choose their ports before they take them."""
-    ports = taken(for_the_first := 1)
-    error, outputs = executed("print(6 * 7)")
+@pytest.mark.parametrize("then", ["", "1 / 0", "import os; os.kill(os.getpid(), 9)"])
+def test_a_kernel_takes_no_port_and_leaves_no_socket(then, executed, tmp_path, monkeypatch):
+    """Kernels that start side by side would choose ports that another process is faster to take."""
+    monkeypatch.setattr(LocalPortCache, "find_available_port", None)
+    error, _ = executed(CONNECTION, then)
+    assert (error is None) == (then == "")
+    cells = nbformat.read(tmp_path / "target.ipynb", as_version=4).cells
+    (told,) = (o.text for c in cells for o in c.get("outputs", []) if o.output_type == "stream")
+    file, transport = json.loads(told)
+    assert transport == "ipc"
+    assert not Path(file).parent.exists()
+
+
+def test_a_folder_too_deep_for_sockets_is_no_hindrance(executed, tmp_path, monkeypatch):
+    """Jobs may be given one; the path of a socket has room for some hundred bytes."""
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    error, outputs = executed(CONNECTION)
     assert error is None
-    assert outputs[0].text == "42\n"
-    assert len(set(ports)) > for_the_first
-    assert "Address already in use" not in capfd.readouterr().err
+    assert json.loads(outputs[0].text)[1] == "tcp"
+    assert list(deep.iterdir()) == []
 
 
 def test_a_kernel_imports_what_is_installed_whatever_lies_in_the_current_folder(
@@ -68,16 +71,6 @@ def test_a_kernel_imports_what_is_installed_whatever_lies_in_the_current_folder(
     error, outputs = executed("import seaborn, sercue\nprint(sercue.open_run.__name__)")
     assert error is None
     assert outputs[0].text == "open_run\n"
-
-
-def test_ports_that_are_taken_again_and_again_are_told(taken, executed, monkeypatch):
-    monkeypatch.setattr(execution, "_STARTS", 2)
-    ports = taken(1000)
-    error, outputs = executed("print(6 * 7)")
-    assert error == f"KernelDied: its process found its ports taken, 2 times in a row; {KEPT}"
-    assert outputs[0].evalue in error
-    # Five ports a kernel.
-    assert len(ports) == 10
 
 
 def test_a_process_that_cannot_start_is_told_at_once(executed, tmp_path, monkeypatch, capfd):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -44,9 +45,6 @@ from sercue.tokens.catalogue import shortened
 
 # A kernel that died is noticed sooner; one on a busy machine is given the time it takes.
 _START_SECONDS = 300
-# Beside other kernels, a start finds a port taken once in some dozens of times.
-_STARTS = 5
-_TAKEN = b"Address already in use"
 # Of kernels, and of what they start in turn: they import what is installed, whatever lies in the
 # current folder (a file `seaborn.py`, or the folder of a clone, which is called `sercue` as well).
 _ENVIRONMENT = {PLAIN: "1", "PYTHONSAFEPATH": "1"}
@@ -109,20 +107,24 @@ class _Engine(NBClientEngine):
     ) -> None:
         _move_at_each_cell(nb_man, bar)
         executed.append(nb_man.nb)
-        for _start in range(_STARTS):
-            with contextlib.suppress(_PortTakenError):
-                _execute_in_kernel(nb_man, kernel_name, bar)
-                break
-        else:
-            told = f"its process found its ports taken, {_STARTS} times in a row; {_KEPT}"
-            _note_death(nb_man.nb, told)
+        with tempfile.TemporaryDirectory(prefix="sercue-", ignore_cleanup_errors=True) as folder:
+            _execute_in_kernel(nb_man, kernel_name, bar, _connection(folder))
 
 
-class _PortTakenError(Exception):
-    """A kernel's ports are chosen before it takes them: another process was faster."""
+def _connection(folder: str) -> dict[str, str]:
+    """How a kernel is spoken to: over sockets in a folder of this user alone, if it holds any."""
+    try:
+        with socket.socket(socket.AF_UNIX) as tried:
+            tried.bind(f"{folder}/kernel-ipc-0")
+    # Windows has none, nor have some network disks, and a path of a hundred bytes is too long.
+    except (AttributeError, OSError):
+        return {"transport_encryption": "auto"}
+    return {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
 
 
-def _execute_in_kernel(nb_man: Any, kernel_name: str, bar: tqdm) -> None:
+def _execute_in_kernel(
+    nb_man: Any, kernel_name: str, bar: tqdm, connection: dict[str, str]
+) -> None:
     client = PapermillNotebookClient(
         nb_man,
         kernel_name=kernel_name,
@@ -130,8 +132,7 @@ def _execute_in_kernel(nb_man: Any, kernel_name: str, bar: tqdm) -> None:
         timeout=None,
         log=papermill_logger,
         stderr_file=_InnerProgress(bar),
-        # Kernels speak over local ports; encrypted where the kernel can.
-        config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+        config=Config({"KernelManager": connection}),
     )
     try:
         with _held_back() as stderr:
@@ -152,23 +153,13 @@ def _execute_in_kernel(nb_man: Any, kernel_name: str, bar: tqdm) -> None:
 
 @contextlib.contextmanager
 def _held_back() -> Iterator[IO[bytes]]:
-    """What a kernel itself has to say: nothing that matters if it is interrupted and ended.
-
-    Raises:
-        _PortTakenError: if it did not start since a port was taken, which it says there alone
-    """
+    """What a kernel itself has to say: nothing that matters if it is interrupted and ended."""
     with tempfile.TemporaryFile() as file:
         try:
             yield file
         except KeyboardInterrupt:
             file.truncate(0)
             raise
-        except RuntimeError as error:
-            file.seek(0)
-            if isinstance(error, DeadKernelError) or _TAKEN not in file.read():
-                raise
-            file.truncate(0)
-            raise _PortTakenError(str(error)) from error
         finally:
             file.seek(0)
             sys.stderr.write(file.read().decode(errors="replace"))
