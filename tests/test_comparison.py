@@ -248,7 +248,7 @@ def test_the_page_names_the_source_of_what_is_published(page):
     words = " ".join(" ".join(Page(text).words).split())
     assert "† Published by others: Tsangko, Triantafyllopoulos and Schuller" in words
     assert "arXiv 2606.07309" in words
-    assert "No test here compares two studies" in words
+    assert "Studies are not tested against each other" in words
 
 
 def test_the_headline_counts_by_the_intervals(page, other_study):
@@ -256,10 +256,10 @@ def test_the_headline_counts_by_the_intervals(page, other_study):
     tests = stored(other_study, "tests").set_index(["condition", "reference"])
     row = tests.loc[("aligned", "none")]
     if row["low"] > 0:
-        side = "above zero"
+        side = "lies above zero"
     else:
-        side = "below zero" if row["high"] < 0 else "on both sides of zero"
-    assert f"of 2 studies the interval lies {side} for 2 (other" in page[0]
+        side = "lies below zero" if row["high"] < 0 else "includes zero"
+    assert f"(UAR+ − UAR−), 2 studies: the interval {side} in 2 (other" in page[0]
 
 
 def test_an_interval_without_width_is_on_no_side_of_zero():
@@ -269,11 +269,11 @@ def test_an_interval_without_width_is_on_no_side_of_zero():
         study: SimpleNamespace(labels=["calm", "sad"], difference=lambda *_, gain=gain: gain)
         for study, gain in gains.items()
     }
-    told = gain_sentences(runs)[0].partition("of 3 studies the interval ")[2]
+    told = gain_sentences(runs)[0].partition("3 studies: the interval ")[2]
     assert told == (
-        "lies above zero for 1 (sure +.100 [+.050, +.200]); "
-        "lies on both sides of zero for 1 (wide +.100 [−.100, +.300]); "
-        "has no width, and does not count, for 1 (two +.100 [+.100, +.100])."
+        "lies above zero in 1 (sure +.100 [+.050, +.200]); "
+        "includes zero in 1 (wide +.100 [−.100, +.300]); "
+        "has no width and is not counted in 1 (two +.100 [+.100, +.100])."
     )
 
 

@@ -53,9 +53,9 @@ def test_the_prompts_are_those_that_were_asked(text, small_study):
 
 def test_counts_are_those_of_the_corpus_table(text, small_study):
     table = pd.read_parquet(small_study.folder / "artifacts" / "utterances.parquet")
-    assert f"{len(table)} utterances of {table['speaker'].nunique()} speakers" in text
+    assert f"{len(table)} utterances from {table['speaker'].nunique()} speakers" in text
     for partition, rows in table.groupby("partition"):
-        part = f"{partition} {len(rows)} utterances of {rows['speaker'].nunique()} speaker"
+        part = f"{partition}, {len(rows)} utterances from {rows['speaker'].nunique()} speaker"
         assert part in text
     for label, number in table["emotion"].value_counts().items():
         assert f"{label} {number}" in text
@@ -143,8 +143,7 @@ def test_generated_answers_and_label_words_are_told(copy):
     assert "decoded greedily, with at most 5 new tokens" in text
     assert "log-likelihoods" not in text
     assert "furious stands for angry" in text
-    assert "options: furious, happy, neutral, sad." in text
-    assert "one order" in text
+    assert "one label order: furious, happy, neutral, sad." in text
 
 
 def test_folds_have_thresholds_of_their_own(copy):
@@ -159,8 +158,8 @@ def test_folds_have_thresholds_of_their_own(copy):
     crossed.to_parquet(artifacts / "utterances.parquet")
     text = methods_text(copy)
     assert "cross-validated over 2 folds (1, 2)" in text
-    assert "No speaker is in two folds." in text
-    assert "anew for each fold" in text
+    assert "No speaker occurs in more than one fold." in text
+    assert "separately for each fold" in text
     assert text.count("| energy | ") == 2
 
 
@@ -205,7 +204,7 @@ def test_marks_in_labels_are_shown_as_they_are(copy, labels):
     seen = [" ".join(label.split()) for label in labels]
     stand = [f"{word} stands for {name}" for word, name in zip(seen, names, strict=True)]
     first, _, quoted = html.unescape(re.sub("</?(?:p|em)>", "", page)).partition("<pre>")
-    assert f"the label options: {', '.join(seen)}. There, {', '.join(stand[:3])} and " in first
+    assert f"label order: {', '.join(seen)}. In the prompts, {', '.join(stand[:3])} and " in first
     assert f"options: {', '.join(labels)}. Acoustic" in quoted
 
 
@@ -219,5 +218,5 @@ def test_how_generated_answers_are_read_is_told(copy):
     """With the languages whose negations are known, as a reader of the numbers must know."""
     change_parameters(copy, decoding="generate")
     text = methods_text(copy)
-    assert "Negations are known of English, German, Dutch, French, Spanish" in text
+    assert "Negations are recognised in English, German, Dutch, French, Spanish" in text
     assert "valid only if it is the label and nothing else" in text

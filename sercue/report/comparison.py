@@ -84,7 +84,7 @@ def published_values(model: str, corpus: str) -> list[PublishedValue]:
 
 OURS = "this run"
 AS_PUBLISHED = "published"
-#: Of a study, what its rows have in common.
+#: What all rows of a study share.
 KEYS = ["model", "corpus", "study", "source"]
 _UAR = ["uar", "low", "high"]
 _LACKING = "–"
@@ -103,7 +103,7 @@ def compare_studies(folders: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
         folders: folders of finished runs
 
     Returns:
-        DataFrame, one row a study and condition, studies of one corpus and model together:
+        DataFrame, one row per study and condition, studies of one corpus and model together:
         ``model``, ``corpus``, ``study``, ``source`` (``"this run"`` or ``"published"``),
         ``fixture`` (whether the study is no evidence), ``classes``, ``condition``, ``uar``,
         ``low``, ``high``, and the planned differences in UAR to ``none`` and to ``aligned`` with
@@ -214,7 +214,7 @@ def difference_columns(reference: str) -> list[str]:
 
 
 def runs_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
-    """What each study rests on: utterances, speakers, classes, floors and ceilings, weights.
+    """Model, corpus, sample size and reference values of each study.
 
     One row per fact, one column per study.
 
@@ -233,7 +233,7 @@ def runs_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
             "weights": run.provenance["model"]["identity"],
             "corpus": f"{run.corpus}: {of_corpus}",
             "evaluated": f"{int(run.conditions['utterances'].max())} utterances",
-            "speakers of intervals": str(run.tests["speakers"].max())
+            "speakers in intervals": str(run.tests["speakers"].max())
             if len(run.tests)
             else _LACKING,
             "classes": ", ".join(run.labels),
@@ -247,7 +247,7 @@ def runs_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
 def settings_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
     """The settings and versions in which the studies differ: one row per key, one column per study.
 
-    Of lists it is told what a study lacks; a study that does not know a key has a dash.
+    Of a list, only the entries that a study lacks are named; a study without a key has a dash.
 
     Args:
         runs: as ``read_runs`` returns them
@@ -273,7 +273,7 @@ def settings_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
 
 
 def _told(row: Sequence[str]) -> list[str]:
-    """Values of one setting; of long lists only what a study lacks of all that the others name."""
+    """The values of one setting; of lists, only the entries that a study lacks."""
     if not all(value.startswith("[") for value in row):
         return [_LACKING if v == "null" else textwrap.shorten(v, _LONGEST) for v in row]
     lists = [list(map(str, json.loads(value))) for value in row]
@@ -288,7 +288,7 @@ def _told(row: Sequence[str]) -> list[str]:
 
 
 def gain_sentences(runs: Mapping[str, EvaluatedRun]) -> list[str]:
-    """In how many studies aligned tokens raise UAR, as far as the intervals tell.
+    """In how many studies aligned tokens raise UAR, judged by the intervals.
 
     Args:
         runs: as ``read_runs`` returns them
@@ -297,23 +297,23 @@ def gain_sentences(runs: Mapping[str, EvaluatedRun]) -> list[str]:
     known = {study: gain for study, gain in gains.items() if gain is not None}
     if not known:
         return ["No study has both UAR− (none) and UAR+ (aligned)."]
-    words = {1: "lies above zero", 0: "lies on both sides of zero", -1: "lies below zero"}
-    point = "has no width, and does not count,"
+    words = {1: "lies above zero", 0: "includes zero", -1: "lies below zero"}
+    point = "has no width and is not counted"
     sides: dict[str, list[str]] = {side: [] for side in (*words.values(), point)}
     for study, (value, low, high) in known.items():
         side = point if without_width(low, high) else words[direction(low, high)]
         sides[side].append(f"{study} {_with_ends(value, low, high, signed=True, space=' ')}")
     told = "; ".join(
-        f"{side} for {len(names)} ({', '.join(names)})" for side, names in sides.items() if names
+        f"{side} in {len(names)} ({', '.join(names)})" for side, names in sides.items() if names
     )
     differ = len({len(run.labels) for run in runs.values()}) > 1
     return [
-        f"UAR+ − UAR−, what aligned tokens add to the audio alone: of {len(known)} "
-        f"{'study' if len(known) == 1 else 'studies'} the interval {told}.",
-        "Each interval is of one study, over its own speakers. No test here compares two studies: "
-        "where they share speakers, intervals that overlap do not show that they are alike."
-        + " Studies differ in their number of classes: read each by its own chance."
-        * differ,
+        f"Gain from aligned tokens over the audio alone (UAR+ − UAR−), {len(known)} "
+        f"{'study' if len(known) == 1 else 'studies'}: the interval {told}.",
+        "Each interval is that of one study, over its own speakers. Studies are not tested against "
+        "each other: if they share speakers, overlapping intervals do not show that they are equal."
+        + " The number of classes differs between studies: compare each UAR with its own chance "
+        "level." * differ,
     ]
 
 
@@ -331,7 +331,7 @@ def notices(runs: Mapping[str, EvaluatedRun]) -> list[str]:
 
 
 def result_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The numbers, unrounded: one row a study, three columns a condition.
+    """The numbers, unrounded: one row per study, three columns per condition.
 
     Args:
         table: as ``compare_studies`` returns it
@@ -433,7 +433,7 @@ def write_comparison(
     """Write ``compare.html``, and its tables and figure for a paper.
 
     ``tables/compare.csv`` has the result table unrounded, ``compare.tex`` as it is shown, and
-    ``compare_long.csv`` one row a study and condition; ``figures/compare.svg`` is the figure.
+    ``compare_long.csv`` one row per study and condition; ``figures/compare.svg`` is the figure.
 
     Args:
         folders: folders of finished runs
@@ -450,13 +450,13 @@ def write_comparison(
     table = uar_of_runs(runs)
     levels = {f"{run.parameters['confidence']:.0%}" for run in runs.values()}
     intervals = (
-        "Intervals over speakers, at each study's own level."
+        "Intervals over speakers, at the confidence level of each study."
         if len(levels) > 1
-        else f"Intervals of {levels.pop()} over speakers."
+        else f"{levels.pop()} intervals over speakers."
     )
     caption = (
-        "Unweighted average recall (UAR) by model, corpus and condition; UAR− is the audio alone, "
-        f"UAR+ with the utterance's own tokens. {intervals}"
+        "Unweighted average recall (UAR) by model, corpus and condition; UAR− is the UAR with the "
+        f"audio alone, UAR+ that with the utterance's own tokens. {intervals}"
     )
     sources = dict.fromkeys(
         value.source
@@ -464,12 +464,12 @@ def write_comparison(
         for value in published_values(run.parameters["model"], run.corpus)
     )
     note = sources and (
-        f"{_DAGGER} Published by others: {'; '.join(sources)}. Not computed here; wording, "
-        "partitions and label order may differ from those of this run."
+        f"{_DAGGER} Published by others: {'; '.join(sources)}. Not computed here; templates, "
+        "partitions and label orders may differ."
     )
     figure = figure_exhibit(
         plot_comparison(table),
-        f"UAR by condition, one panel a study. {intervals}",
+        f"UAR by condition, one panel per study. {intervals}",
         place / "figures" / "compare.svg",
     )
     shown, losses = printed_table(table), printed_losses(table)
@@ -490,11 +490,13 @@ def write_comparison(
         figure=figure._repr_html_(),
         results=_html(shown.set_index("Model"), caption),
         losses=_html(
-            losses.set_index("Model"), f"Difference in UAR to aligned tokens. {intervals}"
+            losses.set_index("Model"), f"Difference in UAR from aligned tokens. {intervals}"
         ),
         note=note,
-        runs=_html(runs_table(runs), "What each study rests on."),
-        differences=_html(settings_table(runs), "Settings and versions in which they differ."),
+        runs=_html(runs_table(runs), "Models, corpora, sample sizes and reference values."),
+        differences=_html(
+            settings_table(runs), "Settings and versions that differ between the studies."
+        ),
         links=[(study, _link(run.folder, place)) for study, run in runs.items()],
         command=command,
         version=importlib.metadata.version("sercue"),
