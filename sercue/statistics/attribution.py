@@ -12,7 +12,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from sercue.errors import InputError, unknown
-from sercue.statistics.measures import label_codes, log_probability
+from sercue.statistics.measures import label_codes, log_probability, ratio
 from sercue.statistics.resampling import check_confidence
 from sercue.statistics.speakers import Clustered, SpeakerCounts, recall_estimates, speaker_counts
 from sercue.tokens.catalogue import condition_facts
@@ -77,8 +77,7 @@ def _log_p_sums(rows: pd.DataFrame, counted: SpeakerCounts) -> np.ndarray:
         np.bincount(cell, weights=weights, minlength=int(np.prod(shape))).reshape(shape)
         for weights in (_log_p_truth(rows, counted.labels), None)
     )
-    mean = np.divide(sums, answers, out=np.zeros(shape), where=answers > 0)
-    return mean * counted.totals
+    return ratio(sums, answers) * counted.totals
 
 
 def _log_p_truth(rows: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
@@ -183,12 +182,10 @@ def concept_effects(
     sides = [*table["condition"], *table["reference"]]
     counted, values = condition_values(predictions, labels, value, sides)
     found = values.combine(counted.contrast_weights(pairs))
-    low, high = found.interval(confidence)
-    p = found.p_value()
-    return table.assign(
-        value=value, effect=found.estimate, low=low, high=high, p=p,
-        holm_p=multipletests(p, method="holm")[1], speakers=len(counted.speakers),
-    )  # fmt: skip
+    rows = found.rows(confidence, "effect", least=-np.inf, most=np.inf)
+    table = table.assign(value=value).join(rows[["effect", "low", "high", "p"]])
+    holm_p = multipletests(rows["p"], method="holm")[1]
+    return table.assign(holm_p=holm_p, speakers=len(counted.speakers))
 
 
 def shapley(
@@ -251,17 +248,10 @@ def shapley(
     for subset, weights in shapley_weights(len(concepts)).items():
         signs[:, counted.place(names[frozenset(concepts[c] for c in subset)])] += weights
     found = worth.combine(signs)
-    low, high = found.interval(confidence)
-    return pd.DataFrame(
-        {
-            "concept": concepts,
-            "value": value,
-            "shapley": found.estimate,
-            "low": low,
-            "high": high,
-            "speakers": len(counted.speakers),
-        }
-    )
+    rows = found.rows(confidence, "shapley", least=-np.inf, most=np.inf)
+    table = pd.DataFrame({"concept": concepts, "value": value})
+    table = table.join(rows[["shapley", "low", "high"]])
+    return table.assign(speakers=len(counted.speakers))
 
 
 def shapley_weights(players: int) -> Mapping[frozenset[int], np.ndarray]:

@@ -21,7 +21,7 @@ from sercue.statistics.resampling import (
     rearranged_sums,
     sign_flip_p,
 )
-from sercue.statistics.speakers import Clustered, SpeakerCounts, speaker_counts
+from sercue.statistics.speakers import Clustered, SpeakerCounts, fieller, speaker_counts
 from sercue.tokens.catalogue import about_concepts, condition_facts, doses_of
 
 #: What the UAR of a cell may vary with.
@@ -87,19 +87,9 @@ def uar_intervals(
     """
     check_confidence(confidence)
     counted = speaker_counts(predictions, labels)
-    found = counted.uar
-    low, high = found.interval(confidence)
-    return pd.DataFrame(
-        {
-            "condition": counted.conditions,
-            "uar": found.estimate,
-            "low": np.maximum(low, 0),
-            "high": np.minimum(high, 1),
-            "se": found.se,
-            "df": found.df,
-            "speakers": (counted.totals.sum(axis=2) > 0).sum(axis=1),
-        }
-    )
+    table = counted.uar.rows(confidence, "uar", least=0).drop(columns="p")
+    table.insert(0, "condition", counted.conditions)
+    return table.assign(speakers=counted.answering)
 
 
 def compare(
@@ -181,20 +171,14 @@ def uar_differences(
     Returns:
         the columns of ``compare`` from ``condition`` to ``p``
     """
-    family = list(contrasts)
-    found = counted.uar.combine(counted.contrast_weights(family))
-    low, high = found.interval(confidence)
-    first = [counted.place(condition) for condition, _ in family]
-    second = [counted.place(reference) for _, reference in family]
-    table = pd.DataFrame(family, columns=["condition", "reference"])
-    table["uar"] = counted.uar.estimate[first]
-    table["uar_reference"] = counted.uar.estimate[second]
-    table["difference"] = found.estimate
-    table["low"], table["high"] = np.maximum(low, -1), np.minimum(high, 1)
-    table["se"], table["df"] = found.se, found.df
-    table["speakers"] = (counted.totals[first].sum(axis=2) > 0).sum(axis=1)
-    table["p"] = found.p_value()
-    return table
+    found = counted.uar.combine(counted.contrast_weights(contrasts))
+    first = [counted.place(condition) for condition, _ in contrasts]
+    second = [counted.place(reference) for _, reference in contrasts]
+    uar = counted.uar.estimate
+    table = pd.DataFrame(contrasts, columns=["condition", "reference"])
+    table = table.assign(uar=uar[first], uar_reference=uar[second]).join(found.rows(confidence))
+    p = table.pop("p")
+    return table.assign(speakers=counted.answering[first], p=p)
 
 
 def split_gain(
@@ -253,12 +237,8 @@ def split_gain(
     counted = speaker_counts(predictions, labels)
     pairs = [(aligned, shuffled), (aligned, within_class), (within_class, shuffled)]
     found = counted.uar.combine(counted.contrast_weights(pairs))
-    low, high = found.interval(confidence)
-    table = pd.DataFrame(pairs, columns=["condition", "reference"])
+    table = pd.DataFrame(pairs, columns=["condition", "reference"]).join(found.rows(confidence))
     table.insert(0, "part", ["whole", "utterance", "label"])
-    table["difference"] = found.estimate
-    table["low"], table["high"] = np.maximum(low, -1), np.minimum(high, 1)
-    table["se"], table["df"], table["p"] = found.se, found.df, found.p_value()
     shares = [shares_of_first(found, part, confidence) for part in range(3)]
     table[["share", "share_low", "share_high"]] = shares
     return table
@@ -281,13 +261,8 @@ def shares_of_first(
     df = found.df[[0, part]].min()
     t = stats.t.ppf((1 + confidence) / 2, df) if df > 0 else np.inf
     covariance = found.influence[[0, part]] @ found.influence[[0, part]].T
-    if not whole**2 > t**2 * covariance[0, 0]:
-        return np.nan, np.nan, np.nan
-    square = whole**2 - t**2 * covariance[0, 0]
-    middle = whole * one - t**2 * covariance[0, 1]
-    rest = one**2 - t**2 * covariance[1, 1]
-    reach = np.sqrt(max(middle**2 - square * rest, 0.0))
-    return one / whole, (middle - reach) / square, (middle + reach) / square
+    low, high = fieller(one, whole, (covariance[1, 1], covariance[0, 1], covariance[0, 0]), t)
+    return (np.nan if np.isnan(low) else one / whole), low, high
 
 
 def detectable_differences(

@@ -24,6 +24,7 @@ from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.errors import InputError, unknown
 from sercue.statistics.baselines import fit_token_classifier
 from sercue.statistics.effects import redundancy
+from sercue.statistics.measures import log_probability
 from sercue.tokens.binning import Binning, fit_bins
 from sercue.tokens.concepts import CONCEPTS, UNKNOWN, WORDS, Concept, measurable
 
@@ -101,7 +102,7 @@ class Answers:
     def of(cls, classifier: ClassifierMixin, inputs: pd.DataFrame, rows: pd.DataFrame) -> Answers:
         """The answers to ``inputs``, whose truth and speakers ``rows`` name."""
         # A probability that underflows is not impossible.
-        log_p = np.log(np.maximum(classifier.predict_proba(inputs), 1e-300))
+        log_p = log_probability(classifier.predict_proba(inputs), least=1e-300)
         classes = [str(name) for name in classifier.classes_]
         truth = rows["emotion"].astype(str)
         place = pd.Index(classes).get_indexer(pd.Index(truth))

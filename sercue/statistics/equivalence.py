@@ -56,10 +56,8 @@ def equivalence_tests(
     _check(alpha, margin=margin)
     counted = speaker_counts(predictions, labels)
     found = counted.uar.combine(counted.contrast_weights(contrasts))
-    low, high = found.interval(1 - 2 * alpha)
     table = pd.DataFrame(contrasts, columns=["condition", "reference"])
-    table["difference"] = found.estimate
-    table["low"], table["high"] = np.maximum(low, -1), np.minimum(high, 1)
+    table = table.join(found.rows(1 - 2 * alpha)[["difference", "low", "high"]])
     table["margin"] = margin
     table["equivalence_p"] = equivalence_p(found, margin)
     table["equivalent"] = table["equivalence_p"] < alpha
@@ -225,15 +223,11 @@ def _bend(q: np.ndarray, influence: np.ndarray) -> np.ndarray:
 
 
 def _no_collapse(found: Clustered, margin: float, harmful: int, alpha: float) -> pd.DataFrame:
-    low, high = found.interval(1 - 2 * alpha)
     safe = found.p_above(-margin) if harmful < 0 else 1 - found.p_above(margin)
     equal = equivalence_p(found, margin)
-    return pd.DataFrame(
-        {
-            "difference": found.estimate, "low": np.maximum(low, -1), "high": np.minimum(high, 1),
-            "margin": margin, "collapse_p": safe, "no_collapse": safe < alpha,
-            "equivalence_p": equal, "equivalent": equal < alpha,
-        }
+    return found.rows(1 - 2 * alpha)[["difference", "low", "high"]].assign(
+        margin=margin, collapse_p=safe, no_collapse=safe < alpha,
+        equivalence_p=equal, equivalent=equal < alpha,
     )  # fmt: skip
 
 

@@ -18,7 +18,8 @@ from sercue.storage.tables import codes_among
 
 INVALID = "invalid"
 REFERENCES = ("none", "aligned")
-_CELL = ("utterance", "template", "label_order", "decoding")
+#: What was asked, under whatever condition: rows that share it are compared.
+CELL = ("utterance", "template", "label_order", "decoding")
 _NEEDED = ("utterance", "speaker", "truth", "condition", "prediction")
 
 
@@ -168,7 +169,7 @@ def confusion_matrices(
     counts, conditions, _ = confusion_counts(predictions, labels)
     pooled = counts.sum(axis=1).astype(float if normalize else int)
     if normalize:
-        pooled = _share(pooled, pooled.sum(axis=-1, keepdims=True))
+        pooled = ratio(pooled, pooled.sum(axis=-1, keepdims=True), np.nan)
     index = pd.MultiIndex.from_product([conditions, labels], names=["condition", "truth"])
     columns = pd.Index([*labels, INVALID], name="prediction")
     return pd.DataFrame(pooled.reshape(len(index), len(columns)), index=index, columns=columns)
@@ -292,14 +293,37 @@ def example_predictions(
     return pd.DataFrame(rows, columns=columns).assign(decoding="score")
 
 
-def log_probability(probability: np.ndarray) -> np.ndarray:
-    """The logarithm of probabilities; one that came out as 0 is taken as 1e-12.
+def log_probability(probability: np.ndarray, *, least: float = 1e-12) -> np.ndarray:
+    """The logarithm of probabilities; one below ``least`` is taken as that.
 
     Examples:
         >>> log_probability(np.array([1.0, 0.0])).round(1).tolist()
         [0.0, -27.6]
     """
-    return np.log(np.maximum(probability, 1e-12))
+    return np.log(np.maximum(probability, least))
+
+
+def ratio(part: np.ndarray, whole: np.ndarray, empty: float = 0.0) -> np.ndarray:
+    """Part by whole, broadcast; ``empty`` where the whole is not above 0.
+
+    Examples:
+        >>> ratio(np.array([1, 2]), np.array([2, 0]))
+        array([0.5, 0. ])
+    """
+    part, whole = np.broadcast_arrays(part, whole)
+    return np.divide(part, whole, out=np.full(part.shape, empty), where=whole > 0)
+
+
+def check_columns(table: pd.DataFrame, needed: Iterable[str], name: str = "predictions") -> None:
+    """Refuse a table that lacks columns.
+
+    Raises:
+        InputError: naming the missing columns and those that are there
+    """
+    missing = [column for column in needed if column not in table]
+    if missing:
+        found = ", ".join(map(str, table.columns))
+        raise InputError(f"{name}: no column {', '.join(missing)}; found {found}")
 
 
 def check_predictions(predictions: pd.DataFrame) -> None:
@@ -308,23 +332,16 @@ def check_predictions(predictions: pd.DataFrame) -> None:
     Raises:
         InputError: naming the missing columns
     """
-    missing = [column for column in _NEEDED if column not in predictions]
-    if missing:
-        found = ", ".join(map(str, predictions.columns))
-        raise InputError(f"predictions: no column {', '.join(missing)}; found {found}")
+    check_columns(predictions, _NEEDED)
     if predictions.empty:
         raise InputError("predictions: found no row, at least one is needed")
-
-
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
 
 def _correctness(pooled: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
     hits = np.diagonal(pooled[:, :, :-1], axis1=1, axis2=2).astype(float)
     true, predicted = pooled.sum(axis=2), pooled[:, :, :-1].sum(axis=1)
-    recall = _share(hits, true)
-    f1 = np.where(true > 0, _share(2 * hits, true + predicted), np.nan)
+    recall = ratio(hits, true, np.nan)
+    f1 = np.where(true > 0, ratio(2 * hits, true + predicted, np.nan), np.nan)
     table = pd.DataFrame(
         {
             "uar": np.nanmean(recall, axis=1),
@@ -337,14 +354,14 @@ def _correctness(pooled: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
 
 def _neutral(pooled: np.ndarray, conditions: list[str], neutral: int) -> pd.DataFrame:
     emotional = np.delete(pooled, neutral, axis=1)
-    rate = _share(emotional[:, :, neutral].sum(1).astype(float), emotional.sum((1, 2)))
+    rate = ratio(emotional[:, :, neutral].sum(1), emotional.sum((1, 2)), np.nan)
     aligned = rate[conditions.index("aligned")] if "aligned" in conditions else np.nan
     return pd.DataFrame({"neutral_rate": rate, "neutral_shift": rate - aligned})
 
 
 def _collapse(pooled: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
-    predicted = pooled[:, :, :-1].sum(axis=1).astype(float)
-    share = _share(predicted, predicted.sum(axis=1, keepdims=True))
+    predicted = pooled[:, :, :-1].sum(axis=1)
+    share = ratio(predicted, predicted.sum(axis=1, keepdims=True), np.nan)
     some = predicted.sum(axis=1) > 0
     entropy = stats.entropy(np.where(some[:, None], share, 1), axis=1)
     bound = np.log(len(labels)) if len(labels) > 1 else np.nan
@@ -364,7 +381,7 @@ def _collapse(pooled: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
 def _agreement(
     predictions: pd.DataFrame, conditions: Sequence[str], reference: str
 ) -> pd.DataFrame:
-    keys = [key for key in _CELL if key in predictions]
+    keys = [key for key in CELL if key in predictions]
     asked = [
         name for name in (*keys, "condition", "replicate", "prediction") if name in predictions
     ]

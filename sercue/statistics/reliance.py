@@ -19,8 +19,15 @@ from scipy.special import log_softmax, softmax
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError, unknown
 from sercue.statistics.baselines import fit_token_classifier
-from sercue.statistics.measures import check_predictions, label_codes, log_probability
+from sercue.statistics.measures import (
+    CELL,
+    check_columns,
+    check_predictions,
+    label_codes,
+    log_probability,
+)
 from sercue.statistics.resampling import check_confidence
+from sercue.statistics.speakers import fieller
 from sercue.tokens.catalogue import condition_facts
 from sercue.tokens.concepts import UNKNOWN
 
@@ -28,8 +35,6 @@ if TYPE_CHECKING:
     from sercue.settings import Settings
 
 BASELINE = "none"
-#: What names the audio-only answer that an answer is read against.
-CELL = ["utterance", "template", "label_order", "decoding"]
 RESPONSES = ("choice", "probability")
 _SOURCES = ("audio", "tokens")
 _WEIGHTS = ("w_audio", "w_cue")
@@ -125,9 +130,7 @@ def shown_tokens(predictions: pd.DataFrame, concepts: Sequence[str]) -> pd.DataF
         [['low', 'mid'], ['unknown', 'high']]
     """
     columns = {f"shown_{concept}": concept for concept in concepts}
-    missing = [column for column in columns if column not in predictions]
-    if missing:
-        raise InputError(f"predictions: no column {', '.join(missing)}")
+    check_columns(predictions, columns)
     words = predictions[list(columns)].astype(object)
     return words.where(words.notna(), UNKNOWN).rename(columns=columns)
 
@@ -135,10 +138,8 @@ def shown_tokens(predictions: pd.DataFrame, concepts: Sequence[str]) -> pd.DataF
 def _scored(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     """The rows with a probability of each label."""
     check_predictions(predictions)
+    check_columns(predictions, CELL)
     columns = [f"p_{label}" for label in labels]
-    missing = [column for column in CELL if column not in predictions]
-    if missing:
-        raise InputError(f"predictions: no column {', '.join(missing)}")
     there = [column for column in columns if column in predictions]
     known = predictions[there].notna().all(axis=1)
     if len(there) < len(columns) or not known.any():
@@ -154,8 +155,9 @@ def _audio_evidence(
     scored: pd.DataFrame, changed: pd.DataFrame, labels: Sequence[str]
 ) -> np.ndarray:
     columns = [f"p_{label}" for label in labels]
-    alone = scored[scored["condition"] == BASELINE].drop_duplicates(CELL).set_index(CELL)
-    place = alone.index.get_indexer(pd.MultiIndex.from_frame(changed[CELL]))
+    cell = list(CELL)
+    alone = scored[scored["condition"] == BASELINE].drop_duplicates(cell).set_index(cell)
+    place = alone.index.get_indexer(pd.MultiIndex.from_frame(changed[cell]))
     if (place < 0).any():
         raise InputError(
             f"predictions: {(place < 0).sum()} of {len(place)} answers have none of the same "
@@ -357,9 +359,7 @@ def _arrays(
     names = {source: [f"{source}_{label}" for label in labels] for source in _SOURCES}
     answers = [f"p_{label}" for label in labels] if response == "probability" else ["prediction"]
     columns = [*names["audio"], *names["tokens"], *answers, "utterance", "speaker", "condition"]
-    missing = [column for column in columns if column not in evidence]
-    if missing:
-        raise InputError(f"evidence: no column {', '.join(missing)}; see label_evidence")
+    check_columns(evidence, columns, "evidence")
     if evidence.empty:
         raise InputError("evidence: found no row, at least one is needed")
     predictors = np.stack([evidence[names[s]].to_numpy(dtype=float) for s in _SOURCES], axis=2)
@@ -566,15 +566,10 @@ def fit_choices(evidence: np.ndarray, chosen: np.ndarray, speakers: np.ndarray) 
 
 
 def share_interval(fit: ChoiceFit, confidence: float) -> tuple[float, float, float]:
-    r"""The share of the second weight in the sum of both, with Fieller's interval.
+    """The share of the second weight in the sum of both, with Fieller's interval.
 
-    All shares :math:`\rho` at which :math:`w_2 - \rho (w_1 + w_2)` does not differ from 0:
-
-    .. math:: (w_2 - \rho b)^2 \le t^2 (V_{22} - 2 \rho V_{2b} + \rho^2 V_{bb}),\; b = w_1 + w_2
-
-    Unlike the delta method it is right where the sum is small against its error: there it has no
-    end, and NaN stands for both. Student's t is on the fewer of the degrees of freedom of the two
-    weights. Above 1 or below 0 the share is where a weight is negative.
+    Student's t is on the fewer of the degrees of freedom of the two weights, see ``fieller``. The
+    share lies above 1 or below 0 where a weight is negative.
 
     Args:
         fit: as ``fit_choices`` returns it
@@ -591,13 +586,9 @@ def share_interval(fit: ChoiceFit, confidence: float) -> tuple[float, float, flo
     two = fit.weights[1]
     both = fit.weights.sum()
     share = float(two / both) if abs(both) > _NOTHING else np.nan
-    variance, joint, total = fit.covariance[1, 1], fit.covariance[1].sum(), fit.covariance.sum()
-    square = float(t_quantile(fit.df, confidence).max()) ** 2
-    a, b, c = both**2 - square * total, two * both - square * joint, two**2 - square * variance
-    root = b**2 - a * c
-    if not (a > 0 and root >= 0):
-        return share, np.nan, np.nan
-    return share, float((b - np.sqrt(root)) / a), float((b + np.sqrt(root)) / a)
+    covariance = fit.covariance[1, 1], fit.covariance[1].sum(), fit.covariance.sum()
+    low, high = fieller(two, both, covariance, float(t_quantile(fit.df, confidence).max()))
+    return share, low, high
 
 
 def t_quantile(df: np.ndarray, confidence: float) -> np.ndarray:

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from sercue.errors import InputError, unknown
+from sercue.statistics.measures import ratio
 from sercue.statistics.speakers import SpeakerCounts, speaker_counts
 
 METHODS = ("percentile", "studentised")
@@ -83,7 +84,7 @@ def bootstrap_uar(
             "uar": counted.uar.estimate,
             "low": np.maximum(low, 0),
             "high": np.minimum(high, 1),
-            "speakers": (counted.totals.sum(axis=2) > 0).sum(axis=1),
+            "speakers": counted.answering,
         }
     )
 
@@ -178,12 +179,7 @@ def resampled_uar(hits: np.ndarray, totals: np.ndarray, *, resamples: int, seed:
 
 def mean_recall(hits: np.ndarray, totals: np.ndarray) -> np.ndarray:
     """Mean over the last axis of hits / totals, of the classes that occur; NaN if none does."""
-    present = totals > 0
-    recall = np.divide(hits, totals, out=np.zeros(hits.shape), where=present)
-    classes = present.sum(axis=-1)
-    return np.divide(
-        recall.sum(axis=-1), classes, out=np.full(classes.shape, np.nan), where=classes > 0
-    )
+    return ratio(ratio(hits, totals).sum(axis=-1), (totals > 0).sum(axis=-1), np.nan)
 
 
 def _intervals(
@@ -245,8 +241,7 @@ def _estimate_and_error(
     sums, pooled = _drawn_sums(drawn, hits, totals)
     present = pooled > 0
     classes = np.maximum(present.sum(axis=-1, keepdims=True), 1)
-    scale = np.divide(1, pooled * classes, out=np.zeros(pooled.shape), where=present)
-    recall = np.divide(sums, pooled, out=np.zeros(sums.shape), where=present)
+    scale, recall = ratio(np.ones(1), pooled * classes), ratio(sums, pooled)
     influence = np.einsum("bck,csk->bcs", scale, hits) - np.einsum(
         "bck,csk->bcs", scale * recall, totals
     )

@@ -38,9 +38,8 @@ import pandas as pd
 from scipy import stats
 
 from sercue.errors import InputError, unknown
-from sercue.statistics.measures import check_predictions, confusion_counts
+from sercue.statistics.measures import CELL, check_predictions, confusion_counts, ratio
 
-_CELL = ("template", "label_order", "decoding")
 _ANSWERED = ("utterance", "speaker", "truth", "condition", "replicate", "prediction")
 # Of the degrees of freedom alone. With 0 they come out too high where speakers differ in size;
 # anything from 0.05 to 0.2 gives nearly the same.
@@ -96,6 +95,28 @@ class Clustered:
         half = self._quantile((1 + confidence) / 2) * self.se
         return self.estimate - half, self.estimate + half
 
+    def rows(
+        self, confidence: float, name: str = "difference", *, least: float = -1, most: float = 1
+    ) -> pd.DataFrame:
+        """The estimates as rows of a table.
+
+        Args:
+            confidence: coverage that the intervals aim at, between 0 and 1
+            name: of the column of estimates
+            least: where intervals are cut, since no estimate can be lower
+            most: where they are cut above
+
+        Returns:
+            DataFrame, one row per estimate: ``name``, ``low``, ``high``, ``se``, ``df``, ``p``
+        """
+        low, high = self.interval(confidence)
+        return pd.DataFrame(
+            {
+                name: self.estimate, "low": np.maximum(low, least), "high": np.minimum(high, most),
+                "se": self.se, "df": self.df, "p": self.p_value(),
+            }
+        )  # fmt: skip
+
     def p_value(self, null: float = 0.0) -> np.ndarray:
         """Two-sided p-values of "the estimate is ``null``".
 
@@ -115,6 +136,42 @@ class Clustered:
 
     def _quantile(self, level: float) -> np.ndarray:
         return np.asarray(stats.t.ppf(level, np.where(self.df > 0, self.df, 1)))
+
+
+def fieller(
+    part: float, whole: float, covariance: tuple[float, float, float], t: float
+) -> tuple[float, float]:
+    r"""Fieller's interval of the ratio of two estimates.
+
+    All ratios :math:`\rho` at which :math:`p - \rho w` does not differ from 0:
+
+    .. math:: (p - \rho w)^2 \le t^2 (V_{pp} - 2 \rho V_{pw} + \rho^2 V_{ww})
+
+    Unlike the delta method it is right where the whole is small against its error: there it has no
+    end, and NaN stands for both.
+
+    Args:
+        part: p
+        whole: w
+        covariance: variance of p, covariance of p and w, variance of w
+        t: quantile that the errors are multiplied with
+
+    Returns:
+        low, high
+
+    Examples:
+        >>> low, high = fieller(1.0, 4.0, (0.01, 0.01, 0.02), 2.0)
+        >>> round(low, 3), round(high, 3)
+        (0.209, 0.288)
+    """
+    of_part, joint, of_whole = covariance
+    square = whole**2 - t**2 * of_whole
+    if not square > 0:
+        return np.nan, np.nan
+    middle, rest = part * whole - t**2 * joint, part**2 - t**2 * of_part
+    # What rounding leaves below zero is zero.
+    reach = np.sqrt(max(middle**2 - square * rest, 0.0))
+    return float((middle - reach) / square), float((middle + reach) / square)
 
 
 def recall_estimates(hits: np.ndarray, totals: np.ndarray) -> Clustered:
@@ -139,14 +196,14 @@ def recall_estimates(hits: np.ndarray, totals: np.ndarray) -> Clustered:
     """
     hits, totals = np.asarray(hits, dtype=float), np.asarray(totals, dtype=float)
     pooled = totals.sum(axis=1, keepdims=True)
-    share = _divide(totals, pooled)
-    recall = _divide(hits.sum(axis=1, keepdims=True), pooled)
+    share = ratio(totals, pooled)
+    recall = ratio(hits.sum(axis=1, keepdims=True), pooled)
     classes = (pooled > 0).sum(axis=2)
     # A class that one speaker has leaves no residual; its degrees of freedom are 0.
-    residual = _divide(hits - recall * totals, pooled * np.sqrt(np.clip(1 - share, 0, 1)))
+    residual = ratio(hits - recall * totals, pooled * np.sqrt(np.clip(1 - share, 0, 1)))
     return Clustered(
-        _divide(recall.sum(axis=(1, 2)), classes[:, 0], empty=np.nan),
-        _divide(residual.sum(axis=2), classes),
+        ratio(recall.sum(axis=(1, 2)), classes[:, 0], empty=np.nan),
+        ratio(residual.sum(axis=2), classes),
         _degrees_of_freedom_of_each(totals),
     )
 
@@ -212,11 +269,6 @@ def _working_covariance(totals: np.ndarray, weight: np.ndarray) -> np.ndarray:
     )
 
 
-def _divide(part: np.ndarray, whole: np.ndarray, empty: float = 0.0) -> np.ndarray:
-    part, whole = np.broadcast_arrays(part, whole)
-    return np.divide(part, whole, out=np.full(part.shape, empty), where=whole > 0)
-
-
 @dataclass(frozen=True)
 class SpeakerCounts:
     """Confusions by condition and speaker, in which an utterance counts 1.
@@ -249,6 +301,11 @@ class SpeakerCounts:
         """Utterances, shape (conditions, speakers, labels)."""
         return self.counts.sum(axis=-1)
 
+    @property
+    def answering(self) -> np.ndarray:
+        """Number of speakers under each condition, shape (conditions,)."""
+        return (self.totals.sum(axis=2) > 0).sum(axis=1)
+
     @cached_property
     def uar(self) -> Clustered:
         """UAR of each condition, with its error over speakers."""
@@ -266,8 +323,7 @@ class SpeakerCounts:
         The sum over speakers is the UAR.
         """
         pooled = self.totals.sum(axis=1, keepdims=True)
-        shares = np.divide(self.hits, pooled, out=np.zeros(self.hits.shape), where=pooled > 0)
-        return shares.sum(axis=2) / (pooled > 0).sum(axis=2)
+        return ratio(self.hits, pooled).sum(axis=2) / (pooled > 0).sum(axis=2)
 
     def place(self, condition: str) -> int:
         """Where a condition stands.
@@ -371,7 +427,7 @@ def primary_cell(predictions: pd.DataFrame) -> pd.DataFrame:
         ['plain']
     """
     kept = np.ones(len(predictions), bool)
-    for column in _CELL:
+    for column in CELL[1:]:
         if column in predictions:
             values = predictions[column]
             first = values[kept].min() if column == "label_order" else values.iloc[kept.argmax()]
@@ -456,7 +512,7 @@ def paired_answers(predictions: pd.DataFrame, conditions: Sequence[str]) -> Pair
         >>> both.right.sum(axis=0), both.speakers
         (array([10, 17]), 4)
     """
-    needed = [name for name in (*_ANSWERED, *_CELL) if name in predictions]
+    needed = [name for name in (*_ANSWERED, *CELL[1:]) if name in predictions]
     cell = primary_cell(predictions[needed])
     names = cell["condition"].unique()
     for condition in conditions:
