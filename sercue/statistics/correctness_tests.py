@@ -67,9 +67,7 @@ def mcnemar_tests(
         0         2.4      0.125          0.143
     """
     rows = [
-        (condition, reference, *_mcnemar(paired_answers(predictions, pair), resamples, seed))
-        for pair in contrasts
-        for condition, reference in [pair]
+        (*pair, *_mcnemar(paired_answers(predictions, pair), resamples, seed)) for pair in contrasts
     ]
     columns = ["condition", "reference", "discordant_better", "discordant_worse", "odds_ratio"]
     return pd.DataFrame(rows, columns=[*columns, "mcnemar_p", "independent_p"])
@@ -169,11 +167,7 @@ def gee_tests(
         >>> table.round(2).iloc[0, 2:].to_dict()
         {'gee_odds_ratio': 2.82, 'gee_low': 1.25, 'gee_high': 6.36, 'gee_p': 0.02}
     """
-    rows = [
-        (condition, reference, *_gee(paired_answers(predictions, pair), confidence))
-        for pair in contrasts
-        for condition, reference in [pair]
-    ]
+    rows = [(*pair, *_gee(paired_answers(predictions, pair), confidence)) for pair in contrasts]
     columns = ["condition", "reference", "gee_odds_ratio", "gee_low", "gee_high", "gee_p"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -545,7 +545,9 @@ def cluster_table(clusters: pd.DataFrame) -> pd.DataFrame:
             "functionals": len(members),
             "representative": str(members.index[members["representative"]][0]),
             "correlation": members["correlation"].mean(),
-            "concepts": ", ".join(_concepts_of(members.index)),
+            "concepts": ", ".join(
+                concept.name for concept in CONCEPTS if {*concept.functionals} & {*members.index}
+            ),
             "members": ", ".join(map(str, members.index)),
         }
         for number, members in clusters.groupby("cluster")
@@ -565,8 +567,3 @@ def _strength(correlation: pd.DataFrame) -> np.ndarray:
     strength = correlation.abs().fillna(0).to_numpy(copy=True)
     np.fill_diagonal(strength, 1)
     return np.clip(strength, 0, 1)
-
-
-def _concepts_of(functionals: pd.Index) -> list[str]:
-    members = set(functionals)
-    return [concept.name for concept in CONCEPTS if members & set(concept.functionals)]

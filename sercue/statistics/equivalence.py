@@ -191,7 +191,12 @@ def entropies(shares: Sequence[Clustered]) -> CurvedEstimates:
     slope = -logs[:, :, None]
     of_shares = np.stack([share.influence for share in shares])
     influence = (slope * of_shares).sum(axis=0)
-    bend = _bend(q, of_shares)
+    # A class never answered has no influence either.
+    curvature = np.divide(-1, q * np.log(len(q)), out=np.zeros_like(q), where=q > 0)
+    joint = np.einsum("kcs,lds->kcld", of_shares, of_shares, optimize=True)
+    covariance = np.einsum("kc,ld,kcld->cd", curvature, curvature, joint**2, optimize=True) / 2
+    sizes, axes = np.linalg.eigh(covariance)
+    bend = axes * np.sqrt(np.maximum(sizes, 0))
     return CurvedEstimates(-(q * logs).sum(axis=0), influence, shares[0].df, bend)
 
 
@@ -205,21 +210,6 @@ def commonest_shares(shares: Sequence[Clustered]) -> Clustered:
     most, conditions = q.argmax(axis=0), np.arange(q.shape[1])
     influence = np.stack([share.influence for share in shares])[most, conditions]
     return Clustered(q[most, conditions], influence, shares[0].df)
-
-
-def _bend(q: np.ndarray, influence: np.ndarray) -> np.ndarray:
-    """A root of the second-order covariance of entropies, shape (conditions, conditions).
-
-    Args:
-        q: shares, shape (classes, conditions)
-        influence: of speakers on them, shape (classes, conditions, speakers)
-    """
-    # A class never answered has no influence either.
-    curvature = np.divide(-1, q * np.log(len(q)), out=np.zeros_like(q), where=q > 0)
-    joint = np.einsum("kcs,lds->kcld", influence, influence, optimize=True)
-    covariance = np.einsum("kc,ld,kcld->cd", curvature, curvature, joint**2, optimize=True) / 2
-    sizes, axes = np.linalg.eigh(covariance)
-    return axes * np.sqrt(np.maximum(sizes, 0))
 
 
 def _no_collapse(found: Clustered, margin: float, harmful: int, alpha: float) -> pd.DataFrame:

@@ -559,8 +559,12 @@ def fit_choices(evidence: np.ndarray, chosen: np.ndarray, speakers: np.ndarray) 
             number,
             reason or "separation in all but name: the weights grow without end",
         )
-    score, information = _by_speaker(*_derivatives(centred, chosen, weights), group)
-    covariance, df = speaker_covariance(score, information)
+    by_row = _derivatives(centred, chosen, weights)
+    *score, first, both, second = (
+        np.bincount(group, weights=part) for parts in by_row for part in parts
+    )
+    information = np.stack([first, both, both, second], axis=1).reshape(-1, 2, 2)
+    covariance, df = speaker_covariance(np.stack(score, axis=1), information)
     few = "too few speakers: without one of them nothing tells the weights apart"
     return ChoiceFit(weights, covariance, df, number, few if np.isnan(covariance).any() else "")
 
@@ -645,9 +649,12 @@ def _newton(centred: np.ndarray, chosen: np.ndarray) -> np.ndarray | None:
     weights = np.zeros(2)
     value = _log_likelihood(centred, chosen, weights)
     for _ in range(_ITERATIONS):
-        score, information = _totals(*_derivatives(centred, chosen, weights))
+        score, information = _derivatives(centred, chosen, weights)
+        first, both, second = (part.sum() for part in information)
         try:
-            step = np.linalg.solve(information, score)
+            step = np.linalg.solve(
+                np.array([[first, both], [both, second]]), np.array([part.sum() for part in score])
+            )
         except np.linalg.LinAlgError:
             return None
         new = _log_likelihood(centred, chosen, weights + step)
@@ -682,21 +689,3 @@ def _derivatives(
         (probability * tokens**2).sum(axis=1) - mean_tokens**2,
     ]
     return score, information
-
-
-def _totals(
-    score: list[np.ndarray], information: list[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    first, both, second = (part.sum() for part in information)
-    return np.array([part.sum() for part in score]), np.array([[first, both], [both, second]])
-
-
-def _by_speaker(
-    score: list[np.ndarray], information: list[np.ndarray], group: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same summed by speaker: shapes (speakers, 2) and (speakers, 2, 2)."""
-    sums = [np.bincount(group, weights=part) for part in (*score, *information)]
-    first, both, second = sums[2:]
-    return np.stack(sums[:2], axis=1), np.stack([first, both, both, second], axis=1).reshape(
-        -1, 2, 2
-    )

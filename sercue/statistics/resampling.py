@@ -198,15 +198,12 @@ def _intervals(
     if method == "studentised":
         return _studentised(counted, weights, resamples, confidence, seed)
     drawn = resampled_uar(counted.hits, counted.totals, resamples=resamples, seed=seed)
-    low, high = _quantiles(_combined(drawn, weights), [(1 - confidence) / 2, (1 + confidence) / 2])
-    return low, high
-
-
-def _combined(drawn: np.ndarray, weights: np.ndarray) -> np.ndarray:
     # Not a matrix product: a condition that a resample lacks (NaN) must not reach the others.
     first, second = weights.argmax(axis=1), weights.argmin(axis=1)
     subtracted = weights.min(axis=1) < 0
-    return np.where(subtracted, drawn[:, first] - drawn[:, second], drawn[:, first])
+    drawn = np.where(subtracted, drawn[:, first] - drawn[:, second], drawn[:, first])
+    low, high = _quantiles(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return low, high
 
 
 def _quantiles(drawn: np.ndarray, levels: list[float]) -> np.ndarray:

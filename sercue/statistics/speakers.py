@@ -92,7 +92,8 @@ class Clustered:
         Args:
             confidence: coverage that the interval aims at, between 0 and 1
         """
-        half = self._quantile((1 + confidence) / 2) * self.se
+        t = stats.t.ppf((1 + confidence) / 2, np.where(self.df > 0, self.df, 1))
+        half = np.asarray(t) * self.se
         return self.estimate - half, self.estimate + half
 
     def rows(
@@ -133,9 +134,6 @@ class Clustered:
         """One-sided p-values of "the estimate is at most ``null``"; small if it lies above."""
         p = self.p_value(null) / 2
         return np.where(self.estimate > null, p, 1 - p)
-
-    def _quantile(self, level: float) -> np.ndarray:
-        return np.asarray(stats.t.ppf(level, np.where(self.df > 0, self.df, 1)))
 
 
 def fieller(
@@ -201,21 +199,14 @@ def recall_estimates(hits: np.ndarray, totals: np.ndarray) -> Clustered:
     classes = (pooled > 0).sum(axis=2)
     # A class that one speaker has leaves no residual; its degrees of freedom are 0.
     residual = ratio(hits - recall * totals, pooled * np.sqrt(np.clip(1 - share, 0, 1)))
+    # Conditions of one study mostly share their totals, and the speakers squared are worth saving.
+    different = {one.tobytes(): one for one in totals}
+    df = {key: degrees_of_freedom(one) for key, one in different.items()}
     return Clustered(
         ratio(recall.sum(axis=(1, 2)), classes[:, 0], empty=np.nan),
         ratio(residual.sum(axis=2), classes),
-        _degrees_of_freedom_of_each(totals),
+        np.array([df[one.tobytes()] for one in totals]),
     )
-
-
-def _degrees_of_freedom_of_each(totals: np.ndarray) -> np.ndarray:
-    # Conditions of one study mostly share their totals, and the speakers squared are worth saving.
-    known: dict[bytes, float] = {}
-    for one in totals:
-        known.setdefault(one.tobytes(), -1.0)
-        if known[one.tobytes()] < 0:
-            known[one.tobytes()] = degrees_of_freedom(one)
-    return np.array([known[one.tobytes()] for one in totals])
 
 
 def degrees_of_freedom(totals: np.ndarray) -> float:
@@ -521,7 +512,13 @@ def paired_answers(predictions: pd.DataFrame, conditions: Sequence[str]) -> Pair
     chosen = cell["condition"].isin(list(conditions))
     rows = cell if chosen.all() else cell[chosen]
     who = rows.drop_duplicates("utterance")
-    _check_same_utterances(rows, conditions, len(who))
+    lacking = [name for name in conditions if (rows["condition"] == name).sum() != len(who)]
+    if lacking:
+        raise InputError(
+            f"conditions {', '.join(conditions)}: found utterances in the primary cell that "
+            f"{', '.join(lacking)} lacks; valid are the same utterances, templates and label "
+            "orders under all"
+        )
     # Numbered in the order of their first appearance, as in ``who``.
     number, utterances = pd.factorize(rows["utterance"])
     table = np.empty((len(who), len(conditions)), dtype=object)
@@ -535,13 +532,3 @@ def paired_answers(predictions: pd.DataFrame, conditions: Sequence[str]) -> Pair
     answers = pd.DataFrame(table, index=index, columns=columns, dtype=object)
     speaker = pd.factorize(who["speaker"])[0]
     return PairedAnswers(answers, who["truth"].to_numpy(object), speaker)
-
-
-def _check_same_utterances(rows: pd.DataFrame, conditions: Sequence[str], expected: int) -> None:
-    lacking = [name for name in conditions if (rows["condition"] == name).sum() != expected]
-    if lacking:
-        raise InputError(
-            f"conditions {', '.join(conditions)}: found utterances in the primary cell that "
-            f"{', '.join(lacking)} lacks; valid are the same utterances, templates and label "
-            "orders under all"
-        )
