@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Corpus:
     Attributes:
         name: registry name
         root: folder that the file names of the index are relative to
-        table: one row an utterance; index (file, start, end) as audformat has it, ``end`` NaT for
+        table: one row per utterance; index (file, start, end) as audformat has it, ``end`` NaT for
             a whole file; columns ``emotion``, ``speaker``, ``partition`` (train, dev, test) and,
             where known, ``sex``, ``session``, ``fold``. Where every utterance is in ``test`` and
             has a fold, the corpus is cross-validated: each fold is tested on with all other
@@ -163,6 +163,17 @@ def utterance_ids(index: pd.Index) -> pd.Index:
         for f, s, e in zip(files, first, last, strict=True)
     ]
     return pd.Index(names, name="utterance")
+
+
+def first_names(names: Iterable[object]) -> str:
+    """The first five of some names, for a message.
+
+    Examples:
+        >>> first_names("abcdefg")
+        'a, b, c, d, e, ...'
+    """
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:5]) + (", ..." if len(listed) > 5 else "")
 
 
 def example_corpus(speakers: int = 3, utterances: int = 4, labels: int = 2) -> Corpus:

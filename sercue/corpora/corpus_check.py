@@ -11,7 +11,7 @@ from typing import TypedDict
 import pandas as pd
 
 from sercue.answers import folded
-from sercue.corpora.corpus import PARTITIONS, Corpus, utterance_ids
+from sercue.corpora.corpus import PARTITIONS, Corpus, first_names, utterance_ids
 from sercue.corpora.inspection import notes_of
 from sercue.corpora.recordings import DECODED_DIRECTLY, printable
 from sercue.corpora.rows import FEWEST
@@ -168,8 +168,7 @@ def _row(
     expected: str = "",
     names: Iterable[str] = (),
 ) -> Row:
-    listed = [printable(str(name)) for name in names]
-    examples = ", ".join(listed[:5]) + (", ..." if len(listed) > 5 else "")
+    examples = first_names(printable(str(name)) for name in names)
     return Row(check=check, found=found, expected=expected, verdict=verdict, examples=examples)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sercue.answers import plain_words, same_word
-from sercue.corpora.corpus import LEFT_OUT, PARTITIONS, Corpus
+from sercue.corpora.corpus import LEFT_OUT, PARTITIONS, Corpus, first_names
 from sercue.errors import InputError, StorageError, unknown
 from sercue.options import Options
 
@@ -378,7 +378,7 @@ def captures(
         first = [text for text, none in zip(texts, missing, strict=True) if none]
         raise InputError(
             f"{option}: {pattern!r} does not match {len(first)} of {len(texts)}: "
-            f"{', '.join(first[:5])}{', ...' if len(first) > 5 else ''}"
+            f"{first_names(first)}"
         )
     return found
 

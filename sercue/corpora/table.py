@@ -14,7 +14,7 @@ import pandas as pd
 from pandas.api.typing import NaTType
 
 from sercue.answers import plain_words, same_word
-from sercue.corpora.corpus import PARTITIONS, Corpus
+from sercue.corpora.corpus import PARTITIONS, Corpus, first_names
 from sercue.corpora.rows import (
     PARTITION_NAMES,
     RowsOptions,
@@ -223,5 +223,5 @@ def _duration(text: str) -> pd.Timedelta | NaTType:
 
 def _rows(bad: Iterable[bool]) -> str:
     numbers = (np.flatnonzero(np.asarray(bad, dtype=bool)) + 1).tolist()
-    listed = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
+    listed = first_names(numbers)
     return f"row {listed}" if len(numbers) == 1 else f"rows {listed} ({len(numbers)} in all)"

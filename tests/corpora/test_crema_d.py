@@ -5,8 +5,10 @@ import itertools
 import pytest
 import trees
 
-from sercue.corpora.crema_d import read_crema_d
+from sercue.corpora import CORPORA
 from sercue.errors import InputError
+
+read_crema_d = CORPORA["crema_d"].read
 
 CODES = {
     "ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad",

@@ -6,8 +6,10 @@ import shutil
 import pytest
 import trees
 
-from sercue.corpora.ravdess import read_ravdess
+from sercue.corpora import CORPORA
 from sercue.errors import InputError
+
+read_ravdess = CORPORA["ravdess"].read
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 

@@ -13,7 +13,6 @@ import pytest
 
 from sercue.corpora import CORPORA, load_corpus
 from sercue.corpora.audio import audio_digests
-from sercue.corpora.emodb import read_emodb
 from sercue.features import extract_features
 from sercue.tokens.binning import fit_bins
 
@@ -62,7 +61,7 @@ def emodb(request, cache, tmp_path):
     folder = tmp_path / "emodb" / "wav"
     folder.mkdir(parents=True)
     request.param(folder)
-    return read_emodb(folder.parent, seed=SEED)
+    return CORPORA["emodb"].read(folder.parent, seed=SEED)
 
 
 def as_table(original, place):
