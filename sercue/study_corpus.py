@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from sercue.corpora import load_corpus
-from sercue.corpora.corpus import Corpus, utterance_ids
+from sercue.corpora.corpus import Corpus, check_partitions, utterance_ids
 from sercue.corpora.pseudonyms import pseudonymised, write_pseudonyms
-from sercue.corpora.validation import check_partitions
 from sercue.errors import InputError
 from sercue.settings import Settings
 from sercue.storage.files import cache_folder

@@ -1,4 +1,4 @@
-"""Speech corpora: a reader a file, and the registry that names them."""
+"""Speech corpora: the registry that names their readers, and how one is read and checked."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from sercue.corpora import (
     saved_datasets,
     table,
 )
-from sercue.corpora.corpus import PARTITIONS, Corpus
-from sercue.corpora.named_files import CREMA_D, EMODB, RAVDESS
-from sercue.corpora.rows import RowsOptions, stratified_sample
-from sercue.corpora.validation import (
-    check_files_exist,
+from sercue.corpora.corpus import (
+    PARTITIONS,
+    Corpus,
     check_partitions,
     check_rows,
+    first_names,
     select_fold,
     select_labels,
     with_found_files,
 )
+from sercue.corpora.named_files import CREMA_D, EMODB, RAVDESS
+from sercue.corpora.rows import RowsOptions, stratified_sample
 from sercue.errors import InputError, unknown
 from sercue.options import Options, checked
 from sercue.storage.files import existing_path
@@ -235,12 +236,24 @@ def load_corpus(
     corpus = card.read(*_root(card, root), seed=seed, **options)
     check_rows(corpus)
     corpus = with_found_files(corpus)
-    if check_files:
-        check_files_exist(corpus)
+    files = corpus.table.index.get_level_values("file").unique()
+    missing = [file for file in files if not corpus.path(file).is_file()]
+    if missing and check_files:
+        raise InputError(
+            f"corpus {corpus.name!r}: {len(missing)} of {len(files)} files are not there: "
+            f"{first_names(missing)} (below {corpus.root})"
+        )
     corpus = select_labels(corpus, labels, drop_labels)
     corpus = replace(select_fold(corpus, fold), channel=channel)
     check_partitions(corpus)
-    return corpus if limit is None else _limited(corpus, limit, seed)
+    if limit is None:
+        return corpus
+    table = corpus.table
+    kept = [stratified_sample(corpus.rows(part), limit, seed).index for part in PARTITIONS]
+    rest = table.index[~table.index.isin(kept[0].append(list(kept[1:])))]
+    reasons = {"reason": "beyond the study's limit", "detail": f"limit: {limit}"}
+    # The published numbers are those of the whole.
+    return replace(corpus.without(pd.DataFrame(reasons, index=rest)), expected=())
 
 
 def available_corpora() -> pd.DataFrame:
@@ -281,13 +294,3 @@ def _root(card: CorpusCard, root: str | os.PathLike[str] | None) -> list[Path]:
         if card.remote:
             return [Path(root)]
         raise InputError(f"{error}. Expected is {card.layout}") from None
-
-
-def _limited(corpus: Corpus, limit: int, seed: int) -> Corpus:
-    kept = [stratified_sample(corpus.rows(part), limit, seed).index for part in PARTITIONS]
-    chosen = kept[0].append(list(kept[1:]))
-    rest = corpus.table.index[~corpus.table.index.isin(chosen)]
-    reasons = {"reason": "beyond the study's limit", "detail": f"limit: {limit}"}
-    limited = corpus.without(pd.DataFrame(reasons, index=rest))
-    # The published numbers are those of the whole.
-    return replace(limited, expected=())

@@ -1,21 +1,31 @@
-"""The corpus table: what every reader returns and every later stage reads."""
+"""The corpus table: what every reader returns and every later stage reads, and what must hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import audformat
 import numpy as np
 import pandas as pd
 
-from sercue.errors import InputError
+from sercue.answers import folded, plain_words, same_word, spelled_alike
+from sercue.errors import InputError, unknown
+from sercue.plain_values import classes_of, one_class
 
 PARTITIONS = ("train", "dev", "test")
 REQUIRED = ("emotion", "speaker", "partition")
 #: Of an utterance that was listed and is not used: why, in words that can be counted, and the rest.
 LEFT_OUT = ("emotion", "speaker", "partition", "reason", "detail")
+# What pandas and R write where a value is missing, and pandas reads as missing by default.
+_MISSING = frozenset(
+    {"nan", "NaN", "NAN", "-nan", "-NaN", "NaT", "NA", "<NA>", "N/A", "n/a", "#N/A", "#NA", "None",
+     "NULL", "null"}
+)  # fmt: skip
 
 
 def nothing_left_out() -> pd.DataFrame:
@@ -174,6 +184,247 @@ def first_names(names: Iterable[object]) -> str:
     """
     listed = [str(name) for name in names]
     return ", ".join(listed[:5]) + (", ..." if len(listed) > 5 else "")
+
+
+def check_rows(corpus: Corpus) -> None:
+    """There are utterances, none is listed twice, each has a label and a speaker by name.
+
+    Speakers and others who are the same words are spelled in one way.
+
+    Raises:
+        InputError: naming the first five utterances in question and their number
+    """
+    table = corpus.table
+    if table.empty:
+        raise InputError(f"corpus {corpus.name!r}: no utterance is left to use")
+    twice = table.index[table.index.duplicated()].unique()
+    if len(twice):
+        raise InputError(
+            f"corpus {corpus.name!r}: {len(twice)} utterances are listed more than once: "
+            f"{first_names(utterance_ids(twice))}"
+        )
+    for column in ("emotion", "speaker"):
+        empty = table.index[table[column].isna()]
+        if len(empty):
+            raise InputError(
+                f"corpus {corpus.name!r}: {len(empty)} utterances have no {column}: "
+                f"{first_names(utterance_ids(empty))}"
+            )
+    for column in table.columns.intersection(["speaker", "fold", "sex", "session"]):
+        names = table[column]
+        for group in spelled_alike(names.dropna().astype(str)):
+            raise InputError(
+                f"corpus {corpus.name!r}: {column} {_spellings(names, group)} are "
+                f"the same words; valid is one spelling of each {column}"
+            )
+        # NA may be the initials of a speaker.
+        for text in sorted(_MISSING - {"NA"} & set(names)):
+            rows = table.index[names == text]
+            raise InputError(
+                f"corpus {corpus.name!r}: {len(rows)} utterances have the {column} {text!r}, as "
+                "programs write a missing value: "
+                f"{first_names(utterance_ids(rows))}; valid are names"
+            )
+
+
+def _spellings(names: pd.Series, alike: Sequence[str]) -> str:
+    """How names are spelled, where they look the same by their characters, and how often."""
+    counts = names.value_counts()
+    return " and ".join(f"{name[:100]!a} ({counts[name]} utterances)" for name in alike[:5])
+
+
+def with_found_files(corpus: Corpus) -> Corpus:
+    """The same corpus with the paths of files that the disk spells otherwise than the corpus.
+
+    Computers differ in how they compose an ü and whether they tell capital letters apart. A file
+    that is not there is taken to be the only one beside it whose name is the same when folded, if
+    the corpus does not list that one itself.
+    """
+    names = corpus.table.index.get_level_values("file").unique()
+    listed = {os.path.normpath(corpus.path(file)) for file in names}
+    found: dict[str, Path] = {}
+
+    @functools.cache
+    def names_in(folder: Path) -> dict[str, list[str]]:
+        alike: dict[str, list[str]] = {}
+        # The file is then not there, as those who look for it will tell.
+        with suppress(OSError):
+            for name in os.listdir(folder):
+                alike.setdefault(folded(name), []).append(name)
+        return alike
+
+    for file in names:
+        if os.path.exists(corpus.path(file)):
+            continue
+        path = Path(os.path.normpath(corpus.root))
+        for part in PurePosixPath(file).parts:
+            alike = [part] if (path / part).exists() else names_in(path).get(folded(part), [])
+            if len(alike) != 1:
+                break
+            path /= alike[0]
+        else:
+            if str(path) not in listed:
+                found[file] = path
+    return replace(corpus, files={**corpus.files, **found}) if found else corpus
+
+
+def select_labels(
+    corpus: Corpus, labels: Iterable[str] | None, drop_labels: Sequence[str]
+) -> Corpus:
+    """Leave out the dropped labels and put the others in the order that the study gives.
+
+    Args:
+        corpus: the corpus as its reader made it
+        labels: the labels of the study in their order, as ``classes_of`` takes them; ``None``
+            keeps the corpus's own. A label that the corpus spells otherwise, in one way, is called
+            as the study calls it.
+        drop_labels: labels whose utterances are left out
+
+    Raises:
+        InputError: if a label of the corpus is not listed, or a listed one is not in the corpus;
+            if two labels of the corpus are the same words, and the study does not make them one;
+            if one that the study does not list looks like a missing value, or if fewer than two
+            are left
+    """
+    try:
+        classes = {} if labels is None else classes_of(labels)
+    except ValueError as error:
+        raise InputError(f"labels: {error}") from None
+    listed = tuple(dict.fromkeys(classes.values()))
+    alone = {same_word(label, corpus.labels): name for label, name in classes.items()}
+    names = {label: classes.get(label, alone.get(label, label)) for label in corpus.labels}
+    changed = any(label != name for label, name in names.items())
+    if changed:
+        corpus = replace(
+            corpus,
+            table=corpus.table.assign(emotion=corpus.table["emotion"].map(names)),
+            labels=tuple(dict.fromkeys(names.values())),
+            neutral_label=names.get(corpus.neutral_label or ""),
+        )
+    emotions = corpus.table["emotion"]
+    counts = emotions.value_counts()
+    drop = [same_word(label, counts.index) for label in drop_labels]
+    if None in drop:
+        raise unknown("label in drop_labels", drop_labels[drop.index(None)], corpus.labels)
+    for label in corpus.labels:
+        if not plain_words(label):
+            raise InputError(
+                f"corpus {corpus.name!r}: the label {label!r} has no words, so that no answer can "
+                "name it; valid are labels that can be read"
+            )
+    for group in spelled_alike(corpus.labels):
+        if not set(group) <= set(drop):
+            raise InputError(
+                f"corpus {corpus.name!r}: labels {_spellings(emotions, group)} are the "
+                "same words; write them in one way in the corpus, or make them one class in the "
+                f"study, beside its other labels: labels: {one_class(group)}"
+            )
+    present = [label for label in corpus.labels if label in set(counts.index.difference(drop))]
+    ordered = present if labels is None else listed
+    for label in present:
+        if labels is None and label in _MISSING:
+            raise InputError(
+                f"labels: {counts[label]} utterances of corpus {corpus.name!r} have the label "
+                f"{label!r}, as programs write a missing value. Valid are drop_labels: "
+                f"[{label!r}], which leaves them out, or labels that list it as a class"
+            )
+    unlisted = [f"{x!r} ({counts[x]} utterances)" for x in present if x not in ordered]
+    if unlisted:
+        raise InputError(
+            f"labels: corpus {corpus.name!r} also has {', '.join(unlisted)}; "
+            "add to labels or to drop_labels"
+        )
+    for label in ordered:
+        if label not in present:
+            dropped = " (it is in drop_labels)" if label in counts else ""
+            raise InputError(f"labels: {unknown('label', label, sorted(present))}{dropped}")
+    if len(ordered) < 2:
+        raise InputError(
+            f"labels: corpus {corpus.name!r} has {first_names(ordered)} alone; valid are two or "
+            "more"
+        )
+    gone = emotions[emotions.isin(drop)]
+    kept = corpus.without(
+        pd.DataFrame({"reason": "class not in the study", "detail": gone}, index=gone.index)
+    )
+    return replace(
+        kept,
+        labels=tuple(ordered),
+        neutral_label=corpus.neutral_label if corpus.neutral_label in ordered else None,
+        expected=() if len(gone) or changed else corpus.expected,
+    )
+
+
+def select_fold(corpus: Corpus, fold: str | int | None) -> Corpus:
+    """Put one fold, or all in turn, to the test.
+
+    Args:
+        corpus: the corpus as its reader made it
+        fold: name of the fold to test; ``"all"`` cross-validates over all of them; ``None``
+            leaves the partitions as they are
+
+    Raises:
+        InputError: if the corpus has no folds, or no such fold
+
+    Examples:
+        >>> corpus = example_corpus(speakers=3)
+        >>> corpus.table["fold"] = corpus.table["speaker"]
+        >>> select_fold(corpus, "all").folds
+        ['s0', 's1', 's2']
+    """
+    if fold is None:
+        return corpus
+    if "fold" not in corpus.table:
+        raise InputError(f"fold: found {fold!r}, but corpus {corpus.name!r} has no folds")
+    folds = sorted(corpus.table["fold"].unique(), key=natural_order)
+    named = same_word(str(fold), folds)
+    if named is not None:
+        return corpus.in_fold(named)
+    if fold != "all":
+        raise unknown("fold", str(fold), [*folds, "all"])
+    return replace(corpus, table=corpus.table.assign(partition="test"))
+
+
+def check_partitions(corpus: Corpus) -> None:
+    """At least two speakers, each in one partition or fold, and someone to train and to test.
+
+    Raises:
+        InputError: naming what is missing, or the speaker who is in two partitions
+    """
+    table, folds = corpus.table, corpus.folds
+    speakers = table["speaker"].unique().tolist()
+    if len(speakers) < 2:
+        raise InputError(
+            f"corpus {corpus.name!r}: found {len(speakers)} speaker ({first_names(speakers)}), "
+            "valid are at least two: the speaker is the unit of every test"
+        )
+    bad = set(table["partition"]) - set(PARTITIONS)
+    if bad:
+        raise unknown("partition", sorted(map(str, bad))[0], PARTITIONS)
+    if len(folds) == 1:
+        raise InputError(
+            f"corpus {corpus.name!r}: found the fold {folds[0]!r} alone, valid are two or "
+            "more: one is tested and the others train"
+        )
+    empty = [name for name in ("train", "test") if name not in corpus.partitions]
+    if empty and not folds:
+        counts = table["partition"].value_counts()
+        found = ", ".join(f"{counts.get(name, 0)} {name}" for name in PARTITIONS)
+        raise InputError(
+            f"corpus {corpus.name!r}: the {empty[0]} partition would be empty; found {found}"
+        )
+    column = "fold" if folds else "partition"
+    homes = table.groupby("speaker")[column].unique()
+    shared = homes[homes.map(len) > 1]
+    if len(shared):
+        order = None if folds else PARTITIONS.index
+        raise InputError(
+            f"corpus {corpus.name!r}: speaker {shared.index[0]!r} is in the {column}s "
+            f"{' and '.join(sorted(shared.iloc[0], key=order))}; "
+            f"{column}s must not share a speaker ({len(shared)} of {len(homes)} speakers do); the "
+            "corpora table, folders, audformat and datasets make other partitions with "
+            "corpus_options: {draw_partition: true}"
+        )
 
 
 def example_corpus(speakers: int = 3, utterances: int = 4, labels: int = 2) -> Corpus:

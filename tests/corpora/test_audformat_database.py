@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from sercue.corpora import CORPORA
-from sercue.corpora.validation import check_partitions
+from sercue.corpora.corpus import check_partitions
 from sercue.errors import InputError
 
 read_audformat = CORPORA["audformat"].read

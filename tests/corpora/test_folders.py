@@ -10,7 +10,7 @@ from unprivileged import run_unprivileged
 
 from sercue.corpora import CORPORA
 from sercue.corpora.audio import read_utterance
-from sercue.corpora.validation import check_partitions, check_rows
+from sercue.corpora.corpus import check_partitions, check_rows
 from sercue.errors import InputError
 
 read_folders = CORPORA["folders"].read

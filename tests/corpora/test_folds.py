@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sercue.corpora.corpus import example_corpus
-from sercue.corpora.validation import check_partitions, select_fold
+from sercue.corpora.corpus import check_partitions, example_corpus, select_fold
 from sercue.errors import InputError
 from sercue.statistics.designs import threshold_stability
 from sercue.statistics.measures import uar

@@ -13,8 +13,8 @@ import soundfile
 
 from sercue.corpora import CORPORA
 from sercue.corpora.audio import read_utterance
+from sercue.corpora.corpus import check_partitions
 from sercue.corpora.saved_datasets import written_files
-from sercue.corpora.validation import check_partitions
 from sercue.errors import InputError, StorageError
 
 read_datasets = CORPORA["datasets"].read
