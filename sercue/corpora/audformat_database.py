@@ -15,17 +15,16 @@ import yaml
 
 from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.corpora.rows import (
-    PARTITION_NAMES,
     RowsOptions,
     assigned_partitions,
     captured_speakers,
     corpus_of_rows,
     listed_names,
-    named_partitions,
+    meant_partitions,
     reading,
     relative_files,
+    segment_bounds,
 )
-from sercue.corpora.table import segment_bounds
 from sercue.errors import InputError, shortened, unknown
 
 LICENCE = "that of the database, from its header"
@@ -89,17 +88,28 @@ def read_audformat(root: Path, options: AudformatOptions, *, seed: int = 0) -> C
         rows["speaker"] = _found(db, index, options.speaker, "speaker")
         if options.speaker_pattern is not None:
             rows["speaker"] = captured_speakers(rows["speaker"], options.speaker_pattern)
-        rows["sex"] = _sexes(db, index, options.sex, rows["speaker"])
+        if options.sex is not None:
+            rows["sex"] = _found(db, index, options.sex, "sex")
+        for name in ("gender", "sex") if options.sex is None else ():
+            with suppress(InputError):
+                found = _found(db, index, name, "sex")
+                if found.groupby(rows["speaker"].to_numpy()).nunique().le(1).all():
+                    rows["sex"] = found
+                    break
         if options.partition is not None:
-            rows["partition"] = _partitions(_found(db, index, options.partition, "partition"))
+            found = _found(db, index, options.partition, "partition")
+            rows["partition"] = meant_partitions(found, "partition:")
         if options.fold is not None:
             rows["fold"] = _found(db, index, options.fold, "fold")
-        stated = _licence(db)
+        stated = f"{db.license} ({db.license_url})" if db.license_url else db.license
+        # "unrestricted" is also what audformat writes if nobody said anything.
+        use = f"use: {db.usage}" if db.usage != audformat.define.Usage.UNRESTRICTED else ""
     folder = root if root.is_dir() else root.parent
     base, files = relative_files(index.get_level_values("file"), folder)
     starts, ends = (index.get_level_values(level) for level in ("start", "end"))
     rows = rows.set_index(audformat.segmented_index(files, starts, ends))
-    return corpus_of_rows("audformat", base, rows, options, seed=seed, licence=stated)
+    licence = ", ".join(filter(None, [stated, use]))
+    return corpus_of_rows("audformat", base, rows, options, seed=seed, licence=licence)
 
 
 @contextmanager
@@ -115,7 +125,21 @@ def _database(root: Path) -> Iterator[audformat.Database]:
             if file.suffix in (".csv", ".parquet") and file.is_file():
                 (Path(folder) / file.name).symlink_to(file.resolve())
                 _check_times(file)
-        yield _loaded(Path(folder), header)
+        with reading(header, LAYOUT):
+            text = header.read_text(encoding="utf-8")
+            # audformat's own way of reading YAML would make any object that it names.
+            content = yaml.safe_load(text)
+            if not isinstance(content, dict):
+                raise ValueError("it holds no mapping")
+            # Of a single key, audformat takes what it holds for the header.
+            head = content if len(content) > 1 else next(iter(content.values()))
+            for name in [*(head.get("tables") or ()), *(head.get("misc_tables") or ())]:
+                # audformat makes the path of a file of it.
+                if not isinstance(name, str) or re.search(r"[/\\\0]", name):
+                    raise ValueError(f"found the table {shortened(name)}, valid are names of files")
+            (Path(folder) / header.name).write_text(text, encoding="utf-8")
+            db = audformat.Database.load(folder, name=header.stem)
+        yield db
 
 
 def _check_times(table: Path) -> None:
@@ -138,88 +162,49 @@ def _check_times(table: Path) -> None:
     segment_bounds(rows, table)
 
 
-def _loaded(folder: Path, header: Path) -> audformat.Database:
-    """The database of a header, whose tables lie in a folder."""
-    with reading(header, LAYOUT):
-        text = header.read_text(encoding="utf-8")
-        # audformat's own way of reading YAML would make any object that it names.
-        content = yaml.safe_load(text)
-        if not isinstance(content, dict):
-            raise ValueError("it holds no mapping")
-        # Of a single key, audformat takes what it holds for the header.
-        head = content if len(content) > 1 else next(iter(content.values()))
-        for table in [*(head.get("tables") or ()), *(head.get("misc_tables") or ())]:
-            # audformat makes the path of a file of it.
-            if not isinstance(table, str) or re.search(r"[/\\\0]", table):
-                raise ValueError(f"found the table {shortened(table)}, valid are names of files")
-        (folder / header.name).write_text(text, encoding="utf-8")
-        return audformat.Database.load(str(folder), name=header.stem)
-
-
 def _emotions(db: audformat.Database, table: Tables | None, column: str | None) -> pd.DataFrame:
     """The emotion of each segment, and its partition where the tables tell it."""
-    homes = _homes(db, table, column)
-    parts = []
-    for name, partition in homes.items():
-        values = _text(db[name][_column(db, name, column)].get(), "column")
-        rows = pd.DataFrame({"emotion": values})
-        parts.append(rows.assign(partition=partition) if partition else rows)
-    rows = pd.concat(parts)
-    if rows.empty:
-        raise InputError(f"table: found {', '.join(homes)}, without rows")
-    return rows
-
-
-def _homes(db: audformat.Database, table: Tables | None, column: str | None) -> dict[str, str]:
-    """The tables to read, each with its partition, which is empty if it has none."""
-    if isinstance(table, Mapping):
-        homes: dict[str, str] = assigned_partitions(table, "table")
-    else:
-        names = [_only_table(db, column)] if table is None else listed_names(table)
-        homes = dict.fromkeys(names, "")
-    for name in homes:
-        if name not in db.tables:
-            raise unknown("table", name, db.tables)
-    return homes if isinstance(table, Mapping) else _splits(db, list(homes))
-
-
-def _splits(db: audformat.Database, names: list[str]) -> dict[str, str]:
-    """The partition of each table by its split; none if they are not partitions."""
-    types = {name: db[name].split.type if db[name].split else "" for name in names}
-    complete = {"train", "test"} <= set(types.values()) <= set(PARTITIONS)
-    return types if complete else dict.fromkeys(names, "")
-
-
-def _candidates(db: audformat.Database, name: str, column: str | None) -> list[str]:
-    """The columns of a table that may hold the emotion."""
-    columns = db[name].columns
-    if column is not None:
-        return [column] if column in columns else []
-    return [key for key in columns if SCHEME in (key, columns[key].scheme_id)]
-
-
-def _only_table(db: audformat.Database, column: str | None) -> str:
-    found = {name: _candidates(db, name, column) for name in db.tables}
-    named = [name for name, columns in found.items() if columns]
-    if len(named) != 1:
+    schemes = {
+        name: {key: (key, held.scheme_id) for key, held in db[name].columns.items()}
+        for name in db.tables
+    }
+    columns = {
+        name: [key for key in found if (key == column if column else SCHEME in found[key])]
+        for name, found in schemes.items()
+    }
+    named = [name for name, found in columns.items() if found]
+    if table is None and len(named) != 1:
         raise InputError(
             f"table: found {', '.join(named) or 'none'} with a column "
             f"{column or SCHEME!r}; valid is the name of one table, a list of tables, or a mapping "
             f"from train, dev, test to tables. The database has {_contents(db)}"
         )
-    return named[0]
-
-
-def _column(db: audformat.Database, name: str, column: str | None) -> str:
-    if column is not None and column not in db[name].columns:
-        raise unknown(f"column of table {name!r}", column, db[name].columns)
-    found = _candidates(db, name, column)
-    if len(found) != 1:
-        raise InputError(
-            f"column: found {', '.join(found) or 'none'} in table {name!r} for {SCHEME!r}; "
-            f"valid is one of {', '.join(db[name].columns)}"
-        )
-    return found[0]
+    if isinstance(table, Mapping):
+        homes: Mapping[str, str] = assigned_partitions(table, "table")
+    else:
+        homes = dict.fromkeys(named if table is None else listed_names(table), "")
+    for name in homes:
+        if name not in db.tables:
+            raise unknown("table", name, db.tables)
+        if column and column not in schemes[name]:
+            raise unknown(f"column of table {name!r}", column, schemes[name])
+        if len(columns[name]) != 1:
+            raise InputError(
+                f"column: found {', '.join(columns[name]) or 'none'} in table {name!r} for "
+                f"{SCHEME!r}; valid is one of {', '.join(schemes[name])}"
+            )
+    splits = {name: db[name].split.type if db[name].split else "" for name in homes}
+    if not isinstance(table, Mapping) and {"train", "test"} <= set(splits.values()) <= {
+        *PARTITIONS
+    }:
+        homes = splits
+    parts = []
+    for name, partition in homes.items():
+        rows = pd.DataFrame({"emotion": _text(db[name][columns[name][0]].get(), "column")})
+        parts.append(rows.assign(partition=partition) if partition else rows)
+    if all(part.empty for part in parts):
+        raise InputError(f"table: found {', '.join(homes)}, without rows")
+    return pd.concat(parts)
 
 
 def _contents(db: audformat.Database) -> str:
@@ -227,64 +212,35 @@ def _contents(db: audformat.Database) -> str:
     return "; ".join(tables) or "no table"
 
 
-def _sexes(
-    db: audformat.Database, index: pd.Index, sex: str | None, speakers: pd.Series
-) -> pd.Series:
-    if sex is not None:
-        return _found(db, index, sex, "sex")
-    for name in ("gender", "sex"):
-        with suppress(InputError):
-            found = _found(db, index, name, "sex")
-            if found.groupby(speakers.to_numpy()).nunique().le(1).all():
-                return found
-    return pd.Series(None, index, dtype=object)
-
-
-def _partitions(names: pd.Series) -> pd.Series:
-    meant = named_partitions(names.dropna().unique())
-    if meant is None:
-        raise InputError(
-            f"partition: found {', '.join(sorted(names.dropna().unique()))}; valid are "
-            f"{', '.join(PARTITION_NAMES)}, with some to train and some to test"
-        )
-    return names.map(meant)
-
-
 def _found(db: audformat.Database, index: pd.Index, where: str, option: str) -> pd.Series:
     """What the database says of each segment, or of its file as a whole."""
-    files = index.get_level_values("file")
     if where == "file":
-        return pd.Series(files, index=index, dtype=object)
-    values = _text(_values(db, where, option), option)
-    at = dict(zip(values.index, values, strict=True))
-    of_file = {file: value for (file, start, end), value in at.items() if _whole(start, end)}
-    found = [at.get(key) or of_file.get(key[0]) for key in index]
-    if not any(found):
-        raise InputError(f"{option}: {where!r} says nothing of the {len(index)} utterances")
-    return pd.Series(found, index=index, dtype=object)
-
-
-def _whole(start: pd.Timedelta, end: pd.Timedelta) -> bool:
-    return start == pd.Timedelta(0) and pd.isna(end)
-
-
-def _values(db: audformat.Database, where: str, option: str) -> pd.Series:
-    for name in db.tables:
-        if where.startswith(f"{name}.") and where.removeprefix(f"{name}.") in db[name].columns:
-            return db[name][where.removeprefix(f"{name}.")].get()
+        return pd.Series(index.get_level_values("file"), index=index, dtype=object)
+    columns = {f"{name}.{key}": (name, key) for name in db.tables for key in db[name].columns}
     try:
-        values = db.get(where)
+        name, key = columns.get(where, ("", where))
+        values = db[name][key].get() if name else db.get(where)
     except (ValueError, TypeError) as error:
         raise InputError(
             f"{option}: {where!r} is not the same wherever the database has it; name one place as "
             f"table.column. {error}"
         ) from error
-    if values.empty:
+    if not name and values.empty:
         raise InputError(
             f"{option}: found no {where!r}; valid is a column or scheme, or table.column. "
             f"The database has {_contents(db)}"
         )
-    return values[where]
+    values = _text(values if name else values[where], option)
+    at = dict(zip(values.index, values, strict=True))
+    of_file = {
+        file: value
+        for (file, start, end), value in at.items()
+        if start == pd.Timedelta(0) and pd.isna(end)
+    }
+    found = [at.get(utterance) or of_file.get(utterance[0]) for utterance in index]
+    if not any(found):
+        raise InputError(f"{option}: {where!r} says nothing of the {len(index)} utterances")
+    return pd.Series(found, index=index, dtype=object)
 
 
 def _text(values: pd.Series, option: str) -> pd.Series:
@@ -295,11 +251,3 @@ def _text(values: pd.Series, option: str) -> pd.Series:
     known = values.notna().to_numpy()
     text = [str(value) if there else None for value, there in zip(values, known, strict=True)]
     return pd.Series(text, index=index, dtype=object)
-
-
-def _licence(db: audformat.Database) -> str:
-    """Name, address and permitted use, as far as the header has them."""
-    stated = f"{db.license} ({db.license_url})" if db.license_url else db.license
-    # "unrestricted" is also what audformat writes if nobody said anything.
-    use = f"use: {db.usage}" if db.usage != audformat.define.Usage.UNRESTRICTED else ""
-    return ", ".join(filter(None, [stated, use]))

@@ -18,6 +18,7 @@ from sercue.corpora.rows import (
     RowsOptions,
     captures,
     corpus_of_rows,
+    meant_partitions,
     named_partitions,
 )
 from sercue.errors import InputError
@@ -73,43 +74,48 @@ def read_folders(root: Path, options: FoldersOptions, *, seed: int = 0) -> Corpu
         raise InputError(
             f"corpus_root: no recording ({formats}) below {root}; expected is {LAYOUT}"
         )
-    rows = _partitions_named(captures(files, options.speaker, "speaker", GROUPS))
+    rows = captures(files, options.speaker, "speaker", GROUPS)
+    if "partition" in rows:
+        rows["partition"] = meant_partitions(rows["partition"], "speaker: its group partition")
     if "emotion" not in rows:
         rows = rows.combine_first(pd.DataFrame(_folders(files, root), dtype=object))
     rows = rows.set_index(audformat.segmented_index(files))
-    rows = pd.concat([rows, _unread([file for file in listed if not _is_read(file)])])
+    others = [file for file in listed if not _is_read(file)]
+    unread = pd.DataFrame({"detail": [PurePosixPath(file).suffix for file in others]}, dtype=object)
+    unread = unread.assign(reason="format not read").set_index(audformat.segmented_index(others))
+    rows = pd.concat([rows, unread])
     return corpus_of_rows("folders", root, rows, options, seed=seed)
 
 
 def _recordings(root: Path) -> Iterator[str]:
     """The paths below the root of what its name calls audio, links followed."""
-    for folder, folders, files in os.walk(root, onerror=_refuse, followlinks=True):
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"corpus_root: {error.filename} cannot be read ({error.strerror})")
+
+    for folder, folders, files in os.walk(root, onerror=refuse, followlinks=True):
         here = Path(folder)
         # A folder that is called as a recording is listed as one, so that it is found not to be.
         names = files + [name for name in folders if _is_read(name)]
-        folders[:] = [name for name in folders if not _skipped(here / name)]
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".")
+            and not _is_read(name)
+            # A link to a folder above would lead round in circles.
+            and not (
+                (here / name).is_symlink()
+                and here.resolve().is_relative_to((here / name).resolve())
+            )
+        ]
         for name in names:
-            if not name.startswith(".") and _is_audio(name):
+            audio = (mimetypes.guess_type(name)[0] or "").startswith("audio/")
+            if not name.startswith(".") and (_is_read(name) or audio):
                 yield (here / name).relative_to(root).as_posix()
-
-
-def _refuse(error: OSError) -> None:
-    raise InputError(f"corpus_root: {error.filename} cannot be read ({error.strerror})")
-
-
-def _skipped(folder: Path) -> bool:
-    """Whether not to walk into a folder: hidden, called as a recording, or a link to above."""
-    if folder.name.startswith(".") or _is_read(folder.name):
-        return True
-    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def _is_read(name: str) -> bool:
     return name.lower().endswith(DECODED_DIRECTLY)
-
-
-def _is_audio(name: str) -> bool:
-    return _is_read(name) or (mimetypes.guess_type(name)[0] or "").startswith("audio/")
 
 
 def _folders(files: list[str], root: Path) -> dict[str, list[str | None]]:
@@ -129,23 +135,3 @@ def _folders(files: list[str], root: Path) -> dict[str, list[str | None]]:
     if meant:
         told["partition"] = [meant[parts[0]] if parts else None for parts in folders]
     return told
-
-
-def _partitions_named(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same with the partitions that the pattern found in our words."""
-    if "partition" not in rows:
-        return rows
-    meant = named_partitions(rows["partition"].unique())
-    if meant is None:
-        raise InputError(
-            f"speaker: its group partition found {', '.join(sorted(rows['partition'].unique()))}; "
-            f"valid are {', '.join(PARTITION_NAMES)}, with some to train and some to test"
-        )
-    return rows.assign(partition=rows["partition"].map(meant))
-
-
-def _unread(files: list[str]) -> pd.DataFrame:
-    """Recordings in formats that are not read, to be left out."""
-    detail = [PurePosixPath(file).suffix for file in files]
-    rows = pd.DataFrame({"reason": "format not read", "detail": detail}, dtype=object)
-    return rows.set_index(audformat.segmented_index(files))

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.typing import NaTType
 
 from sercue.answers import plain_words, same_word
 from sercue.corpora.corpus import LEFT_OUT, PARTITIONS, Corpus, first_names
-from sercue.errors import InputError, StorageError, unknown
+from sercue.errors import InputError, StorageError, shortened, unknown
 from sercue.options import Options
 
 #: Of fewer, less than two speakers would train or test.
@@ -56,44 +57,52 @@ def divided(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def speaker_partition(
-    speakers: pd.Series,
-    sex: pd.Series | None = None,
-    shares: Mapping[str, float] = SHARES,
-    seed: int = 0,
+    speakers: pd.Series, sex: pd.Series | None = None, seed: int = 0
 ) -> pd.Series:
     """Assign whole speakers to partitions, at random, balanced by sex where it is known.
 
     Shares count speakers, not utterances, because the speaker is the unit of resampling. Every
-    partition with a share gets at least one speaker if there are enough; of two speakers one
-    trains and one tests. The result depends on the seed and on who the speakers are, not on the
-    order or number of their utterances.
+    partition gets at least one speaker if there are enough; of two speakers one trains and one
+    tests. The result depends on the seed and on who the speakers are, not on the order or number
+    of their utterances.
 
     Args:
         speakers: the speaker of each utterance
         sex: the sex of the speaker of each utterance, in the same order
-        shares: the share of the speakers that each partition gets; normalised to sum to one
         seed: of the random order of the speakers
 
     Returns:
         the partition of each utterance, indexed as ``speakers``
 
     Raises:
-        InputError: if there are fewer than two speakers, if a speaker has two sexes, or if the
-            shares are not valid
+        InputError: if there are fewer than two speakers, or if a speaker has two sexes
 
     Examples:
         >>> speaker_partition(pd.Series(["a", "a", "b", "c"]), seed=1).tolist()
         ['train', 'train', 'dev', 'test']
     """
-    _check_shares(shares)
-    sexes = _sex_of_each(speakers, sex)
-    counts = speaker_counts(len(sexes), shares)
+    pairs = pd.DataFrame({"speaker": speakers.to_numpy()})
+    pairs["sex"] = "" if sex is None else sex.to_numpy()
+    pairs = pairs.drop_duplicates().sort_values("speaker")
+    twice = pairs["speaker"][pairs["speaker"].duplicated()]
+    if len(twice):
+        raise InputError(f"sex: speaker {twice.iloc[0]!r} has more than one")
+    if len(pairs) < 2:
+        raise InputError(
+            f"speakers: found {pairs['speaker'].tolist()}, "
+            "valid are at least two, so that one can train and another test"
+        )
+    # In random order, but so that each stretch has both sexes in proportion.
+    pairs = pairs.iloc[np.random.default_rng(seed).permutation(len(pairs))]
+    groups = pairs.groupby("sex")["speaker"]
+    pairs = pairs.assign(place=(groups.cumcount() + 0.5) / groups.transform("size"))
+    order = pairs.sort_values(["place", "sex"])["speaker"]
+    counts = speaker_counts(len(pairs))
     words = [word for word in PARTITIONS for _ in range(counts[word])]
-    order = _balanced_order(sexes, np.random.default_rng(seed))
     return speakers.map(dict(zip(order, words, strict=True))).rename("partition")
 
 
-def speaker_counts(speakers: int, shares: Mapping[str, float] = SHARES) -> dict[str, int]:
+def speaker_counts(speakers: int) -> dict[str, int]:
     """How many speakers each partition gets: largest remainders, ties to the test partition.
 
     Examples:
@@ -102,15 +111,12 @@ def speaker_counts(speakers: int, shares: Mapping[str, float] = SHARES) -> dict[
         >>> speaker_counts(2)
         {'train': 1, 'dev': 0, 'test': 1}
     """
-    total = sum(shares.values())
-    quota = {part: speakers * shares.get(part, 0) / total for part in PARTITIONS}
-    needed = ("train", "test") if speakers == 2 else PARTITIONS
-    counts = {part: int(shares.get(part, 0) > 0 and part in needed) for part in PARTITIONS}
+    counts = {part: int(speakers > 2 or part != "dev") for part in PARTITIONS}
     for part in PARTITIONS:
         spare = speakers - sum(counts.values())
-        counts[part] += max(0, min(int(quota[part]) - counts[part], spare))
+        counts[part] += max(0, min(int(speakers * SHARES[part]) - counts[part], spare))
     while sum(counts.values()) < speakers:
-        behind = max(reversed(PARTITIONS), key=lambda part: quota[part] - counts[part])
+        behind = max(reversed(PARTITIONS), key=lambda part: speakers * SHARES[part] - counts[part])
         counts[behind] += 1
     return counts
 
@@ -131,7 +137,11 @@ def stratified_sample(table: pd.DataFrame, limit: int, seed: int = 0) -> pd.Data
     """
     if limit >= len(table):
         return table
-    shuffled = _shuffled_positions(table, seed)
+    # In random order that does not depend on the order in which the table has them.
+    rows = table[["emotion", "speaker"]].reset_index()
+    columns = list(map(str, rows))
+    rows = rows.assign(position=np.arange(len(rows))).sort_values(columns)
+    shuffled = rows.iloc[np.random.default_rng(seed).permutation(len(rows))]
     stacks: dict[tuple[str, str], list[int]] = {}
     for emotion, speaker, position in shuffled[["emotion", "speaker", "position"]].to_numpy():
         stacks.setdefault((emotion, speaker), []).append(position)
@@ -154,45 +164,6 @@ def stratified_sample(table: pd.DataFrame, limit: int, seed: int = 0) -> pd.Data
     return table.iloc[sorted(chosen)]
 
 
-def _shuffled_positions(table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Rows in random order that does not depend on the order in which the table has them."""
-    rows = table[["emotion", "speaker"]].reset_index()
-    rows["position"] = np.arange(len(rows))
-    rows = rows.sort_values([str(column) for column in rows if column != "position"])
-    return rows.iloc[np.random.default_rng(seed).permutation(len(rows))]
-
-
-def _sex_of_each(speakers: pd.Series, sex: pd.Series | None) -> pd.Series:
-    pairs = pd.DataFrame({"speaker": speakers.to_numpy()})
-    pairs["sex"] = "" if sex is None else sex.to_numpy()
-    pairs = pairs.drop_duplicates()
-    twice = pairs["speaker"][pairs["speaker"].duplicated()]
-    if len(twice):
-        raise InputError(f"sex: speaker {twice.iloc[0]!r} has more than one")
-    if len(pairs) < 2:
-        raise InputError(
-            f"speakers: found {pairs['speaker'].tolist()}, "
-            "valid are at least two, so that one can train and another test"
-        )
-    return pairs.set_index("speaker")["sex"].sort_index()
-
-
-def _balanced_order(sexes: pd.Series, rng: np.random.Generator) -> list[str]:
-    """A random order of the speakers in which each stretch has both sexes in proportion."""
-    shuffled = sexes.iloc[rng.permutation(len(sexes))].rename("sex").reset_index()
-    groups = shuffled.groupby("sex")["speaker"]
-    shuffled["place"] = (groups.cumcount() + 0.5) / groups.transform("size")
-    return shuffled.sort_values(["place", "sex"])["speaker"].tolist()
-
-
-def _check_shares(shares: Mapping[str, float]) -> None:
-    for part in shares:
-        if part not in PARTITIONS:
-            raise unknown("partition", part, PARTITIONS)
-    if any(share < 0 for share in shares.values()) or sum(shares.values()) <= 0:
-        raise InputError(f"shares: found {dict(shares)}, valid are numbers of 0 or more, not all 0")
-
-
 NOT_STATED = "not stated; see where the corpus comes from"
 #: How corpora call their parts, in small letters.
 PARTITION_NAMES = {
@@ -202,6 +173,14 @@ PARTITION_NAMES = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 _LONGEST_MESSAGE = 200  # characters of each exception
+# pandas itself reads "0,5" as 5 ns, and "12 3" as 123.
+_SECONDS = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_DURATION = re.compile(
+    r"(-?\d+ days? ?[+-]?)?\d+:\d\d:\d\d(\.\d+)?|\d+ days?|"
+    r"[+-]?\d+(\.\d+)? ?(ns|us|ms|s|sec|min|h)",
+    re.ASCII,
+)
+_LONGEST = 1e9  # seconds, some thirty years: nothing is recorded in one piece for so long
 COLUMNS = ("emotion", "speaker", "partition", "sex", "session", "fold")
 #: Why an utterance cannot be used where one of these columns has nothing of it.
 _NEEDED = {
@@ -274,36 +253,23 @@ def corpus_of_rows(
     if "partition" not in used:
         used = divided(used, seed)
     labels = tuple(sorted(set(used["emotion"])))
+    # Of several, which are one class or refused, any.
+    neutral = next((label for label in labels if plain_words(label) == "neutral"), None)
+    if options.neutral_label is not None:
+        neutral = same_word(options.neutral_label, labels)
+        if neutral is None:
+            raise unknown("neutral_label", options.neutral_label, labels)
     table = used[[column for column in COLUMNS if column in used]]
     return Corpus(
         name,
         root,
         table,
         labels,
-        neutral_of(labels, options.neutral_label),
+        neutral,
         options.licence or licence or NOT_STATED,
         options.may_share_audio,
         left_out=left_out,
     )
-
-
-def neutral_of(labels: Sequence[str], named: str | None) -> str | None:
-    """The neutral class: the one that is named, else the only label that says so.
-
-    Raises:
-        InputError: if the named one is no label
-
-    Examples:
-        >>> neutral_of(["Happy", "Neutral"], None)
-        'Neutral'
-    """
-    if named is not None:
-        label = same_word(named, labels)
-        if label is None:
-            raise unknown("neutral_label", named, labels)
-        return label
-    # Of several, which are one class or refused, any.
-    return next((label for label in labels if plain_words(label) == "neutral"), None)
 
 
 def named_partitions(names: Iterable[str]) -> dict[str, str] | None:
@@ -321,6 +287,26 @@ def named_partitions(names: Iterable[str]) -> dict[str, str] | None:
     meant = {name: PARTITION_NAMES.get(plain_words(name), "") for name in names}
     complete = {"train", "test"} <= set(meant.values()) and "" not in meant.values()
     return meant if complete else None
+
+
+def meant_partitions(names: pd.Series, where: str) -> pd.Series:
+    """The partition that each name means, and nothing where there is none.
+
+    Args:
+        names: what a corpus calls its parts
+        where: what found them, for the message
+
+    Raises:
+        InputError: unless all are known, with one to train and one to test among them
+    """
+    found = names.dropna().unique()
+    meant = named_partitions(found)
+    if meant is None:
+        raise InputError(
+            f"{where} found {', '.join(sorted(found))}; valid are {', '.join(PARTITION_NAMES)}, "
+            "with some to train and some to test"
+        )
+    return names.map(meant)
 
 
 def assigned_partitions(named: Mapping[str, str | Sequence[str]], option: str) -> dict[str, str]:
@@ -345,7 +331,7 @@ def listed_names(names: str | Iterable[str]) -> list[str]:
 
 
 def captures(
-    texts: Sequence[str], pattern: object, option: str, groups: Sequence[str]
+    texts: Sequence[str], pattern: str | None, option: str, groups: Sequence[str]
 ) -> pd.DataFrame:
     r"""What a pattern says of each utterance: its speaker at least.
 
@@ -357,7 +343,7 @@ def captures(
         groups: the names that groups may have; ``speaker`` must be there
 
     Returns:
-        a column a group and a row a text
+        one column per group and one row per text
 
     Raises:
         InputError: if the pattern is not valid, or naming the first five texts without a match
@@ -368,8 +354,22 @@ def captures(
         0      03
         1      08
     """
-    compiled = _compiled(pattern, option, groups)
-    names: dict[str, str | int] = {name: name for name in compiled.groupindex} or {"speaker": 1}
+    valid = (
+        "a regular expression with one group, the speaker, such as '^[^/]+/([^_/]+)_' for "
+        f"happy/anna_01.wav, or with groups named {', '.join(groups)}"
+    )
+    try:
+        compiled = re.compile(pattern or "")
+    except re.error as error:
+        raise InputError(f"{option}: found {pattern!r} ({error}), valid is {valid}") from None
+    for name in compiled.groupindex:
+        if name not in groups:
+            raise unknown(f"group in {option}", name, groups)
+    names: dict[str, str | int] = {name: name for name in compiled.groupindex}
+    if not names and compiled.groups == 1:
+        names = {"speaker": 1}
+    if "speaker" not in names:
+        raise InputError(f"{option}: found {pattern!r}, valid is {valid}")
     matches = [compiled.search(text) for text in texts]
     cells = {name: [match and match[group] for match in matches] for name, group in names.items()}
     found = pd.DataFrame(cells, index=range(len(matches)), dtype=object)
@@ -450,26 +450,6 @@ def relative_files(files: Iterable[str], folder: Path) -> tuple[Path, list[str]]
     return base, [Path(file).relative_to(base).as_posix() for file in absolute]
 
 
-def _compiled(pattern: object, option: str, groups: Sequence[str]) -> re.Pattern[str]:
-    valid = (
-        "a regular expression with one group, the speaker, such as '^[^/]+/([^_/]+)_' for "
-        f"happy/anna_01.wav, or with groups named {', '.join(groups)}"
-    )
-    if not isinstance(pattern, str):
-        raise InputError(f"{option}: found {pattern!r}, valid is {valid}")
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise InputError(f"{option}: found {pattern!r} ({error}), valid is {valid}") from None
-    named = list(compiled.groupindex)
-    for name in named:
-        if name not in groups:
-            raise unknown(f"group in {option}", name, groups)
-    if (named and "speaker" not in named) or (not named and compiled.groups != 1):
-        raise InputError(f"{option}: found {pattern!r}, valid is {valid}")
-    return compiled
-
-
 def _apart(rows: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows that can be used, and those that cannot with the reason why."""
     reason = rows["reason"] if "reason" in rows else pd.Series(None, rows.index, dtype=object)
@@ -488,3 +468,65 @@ def _apart(rows: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     left_out = left_out.where(left_out.notna(), None).assign(reason=reason[~usable])
     left_out["detail"] = left_out["detail"].fillna("")
     return used, left_out
+
+
+def segment_bounds(rows: pd.DataFrame, path: Path) -> tuple[pd.Series, pd.Series]:
+    """Where segments start and end: 0 and NaT, the end of the file, where the rows do not say.
+
+    Args:
+        rows: ``start`` and ``end``, or one of them, or neither: seconds, durations or text
+        path: where the rows are from, for messages
+
+    Raises:
+        InputError: naming the rows whose cells are no times, or not in order
+    """
+    starts = _durations(rows, "start", path).fillna(pd.Timedelta(0))
+    ends = _durations(rows, "end", path)
+    wrong = (starts < pd.Timedelta(0)) | (ends <= starts)
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"corpus_root: {path}, {row_numbers(wrong)}: a segment must start at 0 or later and "
+            f"end after it starts; found start {starts.iloc[first].total_seconds():g} s, "
+            f"end {ends.iloc[first].total_seconds():g} s"
+        )
+    return starts, ends
+
+
+def _durations(rows: pd.DataFrame, column: str, path: Path) -> pd.Series:
+    if column not in rows:
+        return pd.Series(pd.NaT, index=rows.index, dtype="timedelta64[ns]")
+    cells = rows[column]
+    if pd.api.types.is_timedelta64_dtype(cells):
+        return cells.astype("timedelta64[ns]")
+    text = cells.astype("string").str.strip()
+    text = text.mask(text == "").astype(object)
+    known = text.fillna("")
+    durations = pd.Series(map(_duration, known), index=rows.index, dtype="timedelta64[ns]")
+    bad = text.notna() & durations.isna()
+    if bad.any():
+        first = text[bad].iloc[0]
+        comma = "; the decimal separator is a point, not a comma" if "," in first else ""
+        raise InputError(
+            f"corpus_root: {path}, column {column!r}, {row_numbers(bad)}: found "
+            f"{shortened(first)}, valid are seconds (1.5) or a duration (0 days 00:00:01.5){comma}"
+        )
+    return durations
+
+
+def _duration(text: str) -> pd.Timedelta | NaTType:
+    """A text as a duration; NaT where it holds none, or one that no recording has."""
+    if _SECONDS.fullmatch(text):
+        seconds = float(text)
+        in_range = abs(seconds) < _LONGEST
+        return pd.Timedelta(round(seconds * 1e9), unit="ns") if in_range else pd.NaT
+    if not _DURATION.fullmatch(text):
+        return pd.NaT
+    return pd.to_timedelta(text, errors="coerce")
+
+
+def row_numbers(bad: Iterable[bool]) -> str:
+    """Which rows are bad, counting from 1, for a message."""
+    numbers = (np.flatnonzero(np.asarray(bad, dtype=bool)) + 1).tolist()
+    listed = first_names(numbers)
+    return f"row {listed}" if len(numbers) == 1 else f"rows {listed} ({len(numbers)} in all)"

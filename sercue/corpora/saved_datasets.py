@@ -26,8 +26,8 @@ from sercue.corpora.rows import (
     named_partitions,
     reading,
     relative_files,
+    segment_bounds,
 )
-from sercue.corpora.table import segment_bounds
 from sercue.errors import InputError, shortened, unknown
 from sercue.storage.files import cache_folder, folder_written_aside
 
@@ -49,16 +49,34 @@ def written_files(recordings: Recordings, shared: bool) -> list[str | None]:
         shared: whether rows with the same recording have the same file, as segments do
 
     Returns:
-        a path a row, split by split; ``None`` for a row without a recording
+        one path per row, split by split; ``None`` for a row without a recording
     """
-    rows = _described(recordings)
+    described = []
+    for split, listed in recordings.items():
+        for number, recording in enumerate(listed):
+            path, content = (recording or {}).get("path"), (recording or {}).get("bytes")
+            digest = hashlib.sha256(content).hexdigest() if content else None
+            name = _file_name(recorded_name(recording), content) if content else None
+            # Bytes that are none are no recording, whatever the path says.
+            described.append((split, number, None if content == b"" else path, digest, name))
+    columns = ["split", "number", "path", "digest", "name"]
+    rows = pd.DataFrame(described, columns=columns, dtype=object)
     files = rows["path"].copy()
     inside = rows[rows["digest"].notna()]
     if len(inside):
         names = _names(inside, shared)
-        folder = cache_folder() / "datasets" / _key(names, inside["digest"])
+        # The folder is identified by the names and contents of all files in it.
+        lines = sorted({f"{d} {n}" for n, d in zip(names, inside["digest"], strict=True)})
+        key = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+        folder = cache_folder() / "datasets" / key
         if not folder.is_dir():
-            _write(folder, recordings, dict(zip(inside.index, names, strict=True)))
+            with folder_written_aside(folder) as aside:
+                every = (recording for listed in recordings.values() for recording in listed)
+                for number, recording in enumerate(every):
+                    if number in names and recording:
+                        file = aside / names[number]
+                        file.parent.mkdir(parents=True, exist_ok=True)
+                        file.write_bytes(recording["bytes"])
         files[inside.index] = [str(folder / name) for name in names]
     return [file or None for file in files]
 
@@ -74,45 +92,20 @@ def recorded_name(recording: Mapping[str, Any] | None) -> str | None:
     return PurePosixPath(path.replace("\\", "/")).name or None
 
 
-def _described(recordings: Recordings) -> pd.DataFrame:
-    """Of each row its split and number, path, content, and the name that a file of it might have.
+def _file_name(name: str | None, content: bytes) -> str:
+    """The name that a file of a recording might have: a suffix alone if its own is of no use.
 
-    A name that begins with a point is a suffix alone.
+    What a dataset says becomes the name of a file here: nothing hidden, nothing that leads away.
     """
-    described = [
-        (split, number, *_description(recording))
-        for split, listed in recordings.items()
-        for number, recording in enumerate(listed)
-    ]
-    columns = ["split", "number", "path", "digest", "name"]
-    return pd.DataFrame(described, columns=columns, dtype=object)
-
-
-def _description(
-    recording: Mapping[str, Any] | None,
-) -> tuple[str | None, str | None, str | None]:
-    path, content = (recording or {}).get("path"), (recording or {}).get("bytes")
-    if content is None:
-        return path, None, None
-    if not content:
-        return None, None, None
-    name = recorded_name(recording) or ""
-    # What a dataset says becomes the name of a file here: nothing hidden, nothing that leads away.
-    if name.startswith(".") or not name.isprintable():
-        name = ""
-    return path, hashlib.sha256(content).hexdigest(), name[-_LONGEST:] + _suffix(name, content)
-
-
-def _suffix(name: str, content: bytes) -> str:
-    """What a name lacks to tell the format."""
+    name = name if name and not name.startswith(".") and name.isprintable() else ""
     if name.lower().endswith(DECODED_DIRECTLY):
-        return ""
+        return name[-_LONGEST:]
     try:
         found = soundfile.info(io.BytesIO(content)).format
     # What is not known is left for the reader of recordings to refuse.
     except Exception:
         found = ""
-    return SUFFIXES.get(found, "" if PurePosixPath(name).suffix else ".wav")
+    return name[-_LONGEST:] + SUFFIXES.get(found, "" if PurePosixPath(name).suffix else ".wav")
 
 
 def _names(rows: pd.DataFrame, shared: bool) -> pd.Series:
@@ -130,36 +123,11 @@ def _names(rows: pd.DataFrame, shared: bool) -> pd.Series:
     return pd.Series(at.reindex(keys).to_numpy(), index=rows.index)
 
 
-def _key(names: pd.Series, digests: pd.Series) -> str:
-    """What identifies the folder: the names and contents of all files in it."""
-    lines = sorted({f"{digest} {name}" for name, digest in zip(names, digests, strict=True)})
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-
-
-def _write(folder: Path, recordings: Recordings, names: Mapping[int, str]) -> None:
-    """All files or none: written aside and renamed.
-
-    Args:
-        folder: where the files are in the end
-        recordings: those of all rows
-        names: of the files, by the number of the row among all
-    """
-    rows = (recording for listed in recordings.values() for recording in listed)
-    with folder_written_aside(folder) as aside:
-        for number, recording in enumerate(rows):
-            if number in names and recording:
-                file = aside / names[number]
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(recording["bytes"])
-
-
 LICENCE = "that of the dataset, from its card"
 LAYOUT = (
     "a folder that the datasets library saved (save_to_disk) or can load (Parquet files, say), or "
     "the name of a repository on the Hugging Face hub"
 )
-#: The options that have another name than the column of a corpus.
-_OPTIONS = {"emotion": "label"}
 Splits = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
 
@@ -217,24 +185,26 @@ def read_datasets(root: Path, options: DatasetsOptions, *, seed: int = 0) -> Cor
         InputError: if the library is not installed, if the dataset cannot be loaded, or if a
             column or split is not in it
     """
-    audio = options.audio
     parts, partitions = _parts(_loaded(root, options.config, options.revision), options.splits)
-    columns = ("emotion", "speaker", "sex", "fold", "start", "end")
-    named = {column: getattr(options, _OPTIONS.get(column, column)) for column in columns}
-    wanted = {column: name for column, name in named.items() if name is not None}
     # Its rows are read from the disk only now.
     with reading(repr(str(root)), LAYOUT):
-        recordings = {name: _encoded(part, audio) for name, part in parts.items()}
-        rows = pd.concat(
-            [_rows(part, recordings[name], audio, wanted, name) for name, part in parts.items()],
-            ignore_index=True,
-        )
+        recordings = {name: _encoded(part, options.audio) for name, part in parts.items()}
+        tables = [_rows(part, recordings[name], options, name) for name, part in parts.items()]
+        rows = pd.concat(tables, ignore_index=True)
         if partitions:
             rows["partition"] = rows["split"].map(partitions)
         if options.speaker_pattern is not None:
             rows["speaker"] = captured_speakers(rows["speaker"], options.speaker_pattern)
         segmented = options.start is not None or options.end is not None
-        base, rows = _placed(rows, written_files(recordings, segmented), root)
+        files = written_files(recordings, segmented)
+        numbers = rows["split"] + "/" + rows["number"].map("{:06}".format)
+        there = pd.Series([file is not None for file in files], index=rows.index)
+        base, names = relative_files([file for file in files if file is not None], root)
+        placed = numbers.where(~there, pd.Series(names, index=rows.index[there], dtype=object))
+        starts, ends = segment_bounds(rows, root)
+        rows["reason"] = there.map({True: None, False: "no recording"})
+        rows["detail"] = ("row " + numbers).where(~there, "")
+        rows = rows.set_index(audformat.segmented_index(placed, starts, ends))
     stated = next(iter(parts.values())).info.license
     return corpus_of_rows("datasets", base, rows, options, seed=seed, licence=stated)
 
@@ -248,24 +218,19 @@ def _loaded(root: Path, config: str | None, revision: str | None) -> Dataset | D
             "installs it"
         ) from None
     with reading(repr(str(root)), LAYOUT):
-        if any((root / name).is_file() for name in ("dataset_dict.json", "state.json")):
-            _refuse_options(root, config=config, revision=revision)
+        saved = any((root / name).is_file() for name in ("dataset_dict.json", "state.json"))
+        # They would be passed over.
+        for name, value in (("config", config if saved else None), ("revision", revision)):
+            if value is not None and root.exists():
+                raise InputError(
+                    f"{name}: found {shortened(value)}, but {root} is a folder; valid is to leave "
+                    "it out, or the name of a repository as corpus_root"
+                )
+        if saved:
             return datasets.load_from_disk(str(root))
-        if root.exists():
-            _refuse_options(root, revision=revision)
         builder = _builder(root.as_posix(), name=config, revision=revision)
         builder.download_and_prepare()
         return builder.as_dataset()
-
-
-def _refuse_options(root: Path, **options: str | None) -> None:
-    """Options that would be passed over, since they are of repositories alone."""
-    for name, value in options.items():
-        if value is not None:
-            raise InputError(
-                f"{name}: found {shortened(value)}, but {root} is a folder; valid is to leave it "
-                "out, or the name of a repository as corpus_root"
-            )
 
 
 def _builder(path: str, **options: str | None) -> DatasetBuilder:
@@ -345,54 +310,36 @@ def _encoded(part: Dataset, audio: str) -> Sequence[Mapping[str, Any] | None]:
 def _rows(
     part: Dataset,
     recordings: Sequence[Mapping[str, Any] | None],
-    audio: str,
-    wanted: Mapping[str, str],
+    options: DatasetsOptions,
     split: str,
 ) -> pd.DataFrame:
-    """The wanted columns of a split."""
-    rows = pd.DataFrame({"split": [split] * len(part), "number": range(len(part))}, dtype=object)
-    for key, name in wanted.items():
-        if name == audio:
-            rows[key] = [recorded_name(recording) for recording in recordings]
-        elif key in ("start", "end"):
-            rows[key] = pd.Series(_cells(part, name, key), dtype=object)
-        else:
-            rows[key] = pd.Series(_labels(part, name, key), dtype=object)
-    return rows
-
-
-def _cells(part: Dataset, name: str, option: str) -> list[Any]:
-    if name not in part.column_names:
-        raise unknown(f"column in {_OPTIONS.get(option, option)}", name, part.column_names)
-    return list(part.select_columns([name])[name])
-
-
-def _labels(part: Dataset, name: str, option: str) -> list[str | None]:
-    """A column as text: the names of class labels, and nothing for what is missing."""
+    """The columns of a split that the options name: text, and times as they are."""
     from datasets import ClassLabel, Value
 
-    cells = _cells(part, name, option)
-    feature = part.features[name]
-    if isinstance(feature, ClassLabel):
-        # -1 stands for no label in datasets whose test labels are not published.
-        return [None if cell is None or cell < 0 else feature.int2str(cell) for cell in cells]
-    if not isinstance(feature, Value) or "float" in feature.dtype:
-        raise InputError(
-            f"{_OPTIONS.get(option, option)}: column {name!r} holds {feature}; valid are class "
-            "labels, text or whole numbers"
-        )
-    return [None if cell is None else str(cell).strip() or None for cell in cells]
-
-
-def _placed(
-    rows: pd.DataFrame, files: Sequence[str | None], root: Path
-) -> tuple[Path, pd.DataFrame]:
-    """The folder of all files, and the rows by file, start and end."""
-    numbers = rows["split"] + "/" + rows["number"].map("{:06}".format)
-    there = pd.Series([file is not None for file in files], index=rows.index)
-    base, names = relative_files([file for file in files if file is not None], root)
-    placed = numbers.where(~there, pd.Series(names, index=rows.index[there], dtype=object))
-    starts, ends = segment_bounds(rows, root)
-    rows["reason"] = there.map({True: None, False: "no recording"})
-    rows["detail"] = ("row " + numbers).where(rows["reason"].notna(), "")
-    return base, rows.set_index(audformat.segmented_index(placed, starts, ends))
+    rows = pd.DataFrame({"split": [split] * len(part), "number": range(len(part))}, dtype=object)
+    for option in ("label", "speaker", "sex", "fold", "start", "end"):
+        name = getattr(options, option)
+        if name is None:
+            continue
+        if name not in part.column_names:
+            raise unknown(f"column in {option}", name, part.column_names)
+        if name == options.audio:
+            cells: list[Any] = [recorded_name(recording) for recording in recordings]
+        else:
+            cells = list(part.select_columns([name])[name])
+            feature = part.features[name]
+            if option in ("start", "end"):
+                pass
+            elif isinstance(feature, ClassLabel):
+                # -1 stands for no label in datasets whose test labels are not published.
+                names = feature.int2str
+                cells = [None if cell is None or cell < 0 else names(cell) for cell in cells]
+            elif isinstance(feature, Value) and "float" not in feature.dtype:
+                cells = [None if cell is None else str(cell).strip() or None for cell in cells]
+            else:
+                raise InputError(
+                    f"{option}: column {name!r} holds {feature}; valid are class labels, text or "
+                    "whole numbers"
+                )
+        rows["emotion" if option == "label" else option] = pd.Series(cells, dtype=object)
+    return rows

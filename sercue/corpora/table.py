@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
 import audformat
 import numpy as np
 import pandas as pd
-from pandas.api.typing import NaTType
 
 from sercue.answers import plain_words, same_word
-from sercue.corpora.corpus import PARTITIONS, Corpus, first_names
+from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.corpora.rows import (
     PARTITION_NAMES,
     RowsOptions,
     corpus_of_rows,
     reading,
     relative_files,
+    row_numbers,
+    segment_bounds,
 )
-from sercue.errors import InputError, shortened, unknown
+from sercue.errors import InputError, unknown
 
 REQUIRED = ("file", "emotion", "speaker")
 PASSED_ON = ("partition", "sex", "session", "fold")
 OPTIONAL = ("start", "end", *PASSED_ON)
-# pandas itself reads "0,5" as 5 ns, and "12 3" as 123.
-_SECONDS = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_DURATION = re.compile(
-    r"(-?\d+ days? ?[+-]?)?\d+:\d\d:\d\d(\.\d+)?|\d+ days?|"
-    r"[+-]?\d+(\.\d+)? ?(ns|us|ms|s|sec|min|h)",
-    re.ASCII,
-)
-_LONGEST = 1e9  # seconds, some thirty years: nothing is recorded in one piece for so long
 LAYOUT = (
     "a CSV or Parquet file with columns file, emotion, speaker "
     "and optionally start, end (seconds), partition (train, dev, test), sex, session, fold"
@@ -151,7 +142,7 @@ def _text(cells: pd.Series, path: Path, *, may_be_empty: bool) -> pd.Series:
         text = text.mask(empty)
     elif empty.any():
         raise InputError(
-            f"corpus_root: {path} has nothing in column {cells.name!r} of {_rows(empty)}; "
+            f"corpus_root: {path} has nothing in column {cells.name!r} of {row_numbers(empty)}; "
             "valid is a value in every row"
         )
     return text.astype(object)
@@ -162,66 +153,5 @@ def _partitions(names: pd.Series, path: Path) -> pd.Series:
     bad = meant.isna()
     if bad.any():
         error = unknown("partition", names[bad].iloc[0], PARTITIONS)
-        raise InputError(f"corpus_root: {path}, {_rows(bad)}: {error}")
+        raise InputError(f"corpus_root: {path}, {row_numbers(bad)}: {error}")
     return meant
-
-
-def segment_bounds(rows: pd.DataFrame, path: Path) -> tuple[pd.Series, pd.Series]:
-    """Where segments start and end: 0 and NaT, the end of the file, where the rows do not say.
-
-    Args:
-        rows: ``start`` and ``end``, or one of them, or neither: seconds, durations or text
-        path: where the rows are from, for messages
-
-    Raises:
-        InputError: naming the rows whose cells are no times, or not in order
-    """
-    starts = _durations(rows, "start", path).fillna(pd.Timedelta(0))
-    ends = _durations(rows, "end", path)
-    wrong = (starts < pd.Timedelta(0)) | (ends <= starts)
-    if wrong.any():
-        first = int(np.flatnonzero(wrong)[0])
-        raise InputError(
-            f"corpus_root: {path}, {_rows(wrong)}: a segment must start at 0 or later and end "
-            f"after it starts; found start {starts.iloc[first].total_seconds():g} s, "
-            f"end {ends.iloc[first].total_seconds():g} s"
-        )
-    return starts, ends
-
-
-def _durations(rows: pd.DataFrame, column: str, path: Path) -> pd.Series:
-    if column not in rows:
-        return pd.Series(pd.NaT, index=rows.index, dtype="timedelta64[ns]")
-    cells = rows[column]
-    if pd.api.types.is_timedelta64_dtype(cells):
-        return cells.astype("timedelta64[ns]")
-    text = cells.astype("string").str.strip()
-    text = text.mask(text == "").astype(object)
-    known = text.fillna("")
-    durations = pd.Series(map(_duration, known), index=rows.index, dtype="timedelta64[ns]")
-    bad = text.notna() & durations.isna()
-    if bad.any():
-        first = text[bad].iloc[0]
-        comma = "; the decimal separator is a point, not a comma" if "," in first else ""
-        raise InputError(
-            f"corpus_root: {path}, column {column!r}, {_rows(bad)}: found {shortened(first)}, "
-            f"valid are seconds (1.5) or a duration (0 days 00:00:01.5){comma}"
-        )
-    return durations
-
-
-def _duration(text: str) -> pd.Timedelta | NaTType:
-    """A text as a duration; NaT where it holds none, or one that no recording has."""
-    if _SECONDS.fullmatch(text):
-        seconds = float(text)
-        in_range = abs(seconds) < _LONGEST
-        return pd.Timedelta(round(seconds * 1e9), unit="ns") if in_range else pd.NaT
-    if not _DURATION.fullmatch(text):
-        return pd.NaT
-    return pd.to_timedelta(text, errors="coerce")
-
-
-def _rows(bad: Iterable[bool]) -> str:
-    numbers = (np.flatnonzero(np.asarray(bad, dtype=bool)) + 1).tolist()
-    listed = first_names(numbers)
-    return f"row {listed}" if len(numbers) == 1 else f"rows {listed} ({len(numbers)} in all)"
