@@ -57,9 +57,9 @@ class CorpusCard:
     name: str
     reader: Callable[..., Corpus]
     description: str
-    licence: str
-    neutral_label: str | None
-    citation: str
+    licence: str = "that of the corpus"
+    neutral_label: str | None = None
+    citation: str = "data/README.md"
     needs_root: bool = True
     layout: str = ""
     remote: bool = False
@@ -138,9 +138,6 @@ _CARDS = (
         "table",
         table.read_table,
         "Any corpus: a CSV or Parquet file that lists its utterances",
-        "that of the corpus",
-        None,
-        "data/README.md",
         layout=table.LAYOUT,
         options=RowsOptions,
     ),
@@ -148,9 +145,6 @@ _CARDS = (
         "folders",
         folders.read_folders,
         "Any corpus: a folder for each emotion",
-        folders.LICENCE,
-        None,
-        "data/README.md",
         layout=folders.LAYOUT,
         options=folders.FoldersOptions,
     ),
@@ -159,8 +153,6 @@ _CARDS = (
         audformat_database.read_audformat,
         "Any corpus: a database in audformat, as audb loads it",
         audformat_database.LICENCE,
-        None,
-        "data/README.md",
         layout=audformat_database.LAYOUT,
         options=audformat_database.AudformatOptions,
     ),
@@ -169,8 +161,6 @@ _CARDS = (
         saved_datasets.read_datasets,
         "Any corpus: a dataset that Hugging Face's datasets library saved or can load",
         saved_datasets.LICENCE,
-        None,
-        "data/README.md",
         layout=saved_datasets.LAYOUT,
         remote=True,
         options=saved_datasets.DatasetsOptions,
@@ -233,7 +223,21 @@ def load_corpus(
             continue
         if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
             raise InputError(f"{key}: found {number!r}, valid are whole numbers from {least} on")
-    corpus = card.read(*_root(card, root), seed=seed, **options)
+    places = []
+    if not card.needs_root and root is not None:
+        raise InputError(f"corpus_root: found {str(root)!r}; corpus {name!r} takes none")
+    if card.needs_root and root is None:
+        raise InputError(
+            f"corpus_root: found None; corpus {name!r} needs it. Expected is {card.layout}"
+        )
+    if root is not None:
+        try:
+            places = [existing_path(root, "corpus_root")]
+        except InputError as error:
+            if not card.remote:
+                raise InputError(f"{error}. Expected is {card.layout}") from None
+            places = [Path(root)]
+    corpus = card.read(*places, seed=seed, **options)
     check_rows(corpus)
     corpus = with_found_files(corpus)
     files = corpus.table.index.get_level_values("file").unique()
@@ -277,20 +281,3 @@ def available_corpora() -> pd.DataFrame:
         for card in CORPORA.values()
     ]
     return pd.DataFrame(rows).set_index("corpus")
-
-
-def _root(card: CorpusCard, root: str | os.PathLike[str] | None) -> list[Path]:
-    if not card.needs_root:
-        if root is not None:
-            raise InputError(f"corpus_root: found {str(root)!r}; corpus {card.name!r} takes none")
-        return []
-    if root is None:
-        raise InputError(
-            f"corpus_root: found None; corpus {card.name!r} needs it. Expected is {card.layout}"
-        )
-    try:
-        return [existing_path(root, "corpus_root")]
-    except InputError as error:
-        if card.remote:
-            return [Path(root)]
-        raise InputError(f"{error}. Expected is {card.layout}") from None

@@ -290,7 +290,7 @@ def audio_digests(corpus: Corpus) -> pd.Series:
         corpus: the corpus whose files are read
 
     Returns:
-        32 hexadecimal digits an utterance (of SHA-256), indexed as ``corpus.table``
+        32 hexadecimal digits per utterance (of SHA-256), indexed as ``corpus.table``
 
     Raises:
         InputError: if a file cannot be read

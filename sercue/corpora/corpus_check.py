@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypedDict
 
 import pandas as pd
 
@@ -41,8 +40,8 @@ def corpus_counts(corpus: Corpus, facts: pd.DataFrame | None = None) -> pd.DataF
         facts: as ``inspect_audio`` returns them, if durations are wanted
 
     Returns:
-        one row a partition or fold and, if there are several, one for ``all``; columns
-        ``speakers``, ``utterances``, one an emotion and, with facts, ``minutes``
+        one row per partition or fold and, if there are several, one for ``all``; columns
+        ``speakers``, ``utterances``, one per emotion and, with facts, ``minutes``
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus
@@ -53,7 +52,17 @@ def corpus_counts(corpus: Corpus, facts: pd.DataFrame | None = None) -> pd.DataF
     groups = {name: corpus.table[corpus.table[column] == name] for name in names}
     if len(names) > 1:
         groups["all"] = corpus.table
-    rows = {name: _counts(corpus, group, facts) for name, group in groups.items()}
+    rows = {}
+    for name, group in groups.items():
+        emotions = group["emotion"].value_counts()
+        row: dict[str, int | float] = {
+            "speakers": group["speaker"].nunique(),
+            "utterances": len(group),
+            **{label: int(emotions.get(label, 0)) for label in corpus.labels},
+        }
+        if facts is not None:
+            row["minutes"] = float(facts.loc[group.index, "seconds"].sum()) / 60
+        rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(column)
 
 
@@ -64,8 +73,8 @@ def denominators(corpus: Corpus) -> pd.DataFrame:
         corpus: the utterances, and those left out
 
     Returns:
-        rows ``listed``, one a reason, ``used``: listed is the sum of all others. Column
-        ``utterances`` and, unless the corpus is cross-validated, one a partition; those left out
+        rows ``listed``, one per reason, ``used``: listed is the sum of all others. Column
+        ``utterances`` and, unless the corpus is cross-validated, one per partition; those left out
         without a partition are in ``no partition``
 
     Examples:
@@ -78,37 +87,20 @@ def denominators(corpus: Corpus) -> pd.DataFrame:
         left out: silence           3      3    0     0
         used                        9      1    4     4
     """
-    left_out = corpus.left_out
-    reasons = left_out["reason"].value_counts()
-    parts = {"listed": pd.concat([corpus.table[["partition"]], left_out[["partition"]]])}
-    for reason in reasons.index:
-        parts[f"left out: {reason}"] = left_out.loc[left_out["reason"] == reason, ["partition"]]
-    parts["used"] = corpus.table[["partition"]]
-    rows = {name: _by_partition(part["partition"]) for name, part in parts.items()}
+    left_out = corpus.left_out[["reason", "partition"]]
+    parts = {"listed": pd.concat([corpus.table["partition"], left_out["partition"]])}
+    for reason in left_out["reason"].value_counts().index:
+        parts[f"left out: {reason}"] = left_out.loc[left_out["reason"] == reason, "partition"]
+    parts["used"] = corpus.table["partition"]
+    rows = {}
+    for name, partition in parts.items():
+        counts = {part: int((partition == part).sum()) for part in PARTITIONS}
+        rest = len(partition) - sum(counts.values())
+        rows[name] = {"utterances": len(partition), **counts, "no partition": rest}
     table = pd.DataFrame.from_dict(rows, orient="index")
     known = [] if corpus.folds else [name for name in PARTITIONS if table[name].any()]
     spare = ["no partition"] if known and table["no partition"].any() else []
     return table[["utterances", *known, *spare]]
-
-
-def _counts(
-    corpus: Corpus, group: pd.DataFrame, facts: pd.DataFrame | None
-) -> dict[str, int | float]:
-    emotions = group["emotion"].value_counts()
-    row: dict[str, int | float] = {
-        "speakers": group["speaker"].nunique(),
-        "utterances": len(group),
-        **{label: int(emotions.get(label, 0)) for label in corpus.labels},
-    }
-    if facts is not None:
-        row["minutes"] = float(facts.loc[group.index, "seconds"].sum()) / 60
-    return row
-
-
-def _by_partition(partition: pd.Series) -> dict[str, int]:
-    counts = {name: int((partition == name).sum()) for name in PARTITIONS}
-    rest = len(partition) - sum(counts.values())
-    return {"utterances": len(partition), **counts, "no partition": rest}
 
 
 #: Of a finding, from good to bad: as it should be; odd; not as it should be; a recording that
@@ -118,14 +110,8 @@ VERDICTS = ("ok", "note", "wrong", "unusable")
 _FEW_UTTERANCES = 5
 
 
-class Row(TypedDict):
-    """A finding about the corpus."""
-
-    check: str
-    found: str
-    expected: str
-    verdict: str
-    examples: str
+#: A finding about the corpus: check, found, expected, verdict, examples.
+Row = tuple[str, str, str, str, str]
 
 
 def check_corpus(
@@ -139,7 +125,7 @@ def check_corpus(
         max_seconds: the longest recording that the model takes
 
     Returns:
-        one row a finding, all columns text: ``check``, ``found``, ``expected``, ``verdict`` (one
+        one row per finding, all columns text: ``check``, ``found``, ``expected``, ``verdict`` (one
         of ``VERDICTS``) and ``examples``, the first five names. Empty text where there is nothing
         to say. Names of files that the corpus does not list are shown only if it has no
         pseudonyms.
@@ -151,13 +137,12 @@ def check_corpus(
         *_classes(corpus),
         *_speakers(corpus),
         *_durations(facts, max_seconds),
-        *_formats(facts),
-        *_problems(facts),
-        *_odd(facts),
+        *_recordings(facts),
         *_duplicates(corpus, facts),
         *_names(corpus),
     ]
-    return pd.DataFrame(rows, columns=list(Row.__annotations__)).astype(object)
+    columns = ["check", "found", "expected", "verdict", "examples"]
+    return pd.DataFrame(rows, columns=columns).astype(object)
 
 
 def _row(
@@ -168,8 +153,12 @@ def _row(
     expected: str = "",
     names: Iterable[str] = (),
 ) -> Row:
-    examples = first_names(printable(str(name)) for name in names)
-    return Row(check=check, found=found, expected=expected, verdict=verdict, examples=examples)
+    return check, found, expected, verdict, first_names(printable(str(name)) for name in names)
+
+
+def _utterances(check: str, those: pd.Index, verdict: str, *, expected: str = "") -> Row:
+    names = utterance_ids(those)
+    return _row(check, _number(len(those)), verdict, expected=expected, names=names)
 
 
 def _number(count: int, noun: str = "utterance") -> str:
@@ -190,9 +179,7 @@ def _listed(corpus: Corpus) -> Iterator[Row]:
         told = f"{found}: not the published corpus, so that its counts are not compared"
         yield _row("utterances listed", told, "wrong", expected=expected)
     for reason, group in corpus.left_out.groupby("reason", sort=False):
-        yield _row(
-            f"left out: {reason}", _number(len(group)), "note", names=utterance_ids(group.index)
-        )
+        yield _utterances(f"left out: {reason}", group.index, "note")
 
 
 def _expected(corpus: Corpus) -> Iterator[Row]:
@@ -270,41 +257,27 @@ def _durations(facts: pd.DataFrame, max_seconds: float) -> Iterator[Row]:
     if max_seconds == math.inf:
         return
     long = seconds[seconds > max_seconds].sort_values(ascending=False)
-    yield _row(
-        "longer than the model takes",
-        _number(len(long)),
-        "wrong" if len(long) else "ok",
-        expected=f"{max_seconds:g} s or less",
-        names=utterance_ids(long.index),
-    )
+    verdict, expected = "wrong" if len(long) else "ok", f"{max_seconds:g} s or less"
+    yield _utterances("longer than the model takes", long.index, verdict, expected=expected)
 
 
-def _formats(facts: pd.DataFrame) -> Iterator[Row]:
+def _recordings(facts: pd.DataFrame) -> Iterator[Row]:
+    usable, bad = facts[facts["problem"] == ""], facts[facts["problem"] != ""]
     for check, column, unit in (
         ("sampling rates", "sampling_rate", " Hz"),
         ("channels", "channels", ""),
         ("formats", "format", ""),
     ):
-        counts = facts.loc[facts["problem"] == "", column].value_counts()
+        counts = usable[column].value_counts()
         found = ", ".join(f"{value}{unit} ({count:,})" for value, count in counts.items())
         if found:
             yield _row(check, found, "note" if len(counts) > 1 else "ok")
-
-
-def _problems(facts: pd.DataFrame) -> Iterator[Row]:
-    bad = facts[facts["problem"] != ""]
     if bad.empty:
         yield _row("recordings", f"all {len(facts):,} can be used")
-    for problem, count in bad["problem"].value_counts().items():
-        names = utterance_ids(bad.index[bad["problem"] == problem])
-        yield _row(str(problem), _number(count), "unusable", names=names)
-
-
-def _odd(facts: pd.DataFrame) -> Iterator[Row]:
-    notes = notes_of(facts)
-    for note, count in notes["note"].value_counts().items():
-        names = utterance_ids(notes.index[notes["note"] == note])
-        yield _row(str(note), _number(count), "note", names=names)
+    notes = notes_of(facts)["note"]
+    for kinds, verdict in ((bad["problem"], "unusable"), (notes, "note")):
+        for kind in kinds.value_counts().index:
+            yield _utterances(str(kind), kinds.index[kinds == kind], verdict)
 
 
 def _duplicates(corpus: Corpus, facts: pd.DataFrame) -> Iterator[Row]:
@@ -323,13 +296,8 @@ def _duplicates(corpus: Corpus, facts: pd.DataFrame) -> Iterator[Row]:
     ):
         found = table[chosen].sort_values("audio", kind="stable")
         if len(found):
-            different = found["audio"].nunique()
-            yield _row(
-                check,
-                f"{_number(len(found))} of {_number(different, 'recording')}",
-                verdict,
-                names=utterance_ids(found.index),
-            )
+            told = f"{_number(len(found))} of {_number(found['audio'].nunique(), 'recording')}"
+            yield _row(check, told, verdict, names=utterance_ids(found.index))
     if table.empty:
         yield _row("same recording twice", "none")
 
@@ -347,22 +315,17 @@ def _names(corpus: Corpus) -> Iterator[Row]:
     if spelled:
         found = f"{_number(len(spelled), 'file')} found by the same letters"
         yield _row("names that the disk spells otherwise", found, "note", names=spelled)
-    extra = _unlisted(corpus, files)
-    shown = () if len(corpus.files) > len(spelled) else extra
-    found = _number(len(extra), "file")
-    yield _row("audio files that are not listed", found, "note" if extra else "ok", names=shown)
-
-
-def _unlisted(corpus: Corpus, files: pd.Series) -> list[str]:
-    """Audio files that no row names, in the folders of those that one does; no deeper."""
     left_out = corpus.left_out.index.get_level_values("file")
     listed = {os.path.normpath(corpus.path(file)) for file in [*files, *left_out]}
     suffixes = {*DECODED_DIRECTLY, *(Path(file).suffix.lower() for file in listed)}
-    found = []
+    # In the folders of files that are listed, and no deeper.
+    extra = []
     for folder in sorted({os.path.dirname(file) for file in listed}):
         # One that is not there has been reported with its files.
-        names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-        there = [os.path.join(folder, name) for name in names if not name.startswith(".")]
-        audio = [file for file in there if Path(file).suffix.lower() in suffixes]
-        found += [os.path.relpath(file, corpus.root) for file in audio if file not in listed]
-    return found
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            file = os.path.join(folder, name)
+            if name[0] != "." and Path(name).suffix.lower() in suffixes and file not in listed:
+                extra.append(os.path.relpath(file, corpus.root))
+    shown = () if len(corpus.files) > len(spelled) else extra
+    found = _number(len(extra), "file")
+    yield _row("audio files that are not listed", found, "note" if extra else "ok", names=shown)

@@ -69,18 +69,13 @@ _MALE = {
 }
 
 
-def _all_speakers() -> tuple[Speaker, ...]:
-    speakers = []
-    for sex, voices in (("female", _FEMALE), ("male", _MALE)):
-        listed = [(voice, partition) for partition in PARTITIONS for voice in voices[partition]]
-        speakers += [
-            Speaker(f"{sex[0]}{number:02}", voice, sex, partition)
-            for number, (voice, partition) in enumerate(listed, start=1)
-        ]
-    return tuple(speakers)
-
-
-SPEAKERS = _all_speakers()
+SPEAKERS = tuple(
+    Speaker(f"{sex[0]}{number:02}", voice, sex, partition)
+    for sex, voices in (("female", _FEMALE), ("male", _MALE))
+    for number, (voice, partition) in enumerate(
+        ((voice, partition) for partition in PARTITIONS for voice in voices[partition]), start=1
+    )
+)
 
 
 class DemoOptions(Options):
@@ -89,7 +84,7 @@ class DemoOptions(Options):
     Attributes:
         speakers: 3 to 24; fewer than 24 take the first of each partition, in proportion
         sentences: 1 to 8; fewer than 8 take the first ones
-        workers: processes at a time, by default one a core; no influence on the result
+        workers: processes at a time, by default one per core; no influence on the result
     """
 
     speakers: int = Field(24, ge=3, le=len(SPEAKERS))
@@ -117,8 +112,19 @@ def read_demo(options: DemoOptions, *, seed: int = 0) -> Corpus:
     if not _complete(root, table):
         with folder_written_aside(root, lambda there: _complete(there, table)) as aside:
             (aside / "wav").mkdir()
-            workers = options.workers or joblib.cpu_count()
-            _record(aside / "wav", chosen, sentences, seed, workers)
+            pool = ThreadPoolExecutor(options.workers or joblib.cpu_count())
+            bar = progress_bar(total=len(table), desc="demo speech", unit="utt")
+            try:
+                jobs = [
+                    pool.submit(_record_speaker, aside / "wav", speaker, sentences, seed)
+                    for speaker in chosen
+                ]
+                for job in as_completed(jobs):
+                    job.result()
+                    bar.update(len(EMOTIONS) * sentences)
+            finally:
+                bar.close()
+                pool.shutdown(cancel_futures=True)
     return Corpus("demo", root, table, EMOTIONS, "neutral", LICENCE, True, True)
 
 
@@ -139,8 +145,7 @@ def select_speakers(count: int) -> tuple[Speaker, ...]:
         counts[min(PARTITIONS, key=lambda part: (counts[part] + 0.5) / sizes[part])] += 1
     chosen: list[Speaker] = []
     for part, members in listed.items():
-        women = [s for s in members if s.sex == "female"]
-        men = [s for s in members if s.sex == "male"]
+        women, men = ([s for s in members if s.sex == sex] for sex in ("female", "male"))
         alternating = [s for pair in zip(women, men, strict=True) for s in pair]
         chosen += alternating[: counts[part]]
     return tuple(chosen)
@@ -163,29 +168,11 @@ def _complete(root: Path, table: pd.DataFrame) -> bool:
     return all((root / file).is_file() for file in table.index.get_level_values("file"))
 
 
-def _record(
-    folder: Path, speakers: Sequence[Speaker], sentences: int, seed: int, workers: int
-) -> None:
-    pool = ThreadPoolExecutor(workers)
-    bar = progress_bar(
-        total=len(speakers) * len(EMOTIONS) * sentences, desc="demo speech", unit="utt"
-    )
-    try:
-        jobs = [pool.submit(_record_speaker, folder, s, sentences, seed) for s in speakers]
-        for job in as_completed(jobs):
-            job.result()
-            bar.update(len(EMOTIONS) * sentences)
-    finally:
-        bar.close()
-        pool.shutdown(cancel_futures=True)
-
-
 def _record_speaker(folder: Path, speaker: Speaker, sentences: int, seed: int) -> None:
-    number = SPEAKERS.index(speaker)
     job = {
         "voice": asdict(own_voice(speaker, seed)),
         "name": speaker.name,
-        "speaker": number,
+        "speaker": SPEAKERS.index(speaker),
         "sentences": sentences,
         "seed": int(seed),
         "folder": str(folder),

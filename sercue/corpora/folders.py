@@ -23,7 +23,6 @@ from sercue.corpora.rows import (
 )
 from sercue.errors import InputError
 
-LICENCE = "that of the corpus"
 LAYOUT = (
     "a folder with <emotion>/<file> or train/<emotion>/<file>, dev/..., test/...; the option "
     "speaker is a regular expression that finds the speaker in that path"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -94,18 +94,6 @@ def utterance_facts(
         **facts,
         "problem": problem.reason if problem else "",
         "detail": problem.detail if problem else "",
-        **note_columns(notes),
-    }
-
-
-def note_columns(notes: Sequence[Finding]) -> dict[str, str]:
-    """The columns ``note`` and ``note_detail`` for what is odd about an utterance.
-
-    Examples:
-        >>> note_columns([Finding("clipped", "2.0 % of samples"), Finding("several channels", "2")])
-        {'note': 'clipped; several channels', 'note_detail': '2.0 % of samples; 2'}
-    """
-    return {
         "note": "; ".join(note.reason for note in notes),
         "note_detail": "; ".join(note.detail for note in notes),
     }
@@ -181,23 +169,14 @@ def _of_samples(heard: Heard, sound: Loudness, samples: Iterable[np.ndarray]) ->
     # The limit counts after resampling.
     if round(seconds * SAMPLING_RATE) < SHORTEST * SAMPLING_RATE:
         return Finding("too short", f"{seconds:.4f} s; eGeMAPS takes {SHORTEST:g} s or more")
-    return _cancelled(heard, sound) or _silent(heard, sound)
-
-
-def _cancelled(heard: Heard, sound: Loudness) -> Finding | None:
-    """Channels of which one is the other turned over leave noise when they are averaged."""
-    if len(heard.loudest) - len(heard.silent) < 2:
-        return None
-    lost = float(heard.loudest.max() - sound.loudest()[0])
-    # NaN: all of them are silent.
-    if not lost >= _CANCELLED:
-        return None
-    left = "nothing is left" if lost == np.inf else f"they are {lost:.0f} dB weaker"
-    return Finding("channels cancel", f"{left} when averaged; choose one with channel")
-
-
-def _silent(heard: Heard, sound: Loudness) -> Finding | None:
     loudest, mean = float(sound.loudest()[0]), float(sound.means()[0])
+    # Channels of which one is the other turned over leave noise when they are averaged.
+    several = len(heard.loudest) - len(heard.silent) > 1
+    lost = float(heard.loudest.max()) - loudest if several else np.nan
+    # NaN: there are no two, or all of them are silent.
+    if lost >= _CANCELLED:
+        left = "nothing is left" if lost == np.inf else f"they are {lost:.0f} dB weaker"
+        return Finding("channels cancel", f"{left} when averaged; choose one with channel")
     if loudest >= SILENCE:
         return None
     if abs(mean) >= 10 ** (SILENCE / 20):
@@ -265,18 +244,18 @@ def inspect_audio(
 ) -> pd.DataFrame:
     """Look at every recording: whether it can be used, and what is odd about it.
 
-    It is read as ``read_audio`` reads it. What was seen is cached by the bytes
-    of the file, the segment and the channel, so that a second look only hashes the files; one that
+    It is read as ``read_audio`` reads it. What was seen is cached by the bytes of the file, the
+    segment and the channel, so that a second look only hashes the files; one that
     cannot be decoded is tried again each time. Nothing that is wrong with a recording is an error.
 
     Args:
         corpus: the utterances; of several channels, ``corpus.channel`` is looked at
         cache: folder of the cached facts, by default that of ``cache_folder()``
-        workers: threads, by default one a core; each holds one utterance in memory, as mono
+        workers: threads, by default one per core; each holds one utterance in memory, as mono
         progress: whether to show a progress bar
 
     Returns:
-        one row an utterance, indexed as ``corpus.table``; NaN, NA or empty where not known:
+        one row per utterance, indexed as ``corpus.table``; NaN, NA or empty where not known:
 
         - ``audio``: as ``audio_digests`` has it
         - ``seconds``: of the utterance, as far as it lies in its file
@@ -292,14 +271,24 @@ def inspect_audio(
     """
     folder = cache_folder() if cache is None else Path(cache)
     folder = folder / f"inspection-{_VERSION}-libsndfile-{soundfile.__libsndfile_version__}"
+    stored = read_parts(folder, CACHED_FACTS)
+    known: Any = stored[~stored.index.duplicated()].to_dict("index")
     with ThreadPoolExecutor(workers or joblib.cpu_count()) as pool:
         contents = _contents(corpus, pool)
         keys = [_cache_key(corpus, key, contents[key[0]]) for key in corpus.table.index]
-        known = _stored(folder)
+        # Of copies one is looked at.
         missing = dict(zip(keys, corpus.table.index, strict=True))
-        missing = {key: utt for key, utt in missing.items() if key and key not in known}
-        for batch in _batches(missing, progress):
-            known |= _look(corpus, batch, pool, folder)
+        files: dict[str, dict[str, Key]] = {}
+        for key, utterance in missing.items():
+            if key and key not in known:
+                files.setdefault(utterance[0], {})[key] = utterance
+        names = list(files)
+        shown = progress and bool(names)
+        with progress_bar(total=len(names), desc="audio", unit="file", disable=not shown) as bar:
+            for first in range(0, len(names), _BATCH):
+                batch = {name: files[name] for name in names[first : first + _BATCH]}
+                known |= _look(corpus, batch, pool, folder)
+                bar.update(len(batch))
     rows = [
         _row(corpus, utt, contents[utt[0]], known.get(key, {}))
         for key, utt in zip(keys, corpus.table.index, strict=True)
@@ -308,7 +297,7 @@ def inspect_audio(
 
 
 def notes_of(facts: pd.DataFrame) -> pd.DataFrame:
-    """What is odd about usable recordings, one row a note.
+    """What is odd about usable recordings, one row per note.
 
     Args:
         facts: as ``inspect_audio`` returns them
@@ -351,27 +340,6 @@ def _cache_key(corpus: Corpus, utterance: Key, content: str | Finding) -> str:
     # What else can be decoded depends on the extension and on the programs of this machine.
     suffix = corpus.path(utterance[0]).suffix.lower()
     return digest if suffix in DECODED_DIRECTLY else f"{digest}{suffix}"
-
-
-def _stored(folder: Path) -> dict[str, Facts]:
-    stored = read_parts(folder, CACHED_FACTS)
-    stored = stored[~stored.index.duplicated()]
-    rows: Any = stored.to_dict("index")
-    return dict(rows)
-
-
-def _batches(missing: dict[str, Key], progress: bool) -> Iterator[dict[str, dict[str, Key]]]:
-    """Some files at a time, each with those of its utterances that are to be looked at."""
-    files: dict[str, dict[str, Key]] = {}
-    for key, utterance in missing.items():
-        files.setdefault(utterance[0], {})[key] = utterance
-    names = list(files)
-    shown = progress and bool(names)
-    with progress_bar(total=len(names), desc="audio", unit="file", disable=not shown) as bar:
-        for first in range(0, len(names), _BATCH):
-            batch = names[first : first + _BATCH]
-            yield {name: files[name] for name in batch}
-            bar.update(len(batch))
 
 
 def _look(
@@ -419,12 +387,9 @@ def _row(corpus: Corpus, utterance: Key, content: str | Finding, facts: Facts) -
     row["audio"] = utterance_digest(content, start, end, corpus.channel)
     suffix = corpus.path(file).suffix
     if row["format"] and not row["problem"] and misnamed(suffix, row["format"]):
-        row |= _noted(row, Finding("another format", f"{row['format']} in a {suffix} file"))
+        for column, text in (
+            ("note", "another format"),
+            ("note_detail", f"{row['format']} in a {suffix} file"),
+        ):
+            row[column] = "; ".join(filter(None, [row[column], text]))
     return row
-
-
-def _noted(row: Facts, note: Finding) -> Facts:
-    pairs: Sequence[tuple[str, str]] = ()
-    if row["note"]:
-        pairs = list(zip(row["note"].split("; "), row["note_detail"].split("; "), strict=True))
-    return note_columns([*(Finding(*pair) for pair in pairs), note])

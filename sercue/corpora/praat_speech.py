@@ -1,6 +1,6 @@
 """Emotional speech from Praat's synthesiser: one speaker's utterances, written as WAV files.
 
-``demo.py`` runs this file as a program, one fresh interpreter a speaker, and it therefore imports
+``demo.py`` runs this file as a program, one fresh interpreter per speaker, and it therefore imports
 nothing but numpy and parselmouth. A fresh interpreter is what makes the corpus reproducible: the
 synthesiser keeps its flutter and wave phase from one call to the next, so that the same sentence
 sounds slightly different each time it is said within one process.
@@ -147,7 +147,19 @@ def colour(
     Returns:
         samples, shape (samples,), 16 kHz, within [-1, 1]
     """
-    samples = _resynthesise(sound, median, voice, profile, rng)
+    # Overlap-add draws from Praat's own generator, which its clock seeds.
+    run(f"random_initializeWithSeedUnsafelyButPredictably ({int(rng.integers(2**31))})")
+    changed = call(
+        sound,
+        "Change gender",
+        median * _SEARCH[0],
+        median * _SEARCH[1],
+        voice.formants * profile.formants,
+        float(np.clip(median * voice.pitch * profile.pitch, *_PITCH_LIMITS)),
+        profile.pitch_range,
+        profile.duration,
+    )
+    samples = changed.resample(SAMPLING_RATE, precision=20).values[0]
     samples = tilted(samples, profile.tilt)
     samples = samples + profile.breath * 5 * _envelope(samples) * rng.normal(size=len(samples))
     samples = samples * _LEVEL * 10 ** (profile.gain / 20) / np.sqrt(np.mean(samples**2))
@@ -187,28 +199,6 @@ def speak(
             rng = np.random.default_rng([seed, speaker, number, sentence])
             profile = vary(PROFILES[emotion], rng)
             yield emotion, sentence, colour(neutral, median, voice, profile, rng)
-
-
-def _resynthesise(
-    sound: parselmouth.Sound,
-    median: float,
-    voice: Voice,
-    profile: Profile,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    # Overlap-add draws from Praat's own generator, which its clock seeds.
-    run(f"random_initializeWithSeedUnsafelyButPredictably ({int(rng.integers(2**31))})")
-    changed = call(
-        sound,
-        "Change gender",
-        median * _SEARCH[0],
-        median * _SEARCH[1],
-        voice.formants * profile.formants,
-        float(np.clip(median * voice.pitch * profile.pitch, *_PITCH_LIMITS)),
-        profile.pitch_range,
-        profile.duration,
-    )
-    return changed.resample(SAMPLING_RATE, precision=20).values[0]
 
 
 def _envelope(samples: np.ndarray, width: int = 400) -> np.ndarray:

@@ -259,17 +259,13 @@ def unreadable(path: Path) -> Finding | None:
     except ValueError:
         return Finding("no such file", "its name holds a null character")
     except OSError as error:
-        return _os_finding(path, error)
-
-
-def _os_finding(path: Path, error: OSError) -> Finding:
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return Finding("no permission")
-    if error.errno == errno.ELOOP or os.path.islink(path):
-        return Finding("broken link")
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return Finding("no such file")
-    return Finding("cannot be read", str(error.strerror))
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return Finding("no permission")
+        if error.errno == errno.ELOOP or os.path.islink(path):
+            return Finding("broken link")
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return Finding("no such file")
+        return Finding("cannot be read", str(error.strerror))
 
 
 def printable(name: str) -> str:

@@ -50,7 +50,24 @@ def read_table(root: Path, options: RowsOptions, *, seed: int = 0) -> Corpus:
         InputError: if the file cannot be read, if a column is missing, or if a cell is not valid;
             the rows are named, counting from 1 after the header
     """
-    rows = _cleaned(_read(root), root)
+    rows = _read(root)
+    _check_columns(rows, root)
+    if rows.empty:
+        raise InputError(f"corpus_root: {root} has no rows")
+    rows = rows[[column for column in (*REQUIRED, *OPTIONAL) if column in rows]].copy()
+    written = rows["file"]
+    for column in rows.columns.intersection([*REQUIRED, *PASSED_ON]):
+        rows[column] = _text(rows[column], root)
+    # A name may begin or end with a space, if that is what the file is called.
+    there = np.array([os.path.exists(os.path.join(root.parent, str(name))) for name in written])
+    rows["file"] = rows["file"].mask(there, written)
+    if "partition" in rows:
+        meant = rows["partition"].map(lambda name: PARTITION_NAMES.get(plain_words(name)))
+        bad = meant.isna()
+        if bad.any():
+            error = unknown("partition", rows["partition"][bad].iloc[0], PARTITIONS)
+            raise InputError(f"corpus_root: {root}, {row_numbers(bad)}: {error}")
+        rows["partition"] = meant
     base, files = relative_files(rows["file"], root.parent)
     starts, ends = segment_bounds(rows, root)
     rows = rows.set_index(audformat.segmented_index(files, starts, ends))
@@ -85,24 +102,6 @@ def _read(path: Path) -> pd.DataFrame:
     return rows
 
 
-def _cleaned(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Only the known columns, as clean text, with every cell that must hold something checked."""
-    _check_columns(rows, path)
-    if rows.empty:
-        raise InputError(f"corpus_root: {path} has no rows")
-    rows = rows[[column for column in (*REQUIRED, *OPTIONAL) if column in rows]].copy()
-    written = rows["file"]
-    for column in (*REQUIRED, *PASSED_ON):
-        if column in rows:
-            rows[column] = _text(rows[column], path, may_be_empty=column == "sex")
-    # A name may begin or end with a space, if that is what the file is called.
-    there = np.array([os.path.exists(os.path.join(path.parent, str(name))) for name in written])
-    rows["file"] = rows["file"].mask(there, written)
-    if "partition" in rows:
-        rows["partition"] = _partitions(rows["partition"], path)
-    return rows
-
-
 def _check_columns(rows: pd.DataFrame, path: Path) -> None:
     found = [str(column) for column in rows.columns]
     for column in (*REQUIRED, *OPTIONAL):
@@ -112,7 +111,6 @@ def _check_columns(rows: pd.DataFrame, path: Path) -> None:
                 f"corpus_root: {path} has two columns {column!r} (or {column!r} and "
                 f"'{column}.1'); valid is one"
             )
-    for column in (*REQUIRED, *OPTIONAL):
         alike = None if column in found else same_word(column, found)
         if alike is not None:
             raise InputError(
@@ -130,7 +128,8 @@ def _check_columns(rows: pd.DataFrame, path: Path) -> None:
             )
 
 
-def _text(cells: pd.Series, path: Path, *, may_be_empty: bool) -> pd.Series:
+def _text(cells: pd.Series, path: Path) -> pd.Series:
+    """Cells as text; the sex alone may be missing."""
     if pd.api.types.is_float_dtype(cells):
         raise InputError(
             f"corpus_root: column {cells.name!r} of {path} holds decimal numbers, "
@@ -138,20 +137,9 @@ def _text(cells: pd.Series, path: Path, *, may_be_empty: bool) -> pd.Series:
         )
     text = cells.astype("string").str.strip()
     empty = text.isna() | (text == "")
-    if may_be_empty:
-        text = text.mask(empty)
-    elif empty.any():
+    if empty.any() and cells.name != "sex":
         raise InputError(
             f"corpus_root: {path} has nothing in column {cells.name!r} of {row_numbers(empty)}; "
             "valid is a value in every row"
         )
-    return text.astype(object)
-
-
-def _partitions(names: pd.Series, path: Path) -> pd.Series:
-    meant = names.map(lambda name: PARTITION_NAMES.get(plain_words(name)))
-    bad = meant.isna()
-    if bad.any():
-        error = unknown("partition", names[bad].iloc[0], PARTITIONS)
-        raise InputError(f"corpus_root: {path}, {row_numbers(bad)}: {error}")
-    return meant
+    return text.mask(empty).astype(object)
