@@ -85,9 +85,8 @@ def read_audformat(root: Path, options: AudformatOptions, *, seed: int = 0) -> C
     with _database(root) as db:
         rows = _emotions(db, options.table, options.column)
         index = rows.index
-        rows["speaker"] = _found(db, index, options.speaker, "speaker")
-        if options.speaker_pattern is not None:
-            rows["speaker"] = captured_speakers(rows["speaker"], options.speaker_pattern)
+        speakers = _found(db, index, options.speaker, "speaker")
+        rows["speaker"] = captured_speakers(speakers, options.speaker_pattern)
         if options.sex is not None:
             rows["sex"] = _found(db, index, options.sex, "sex")
         for name in ("gender", "sex") if options.sex is None else ():

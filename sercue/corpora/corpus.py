@@ -197,18 +197,13 @@ def check_rows(corpus: Corpus) -> None:
     table = corpus.table
     if table.empty:
         raise InputError(f"corpus {corpus.name!r}: no utterance is left to use")
-    twice = table.index[table.index.duplicated()].unique()
-    if len(twice):
-        raise InputError(
-            f"corpus {corpus.name!r}: {len(twice)} utterances are listed more than once: "
-            f"{first_names(utterance_ids(twice))}"
-        )
-    for column in ("emotion", "speaker"):
-        empty = table.index[table[column].isna()]
-        if len(empty):
+    problems = {"are listed more than once": table.index[table.index.duplicated()].unique()}
+    problems |= {f"have no {c}": table.index[table[c].isna()] for c in ("emotion", "speaker")}
+    for problem, those in problems.items():
+        if len(those):
             raise InputError(
-                f"corpus {corpus.name!r}: {len(empty)} utterances have no {column}: "
-                f"{first_names(utterance_ids(empty))}"
+                f"corpus {corpus.name!r}: {len(those)} utterances {problem}: "
+                f"{first_names(utterance_ids(those))}"
             )
     for column in table.columns.intersection(["speaker", "fold", "sex", "session"]):
         names = table[column]
@@ -430,16 +425,12 @@ def check_partitions(corpus: Corpus) -> None:
 def example_corpus(speakers: int = 3, utterances: int = 4, labels: int = 2) -> Corpus:
     """A corpus without audio for examples and tests; the first speaker trains, the last tests."""
     names = ("angry", "neutral", "sad", "happy", "afraid", "bored", "disgusted")[:labels]
-    index = audformat.segmented_index(
-        [f"s{s}_{u}.wav" for s in range(speakers) for u in range(utterances)]
-    )
     partition = ["train"] + ["dev"] * (speakers - 2) + ["test"]
-    table = pd.DataFrame(
-        {
-            "emotion": [names[u % labels] for _ in range(speakers) for u in range(utterances)],
-            "speaker": [f"s{s}" for s in range(speakers) for _ in range(utterances)],
-            "partition": [partition[s] for s in range(speakers) for _ in range(utterances)],
-        },
-        index=index,
-    )
+    rows = [
+        (f"s{s}_{u}.wav", names[u % labels], f"s{s}", partition[s])
+        for s in range(speakers)
+        for u in range(utterances)
+    ]
+    table = pd.DataFrame(rows, columns=["file", *REQUIRED])
+    table = table.set_index(audformat.segmented_index(table.pop("file")))
     return Corpus("example", Path(), table, names, "neutral", "none", True, True)

@@ -132,8 +132,7 @@ def check_corpus(
     """
     facts = facts.loc[corpus.table.index]
     rows = [
-        *_listed(corpus),
-        *(_expected(corpus) if _complete(corpus) else ()),
+        *_counted(corpus),
         *_classes(corpus),
         *_speakers(corpus),
         *_durations(facts, max_seconds),
@@ -146,12 +145,7 @@ def check_corpus(
 
 
 def _row(
-    check: str,
-    found: str,
-    verdict: str = "ok",
-    *,
-    expected: str = "",
-    names: Iterable[str] = (),
+    check: str, found: str, verdict: str = "ok", *, expected: str = "", names: Iterable[str] = ()
 ) -> Row:
     return check, found, expected, verdict, first_names(printable(str(name)) for name in names)
 
@@ -165,41 +159,29 @@ def _number(count: int, noun: str = "utterance") -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _complete(corpus: Corpus) -> bool:
-    """Whether nothing is known to be missing: only then can counts be compared."""
-    return corpus.listed in (None, len(corpus.table) + len(corpus.left_out))
-
-
-def _listed(corpus: Corpus) -> Iterator[Row]:
-    found = f"{len(corpus.table) + len(corpus.left_out):,}"
+def _counted(corpus: Corpus) -> Iterator[Row]:
+    """Counts beside the published ones; only where nothing is known to be missing."""
+    listed = len(corpus.table) + len(corpus.left_out)
+    complete = corpus.listed in (None, listed)
+    told = "" if complete else ": not the published corpus, so that its counts are not compared"
     expected = "" if corpus.listed is None else f"{corpus.listed:,}"
-    if _complete(corpus):
-        yield _row("utterances listed", found, expected=expected)
-    else:
-        told = f"{found}: not the published corpus, so that its counts are not compared"
-        yield _row("utterances listed", told, "wrong", expected=expected)
+    verdict = "ok" if complete else "wrong"
+    yield _row("utterances listed", f"{listed:,}{told}", verdict, expected=expected)
     for reason, group in corpus.left_out.groupby("reason", sort=False):
         yield _utterances(f"left out: {reason}", group.index, "note")
-
-
-def _expected(corpus: Corpus) -> Iterator[Row]:
-    for expected in corpus.expected:
-        columns = [str(name) for name in expected.index.names]
+    for published in corpus.expected if complete else ():
+        columns = [str(name) for name in published.index.names]
         found = corpus.table.groupby(columns).size()
         check = f"utterances by {' and '.join(columns)}"
-        both = pd.DataFrame({"found": found, "expected": expected}).fillna(0).astype(int)
+        both = pd.DataFrame({"found": found, "expected": published}).fillna(0).astype(int)
         other = both[both["found"] != both["expected"]]
         if other.empty:
             total = f"{both['found'].sum():,} in {_number(len(both), 'group')}"
             yield _row(check, total, expected=total)
         for key, counts in other.iterrows():
             named = " ".join(map(str, key)) if isinstance(key, tuple) else str(key)
-            yield _row(
-                f"{check}: {named}",
-                f"{counts['found']:,}",
-                "wrong",
-                expected=f"{counts['expected']:,}",
-            )
+            number, expected = (f"{counts[column]:,}" for column in ("found", "expected"))
+            yield _row(f"{check}: {named}", number, "wrong", expected=expected)
 
 
 def _classes(corpus: Corpus) -> Iterator[Row]:
@@ -249,11 +231,8 @@ def _durations(facts: pd.DataFrame, max_seconds: float) -> Iterator[Row]:
     seconds = facts.loc[facts["problem"] == "", "seconds"]
     if seconds.empty:
         return
-    yield _row(
-        "durations",
-        f"{seconds.min():.2f} to {seconds.max():.2f} s, median {seconds.median():.2f} s, "
-        f"{seconds.sum() / 60:.1f} min in all",
-    )
+    found = f"{seconds.min():.2f} to {seconds.max():.2f} s, median {seconds.median():.2f} s"
+    yield _row("durations", f"{found}, {seconds.sum() / 60:.1f} min in all")
     if max_seconds == math.inf:
         return
     long = seconds[seconds > max_seconds].sort_values(ascending=False)

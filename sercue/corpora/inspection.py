@@ -143,9 +143,8 @@ def _not_there(
     """Why the file does not hold the samples of the utterance."""
     channels, samples = recording.channels, recording.samples
     if samples == 0:
-        return recording.damage or Finding(
-            "no samples", f"{recording.path.stat().st_size:,} bytes in all"
-        )
+        size = recording.path.stat().st_size
+        return recording.damage or Finding("no samples", f"{size:,} bytes in all")
     if channel is not None and channel >= channels:
         return Finding("no such channel", f"channel {channel}; those of the file are {channels}")
     if first < 0 or (last is not None and last <= first and first < samples):
@@ -206,9 +205,8 @@ def _notes(
         found = f"{len(heard.silent)} of {channels}, left out of the mean"
         notes.append(Finding("silent channels", found))
     if channel is None and channels - len(heard.silent) > 1:
-        notes.append(
-            Finding("several channels", f"{channels - len(heard.silent)} channels, averaged")
-        )
+        found = f"{channels - len(heard.silent)} channels, averaged"
+        notes.append(Finding("several channels", found))
     if rate < SAMPLING_RATE:
         notes.append(Finding("sampling rate below 16 kHz", f"{rate} Hz"))
     if last is not None and last > recording.samples:

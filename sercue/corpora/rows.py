@@ -184,11 +184,8 @@ _LONGEST = 1e9  # seconds, some thirty years: nothing is recorded in one piece f
 COLUMNS = ("emotion", "speaker", "partition", "sex", "session", "fold")
 #: Why an utterance cannot be used where one of these columns has nothing of it.
 _NEEDED = {
-    "emotion": "no label",
-    "speaker": "no speaker",
-    "partition": "no partition",
-    "fold": "no fold",
-}
+    "emotion": "no label", "speaker": "no speaker", "partition": "no partition", "fold": "no fold",
+}  # fmt: skip
 
 
 class RowsOptions(Options):
@@ -249,7 +246,20 @@ def corpus_of_rows(
     """
     if options.draw_partition:
         rows = rows.drop(columns="partition", errors="ignore")
-    used, left_out = _apart(rows, name)
+    reason = rows["reason"] if "reason" in rows else pd.Series(None, rows.index, dtype=object)
+    for column, lack in _NEEDED.items():
+        if column in rows:
+            nothing = rows[column].isna() | (rows[column].astype(str).str.strip() == "")
+            reason = reason.mask(reason.isna() & nothing, lack)
+    used, left_out = rows[reason.isna()].copy(), rows[reason.notna()]
+    if used.empty:
+        counts = ", ".join(f"{reason} ({n})" for reason, n in reason.value_counts().items())
+        raise InputError(f"corpus {name!r}: no utterance can be used; found {counts or 'none'}")
+    if "sex" in used and used["sex"].isna().any():
+        used = used.drop(columns="sex")
+    left_out = left_out.reindex(columns=list(LEFT_OUT)).astype(object)
+    left_out = left_out.where(left_out.notna(), None).assign(reason=reason.dropna())
+    left_out["detail"] = left_out["detail"].fillna("")
     if "partition" not in used:
         used = divided(used, seed)
     labels = tuple(sorted(set(used["emotion"])))
@@ -420,16 +430,18 @@ def _told(error: BaseException) -> str:
     return f"{said}; {_told(error.__cause__)}" if error.__cause__ else said
 
 
-def captured_speakers(texts: pd.Series, pattern: str) -> pd.Series:
+def captured_speakers(texts: pd.Series, pattern: str | None) -> pd.Series:
     """The speakers that the option ``speaker_pattern`` finds in what is known of utterances.
 
     Raises:
         InputError: as ``captures``
     """
-    known = texts.notna()
-    found = captures(texts[known].tolist(), pattern, "speaker_pattern", ["speaker"])["speaker"]
+    if pattern is None:
+        return texts
+    known = texts[texts.notna()]
+    found = captures(known.tolist(), pattern, "speaker_pattern", ["speaker"])["speaker"]
     speakers = texts.copy()
-    speakers[known] = found.to_numpy()
+    speakers[texts.notna()] = found.to_numpy()
     return speakers
 
 
@@ -448,26 +460,6 @@ def relative_files(files: Iterable[str], folder: Path) -> tuple[Path, list[str]]
     absolute = [os.path.normpath(folder / file) for file in files]
     base = Path(os.path.commonpath([os.path.dirname(file) for file in absolute]))
     return base, [Path(file).relative_to(base).as_posix() for file in absolute]
-
-
-def _apart(rows: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows that can be used, and those that cannot with the reason why."""
-    reason = rows["reason"] if "reason" in rows else pd.Series(None, rows.index, dtype=object)
-    for column, lack in _NEEDED.items():
-        if column in rows:
-            nothing = rows[column].isna() | (rows[column].astype(str).str.strip() == "")
-            reason = reason.mask(reason.isna() & nothing, lack)
-    usable = reason.isna()
-    if not usable.any():
-        counts = ", ".join(f"{reason} ({n})" for reason, n in reason.value_counts().items())
-        raise InputError(f"corpus {name!r}: no utterance can be used; found {counts or 'none'}")
-    used = rows[usable].copy()
-    if "sex" in used and used["sex"].isna().any():
-        used = used.drop(columns="sex")
-    left_out = rows[~usable].reindex(columns=list(LEFT_OUT)).astype(object)
-    left_out = left_out.where(left_out.notna(), None).assign(reason=reason[~usable])
-    left_out["detail"] = left_out["detail"].fillna("")
-    return used, left_out
 
 
 def segment_bounds(rows: pd.DataFrame, path: Path) -> tuple[pd.Series, pd.Series]:

@@ -193,8 +193,7 @@ def read_datasets(root: Path, options: DatasetsOptions, *, seed: int = 0) -> Cor
         rows = pd.concat(tables, ignore_index=True)
         if partitions:
             rows["partition"] = rows["split"].map(partitions)
-        if options.speaker_pattern is not None:
-            rows["speaker"] = captured_speakers(rows["speaker"], options.speaker_pattern)
+        rows["speaker"] = captured_speakers(rows["speaker"], options.speaker_pattern)
         segmented = options.start is not None or options.end is not None
         files = written_files(recordings, segmented)
         numbers = rows["split"] + "/" + rows["number"].map("{:06}".format)
