@@ -1,7 +1,8 @@
 """Audio language models: the ones a study can name, and the interface they share.
 
-Each public name is imported from its module at first use: the modules that compute (``tree``,
-``prefix``, ``packed``) need numpy and torch alone, and can be imported where no more is installed.
+Each public name is imported from its module at first use: the modules that compute (``prefix``,
+``packed``) need numpy, torch and transformers alone, and can be imported where no more is
+installed.
 """
 
 from __future__ import annotations

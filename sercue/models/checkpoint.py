@@ -21,7 +21,6 @@ from transformers.quantizers.auto import get_hf_quantizer
 
 from sercue.corpora.audio import file_digest
 from sercue.errors import InputError, shortened, unknown
-from sercue.models import probe
 from sercue.models.availability import stored_tensors, weights_folder
 from sercue.models.chat_inputs import ChatInputs
 from sercue.models.hub import (
@@ -47,6 +46,8 @@ ATTENTION = {
     "flash_attention_3": backends.is_flash_attn_3_available,
     "flash_attention_4": backends.is_flash_attn_4_available,
 }
+# Layers that keep nothing but keys and values of each token.
+_LAYERS = ("full_attention", "sliding_attention")
 DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 # Repositories that hold more than what answers in text: from the architecture that config.json
 # names, to the part's own configuration and class. The Omni models speak as well: a talker and
@@ -120,7 +121,14 @@ class Checkpoint:
             )
         ChatInputs(self.processor, self.name).check()
         with told_of(self.name, "its config.json names no language model that can be asked"):
-            probe.check_layers(self._part_config, self.name)
+            text = self._part_config.get_text_config()
+            others = sorted({*(getattr(text, "layer_types", None) or ())} - {*_LAYERS})
+        if others:
+            raise InputError(
+                f"model {self.name!r}: found layers of {', '.join(others)}, whose state the "
+                f"prompts of a recording cannot share; valid are models of {' and '.join(_LAYERS)} "
+                "alone"
+            )
         self._check_audio()
         model = self._without_memory(attention)
         if model is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from sercue.models.prefix import (
     Batch,
+    Ids,
     Prefix,
     attention_of,
     greedy_tokens,
@@ -25,14 +27,113 @@ from sercue.models.prefix import (
     padded,
     positions,
     run_prefix,
+    shared_length,
     sliding_window,
 )
-from sercue.models.tree import Ids, TokenTree, within_budget
 
 #: Attention implementations that take any mask.
 IMPLEMENTATIONS = ("sdpa", "eager")
 # Logits of so many places are turned to float32 at a time.
 _PLACES = 256
+#: What a first token has for a parent: the end of the shared prefix.
+ROOT = -1
+
+
+class TokenTree:
+    """A tree of tokens in the order in which they came: a parent stands before its children.
+
+    Attributes:
+        tokens: token id of each node
+        parents: node before it, ``ROOT`` for a first token
+        depths: number of nodes before it
+
+    Examples:
+        >>> tree = TokenTree()
+        >>> tree.add([5, 6, 7]), tree.add([5, 6, 9])
+        ([0, 1, 2], [0, 1, 3])
+        >>> tree.tokens, tree.parents, tree.depths
+        ([5, 6, 7, 9], [-1, 0, 1, 1], [0, 1, 2, 2])
+    """
+
+    def __init__(self) -> None:
+        self.tokens: list[int] = []
+        self.parents: list[int] = []
+        self.depths: list[int] = []
+        self._children: dict[tuple[int, int], int] = {}
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def add(self, tokens: Ids, below: int = ROOT) -> list[int]:
+        """Add a text; tokens that are there already are shared.
+
+        Args:
+            tokens: its token ids
+            below: the node behind which it is written
+
+        Returns:
+            the node of each token
+        """
+        path, node = [], below
+        for token in tokens:
+            parent, node = node, self._children.setdefault((node, token), len(self))
+            if node == len(self):
+                self.tokens.append(token)
+                self.parents.append(parent)
+                self.depths.append(0 if parent == ROOT else self.depths[parent] + 1)
+            path.append(node)
+        return path
+
+    def visible(self) -> np.ndarray:
+        """What each node attends to: itself and the nodes on the way to it.
+
+        Returns:
+            bool array (nodes, nodes), row: the node that attends
+
+        Examples:
+            >>> tree = TokenTree()
+            >>> paths = tree.add([5, 7]), tree.add([5, 9])
+            >>> tree.visible().astype(int).tolist()
+            [[1, 0, 0], [1, 1, 0], [1, 0, 1]]
+        """
+        seen = np.eye(len(self), dtype=bool)
+        for node, parent in enumerate(self.parents):
+            if parent != ROOT:
+                seen[node] |= seen[parent]
+        return seen
+
+
+def within_budget(texts: Sequence[Ids], extra: int, budget: int) -> Iterator[list[int]]:
+    """Split texts into groups whose trees stay within a number of tokens.
+
+    Texts that begin alike stay together as far as they can, since each group runs what its texts
+    share once more.
+
+    Args:
+        texts: token ids of each text
+        extra: most tokens that will be added behind each text
+        budget: most tokens of a tree; a text that is longer alone is a group of its own
+
+    Yields:
+        which texts
+
+    Examples:
+        >>> list(within_budget([[1, 2, 3], [9], [1, 2, 4]], extra=0, budget=4))
+        [[0, 2], [1]]
+    """
+    group: list[int] = []
+    size = 0
+    for text in sorted(range(len(texts)), key=lambda number: list(texts[number])):
+        # In lexicographic order a text shares nothing more with the tree than with its neighbour.
+        shared = shared_length(texts[group[-1]], texts[text]) if group else 0
+        added = len(texts[text]) - shared + extra
+        if group and size + added > budget:
+            yield group
+            group, size, added = [], 0, len(texts[text]) + extra
+        group.append(text)
+        size += added
+    if group:
+        yield group
 
 
 @dataclass
@@ -76,18 +177,23 @@ def score_answers(
     extra = [sum(len(answer) - 1 for answer in given) for given in answers]
     for groups in _groups(batch, prefix, extra, tree_tokens):
         trees = [TokenTree() for _ in groups]
-        reads = [
-            (recording, *read)
-            for recording, (tree, texts) in enumerate(zip(trees, groups, strict=True))
-            for read in _plant(tree, texts, answers[recording])
-        ]
+        # Recording and node, the token to follow it, and the score that this is part of.
+        reads: list[tuple[tuple[int, int], int, tuple[int, int]]] = []
+        for recording, (tree, texts) in enumerate(zip(trees, groups, strict=True)):
+            for prompt, text in texts.items():
+                end = tree.add(text)[-1]
+                for number, answer in enumerate(answers[recording]):
+                    for token, node in zip(answer, [end, *tree.add(answer[:-1], end)], strict=True):
+                        reads.append(((recording, node), token, (prompt, number)))
         # Labels are read off one node, the end of their prompt; its logits are computed once.
-        row_of = {place: row for row, place in enumerate(dict.fromkeys(read[:2] for read in reads))}
+        row_of = {place: row for row, place in enumerate(dict.fromkeys(read[0] for read in reads))}
         logits = _run(model, prefix, trees, list(row_of)).logits
-        rows = [row_of[read[:2]] for read in reads]
-        values = _log_likelihoods(logits, rows, [token for _, _, token, *_ in reads])
-        for (recording, _, _, prompt, answer), value in zip(reads, values, strict=True):
-            scores[recording][prompt, answer] += value
+        totals = torch.cat([part.float().logsumexp(1) for part in logits.split(_PLACES)])
+        rows = torch.tensor([row_of[place] for place, _, _ in reads], device=logits.device)
+        tokens = torch.tensor([token for _, token, _ in reads], device=logits.device)
+        values = (logits[rows, tokens].float() - totals[rows]).tolist()
+        for ((recording, _), _, score), value in zip(reads, values, strict=True):
+            scores[recording][score] += value
     return scores
 
 
@@ -100,22 +206,6 @@ def _groups(
         groups = within_budget(suffixes, more, tree_tokens)
         split.append([{number: suffixes[number] for number in group} for group in groups])
     yield from zip_longest(*split, fillvalue={})
-
-
-def _plant(
-    tree: TokenTree, texts: dict[int, Ids], answers: Sequence[Ids]
-) -> Iterator[tuple[int, int, int, int]]:
-    """Add prompts and the answers behind them to a tree.
-
-    Yields:
-        what is to be read off: node, token to follow it, prompt, answer
-    """
-    for prompt, text in texts.items():
-        end = tree.add(text)[-1]
-        for number, answer in enumerate(answers):
-            nodes = [end, *tree.add(answer[:-1], below=end)]
-            for node, token in zip(nodes, answer, strict=True):
-                yield node, token, prompt, number
 
 
 def _run(
@@ -151,27 +241,21 @@ def _forward(
     model: PreTrainedModel, ids: torch.Tensor, trees: _Trees, wanted: Sequence[tuple[int, int]]
 ) -> _Trees:
     """Run the nodes that ``trees`` tells of, the last places of it. Its cache grows by them."""
+    masks: Any = _mask(model, trees.seen)
+    window = sliding_window(model.config)
+    if window is not None:
+        near = trees.at[:, -trees.seen.shape[1] :, None] - trees.at[:, None] < window
+        masks = {"full_attention": masks, "sliding_attention": _mask(model, trees.seen & near)}
     rows, nodes = torch.tensor(wanted, device=ids.device).T
     with only_at(model, rows, nodes):
         trees.logits = model(
             input_ids=ids,
-            attention_mask=_masks(model, trees),
+            attention_mask=masks,
             position_ids=positions(model, trees.at[:, -ids.shape[1] :]),
             past_key_values=trees.cache,
             use_cache=True,
         ).logits
     return trees
-
-
-def _masks(model: PreTrainedModel, trees: _Trees) -> torch.Tensor | dict[str, torch.Tensor]:
-    """The mask as the model takes it, or one for each kind of its layers."""
-    full = _mask(model, trees.seen)
-    window = sliding_window(model.config)
-    if window is None:
-        return full
-    own = trees.at[:, -trees.seen.shape[1] :]
-    near = own[:, :, None] - trees.at[:, None] < window
-    return {"full_attention": full, "sliding_attention": _mask(model, trees.seen & near)}
 
 
 def _mask(model: PreTrainedModel, seen: torch.Tensor) -> torch.Tensor:
@@ -182,16 +266,6 @@ def _mask(model: PreTrainedModel, seen: torch.Tensor) -> torch.Tensor:
     # It adds the mask to the scores.
     added = torch.zeros(mask.shape, dtype=model.dtype, device=mask.device)
     return added.masked_fill_(~mask, torch.finfo(model.dtype).min)
-
-
-def _log_likelihoods(
-    logits: torch.Tensor, rows: Sequence[int], tokens: Sequence[int]
-) -> list[float]:
-    """Log-probability of each token by the row of logits that goes with it."""
-    totals = torch.cat([part.float().logsumexp(1) for part in logits.split(_PLACES)])
-    row = torch.tensor(rows, device=logits.device)
-    chosen = logits[row, torch.tensor(tokens, device=logits.device)].float()
-    return (chosen - totals[row]).tolist()
 
 
 @torch.inference_mode()

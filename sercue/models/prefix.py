@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
-from sercue.models.tree import Ids, common_prefix
-
+Ids = Sequence[int]
 Layers = list[tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -79,6 +78,27 @@ class Prefix:
             own = [part[recording, :, :length].expand(rows, -1, -1, -1) for part in (keys, values)]
             cache.update(*own, number)
         return cache
+
+
+def common_prefix(texts: Sequence[Ids]) -> int:
+    """Number of leading tokens that all texts share, leaving each at least one of its own.
+
+    Examples:
+        >>> common_prefix([[5, 6, 7, 8], [5, 6, 9]])
+        2
+        >>> common_prefix([[5, 6, 7]])
+        2
+    """
+    rows = [list(text) for text in texts]
+    # What the first and the last in order share, all between them share.
+    shared = shared_length(min(rows), max(rows))
+    return min(shared, min(map(len, rows)) - 1)
+
+
+def shared_length(one: Ids, other: Ids) -> int:
+    """Number of leading tokens that two texts share."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def run_prefix(model: PreTrainedModel, batch: Batch) -> Prefix:
@@ -162,7 +182,8 @@ def only_at(model: PreTrainedModel, rows: torch.Tensor, places: torch.Tensor) ->
         return (given[0][rows.to(given[0].device), places.to(given[0].device)],)
 
     handles = [model.get_output_embeddings().register_forward_pre_hook(pick)]
-    block = _last_feed_forward(model)
+    layers = getattr(model.get_decoder(), "layers", None)
+    block = getattr(layers[-1], "mlp", None) if layers is not None else None
     if block is not None:
         narrowed = _Narrowed(rows, places)
         handles.append(block.register_forward_pre_hook(narrowed.pick))
@@ -172,11 +193,6 @@ def only_at(model: PreTrainedModel, rows: torch.Tensor, places: torch.Tensor) ->
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _last_feed_forward(model: PreTrainedModel) -> torch.nn.Module | None:
-    layers = getattr(model.get_decoder(), "layers", None)
-    return getattr(layers[-1], "mlp", None) if layers is not None else None
 
 
 class _Narrowed:

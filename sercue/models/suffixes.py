@@ -1,4 +1,4 @@
-"""Scores and greedy answers with a batch of suffixes, one row a prompt, behind the shared prefix.
+"""Scores and greedy answers with a batch of suffixes, one row per prompt, behind the shared prefix.
 
 The second implementation: it needs no mask of four dimensions, so that any attention will do, and
 it shares nothing with ``packed`` but the prefix and the loop of greedy decoding, so that each
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -18,7 +17,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from sercue.models.prefix import (
     Batch,
-    Prefix,
+    Ids,
     cache_layers,
     greedy_tokens,
     likeliest_tokens,
@@ -28,12 +27,11 @@ from sercue.models.prefix import (
     run_prefix,
     sliding_window,
 )
-from sercue.models.tree import Ids
 
 
 @dataclass
 class _Rows:
-    """Texts that have run through the model, one a row: their cache, and what it holds.
+    """Texts that have run through the model, one per row: their cache, and what it holds.
 
     Attributes:
         cache: keys and values, rows padded on the right
@@ -72,38 +70,29 @@ def score_answers(
     Returns:
         array (prompts, answers) of natural logarithms for each recording
     """
-    prefix = run_prefix(model, batch)
-    suffixes = batch.suffixes(prefix.lengths)
-    return [
-        _score_one(model, prefix, recording, texts, answers[recording], rows)
-        for recording, texts in enumerate(suffixes)
-    ]
-
-
-def _score_one(
-    model: PreTrainedModel,
-    prefix: Prefix,
-    recording: int,
-    texts: Sequence[Ids],
-    answers: Sequence[Ids],
-    most: int,
-) -> np.ndarray:
-    scores = np.empty((len(texts), len(answers)))
-    for chunk, rows in _prompt_rows(model, prefix, recording, texts, most):
-        for row, prompt in enumerate(chunk):
-            first = rows.log_probs[row, [answer[0] for answer in answers]]
-            scores[prompt] = first.cpu().double().numpy()
-        pairs = [
+    scores = [np.empty((len(p), len(a))) for p, a in zip(batch.ids, answers, strict=True)]
+    for recording, chunk, asked in _prompt_rows(model, batch, rows):
+        given, own = answers[recording], scores[recording]
+        first = asked.log_probs[:, [answer[0] for answer in given]]
+        own[chunk] = first.cpu().double().numpy()
+        longer = [
             (row, number)
             for row in range(len(chunk))
-            for number, answer in enumerate(answers)
+            for number, answer in enumerate(given)
             if len(answer) > 1
         ]
-        for start in range(0, len(pairs), most):
-            part = pairs[start : start + most]
-            rest = _continuations(model, rows, part, answers)
-            for (row, number), value in zip(part, rest, strict=True):
-                scores[chunk[row], number] += value
+        for start in range(0, len(longer), rows):
+            pairs = longer[start : start + rows]
+            said = [given[number] for _, number in pairs]
+            selected = asked.select([row for row, _ in pairs])
+            logits, _ = _run(model, selected, [answer[:-1] for answer in said], last_only=False)
+            log_probs = logits.float().log_softmax(-1)
+            targets = torch.tensor([token for answer in said for token in answer[1:]])
+            places = torch.arange(len(targets))
+            picked = log_probs[places, targets.to(log_probs.device)].cpu().double()
+            rest = torch.split(picked, [len(answer) - 1 for answer in said])
+            for (row, number), part in zip(pairs, rest, strict=True):
+                own[chunk[row], number] += float(part.sum())
     return scores
 
 
@@ -128,52 +117,48 @@ def greedy_answers(
         token ids of each prompt's answer, for each recording; ``None`` where logits on the way were
         not finite
     """
-    prefix = run_prefix(model, batch)
-    answers: list[list[list[int] | None]] = []
-    for recording, texts in enumerate(batch.suffixes(prefix.lengths)):
-        said: list[list[int] | None] = [[] for _ in texts]
-        for chunk, first in _prompt_rows(model, prefix, recording, texts, rows):
-            grown = greedy_tokens(
-                first,
-                lambda rows: likeliest_tokens(rows.log_probs),
-                partial(_extend_some, model),
-                end_tokens,
-                max_new_tokens,
-            )
-            for prompt, answer in zip(chunk, grown, strict=True):
-                said[prompt] = answer
-        answers.append(said)
+    answers: list[list[list[int] | None]] = [[[] for _ in prompts] for prompts in batch.ids]
+    for recording, chunk, asked in _prompt_rows(model, batch, rows):
+        grown = greedy_tokens(
+            asked,
+            lambda rows: likeliest_tokens(rows.log_probs),
+            lambda rows, kept, tokens: _extend(
+                model,
+                rows if len(kept) == len(rows.lengths) else rows.select(kept),
+                [[token] for token in tokens],
+            ),
+            end_tokens,
+            max_new_tokens,
+        )
+        for prompt, answer in zip(chunk, grown, strict=True):
+            answers[recording][prompt] = answer
     return answers
 
 
 def _prompt_rows(
-    model: PreTrainedModel, prefix: Prefix, recording: int, texts: Sequence[Ids], most: int
-) -> Iterator[tuple[list[int], _Rows]]:
-    """Run the prompts of a recording behind its prefix, ``most`` at a time.
+    model: PreTrainedModel, batch: Batch, most: int
+) -> Iterator[tuple[int, list[int], _Rows]]:
+    """Run the prompts of each recording behind its prefix, ``most`` at a time.
 
     Yields:
-        which prompts, and their rows
+        the recording, which of its prompts, and their rows
     """
-    length, device = prefix.lengths[recording], prefix.device
-    for chunk in _chunks(texts, most, equal=sliding_window(model.config) is not None):
-        mask = torch.ones((len(chunk), length), dtype=torch.long, device=device)
-        rows = _Rows(
-            prefix.repeated(recording, len(chunk)), mask, mask.sum(1), torch.empty(0, device=device)
-        )
-        yield chunk, _extend(model, rows, [texts[prompt] for prompt in chunk])
-
-
-def _chunks(texts: Sequence[Ids], most: int, *, equal: bool) -> Iterator[list[int]]:
-    """Which texts run together: at most so many, of similar or of equal length."""
-    # Neighbours of similar length pad each other least. A sliding window counts padding as text,
-    # so where there is one nothing may be written behind padding.
-    order = sorted(range(len(texts)), key=lambda text: len(texts[text]))
-    groups = [order]
-    if equal:
-        groups = [list(group) for _, group in groupby(order, key=lambda text: len(texts[text]))]
-    for group in groups:
-        for start in range(0, len(group), most):
-            yield group[start : start + most]
+    prefix = run_prefix(model, batch)
+    for recording, texts in enumerate(batch.suffixes(prefix.lengths)):
+        # Neighbours of similar length pad each other least. A sliding window counts padding as
+        # text, so where there is one only texts of equal length run together.
+        sizes = [len(text) for text in texts]
+        order = sorted(range(len(texts)), key=sizes.__getitem__)
+        groups = [order]
+        if sliding_window(model.config) is not None:
+            groups = [list(group) for _, group in groupby(order, key=sizes.__getitem__)]
+        chunks = [own[at : at + most] for own in groups for at in range(0, len(own), most)]
+        for chunk in chunks:
+            shape = (len(chunk), prefix.lengths[recording])
+            mask = torch.ones(shape, dtype=torch.long, device=prefix.device)
+            none = torch.empty(0, device=prefix.device)
+            begun = _Rows(prefix.repeated(recording, len(chunk)), mask, mask.sum(1), none)
+            yield recording, chunk, _extend(model, begun, [texts[prompt] for prompt in chunk])
 
 
 def _extend(model: PreTrainedModel, rows: _Rows, added: Sequence[Ids]) -> _Rows:
@@ -181,31 +166,6 @@ def _extend(model: PreTrainedModel, rows: _Rows, added: Sequence[Ids]) -> _Rows:
     logits, extended = _run(model, rows, added, last_only=True)
     extended.log_probs = logits.float().log_softmax(-1)
     return extended
-
-
-def _extend_some(
-    model: PreTrainedModel, rows: _Rows, kept: Sequence[int], tokens: Sequence[int]
-) -> _Rows:
-    """Run one more token behind some of the rows; the others leave."""
-    staying = rows if len(kept) == len(rows.lengths) else rows.select(kept)
-    return _extend(model, staying, [[token] for token in tokens])
-
-
-def _continuations(
-    model: PreTrainedModel,
-    rows: _Rows,
-    pairs: Sequence[tuple[int, int]],
-    answers: Sequence[Ids],
-) -> list[float]:
-    """Log-likelihood of the second and later tokens of answers, given (row, answer) pairs."""
-    selected = rows.select([row for row, _ in pairs])
-    said = [answers[number] for _, number in pairs]
-    logits, _ = _run(model, selected, [answer[:-1] for answer in said], last_only=False)
-    log_probs = logits.float().log_softmax(-1)
-    targets = torch.tensor([token for answer in said for token in answer[1:]])
-    picked = log_probs[torch.arange(len(targets)), targets.to(log_probs.device)].cpu().double()
-    parts = torch.split(picked, [len(answer) - 1 for answer in said])
-    return [float(part.sum()) for part in parts]
 
 
 def _run(

@@ -178,7 +178,7 @@ def test_what_computes_needs_torch_transformers_and_numpy_alone():
         # None makes an import fail as if the package were not installed.
         "sys.modules.update(dict.fromkeys(absent)); "
         "import sercue.models; assert 'numpy' not in sys.modules; "
-        "import sercue.models.tree, sercue.models.prefix, sercue.models.packed"
+        "import sercue.models.prefix, sercue.models.packed"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

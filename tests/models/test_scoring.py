@@ -291,14 +291,6 @@ def test_other_errors_are_not_taken_for_want_of_memory(qwen_checkpoint, audio):
     assert model.batch_size == 8
 
 
-def test_layers_with_another_state_are_refused_by_name(qwen_checkpoint):
-    """A recurrent state cannot be shared as keys and values can; the answers would be wrong."""
-    model = AudioChatModel(qwen_checkpoint, dtype="float32", device="cpu")
-    model._model.config.get_text_config().layer_types = ["linear_attention", "full_attention"]
-    with pytest.raises(InputError, match="layers of linear_attention"):
-        model.facts()
-
-
 def test_the_shortest_utterance_that_can_be_measured_can_be_heard(model, audio):
     """A recording of 60 ms, the least that eGeMAPS takes, gives every model at least a token."""
     shortest = audio[: round(0.06 * model.sampling_rate)]

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sercue.models.tree import ROOT, TokenTree, common_prefix, within_budget
+from sercue.models.packed import ROOT, TokenTree, within_budget
+from sercue.models.prefix import common_prefix
 
 texts = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=1, max_size=6)
 
