@@ -1,4 +1,4 @@
-"""Whether a model can be had: in the local cache, from the hub, on this disk."""
+"""Whether a model is available: in the local cache or from the hub, on this disk and device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sercue.models.registry import AudioLanguageModel
 
-#: Memory of a run over that of the weights: a fifth more, for activations and keys and values.
+#: Memory of a run relative to the weights: 20 % more, for activations, keys and values.
 MARGIN = 1.2
 _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
@@ -25,7 +25,7 @@ _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 def check_fits(
     name: str, parameters: int, device: str, dtype: str, *, spread: bool = False
 ) -> None:
-    """Refuse a model whose weights and a fifth more exceed the memory of its device.
+    """Refuse a model whose weights and 20 % more exceed the memory of its device.
 
     Args:
         name: how the error calls the model
@@ -63,7 +63,7 @@ def _remedies(parameters: int, dtype: str, memory: int, spread: bool) -> list[st
 
 
 def needed(parameters: int, dtype: str) -> int:
-    """Memory of a run in bytes: that of the weights and a fifth more.
+    """Memory of a run in bytes: that of the weights and 20 % more.
 
     Examples:
         >>> needed(1_000_000, "bfloat16")
@@ -149,7 +149,7 @@ _WHOLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 # Of a model that also speaks, the part that listens and answers in text: it alone loads.
 _LISTENER = "thinker."
-# A hub that does not answer must not hold up a check that can do without it.
+# The check can do without the hub, so it does not wait long for an answer.
 _HUB_SECONDS = 10.0
 
 
@@ -200,7 +200,7 @@ def check_available(
 
 
 def check_disk(name: str, download: int) -> None:
-    """Refuse a download that the disk of the hub's cache has no place for.
+    """Refuse a download that does not fit the disk of the hub's cache.
 
     Args:
         name: how the error calls the model
@@ -312,7 +312,7 @@ def stored_tensors(name: str, folder: Path) -> dict[str, TensorInfo] | None:
 
 
 def hub_sizes(repository: str, revision: str | None = None) -> tuple[int | None, int | None]:
-    """What the hub says of a repository's weights, without fetching them.
+    """Sizes of a repository's weights as the hub reports them, without fetching them.
 
     Args:
         repository: hub repository
@@ -330,7 +330,7 @@ def hub_sizes(repository: str, revision: str | None = None) -> tuple[int | None,
             repository, revision=revision, files_metadata=True, timeout=_HUB_SECONDS
         )
     except (OSError, ValueError, HTTPError):
-        # Why it cannot be had is for the model's own check to say.
+        # The model's own check says why it cannot be had.
         return None, None
     sizes = [file.size or 0 for file in info.siblings or [] if _of_weights(file.rfilename)]
     return (info.safetensors.total if info.safetensors else None), sum(sizes) or None

@@ -9,7 +9,7 @@ import numpy as np
 
 from sercue.errors import InputError, unknown
 
-# That of ``sercue.corpora.audio``, which a machine that only computes cannot import.
+# As in ``sercue.corpora.audio``, which needs readers of audio that this module does without.
 _LARGEST = 2.0
 
 

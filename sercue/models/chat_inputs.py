@@ -21,7 +21,7 @@ from sercue.models.hub import audio_part, told_of
 
 _WHISPER_SECONDS = 30
 _AUDIO_OPTIONS = ("padding", "truncation", "max_length")
-# White space, the mark that stands for it in sentencepiece, and combining accents.
+# White space, its mark in sentencepiece, and combining accents.
 _UNKEPT = re.compile(r"[\s\u2581\u0300-\u036f]+")
 # One entry a token of text. Told by name, since a mask over frames may chance to be as long.
 _TOKEN_TYPES = ("token_type_ids", "mm_token_type_ids")
@@ -48,15 +48,15 @@ class ChatInputs:
     """Any processor of transformers for audio and text with a chat template, or of Mistral.
 
     The chat is one user turn with the audio first and the text second. All of it goes through
-    ``apply_chat_template``: of the two ways in it alone is the same for every processor, and it
-    knows whether the template has written the token that begins a text.
+    ``apply_chat_template``: unlike calling the processor, it is the same for every processor, and
+    it knows whether the template has written the token that begins a text.
 
     Args:
         processor: the processor
         name: how errors call the model
 
     Raises:
-        InputError: if the processor has no chat template, or no token to fill up batches with
+        InputError: if the processor has no chat template, or no token to pad batches with
     """
 
     def __init__(self, processor: Any, name: str) -> None:
@@ -64,7 +64,7 @@ class ChatInputs:
         self._name = name
         self._chat = make_chat(processor, name)
         self._written: set[str] = set()
-        # Only to fill up batches; what is filled is masked, whichever token stands there.
+        # Only to pad batches; padding is masked, so any token will do.
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         if self.tokenizer.pad_token is None:
@@ -92,8 +92,8 @@ class ChatInputs:
     def max_seconds(self) -> float:
         """The longest recording that the processor takes without cutting it, in seconds.
 
-        Infinite for a processor that cuts nothing; then the length of the model's context and
-        what it was trained on are the bounds.
+        Infinite for a processor that cuts nothing; then the model's context and its training
+        data set the limit.
         """
         # Audio Flamingo 3 and its like take several windows of their feature extractor.
         windows = getattr(self._processor, "max_audio_len", None)
@@ -117,7 +117,7 @@ class ChatInputs:
                 put the audio before the text
         """
         check_prompts(audios, prompts)
-        # Before the processor, which would look for a second audio and fail in its own words.
+        # Checked first: the processor would look for a second audio and raise an error of its own.
         self._chat.check_texts([text for texts in prompts for text in texts])
         samples = [
             usable_samples(audio, self.sampling_rate, self.max_seconds, self._name)
@@ -143,7 +143,7 @@ class ChatInputs:
     def _check_whole(self, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> None:
         """Refuse ids that do not hold the text they were made of, or that two texts share.
 
-        Else a model that never saw the cues would be said to ignore them.
+        Otherwise a model that never saw the cues would be reported to ignore them.
         """
         same: dict[tuple[int, ...], str] = {}
         for text, own in zip(texts, ids, strict=True):
@@ -171,7 +171,7 @@ class ChatInputs:
     def answer_tokens(self, prompt: str, label: str) -> list[int]:
         """Ids that the words of a label add when they are written right behind a prompt's chat.
 
-        Many tokenizers begin a word in the middle of a line otherwise than at its beginning, so
+        Many tokenizers write a word differently in the middle of a line than at its beginning, so
         the label is not tokenised alone, unless its first letters would merge with the chat.
 
         Args:
@@ -192,7 +192,7 @@ class ChatInputs:
 
     @property
     def _audio_options(self) -> dict[str, Any]:
-        """What the feature extractor is told unless a call says otherwise."""
+        """The feature extractor's default options."""
         given = inspect.signature(type(self._extractor).__call__).parameters
         options = {name: given[name].default for name in _AUDIO_OPTIONS if name in given}
         # Two places where processors set them: the second one is the older.
@@ -205,8 +205,9 @@ class ChatInputs:
     ) -> dict[str, torch.Tensor]:
         turns = [self._chat.turn(text, audio) for text, audio in zip(texts, samples, strict=True)]
         longest = max(map(len, samples))
-        # Whisper's extractor counts the frames of a recording otherwise when it pads it to a
-        # longer one. An utterance must not hang on those beside it, so each is prepared alone.
+        # Whisper's extractor counts the frames of a recording differently when it pads it to a
+        # longer one. An utterance must not depend on the others in its batch, so each is prepared
+        # alone.
         if self._is_whisper and self._audio_options.get("padding") is True:
             return _together([self._run([turn], longest) for turn in turns])
         return self._run(turns, longest)

@@ -23,9 +23,9 @@ from sercue.models.hub import told_of
 
 
 class MistralChat:
-    """Chats that Mistral's tokenizer makes into ids, with no text in between.
+    """Chats that Mistral's tokenizer turns directly into ids, without an intermediate text.
 
-    It takes audio as an encoded file alone, and puts its tokens in front of the text.
+    It takes audio only as an encoded file, and puts its tokens in front of the text.
 
     Args:
         processor: one whose tokenizer is ``MistralCommonBackend``
@@ -40,14 +40,14 @@ class MistralChat:
     def turn(self, text: str, audio: np.ndarray) -> dict[str, Any]:
         """One user turn: the audio, then the text. See ``TemplateChat.turn``."""
         file = io.BytesIO()
-        # Of single precision, as the samples are: nothing is rounded on the way.
+        # Written in single precision like the samples, so that nothing is rounded.
         scipy.io.wavfile.write(file, self._sampling_rate, audio.astype(np.float32))
         encoded = "data:audio/wav;base64," + base64.b64encode(file.getvalue()).decode()
         heard = {"type": "audio", "base64": encoded}
         return {"role": "user", "content": [heard, {"type": "text", "text": text}]}
 
     def check(self) -> None:
-        """Raise nothing: where this tokenizer puts an audio is no matter of the checkpoint."""
+        """Raise nothing: the tokenizer, not the checkpoint, decides where the audio goes."""
 
     def check_texts(self, texts: Sequence[str]) -> None:
         """Raise nothing: this tokenizer reads no text as a mark."""
@@ -186,7 +186,7 @@ class TemplateChat:
             first: ids of the first of them, as the processor gave them
 
         Raises:
-            InputError: if that cannot be told from the first, or if there is no audio in it
+            InputError: if the first does not show it, or if there is no audio in it
         """
         chats = self._chats(texts)
         mark = self._audio_token

@@ -1,4 +1,4 @@
-"""A checkpoint: a folder or hub repository, and what can be known of it without its weights."""
+"""A checkpoint: a folder or hub repository, what is known of it without weights, and loading it."""
 
 from __future__ import annotations
 
@@ -99,9 +99,9 @@ class Checkpoint:
         self._revision = revision
 
     def check(self, attention: str | None = None) -> None:
-        """Find out without fetching or loading weights whether the model can be had.
+        """Check without fetching or loading weights whether the model can be used.
 
-        The network is built without memory, and held against the names and shapes in the headers
+        The network is built without memory and compared with the names and shapes in the headers
         of its weights, if these are on this machine.
 
         Args:
@@ -526,7 +526,7 @@ def _bounded() -> Iterator[None]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Within, transformers shows no bar and logs no report of what its error says, too."""
+    """Within, transformers shows no progress bar and logs no report that its error repeats."""
     told = transformers.utils.logging
     shown, level = told.is_progress_bar_enabled(), told.get_verbosity()
     told.disable_progress_bar()
@@ -542,8 +542,8 @@ def _quietly() -> Iterator[None]:
 def folder_digest(folder: Path) -> str:
     """A hash of the names and contents of a folder's files.
 
-    The hashes of large files are remembered in the cache: reading 15 GB to look up a finished
-    study would take longer than many a study.
+    The hashes of large files are remembered in the cache, since reading 15 GB to look up a
+    finished study would take too long.
 
     Returns:
         16 hexadecimal digits
@@ -569,8 +569,8 @@ def _remembered(path: Path) -> str:
 def check_weights(folder: Path, name: str) -> None:
     """Refuse weights whose bytes are not those that the identity of the model stands for.
 
-    The cache of the hub names a file of weights by its SHA-256. Of another folder the hash counts
-    that ``folder_digest`` has remembered.
+    The cache of the hub names a file of weights by its SHA-256. For another folder the hash is
+    the one that ``folder_digest`` remembered.
 
     Args:
         folder: with the safetensors

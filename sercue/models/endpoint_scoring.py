@@ -1,4 +1,4 @@
-"""Log-likelihood of a label's words, read off the log-probabilities that a server tells of prompts.
+"""Log-likelihood of a label's words, from the log-probabilities that a server returns for prompts.
 
 A label is put into the assistant's turn, which the chat template leaves open. The prompt then ends
 with the label's tokens, and the sum of their log-probabilities is the label's log-likelihood. This
@@ -26,10 +26,10 @@ _NOT_FINITE = -9999.0
 
 
 class PromptToken(NamedTuple):
-    """A token of a prompt as a server tells of it.
+    """A token of a prompt as a server returns it.
 
     Attributes:
-        id: its number in the vocabulary; empty for the first token, of which nothing is told
+        id: its number in the vocabulary; empty for the first token, which servers leave out
         text: what it spells, if the server says so
         logprob: natural logarithm of its probability behind the tokens before it; NaN if the
             server's is not finite
@@ -43,15 +43,15 @@ class PromptToken(NamedTuple):
 class LabelTokens:
     """Which tokens each label has in this chat, and their log-likelihood in a reply.
 
-    Where the label begins is measured, not assumed: once for each label, by comparing the prompt
-    that it ends with the one that stops where an answer begins.
+    Where the label begins is measured, not assumed: once per label, by comparing the prompt that
+    ends with it and the prompt without an answer.
     """
 
     def __init__(self) -> None:
         self._ids: dict[str, list[str]] = {}
 
     def unknown(self, labels: Sequence[str]) -> list[str]:
-        """The labels whose tokens are still to be learnt."""
+        """The labels whose tokens are not known yet."""
         return [label for label in labels if label not in self._ids]
 
     def learn(self, label: str, context: Any, whole: Any) -> None:
@@ -119,7 +119,7 @@ class LabelTokens:
 
 
 def prompt_tokens(reply: Mapping[str, Any]) -> list[PromptToken]:
-    """The prompt's tokens with their log-probabilities, as vLLM tells them.
+    """The prompt's tokens with their log-probabilities, as vLLM returns them.
 
     Raises:
         DecodingError: if the reply has none, or they are not one token a place with a logarithm of

@@ -57,7 +57,7 @@ class RefusedRequest(InputError):
 
 
 class Server:
-    """Asks one server, and says in plain words what went wrong.
+    """Client of one server, whose errors say in plain words what went wrong.
 
     The key is read from the environment when a request is sent and kept nowhere; texts of the
     server and of the client, answers and logs among them, are cleared of it before anybody else
@@ -66,9 +66,9 @@ class Server:
     ``timeout`` in all and be 16 MiB long; compressed ones are not asked for and not read.
 
     The model that a reply names must be the one that was asked for, or, with an ``@`` behind it,
-    a version of it that stays the same as long as this process lives. Nothing else is taken for
-    the same model, since servers that serve one model under any name exist beside servers that
-    resolve an alias: such an alias is stated as ``replies_as``. A reply without a name passes.
+    a version of it that stays the same as long as this process lives. Any other name is refused:
+    some servers serve one model under any name, others resolve an alias, and such an alias is
+    stated as ``replies_as``. A reply without a name passes.
 
     Retries are those of the ``openai`` client: connection errors, timeouts and the statuses 408,
     409, 429 and from 500 on, after 0.5 s, 1 s, 2 s and so on up to 8 s each, shortened at random
@@ -327,7 +327,7 @@ class Server:
 
 
 def shown(value: Any) -> str:
-    """What a server tells, as one line that is not long; an empty one for nothing."""
+    """A value from a server as one short line; empty for ``None``."""
     line = "" if value is None else " ".join(str(value).split())
     return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]} ..."
 

@@ -62,7 +62,7 @@ def hub_holds(repository: str, names: Sequence[str], revision: str | None) -> bo
 def hub_error(
     error: Exception, model: str, repository: str, revision: str | None = None
 ) -> InputError:
-    """What to do about a repository that cannot be read, told from the cause of the error.
+    """The error for a repository that cannot be read: its cause, and what to do about it.
 
     Args:
         error: what transformers or huggingface_hub raised
@@ -124,9 +124,9 @@ def first_line(error: BaseException) -> str:
 def told_of(model: str, what: str) -> Iterator[None]:
     """Within, any error of a library becomes one line about the model.
 
-    No list of types holds what libraries raise at files of others: configurations, tokenizers and
-    networks fail by KeyError, by ZeroDivisionError, and, where they are written in Rust, by an
-    exception outside of ``Exception``.
+    No list of types covers what libraries raise on unsuitable files: configurations, tokenizers and
+    networks fail with KeyError, with ZeroDivisionError, and, where they are written in Rust, with
+    an exception outside of ``Exception``.
 
     Args:
         model: how errors call it
@@ -169,10 +169,10 @@ class _Unseeing(dict[str, Any]):
 
 
 def load_processor(source: str, config: Any, **where: Any) -> Any:
-    """The processor of a folder or repository, without its eyes if their library is missing.
+    """The processor of a folder or repository, without vision parts if their library is missing.
 
-    Processors of models that also see take in ``torchvision`` as they load. Sound needs none of
-    it, so what cannot be loaded for that reason is left out, and the rest is as it would be.
+    Processors of models that also see import ``torchvision`` as they load. Audio does not need it,
+    so parts that cannot be loaded for that reason are left out; the rest is unchanged.
 
     Args:
         source: a folder, or a hub repository

@@ -1,4 +1,4 @@
-"""The shared prefix: what all prompts of a recording begin with, its audio among it, run once."""
+"""The shared prefix: the beginning of all prompts of a recording, audio included, run once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Batch:
     ids: Sequence[Sequence[Ids]]
 
     def suffixes(self, lengths: Sequence[int]) -> list[list[Ids]]:
-        """What of each prompt lies behind the prefix of its recording."""
+        """The part of each prompt behind the prefix of its recording."""
         pairs = zip(self.ids, lengths, strict=True)
         return [[prompt[length:] for prompt in prompts] for prompts, length in pairs]
 
@@ -142,7 +142,7 @@ def padded(rows: Sequence[Ids], device: torch.device | str) -> torch.Tensor:
 
 
 def positions(model: PreTrainedModel, places: torch.Tensor) -> torch.Tensor:
-    """Position ids as the model wants them: (rows, tokens), or thrice that.
+    """Position ids as the model expects them: (rows, tokens), or (3, rows, tokens).
 
     Models with multimodal rotary positions number time, height and width apart; in text behind
     audio the three are equal.

@@ -1,8 +1,8 @@
 """Asking a loaded model: which implementation, how many recordings at once, and a check of both.
 
-No list of architectures can say whether the shared prefix is exact on the model at hand: it may be
+No list of architectures can say whether the shared prefix is exact for a given model, which may be
 newer than this code. So two recordings of noise and two prompts are first scored by separate passes
-too, and a way is taken only if it gives the same scores.
+as well, and a method is used only if its scores equal those.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from sercue.models.checkpoint import end_tokens
 from sercue.models.prefix import Batch, Ids, attention_of, run_prefix
 
 TREE, SUFFIXES = "token tree", "batched suffixes"
-# What a tree wastes is attention between its branches: it grows with the tree, the rest of the
-# arithmetic with the width of the network, and at these sizes it stays a small part.
+# A tree wastes attention between its branches. That cost grows with the tree, the rest of the
+# arithmetic with the width of the network; at these sizes it stays a small part.
 _LEAST_TREE, _LARGEST_TREE = 256, 4096
 _LEAST_TREE_IN_NEED = 64
 # The probe: two prompts and three labels about two recordings of noise of different lengths.
@@ -52,8 +52,8 @@ class Scoring:
     Attributes:
         method: ``"token tree"`` or ``"batched suffixes"``
         together: whether several recordings may run at once
-        batch_size: what is left of it
-        tree_tokens: what is left of it
+        batch_size: the present one
+        tree_tokens: the present number
         difference: largest difference of the probe's scores from separate passes, nats
 
     Raises:
@@ -80,7 +80,7 @@ class Scoring:
     ) -> list[np.ndarray]:
         """Log-likelihood of each label's words; see ``AudioChatModel.score``.
 
-        Not finite is only what is not finite where it is asked alone.
+        A score is not finite only if it is not finite when its prompt is asked alone.
         """
         answers = [[self._inputs.answer_tokens(asked[0], w) for w in labels] for asked in prompts]
 
@@ -105,7 +105,7 @@ class Scoring:
     ) -> list[list[list[int] | None]]:
         """Token ids of the greedy answers; see ``AudioChatModel.generate``.
 
-        ``None`` where logits are not finite although the prompt is asked alone.
+        ``None`` where logits are not finite even when the prompt is asked alone.
         """
 
         def run(batch: Batch, _: Sequence[int]) -> list[list[list[int] | None]]:
@@ -209,7 +209,7 @@ class Scoring:
 
     @property
     def _waits(self) -> bool:
-        """Whether the cores wait while the model runs, so that they can prepare what is next."""
+        """Whether the CPU is idle while the model runs, so that it can prepare the next batch."""
         return self._device.type != "cpu"
 
     def _rows(self, batch: Batch) -> int:
@@ -218,7 +218,7 @@ class Scoring:
         return max(1, self.tree_tokens // longest)
 
     def _choose(self) -> None:
-        """Take the first way whose scores of the probe equal those of separate passes."""
+        """Take the first method whose scores of the probe equal those of separate passes."""
         generator, rate = np.random.default_rng(0), self._inputs.sampling_rate
         lengths = [int(seconds * rate) for seconds in _SECONDS]
         audios = [generator.normal(0, 0.05, length).astype(np.float32) for length in lengths]

@@ -1,8 +1,8 @@
 """Scores and greedy answers with a batch of suffixes, one row per prompt, behind the shared prefix.
 
-The second implementation: it needs no mask of four dimensions, so that any attention will do, and
-it shares nothing with ``packed`` but the prefix and the loop of greedy decoding, so that each
-checks the other. It repeats the cache and pads, and is slower.
+The second implementation: it needs no four-dimensional mask, so that it works with any attention,
+and it shares only the prefix and the loop of greedy decoding with ``packed``, so that each checks
+the other. It repeats the cache and pads, and is slower.
 """
 
 from __future__ import annotations
