@@ -265,7 +265,7 @@ def _bland_altman(axes: Axes, part: pd.DataFrame, row: pd.Series, gross: np.ndar
     for limit in (row["low"], row["high"]):
         if np.isfinite(limit):
             axes.axhline(limit, color="black", linewidth=1, linestyle="--")
-    axes.set(xlabel="Mean of openSMILE and Praat", ylabel="openSMILE − Praat")
+    axes.set(xlabel="Mean of both programs", ylabel="openSMILE − Praat")
 
 
 #: Below so small a share of false discoveries an effect is marked.

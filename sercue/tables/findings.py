@@ -392,7 +392,7 @@ def readable_reliance(table: pd.DataFrame) -> pd.DataFrame:
     chosen = by["choice"][_SHOWN[-3:]].add_prefix("choice ").loc[shown.index]
     chosen.columns = ["share (choice)", "share (choice)_low", "share (choice)_high"]
     shown = shown.rename(columns={n: f"share (probability)_{n}" for n in ("low", "high")})
-    words = {"all": "all answers", "condition": "under {}", "truth": "of true {}"}
+    words = {"all": "all answers", "condition": "under {}", "truth": "true class {}"}
     printed = rounded(shown.join(chosen), digits=2)
     names = [words[kind].format(group) for kind, group in printed.index]
     return printed.set_axis(pd.Index(names, name="answers"))
