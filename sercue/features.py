@@ -208,7 +208,7 @@ def missing_reasons(features: pd.DataFrame) -> pd.DataFrame:
       and their deviations where there is one. The six concepts do not use them; that 0 is kept.
 
     Args:
-        features: functionals as openSMILE wrote them, one row an utterance
+        features: functionals as openSMILE wrote them, one row per utterance
 
     Returns:
         DataFrame of the same shape: the reason, ``""`` where there is a measurement
@@ -242,7 +242,7 @@ def missing_functionals(features: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
         corpus: names the emotion of each row
 
     Returns:
-        DataFrame, one row a reason, ``"any"`` first: ``functionals`` (that lack somewhere),
+        DataFrame, one row per reason, ``"any"`` first: ``functionals`` (that lack somewhere),
         ``utterances``, ``share`` (of all), ``concepts`` (whose token is ``unknown`` for it), then
         for each emotion the share of its utterances (0 to 1)
 

@@ -208,7 +208,7 @@ class Run:
 
     @cached_property
     def features(self) -> pd.DataFrame:
-        """Functionals of eGeMAPS, one row an utterance."""
+        """Functionals of eGeMAPS, one row per utterance."""
         if self._left is not None:
             return self._left.features
         stamp = {"settings": self._stamp(CORPUS_KEYS), "content": self.content}
@@ -263,12 +263,12 @@ class Run:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """Concept scores, the mean of robust z-scores, one row an utterance."""
+        """Concept scores, the mean of robust z-scores, one row per utterance."""
         return self.binning.scores(self.features, self.corpus)
 
     @cached_property
     def tokens(self) -> pd.DataFrame:
-        """The true tokens, one row an utterance, one column a concept."""
+        """The true tokens, one row per utterance, one column per concept."""
         tokens = self.binning.transform(self.features, self.corpus)
         settings = self._stamp((*CORPUS_KEYS, *BINNING_KEYS))
         self.artifacts.save("tokens.parquet", tokens, settings, content=self.content)
@@ -401,7 +401,7 @@ class Run:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """The study itself, one row a prediction; stored answers are not asked again."""
+        """The study itself, one row per prediction; stored answers are not asked again."""
         if self._left is not None:
             return self._in_plan_order(self._left.predictions)
         predictions = self.ask("predictions")

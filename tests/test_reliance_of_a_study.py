@@ -38,7 +38,7 @@ def test_a_study_that_cannot_tell_says_why(keys, reason):
 
 
 def test_shares_are_printed_with_their_intervals(table):
-    """One line a group, the shares of both responses side by side."""
+    """One line per group, the shares of both responses side by side."""
     shown = readable_reliance(table)
     for response in RESPONSES:
         row = table[(table["response"] == response) & (table["by"] == "all")].iloc[0]

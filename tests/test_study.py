@@ -1,4 +1,4 @@
-"""The study: one row a planned prediction, answered once, stored, resumed."""
+"""The study: one row per planned prediction, answered once, stored, resumed."""
 
 import hashlib
 

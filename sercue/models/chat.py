@@ -209,7 +209,7 @@ class AudioChatModel:
             max_new_tokens: most tokens of an answer
 
         Returns:
-            for each recording one answer a prompt, without special tokens
+            for each recording one answer per prompt, without special tokens
         """
         if max_new_tokens < 1:
             raise InputError(f"max_new_tokens: found {max_new_tokens}, valid is 1 or more")

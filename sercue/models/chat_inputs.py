@@ -23,7 +23,7 @@ _WHISPER_SECONDS = 30
 _AUDIO_OPTIONS = ("padding", "truncation", "max_length")
 # White space, its mark in sentencepiece, and combining accents.
 _UNKEPT = re.compile(r"[\s\u2581\u0300-\u036f]+")
-# One entry a token of text. Told by name, since a mask over frames may chance to be as long.
+# One entry per token of text. Told by name, since a mask over frames may chance to be as long.
 _TOKEN_TYPES = ("token_type_ids", "mm_token_type_ids")
 
 
@@ -34,7 +34,7 @@ class Encoded:
     Attributes:
         inputs: features of all utterances as the processor batches them, on the cpu, floats as
             float32; an utterance may fill several rows
-        per_token: other inputs with one entry a token, such as ``token_type_ids``: for each
+        per_token: other inputs with one entry per token, such as ``token_type_ids``: for each
             utterance those of its first prompt, unpadded. A text behind the audio has zeros.
         ids: for each utterance the token ids of each whole prompt, audio places included, unpadded
     """

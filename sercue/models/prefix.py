@@ -20,7 +20,7 @@ class Batch:
 
     Attributes:
         inputs: what the processor made of the audios, all recordings together, on the device
-        per_token: further inputs that have one value a token: ``[recording][token]``, of the first
+        per_token: further inputs with one value per token: ``[recording][token]``, of the first
             prompt of each
         ids: token ids of every whole prompt, audio places included: ``[recording][prompt][token]``
     """

@@ -410,7 +410,7 @@ def _check_rows(corpus: Corpus, tokens: pd.DataFrame) -> None:
     if len(missing):
         raise InputError(
             f"tokens: none for {len(missing)} utterances of {corpus.name!r}, the first "
-            f"{missing[0][0]}; valid is one row an utterance"
+            f"{missing[0][0]}; valid is one row per utterance"
         )
 
 

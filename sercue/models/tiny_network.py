@@ -41,7 +41,7 @@ class Recipe(Options):
     """How ``sercue-tiny`` is built and trained: together with the data it determines the weights.
 
     Attributes:
-        epochs: passes over the training utterances, one prompt an utterance and pass; ``None``
+        epochs: passes over the training utterances, one prompt per utterance and pass; ``None``
             makes about ``prompts`` of any corpus, so that training takes about as long
         prompts: prompts in all where ``epochs`` is ``None``; 4200 are some 45 s on two cores
         batch_size: utterances a step
@@ -179,7 +179,7 @@ def draw_prompts(
     recipe: Recipe,
     generator: np.random.Generator,
 ) -> Iterator[tuple[str, str]]:
-    """One prompt an utterance, drawn as the recipe says.
+    """One prompt per utterance, drawn as the recipe says.
 
     Template and order of the labels are uniform over all of them.
 
@@ -352,7 +352,7 @@ def spectrograms(
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a network learns from, one entry an utterance.
+    """What a network learns from, one entry per utterance.
 
     Attributes:
         audio: samples at 16 kHz

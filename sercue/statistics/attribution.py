@@ -145,7 +145,7 @@ def concept_effects(
         confidence: coverage that the intervals aim at, between 0 and 1
 
     Returns:
-        DataFrame, one row a condition: ``kind`` (only, without, flip), ``concept``,
+        DataFrame, one row per condition: ``kind`` (only, without, flip), ``concept``,
         ``condition``, ``reference``, ``value``, ``effect`` (condition minus reference), ``low``,
         ``high``, ``p`` (two-sided), ``holm_p`` (corrected for all rows), ``speakers``. Intervals
         and p-values are made as those of ``compare``.
@@ -220,7 +220,7 @@ def shapley(
             number of concepts
 
     Returns:
-        DataFrame, one row a concept: ``concept``, ``value``, ``shapley`` (in UAR from -1 to 1,
+        DataFrame, one row per concept: ``concept``, ``value``, ``shapley`` (in UAR from -1 to 1,
         or in nats), ``low``, ``high``, ``speakers``
 
     Raises:

@@ -61,7 +61,7 @@ def baselines(
         seed: of the classifiers
 
     Returns:
-        DataFrame shaped as predictions, one row an utterance and baseline (``condition``), so
+        DataFrame shaped as predictions, one row per utterance and baseline (``condition``), so
         that ``measures`` and ``bootstrap_uar`` take it
 
     Raises:

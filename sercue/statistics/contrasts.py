@@ -72,7 +72,7 @@ def uar_intervals(
         confidence: coverage that the interval aims at, between 0 and 1
 
     Returns:
-        DataFrame, one row a condition in the order of first appearance: ``condition``, ``uar``,
+        DataFrame, one row per condition in the order of first appearance: ``condition``, ``uar``,
         ``low``, ``high`` (all 0 to 1), ``se``, ``df``, ``speakers``
 
     Raises:
@@ -124,7 +124,7 @@ def compare(
         seed: of these draws
 
     Returns:
-        DataFrame, one row a contrast: ``condition``, ``reference``, ``uar``, ``uar_reference``,
+        DataFrame, one row per contrast: ``condition``, ``reference``, ``uar``, ``uar_reference``,
         ``difference`` (:math:`\text{UAR} - \text{UAR}_\text{reference}`, -1 to 1), ``low``,
         ``high``, ``se``, ``df``, ``speakers``, ``p`` (two-sided, of no difference in UAR),
         ``holm_p`` (``p`` corrected for the family), ``permutation_p``, ``discordant_better``,
@@ -282,8 +282,8 @@ def detectable_differences(
         alpha: two-sided level
 
     Returns:
-        DataFrame, one row a contrast: ``condition``, ``reference``, ``difference``, ``se``, ``df``,
-        ``detectable`` (of this contrast alone), ``detectable_holm`` (if it has to pass the
+        DataFrame, one row per contrast: ``condition``, ``reference``, ``difference``, ``se``,
+        ``df``, ``detectable`` (of this contrast alone), ``detectable_holm`` (if it has to pass the
         strictest step of Holm's correction, alpha / contrasts); infinite where no difference can
         be shown
 

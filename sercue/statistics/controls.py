@@ -132,7 +132,7 @@ def with_this_model(controls: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
 
 
 def control_uar(answers: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    """UAR of each model under each condition: one row a model, one column a condition.
+    """UAR of each model under each condition: one row per model, one column per condition.
 
     Args:
         answers: as ``with_this_model`` returns them

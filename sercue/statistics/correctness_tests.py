@@ -45,7 +45,7 @@ def mcnemar_tests(
         seed: of these draws
 
     Returns:
-        DataFrame, one row a contrast: ``condition``, ``reference``, ``discordant_better`` (b:
+        DataFrame, one row per contrast: ``condition``, ``reference``, ``discordant_better`` (b:
         utterances that only the condition gets right), ``discordant_worse`` (c: that only the
         reference gets right), ``odds_ratio`` (b / c, infinite if c is 0, NaN if both are),
         ``mcnemar_p`` (two-sided, clustered), ``independent_p`` (two-sided, utterances taken as
@@ -150,7 +150,7 @@ def gee_tests(
         confidence: coverage that the interval aims at, between 0 and 1
 
     Returns:
-        DataFrame, one row a contrast: ``condition``, ``reference``, ``gee_odds_ratio`` (odds of a
+        DataFrame, one row per contrast: ``condition``, ``reference``, ``gee_odds_ratio`` (odds of a
         right answer against the reference, over all speakers), ``gee_low``, ``gee_high``,
         ``gee_p``. NaN where a condition is always or never right, so that no odds exist, or where
         the fit does not settle.
@@ -233,7 +233,7 @@ def shift_tests(
     change of a speaker's counts of answers, for whole speakers. It is exact under exchangeable
     conditions and, other than Hotelling's T² over speakers, needs no more speakers than classes.
 
-    One answer an utterance is used, that of ``primary_cell``.
+    One answer per utterance is used, that of ``primary_cell``.
 
     Args:
         predictions: predictions as ``run_study`` returns them
@@ -243,8 +243,8 @@ def shift_tests(
         seed: of these draws
 
     Returns:
-        DataFrame, one row a contrast: ``condition``, ``reference``, ``moved`` (half the sum of the
-        absolute changes of the classes' shares, 0 to 1), ``most_gained`` and ``most_lost`` (the
+        DataFrame, one row per contrast: ``condition``, ``reference``, ``moved`` (half the sum of
+        the absolute changes of the classes' shares, 0 to 1), ``most_gained`` and ``most_lost`` (the
         classes whose share grew and shrank most), ``gain`` and ``loss`` (by how much, -1 to 1),
         ``shift_p`` (clustered), ``stuart_maxwell_p``, ``bhapkar_p`` (utterances taken as
         independent; NaN where their covariance cannot be inverted)

@@ -91,7 +91,7 @@ class Answers:
     """What a classifier answers to utterances that it was not fitted on.
 
     Attributes:
-        table: one row an utterance: ``speaker``, ``truth``, ``prediction``, ``log_p`` (natural
+        table: one row per utterance: ``speaker``, ``truth``, ``prediction``, ``log_p`` (natural
             logarithm of the probability of the truth; minus infinity if that class was not
             in training)
     """
@@ -181,11 +181,11 @@ def token_information(tokens: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
     :math:`N` utterances. The corrected value can fall below 0 where there is no information.
 
     Args:
-        tokens: tokens, one row an utterance
+        tokens: tokens, one row per utterance
         corpus: names emotion and partition of each row
 
     Returns:
-        DataFrame, one row a concept and partition: ``concept``, ``partition``, ``utterances``,
+        DataFrame, one row per concept and partition: ``concept``, ``partition``, ``utterances``,
         ``information`` (bits, corrected), ``information_plugin`` (bits, as counted), ``entropy``
         (of the tokens, in bits), ``commonest``, ``commonest_share``, ``unknown_share`` (0 to 1).
         ``unknown`` counts as a token of its own.
@@ -217,7 +217,7 @@ def token_balance(tokens: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
     """The share of each word, concept by concept and partition by partition.
 
     Args:
-        tokens: tokens, one row an utterance
+        tokens: tokens, one row per utterance
         corpus: names the partition of each row
 
     Returns:
@@ -298,7 +298,7 @@ def threshold_stability(features: pd.DataFrame, corpus: Corpus, **fit_options: A
         **fit_options: options of ``fit_bins``
 
     Returns:
-        DataFrame, one row a left-out speaker or fold and concept, first ``"nobody"`` (the fit to
+        DataFrame, one row per left-out speaker or fold and concept, first ``"nobody"`` (the fit to
         all): ``left_out``, ``concept``, ``threshold_1`` ... (inner edges, in units of the concept
         score of that fit), ``changed`` (share of test tokens that differ from the fit to all, 0
         to 1)
@@ -526,7 +526,7 @@ def compare_binnings(
         seed: of the classifiers
 
     Returns:
-        DataFrame, one row a design (index ``design``, its name): ``bins``, ``method``, ``centre``
+        DataFrame, one row per design (index ``design``, its name): ``bins``, ``method``, ``centre``
         (``"none"``), ``entropy``, ``largest_share`` and ``unknown_share`` (0 to 1),
         ``information`` and ``joint_information`` (bits), ``tokens_uar``, ``tokens_se``,
         ``functionals_uar``, ``functionals_se``, ``against_first`` and ``against_first_se``

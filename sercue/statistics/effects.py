@@ -41,7 +41,7 @@ def cells_by_pattern(values: pd.DataFrame, corpus: Corpus) -> Iterator[Cells]:
     """The cells of each set of columns that are known in the same rows.
 
     Args:
-        values: one row an utterance; NaN is left out
+        values: one row per utterance; NaN is left out
         corpus: names emotion and speaker of each row
 
     Yields:
@@ -130,14 +130,14 @@ def emotion_effects(
     emotions allow no p-value below .04.
 
     Args:
-        values: functionals or concept scores, one row an utterance; NaN is left out, column by
+        values: functionals or concept scores, one row per utterance; NaN is left out, column by
             column
         corpus: names emotion and speaker of each row
         resamples: number of permutations
         seed: of the permutations
 
     Returns:
-        DataFrame, one row a column of ``values`` (its index): ``eta_squared``,
+        DataFrame, one row per column of ``values`` (its index): ``eta_squared``,
         ``omega_squared`` (up to 1, may fall below 0), ``lowest`` and ``highest`` (emotions, by the
         mean over speakers' means), ``speakers`` (with at least two emotions), ``p``, ``q``
         (Benjamini-Hochberg over all columns); NaN for a constant column
@@ -181,7 +181,7 @@ def pairwise_effects(
     make them inexact. Cliff's delta compares utterances of all speakers.
 
     Args:
-        values: functionals or concept scores, one row an utterance; NaN is left out, column by
+        values: functionals or concept scores, one row per utterance; NaN is left out, column by
             column
         corpus: names emotion and speaker of each row
         reference: the emotion to compare with; by default the neutral class of the corpus, and
@@ -189,8 +189,8 @@ def pairwise_effects(
         confidence: of the intervals
 
     Returns:
-        DataFrame, one row a column of ``values`` and emotion: ``functional`` (name of the column),
-        ``emotion``, ``reference``, ``g``, ``low``, ``high``, ``cliffs_delta`` (-1 to 1),
+        DataFrame, one row per column of ``values`` and emotion: ``functional`` (name of the
+        column), ``emotion``, ``reference``, ``g``, ``low``, ``high``, ``cliffs_delta`` (-1 to 1),
         ``speakers`` (who have both), ``p``, ``q`` (Benjamini-Hochberg over all rows)
 
     Raises:
@@ -389,12 +389,12 @@ def variance_components(values: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
     interaction is NaN and the residual holds both.
 
     Args:
-        values: functionals or concept scores, one row an utterance; its rows may be a part of
+        values: functionals or concept scores, one row per utterance; its rows may be a part of
             the corpus. NaN is left out, column by column.
         corpus: names emotion and speaker of each row
 
     Returns:
-        DataFrame, one row a column of ``values`` (its index): ``emotion``, ``speaker``,
+        DataFrame, one row per column of ``values`` (its index): ``emotion``, ``speaker``,
         ``interaction``, ``residual`` (shares, 0 to 1), ``sd`` (square root of their total, in the
         unit of the column). NaN for a constant column, and where emotion and speaker cannot be
         told apart.
@@ -458,7 +458,7 @@ def redundancy(scores: pd.DataFrame) -> pd.DataFrame:
     """Spearman's rank correlation between columns, over the rows where both are known.
 
     Args:
-        scores: concept scores or functionals, one row an utterance
+        scores: concept scores or functionals, one row per utterance
 
     Returns:
         symmetric DataFrame of shape (columns, columns), -1 to 1; NaN for a constant column
@@ -487,8 +487,8 @@ def functional_clusters(correlation: pd.DataFrame, *, threshold: float = 0.7) ->
         threshold: mean absolute correlation down to which clusters are joined, 0 to 1
 
     Returns:
-        DataFrame, one row a functional in the order of the dendrogram: ``cluster`` (from 1, in that
-        order), ``representative`` (whether it is the member closest to all others on average),
+        DataFrame, one row per functional in the order of the dendrogram: ``cluster`` (from 1, in
+        that order), ``representative`` (whether it is the member closest to all others on average),
         ``correlation`` (mean :math:`|\rho|` with the other members; NaN if alone)
 
     Raises:

@@ -36,7 +36,7 @@ def equivalence_tests(
         alpha: level of each one-sided test
 
     Returns:
-        DataFrame, one row a contrast: ``condition``, ``reference``, ``difference``, ``low``,
+        DataFrame, one row per contrast: ``condition``, ``reference``, ``difference``, ``low``,
         ``high`` (interval of confidence 1 - 2 alpha), ``margin``, ``equivalence_p`` (the larger
         one-sided p-value), ``equivalent`` (whether the interval lies inside the margin)
 
@@ -142,7 +142,7 @@ def collapse_tests(
 
 
 def predicted_shares(counted: SpeakerCounts) -> list[Clustered]:
-    """Share of each class among the valid answers: one entry a class, in each the conditions.
+    """Share of each class among the valid answers: one entry per class, in each the conditions.
 
     Args:
         counted: confusions of each speaker

@@ -157,7 +157,7 @@ def confusion_matrices(
         normalize: whether to give shares of the true class (rows sum to 1) instead of counts
 
     Returns:
-        DataFrame with index (condition, truth) and one column a predicted class, the last
+        DataFrame with index (condition, truth) and one column per predicted class, the last
         being ``"invalid"``; a row is NaN if its class never occurs and shares are asked for
 
     Examples:
@@ -189,7 +189,7 @@ def measures(
         neutral_label: the neutral class; without one the neutral measures are left out
 
     Returns:
-        DataFrame, one row a condition in the order of first appearance, with columns
+        DataFrame, one row per condition in the order of first appearance, with columns
 
         - ``condition``, ``utterances``, ``rows``
         - ``uar``, ``accuracy``, ``macro_f1``, ``recall_<label>``: 0 to 1, an invalid answer is
@@ -278,7 +278,7 @@ def example_predictions(
         seed: of the random answers
 
     Returns:
-        predictions, one row an utterance and condition
+        predictions, one row per utterance and condition
     """
     rng = np.random.default_rng(seed)
     names = [(f"s{s}", f"s{s}_{u}.wav", u) for s in range(speakers) for u in range(utterances)]

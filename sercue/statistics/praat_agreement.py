@@ -70,7 +70,7 @@ def praat_pairs(
         seed: of the choice
 
     Returns:
-        DataFrame, one row an utterance and measure: ``utterance``, ``speaker``, ``measure``,
+        DataFrame, one row per utterance and measure: ``utterance``, ``speaker``, ``measure``,
         ``opensmile``, ``praat``; NaN where a program finds no voiced frame
 
     Raises:

@@ -276,7 +276,7 @@ def reliance(
         confidence: coverage that the intervals aim at, between 0 and 1
 
     Returns:
-        DataFrame, one row a group of answers: ``by`` (``all``, ``condition`` or ``truth``) and
+        DataFrame, one row per group of answers: ``by`` (``all``, ``condition`` or ``truth``) and
         ``group`` (family of conditions without its bracket; true class), ``rows``,
         ``utterances``, ``speakers``; ``w_audio``, ``w_audio_low``, ``w_audio_high`` and the same
         of ``w_cue``; ``share``, ``low``, ``high``; ``reason``: why something is NaN, else empty

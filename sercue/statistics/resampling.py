@@ -59,7 +59,7 @@ def bootstrap_uar(
         method: ``"percentile"`` or ``"studentised"``
 
     Returns:
-        DataFrame, one row a condition in the order of first appearance: ``condition``, ``uar``,
+        DataFrame, one row per condition in the order of first appearance: ``condition``, ``uar``,
         ``low``, ``high`` (all 0 to 1), ``speakers``
 
     Raises:
@@ -114,7 +114,7 @@ def bootstrap_differences(
         method: ``"percentile"`` or ``"studentised"``
 
     Returns:
-        DataFrame, one row a pair: ``condition``, ``reference``, ``difference``, ``low``, ``high``
+        DataFrame, one row per pair: ``condition``, ``reference``, ``difference``, ``low``, ``high``
         (all -1 to 1)
 
     Raises:

@@ -487,7 +487,7 @@ class PairedAnswers:
 
 
 def paired_answers(predictions: pd.DataFrame, conditions: Sequence[str]) -> PairedAnswers:
-    """The answers of the primary cell under some conditions, one row an utterance.
+    """The answers of the primary cell under some conditions, one row per utterance.
 
     Args:
         predictions: predictions as ``run_study`` returns them

@@ -74,7 +74,7 @@ def run_study(
 
     Args:
         corpus: the corpus; its ``partition`` is evaluated
-        tokens: true tokens, one row an utterance of the corpus, one column a concept
+        tokens: true tokens, one row per utterance of the corpus, one column per concept
         model: as ``load_model`` returns it; its weights load only if an answer is missing. Of a
             cross-validated corpus it may be a mapping from fold to the model that answers it.
         conditions: names as study files write them, or conditions of your own

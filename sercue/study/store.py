@@ -14,7 +14,7 @@ from sercue.storage.files import locked
 from sercue.storage.tables import append_part, part_files, read_part
 from sercue.study.known_answers import KEY, KnownAnswers
 
-# What an interruption may cost where a batch takes less: a file a batch would cost more.
+# What an interruption may cost where a batch takes less: a file per batch would cost more.
 _SECONDS_A_PART = 1.0
 _ROWS_A_PART = 25_000
 

@@ -37,7 +37,7 @@ class Binning:
         scales: functional name to its interquartile range over the training rows, divided by
             1.349 so that it estimates a standard deviation; NaN if the range is zero
         thresholds: concept name to its ascending inner bin edges, in units of the score
-        words: one word a bin, from low to high
+        words: one word per bin, from low to high
         centre: ``None``, ``"speaker"`` or ``"sex"``: whose median was taken off each functional
     """
 
@@ -49,10 +49,10 @@ class Binning:
     centre: str | None = None
 
     def scores(self, features: pd.DataFrame, corpus: Corpus | None = None) -> pd.DataFrame:
-        """Concept scores: the mean of the signed robust z-scores, one column a concept.
+        """Concept scores: the mean of the signed robust z-scores, one column per concept.
 
         Args:
-            features: functionals, one row an utterance, as ``extract_features`` returns them
+            features: functionals, one row per utterance, as ``extract_features`` returns them
             corpus: needed only if ``centre`` is set: names the speaker or sex of each row
 
         Returns:
@@ -72,7 +72,7 @@ class Binning:
         becomes ``"unknown"``.
 
         Args:
-            features: functionals, one row an utterance
+            features: functionals, one row per utterance
             corpus: needed only if ``centre`` is set
 
         Returns:
@@ -124,7 +124,7 @@ class FoldBinning:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """One word a bin, from low to high."""
+        """One word per bin, from low to high."""
         return next(iter(self.of_fold.values())).words
 
     def scores(self, features: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
@@ -220,7 +220,7 @@ def fit_bins(
     .. math:: \frac{1}{J} \sum_j s_j \frac{x_j - \text{median}_j}{\text{IQR}_j / 1.349}
 
     Args:
-        features: functionals, one row an utterance, indexed as ``corpus.table``
+        features: functionals, one row per utterance, indexed as ``corpus.table``
         corpus: names the training rows, and the speakers or sexes to centre by
         bins: 3 (low, mid, high) or 5 (very low ... very high)
         method: ``"quantile"`` (equally filled bins on the training rows), ``"width"`` (equally

@@ -154,7 +154,7 @@ def shortened(names: Sequence[str], concepts: Sequence[str] = CONCEPT_NAMES) -> 
 def describe_conditions(
     texts: Sequence[str | Condition], material: Material | None = None, *, seed: int = 0
 ) -> pd.DataFrame:
-    """One line a condition, for the report.
+    """One line per condition, for the report.
 
     Args:
         texts: names, or conditions

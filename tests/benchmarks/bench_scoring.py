@@ -52,7 +52,7 @@ def benchmark(model: AudioChatModel, conditions: int, runs: int = 3) -> pd.DataF
         runs: repetitions; the ways take turns, so that a slow moment hits all of them
 
     Returns:
-        one row a way: ``seconds``; for the usual ways how much faster ``score`` and ``generate``
+        one row per way: ``seconds``; for the usual ways how much faster ``score`` and ``generate``
         in one pass are, and the ``goal``; ``GFLOP`` counted and ``GFLOP/s`` reached
     """
     texts = prompts(conditions)

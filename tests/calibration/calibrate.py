@@ -81,7 +81,7 @@ def calibrate(
         jobs: processes
 
     Returns:
-        DataFrame, one row a quantity, kind and number of speakers: ``goal``, ``check``,
+        DataFrame, one row per quantity, kind and number of speakers: ``goal``, ``check``,
         ``quantity``, ``kind``, ``speakers``, ``rate`` (0 to 1), ``studies`` (that could be judged;
         of features, tests), ``seconds`` of processor time
     """

@@ -39,7 +39,7 @@ class FeatureDesign(Speakers):
 
 @dataclass(frozen=True)
 class Features:
-    """One simulated corpus: features, one row an utterance, and who speaks under which emotion."""
+    """One simulated corpus: features, one row per utterance, and who speaks under which emotion."""
 
     values: pd.DataFrame
     corpus: Corpus

@@ -75,7 +75,7 @@ def test_scores_are_means_over_the_windows(recordings, max_seconds):
 
 
 def test_windows_of_all_utterances_go_to_the_model_in_one_call():
-    """The model fills its batches from what it is given: a call an utterance would starve them."""
+    """The model fills its batches from what it is given: a call per utterance would starve them."""
     ear = Ear(2.0)
     Windowed(ear).score([np.ones(20), np.ones(3), np.ones(9)], [["a"]] * 3, LABELS)
     assert [[len(window) for window in call] for call in ear.calls] == [[7, 7, 6, 3, 5, 4]]

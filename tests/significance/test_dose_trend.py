@@ -23,7 +23,7 @@ def uar_of_speakers(rows, conditions):
 
 
 def test_equal_speakers_give_a_t_test_of_their_slopes():
-    """With as many utterances of each class from all: a line a speaker, then one t test."""
+    """With as many utterances of each class from all: a line per speaker, then one t test."""
     rows = example_predictions(FALLING, speakers=7, utterances=12, seed=3)
     by_speaker = uar_of_speakers(rows, FALLING)
     slopes = np.polyfit(DOSES, by_speaker.T, 1)[0]

@@ -79,7 +79,7 @@ def test_entropys_error_is_its_slope_in_each_speakers_weight():
 def test_entropy_at_its_maximum_varies_as_the_g_test_has_it():
     """N independent answers, all classes alike: 2 N log K (1 - H) is chi-squared on K - 1.
 
-    Its variance 2 (K - 1) gives that of H; linearised alone it would be 0. One answer a speaker,
+    Its variance 2 (K - 1) gives that of H; linearised alone it would be 0. One answer per speaker,
     corrected for the speakers' small number by N / (N - 1), here on either factor.
     """
     number, classes = 200, len(LABELS)

@@ -1,4 +1,4 @@
-"""One answer an utterance and condition, chosen by the plan and not by the result."""
+"""One answer per utterance and condition, chosen by the plan and not by the result."""
 
 import numpy as np
 import pandas as pd
