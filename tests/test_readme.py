@@ -17,6 +17,7 @@ from distributed import LocalCluster
 
 import sercue
 from sercue.cli import main
+from sercue.run import open_run
 from sercue.settings import read_study
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -144,7 +145,7 @@ def test_comparison_of_the_readme(command, places, tmp_path):
 
 def test_more_than_one_machine_of_the_readme(places, tmp_path, monkeypatch):
     """Its cluster as it stands, with a cluster on this machine in place of SLURM's; its command."""
-    (block,) = [block for block in python_blocks() if "import sercue" not in block]
+    (block,) = [block for block in python_blocks() if "dask_jobqueue" in block]
     (command,) = [c for c in commands(".venv/bin/sercue run") if "scheduler=" in c]
     addresses = []
     jobs = types.ModuleType("dask_jobqueue")
@@ -182,9 +183,18 @@ def python_blocks():
     return [block for kind, block in BLOCKS if kind == "python"]
 
 
+def test_a_figure_of_the_readme_is_restyled_and_saved(small_study, tmp_path):
+    (block,) = [block for block in python_blocks() if "run.show" in block]
+    folder = shutil.copytree(small_study.folder, tmp_path / "copy")
+    run = open_run(small_study.settings | {"out": str(folder)}, reuse=True)
+    exec(block, {"run": run, "sercue": sercue})
+    drawn = (folder / "figures" / "uar.svg").read_bytes()
+    assert drawn != (small_study.folder / "figures" / "uar.svg").read_bytes()
+
+
 def test_python_of_the_readme(cache, monkeypatch, capsys):
     """As it stands, but with a small corpus and a short training."""
-    (block,) = [block for block in python_blocks() if "import sercue" in block]
+    (block,) = [block for block in python_blocks() if "load_corpus" in block]
     load_corpus, load_model = sercue.load_corpus, sercue.load_model
     monkeypatch.setattr(
         sercue, "load_corpus", lambda name: load_corpus(name, speakers=6, sentences=2)
