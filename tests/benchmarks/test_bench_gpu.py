@@ -12,9 +12,9 @@ from sercue.models.cards import CARDS
 PARAMETERS = {card.name: card.parameters for card in CARDS}
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_it_runs_in_small_on_the_cpu(name):
+def test_it_runs_in_small_on_the_cpu():
     """Borrowed hours on a GPU must not be spent on finding mistakes in the script."""
+    name = "Audio Flamingo 3"
     model, vocabulary = build(name, "cpu", small=True), SMALL.vocabulary
     rates = measure(model, vocabulary, 1e9, utterances=2, conditions=3, runs=1)
     assert math.isnan(rates.pop("GB"))

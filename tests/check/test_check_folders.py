@@ -16,10 +16,11 @@ from sercue.check.machine import check_writable
 from sercue.errors import InputError
 """
 _CODE = """
-try:
-    check_writable(Path(sys.argv[1]), "out", "choose another")
-except InputError as error:
-    print(error)
+for path in sys.argv[1:]:
+    try:
+        check_writable(Path(path), "out", "choose another")
+    except InputError as error:
+        print(error)
 """
 
 
@@ -40,13 +41,14 @@ def theirs():
         Path(folder).chmod(0o755)
 
 
-@pytest.mark.parametrize("below", ["", "new/folder"])
-def test_a_folder_of_somebody_else_is_told(theirs, below):
+def test_a_folder_of_somebody_else_is_told(theirs):
     """It may be there, or be one to make where nothing can be made."""
-    told = run_unprivileged(_IMPORTS, _CODE, theirs / below)
-    reason = f"nothing can be written to {theirs / below} (Permission denied: {theirs}"
-    assert told.startswith(f"out: {reason}")
-    assert told.endswith("); choose another")
+    folders = [theirs, theirs / "new" / "folder"]
+    told = run_unprivileged(_IMPORTS, _CODE, *folders).splitlines()
+    for folder, line in zip(folders, told, strict=True):
+        reason = f"nothing can be written to {folder} (Permission denied: {theirs}"
+        assert line.startswith(f"out: {reason}")
+        assert line.endswith("); choose another")
 
 
 def test_a_folder_that_cannot_be_seen_is_told(theirs):

@@ -2,20 +2,10 @@ import audiofile
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from checkpoints import ARCHITECTURES, ORIGINAL, write_checkpoint
 from scipy.signal import sawtooth
 
 from sercue.settings import Settings
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Models this small are no faster on more threads, and far slower where tests share cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

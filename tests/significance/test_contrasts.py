@@ -41,7 +41,7 @@ def test_equal_speakers_give_the_paired_t_test():
     assert level[["low", "high"]].to_list() == pytest.approx([ends.low, ends.high])
 
 
-@settings(max_examples=10)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 10_000), speakers=st.integers(2, 8))
 def test_difference_is_antisymmetric(seed, speakers):
     """Swapping the two conditions mirrors the difference and its interval and keeps every p."""
@@ -56,7 +56,7 @@ def test_difference_is_antisymmetric(seed, speakers):
         assert one[column] == pytest.approx(two[column])
 
 
-@settings(max_examples=10)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 10_000))
 def test_a_condition_equal_to_its_reference_differs_by_nothing(seed):
     """Under identical answers the paired interval has no width at all and every p is 1."""
@@ -68,7 +68,7 @@ def test_a_condition_equal_to_its_reference_differs_by_nothing(seed):
     assert np.isnan(found["odds_ratio"])
 
 
-@settings(max_examples=10)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 10_000))
 def test_interval_and_p_say_the_same(seed):
     """The interval holds zero just where p is at least 1 - confidence."""
