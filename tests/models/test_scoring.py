@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoint_parts import turn
+from checkpoints import ARCHITECTURES
 
 from sercue.errors import InputError
 from sercue.models import packed, scoring, suffixes
@@ -18,6 +19,14 @@ PROMPTS = [
 OTHERS = ["What is heard? Options: neutral, angry. Cues: pitch=high. Answer:", *PROMPTS[:2]]
 LABELS = ["angry", "neutral", "surprised", "very sad"]
 METHODS = [scoring.TREE, scoring.SUFFIXES]
+#: Positions in three dimensions and the whole past; a sliding window. These two go through every
+#: case, all others through one.
+WHOLE = ["qwen2.5-omni", "gemma-4"]
+
+
+@pytest.fixture(scope="module", params=WHOLE)
+def checkpoint(request, written):
+    return written(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +90,25 @@ def greedy_ids(model, audio, prompt, most=9):
 
 def decoded(model, ids):
     return model.checkpoint.processor.tokenizer.decode(ids, skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name not in WHOLE])
+def test_every_architecture_answers_as_in_separate_passes(
+    architecture, method, written, audio, shorter, monkeypatch
+):
+    """Recordings of three lengths, the shortest that eGeMAPS takes among them; scores and texts."""
+    model = AudioChatModel(written(architecture), dtype="float32", device="cpu", batch_size=3)
+    monkeypatch.setattr(model._scoring, "method", method)
+    monkeypatch.setattr(model._scoring, "tree_tokens", 60)
+    shortest = audio[: round(0.06 * model.sampling_rate)]
+    recordings, asked = [shorter, audio, shortest], [OTHERS, PROMPTS, PROMPTS[:1]]
+    found = model.score(recordings, asked, LABELS)
+    for scores, recording, prompts in zip(found, recordings, asked, strict=True):
+        expected = separate_scores(model, recording, prompts)
+        np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5)
+    said = model.generate([audio], [PROMPTS[:2]], max_new_tokens=4)[0]
+    assert said == [decoded(model, greedy_ids(model, audio, p, most=4)) for p in PROMPTS[:2]]
 
 
 @pytest.mark.parametrize("tree_tokens", [8, 60, 4096])
