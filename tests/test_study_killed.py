@@ -15,8 +15,8 @@ from study_by_hash import BATCH, ask, write_corpus
 from sercue.storage.tables import append_part, part_files, read_parts
 from sercue.study.known_answers import ROW
 
-UTTERANCES = 120
-KILLS = 20
+UTTERANCES = 64
+KILLS = 8
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def wait_for(log: Path, number: int, process) -> None:
         time.sleep(0.001)
 
 
-def test_killed_at_twenty_instants_it_ends_as_if_it_had_not_been(
+def test_killed_at_eight_instants_it_ends_as_if_it_had_not_been(
     processes, recordings, undisturbed, tmp_path
 ):
     """At most one batch is lost each time, and no number differs in its last digit."""

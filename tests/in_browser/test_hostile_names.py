@@ -19,6 +19,7 @@ SETTINGS = {
     "study": "hostile",
     "corpus": "table",
     "bad_audio": "leave_out",
+    "controls": False,
     "model_options": {"epochs": 1},
     "conditions": ["none", "aligned"],
     "templates": ["plain"],
