@@ -65,7 +65,7 @@ def unusable(study, bad):
 def report(study, tmp_path_factory):
     """The folder of the study, run without what is no use."""
     out = tmp_path_factory.mktemp("out")
-    arguments = ["--out", str(out), "--only", "01", "04", "--set", "bad_audio=leave_out"]
+    arguments = ["--out", str(out), "--only", "01", "--set", "bad_audio=leave_out"]
     assert main(["run", str(study), *arguments]) == 0
     return out
 
@@ -102,8 +102,6 @@ def test_every_name_is_text_and_nothing_else(report):
         text = page.read_text()
         assert "<script>alert" not in text
         assert "<b onclick" not in text
-    utterances = pd.read_parquet(report / "artifacts" / "predictions")["utterance"]
-    assert utterances.notna().all()
     shown = (report / "figures" / "corpus.svg").read_text()
     assert "<script" not in shown
 

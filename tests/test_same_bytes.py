@@ -1,4 +1,4 @@
-"""The same study, from nothing, with caches of its own: the same bytes but for times."""
+"""The same study, with a cache of its own for all but the speech: the same bytes but for times."""
 
 import json
 import re
@@ -18,9 +18,15 @@ _DATE = re.compile(r"on \d{4}-\d\d-\d\d\.|<dt>seconds</dt><dd>[^<]*</dd>")
 
 
 @pytest.fixture(scope="module")
-def twice(small_study, tmp_path_factory):
-    """The folders of two runs of one study file that share nothing."""
+def twice(small_study, cache, tmp_path_factory):
+    """The folders of two runs of one study file that share the speech alone.
+
+    That the speech is the same each time it is made, ``test_demo`` shows.
+    """
     folder = tmp_path_factory.mktemp("again")
+    (folder / "cache").mkdir()
+    for made in cache.glob("demo*"):
+        shutil.copytree(made, folder / "cache" / made.name)
     shutil.copy(small_study.file, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERCUE_CACHE", str(folder / "cache"))
