@@ -4,14 +4,17 @@ import nbformat
 import papermill
 import pytest
 
-from sercue.cli import main
 from sercue.report.notebooks import notebook_files
+from sercue.run import open_run
+
+SHORT = {"conditions": ["none", "aligned"], "templates": ["plain"], "label_orders": 1,
+         "replicates": 1, "resamples": 100, "controls": False}  # fmt: skip
 
 
 @pytest.mark.parametrize("notebook", notebook_files(), ids=lambda path: path.stem)
 def test_a_notebook_runs_alone(notebook, small_study, tmp_path):
     """What it needs and lacks it computes; the folder it writes to is new."""
-    parameters = small_study.settings | {"out": str(tmp_path / "out")}
+    parameters = small_study.settings | SHORT | {"out": str(tmp_path / "out")}
     papermill.execute_notebook(
         str(notebook),
         str(tmp_path / "executed.ipynb"),
@@ -26,7 +29,6 @@ def test_a_notebook_runs_alone(notebook, small_study, tmp_path):
 
 def test_05_computes_what_a_run_of_01_alone_did_not_leave(small_study, tmp_path):
     """The corpus lies in the artifacts and the predictions do not: half a study is none."""
-    command = ["run", str(small_study.file), "--out", str(tmp_path / "out"), "--only"]
-    assert main([*command, "01"]) == 0
-    assert main([*command, "05"]) == 0
-    assert (tmp_path / "out" / "tables" / "contrasts.csv").is_file()
+    parameters = small_study.settings | SHORT | {"out": str(tmp_path / "out")}
+    _ = open_run(parameters).features
+    assert len(open_run(parameters, reuse=True).tests) == 1
