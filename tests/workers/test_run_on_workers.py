@@ -73,13 +73,9 @@ def test_nothing_that_is_passed_on_names_the_scheduler(spread_study, cluster):
 @pytest.mark.parametrize("decoding", ["score", "generate"])
 def test_a_real_network_answers_the_same_on_workers(client, cache, decoding):
     """On one thread here and there, to the last bit."""
-    import torch
-
     corpus = load_corpus("demo", speakers=6, sentences=1)
     features = extract_features(corpus, client=client, progress=False)
     tokens = fit_bins(features, corpus).transform(features, corpus)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     tables = [
         run_study(
             corpus, tokens,
@@ -89,7 +85,6 @@ def test_a_real_network_answers_the_same_on_workers(client, cache, decoding):
         )
         for given in (None, client)
     ]  # fmt: skip
-    torch.set_num_threads(threads)
     pd.testing.assert_frame_equal(*tables, check_exact=True)
 
 
