@@ -209,7 +209,7 @@ def test_what_rests_on_a_changed_input_is_made_anew_and_nothing_else(study, name
     assert rows[0] == rows[1] == rows[2]
 
 
-@pytest.mark.parametrize("name", ["label", "speaker", "partition", "audio"])
+@pytest.mark.parametrize("name", ["label", "audio"])
 def test_05_alone_does_not_show_a_corpus_that_was_corrected_since(study, name):
     """Without 04 in between: what it left is of the corpus as it was."""
     first = study.run()
@@ -418,12 +418,12 @@ def test_altered_provenance_is_refused_in_one_line_or_changes_no_number(study):
     assert (expected := told(folder)) is not None
     del whole["packages"]
     refused = 0
-    for held in some(mutations(whole), 150):
+    for held in some(mutations(whole), 60):
         path.write_text(json.dumps(held))
         found = told(folder)
         assert found in (None, expected), held
         refused += found is None
-    assert refused > 10
+    assert refused > 4
 
 
 def test_altered_provenance_stops_a_run_in_one_line_or_is_mended(study):
@@ -437,7 +437,7 @@ def test_altered_provenance_stops_a_run_in_one_line_or_is_mended(study):
     }
     invoked = {"seconds": {"05": 1.0}, "notebooks": {"05": {"outcome": "done"}}}
     for held in some(
-        mutations({**whole, **invoked, "runs": [{"number": 1}], "run_count": 1}, 2), 40
+        mutations({**whole, **invoked, "runs": [{"number": 1}], "run_count": 1}, 2), 15
     ):
         path.write_text(json.dumps(held))
         try:
@@ -451,17 +451,17 @@ def test_altered_provenance_stops_a_run_in_one_line_or_is_mended(study):
         assert run.tests.to_csv() == first.tests.to_csv(), held
 
 
-@pytest.mark.parametrize("part", [0, 2])
-def test_files_that_a_loss_of_power_cut_are_made_anew_or_refused_in_one_line(study, part):
-    """Each file of a finished run in turn: empty, or half of it."""
+def test_files_that_a_loss_of_power_cut_are_made_anew_or_refused_in_one_line(study):
+    """Each file of a finished run in turn: half of it or, of every other one, nothing."""
     first = study.run()
     folder = study.artifacts.folder.parent
     expected = told(folder)
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    for number, path in enumerate(files):
         content = path.read_bytes()
         if not content:
             continue
-        path.write_bytes(content[: len(content) // part if part else 0])
+        path.write_bytes(content[: len(content) // 2 * (number % 2)])
         assert told(folder) in (None, expected), path
         try:
             assert study.tested().tests.to_csv() == first.tests.to_csv(), path
