@@ -317,11 +317,3 @@ def test_other_errors_are_not_taken_for_want_of_memory(qwen_checkpoint, audio):
     with pytest.raises(RuntimeError, match="shapes do not match"):
         model.score([audio], [PROMPTS], LABELS)
     assert model.batch_size == 8
-
-
-def test_the_shortest_utterance_that_can_be_measured_can_be_heard(model, audio):
-    """A recording of 60 ms, the least that eGeMAPS takes, gives every model at least a token."""
-    shortest = audio[: round(0.06 * model.sampling_rate)]
-    (scores,) = model.score([shortest], [PROMPTS], LABELS)
-    assert scores.shape == (len(PROMPTS), len(LABELS))
-    assert np.isfinite(scores).all()
