@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from sercue.errors import InputError
 from sercue.run import Run
 from sercue.settings import Settings
 from sercue.statistics.controls import (
@@ -78,9 +79,10 @@ def test_a_corpus_that_no_control_can_learn_keeps_its_study(small_study, tmp_pat
     study.__dict__["model"] = "asked elsewhere"
     study._train()
     assert study.controls.empty
-    assert study.control_reliance.empty
     told = "No control model can be trained here: corpus 'demo': its longest utterance has"
     assert study.no_controls.startswith(told)
+    with pytest.raises(InputError, match=told):
+        _ = study.control_reliance
     # A later notebook reads the reason; it has no audio to find it again.
     assert Run(study.settings).no_controls == study.no_controls
 
