@@ -27,7 +27,7 @@ def test_each_contrast_stands_where_its_numbers_put_it():
     different, equal, small, open_ = say.family_sentences(TESTS, EQUAL)
     assert different.startswith("2 of the 4 planned contrasts differ from zero")
     assert "shuffled − aligned (−0.200), masked(0.25) − aligned (−0.020)" in different
-    assert equal == "Shown to be equal to within ±0.05 of UAR: constant − aligned."
+    assert equal == "Equivalent to within ±0.05 of UAR (TOST): constant − aligned."
     assert "yet shown to differ by less than 0.05: masked(0.25) − aligned" in small
     assert "conflicting − aligned: inconclusive, neither a difference nor equality" in open_
 
@@ -38,7 +38,7 @@ def test_a_large_p_value_is_never_called_equality():
     assert none[0].startswith("0 of the 4")
     assert len(none) == 2
     assert "neither a difference nor equality" in none[1]
-    assert not any("equal to within ±0.05 of UAR:" in sentence for sentence in none)
+    assert not any("Equivalent to within ±0.05" in sentence for sentence in none)
 
 
 def test_what_could_have_been_found_is_said_with_its_bounds():
@@ -54,8 +54,8 @@ def test_no_collapse_needs_both_measures():
     rows = [("shuffled", True), ("shuffled", True), ("constant", True), ("constant", False)]
     table = pd.DataFrame(rows, columns=["condition", "no_collapse"])
     (sentence,) = say.collapse_sentence(table.assign(margin=0.05, reference="aligned"))
-    assert sentence.startswith("Against aligned, 1 of 2 conditions are shown not to collapse")
-    assert sentence.endswith("not shown for constant.")
+    assert sentence.startswith("Relative to aligned, collapse is ruled out for 1 of 2")
+    assert sentence.endswith("not ruled out for constant.")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def shares(low, high):
 
 def test_a_place_among_controls_is_claimed_only_where_intervals_are_apart():
     (clear,) = say.control_sentence(shares(0.3, 0.5), THIS_MODEL)
-    assert clear.endswith("Its interval does not overlap that of audio-bound, cue-bound.")
+    assert clear.endswith("Its interval does not overlap that of audio-bound and cue-bound.")
     assert "cue-bound 0.800 [0.700, 0.900]" in clear
     (half,) = say.control_sentence(shares(0.01, 0.5), THIS_MODEL)
     assert half.endswith("not overlap that of cue-bound.")

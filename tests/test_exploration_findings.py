@@ -79,7 +79,7 @@ def test_the_best_design_is_named_with_what_it_may_be_used_for(folded):
     *_, result, best = binning_findings(*tables(), compared, own, corpus, "test")
     assert "UAR 0.400 from the six words of the design of this study (3 quantile)" in result
     assert "0.900 from all functionals" in result
-    assert "of 2 designs 5 width has the highest UAR (0.600, standard error 0.020)" in best
+    assert "of 2 designs “5 width” has the highest UAR (0.600, standard error 0.020)" in best
     assert "that of this study has 0.500" in best
     assert ("has seen them" in best) == folded
     assert best.startswith("Out of fold" if folded else "On held-out training speakers")

@@ -69,8 +69,8 @@ def test_a_gain_without_width_is_no_evidence():
 def test_what_the_correction_takes_back_is_not_claimed():
     """An interval that excludes zero, of a contrast that is not significant in its family."""
     text = study_findings(MEASURES, contrasts(holm_p=0.17), 4)[0]
-    assert "excludes zero, but corrected for the family of 3 contrasts" in text
-    assert "(Holm p 0.170)" in text
+    assert "excludes zero, but after Holm's correction for 3 contrasts" in text
+    assert "(p = 0.170)" in text
     assert "makes use" not in text
 
 

@@ -294,7 +294,10 @@ def _uar_tables(measures: pd.DataFrame, settings: Settings) -> list[str]:
     """UAR of the main conditions and baselines; then, where there are any, of single concepts."""
     main = main_conditions(measures)
     rest = measures.drop(main.index)
-    captions = ("UAR by condition, beside floors and ceilings.", "UAR under single concepts.")
+    captions = (
+        "UAR by condition, with reference classifiers.",
+        "UAR with subsets of the concepts.",
+    )
     return [
         markup.table(_uar_table(part, settings), caption)
         for part, caption in zip((main, rest), captions, strict=True)

@@ -90,7 +90,7 @@ def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str
     margin = equivalence["margin"].iloc[0] if len(equivalence) else float("nan")
     if (equal & ~found).any():
         names = _names(tests[equal & ~found.to_numpy()])
-        sentences.append(f"Shown to be equal to within ±{margin:g} of UAR: {names}.")
+        sentences.append(f"Equivalent to within ±{margin:g} of UAR (TOST): {names}.")
     small = equal & found.to_numpy()
     if small.any():
         sentences.append(
@@ -130,12 +130,12 @@ def collapse_sentence(collapse: pd.DataFrame) -> list[str]:
     both = collapse.groupby("condition", sort=False)["no_collapse"].all()
     margin, reference = collapse["margin"].iloc[0], collapse["reference"].iloc[0]
     shown = (
-        f"Against {reference}, {int(both.sum())} of {len(both)} conditions are shown not to "
-        f"collapse (entropy falls and the share of the commonest answer rises by less than "
+        f"Relative to {reference}, collapse is ruled out for {int(both.sum())} of {len(both)} "
+        f"conditions (entropy falls and the share of the commonest answer rises by less than "
         f"{margin:g})"
     )
     rest = [str(name) for name in both.index[~both]]
-    return [f"{shown}; not shown for {', '.join(rest)}." if rest else f"{shown}."]
+    return [f"{shown}; not ruled out for {', '.join(rest)}." if rest else f"{shown}."]
 
 
 def dose_sentences(trends: pd.DataFrame) -> list[str]:
@@ -183,11 +183,14 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
     own = rows.pop(this_model)
     apart = [name for name, row in rows.items() if _apart(own, row)]
     verdict = (
-        f"Its interval does not overlap that of {', '.join(apart)}."
+        f"Its interval does not overlap that of {' and '.join(apart)}."
         if apart
         else "Its interval overlaps that of every control, so that its place is inconclusive."
     )
-    return [f"On the same prompts the tokens' share is {told[this_model]}; {scale}. {verdict}"]
+    return [
+        "On the prompts that the controls answered, too (first wording only), the tokens' share is "
+        f"{told[this_model]}; {scale}. {verdict}"
+    ]
 
 
 def shapley_sentence(table: pd.DataFrame) -> list[str]:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
-from sercue.tables.printed import rounded, with_interval
+from sercue.tables.printed import rounded, with_interval, with_minus
 
 #: Below so many speakers intervals are so wide that a reader should be told why.
 FEW_SPEAKERS = 20
@@ -57,7 +57,9 @@ def corpus_findings(
         )
     if "HNR" in measured:
         rank = measured["HNR"]["rank_correlation"]
-        sentences.append(f"HNR is on another scale there; its rank correlation is {rank:.2f}.")
+        sentences.append(
+            f"HNR is scaled differently in the two programs; the rank correlation is {rank:.2f}."
+        )
     if effects is not None:
         tested, found = int(effects["q"].notna().sum()), int((effects["q"] < LEVEL).sum())
         sizes = effects["omega_squared"].dropna()
@@ -138,17 +140,17 @@ def binning_findings(
     sentences = [
         f"On the {partition} speakers the fullest bin is {fullest['concept']} = "
         f"{fullest['word']}, with {fullest['share']:.0%} of the utterances.",
-        f"A single token carries between {told.min():.2f} bits ({told.idxmin()}) and "
+        f"A single token carries from {with_minus(f'{told.min():.2f}')} bits ({told.idxmin()}) to "
         f"{told.max():.2f} bits ({told.idxmax()}) about the emotion, corrected for the bias of "
-        "counts.",
+        "small samples.",
     ]
     if stability is not None:
         left_out = stability[stability["left_out"] != "nobody"]
         moved = left_out.groupby("concept")["changed"].mean()
         unit = "fold" if corpus.folds else "training speaker"
         sentences.append(
-            f"Leaving one {unit} out changes at most {moved.max():.1%} of the test tokens of a "
-            f"concept on average ({moved.idxmax()})."
+            f"Leaving one {unit} out changes on average {moved.max():.1%} of the test tokens of "
+            f"{moved.idxmax()}, the least stable concept."
         )
     if own is not None:
         row = own.iloc[0]
@@ -168,7 +170,7 @@ def binning_findings(
             "has seen them."
         )
         sentences.append(
-            f"{where}, of {len(designs)} designs {best} has the highest UAR ({uar[best]:.3f}, "
+            f"{where}, of {len(designs)} designs “{best}” has the highest UAR ({uar[best]:.3f}, "
             f"standard error {error[best]:.3f}){beside if chosen != best else ''}. The best of "
             f"several designs looks better than it is.{seen if corpus.folds else ''}"
         )
@@ -270,8 +272,8 @@ def study_findings(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> 
         flat = " and ".join(name for name, low, high in told if without_width(low, high))
         listed = "; ".join(f"{row['condition']} {_difference(row)}" for _, row in rows.iterrows())
         sentences.append(
-            f"Against {words}, the interval lies below zero for {lower} of {len(rows)} perturbed "
-            f"conditions: {listed}.{_not_counted(f'That of {flat}') if flat else ''}"
+            f"Against {words}, the uncorrected interval lies below zero for {lower} of {len(rows)} "
+            f"perturbed conditions: {listed}.{_not_counted(f'That of {flat}') if flat else ''}"
         )
     answered = table[table["entropy"].notna() & ~table.get("baseline", False)]
     if len(answered):
@@ -298,8 +300,8 @@ def _gain(row: pd.Series, family: int) -> str:
     side = direction(row["low"], row["high"])
     if side and row["holm_p"] >= LEVEL:
         return (
-            f"{difference}: the interval excludes zero, but corrected for the family of {family} "
-            f"contrasts this is no evidence (Holm p {row['holm_p']:.3f})."
+            f"{difference}: the uncorrected interval excludes zero, but after Holm's correction "
+            f"for {family} contrasts this is inconclusive (p = {row['holm_p']:.3f})."
         )
     return f"{difference}: {_VERDICTS[side]}."
 

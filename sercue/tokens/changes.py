@@ -110,7 +110,7 @@ def constant() -> Condition:
     """Every token the middle bin, ``unknown`` ones too: a block that tells nothing."""
     return Condition(
         "constant",
-        "every token the middle bin: the cost of the mere presence of a token block",
+        "every token the middle bin: the effect of a token block without information",
         _constant,
         remarks=lambda material: _unknown_remark(material.tokens, "become the middle bin, too"),
     )
@@ -202,7 +202,7 @@ def without(concepts: Sequence[str]) -> Condition:
     listed = " and ".join(chosen)
     return Condition(
         f"without({' + '.join(chosen)})",
-        f"the true tokens but for {listed}",
+        f"all true tokens except {listed}",
         change,
         family="without",
         concepts=tuple(chosen),
