@@ -95,6 +95,7 @@ def test_a_published_value_stands_in_a_row_of_its_own(small_study, flamingo):
     assert printed.loc["published †"].tolist()[2:5] == ["–", ".776", "–"]
     assert list(printed.index) == ["small (fixture)", "flamingo", "published †"]
     assert "published †" not in printed_losses(table)["Study"].tolist()
+    assert printed_losses(table.assign(to_aligned=float("nan"))).empty
 
 
 def test_only_what_the_paper_says_is_published():

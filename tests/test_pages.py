@@ -9,7 +9,6 @@ import nbformat
 import pytest
 
 from sercue.artifacts import made_from
-from sercue.privacy import clean_notebook
 from sercue.provenance import record
 from sercue.report import pages as pages_module
 from sercue.report.pages import Page, renew_page, write_page
@@ -36,7 +35,6 @@ def write(tmp_path):
         study = Settings(study="s", **settings)
         for name in executed:
             notebook = nbformat.v4.new_notebook(cells=cells)
-            clean_notebook(notebook, study)
             nbformat.write(notebook, tmp_path / name)
         pages = [Page.of(tmp_path / name, tmp_path) for name in NAMES]
         write_page(pages[1], pages, study)

@@ -65,7 +65,7 @@ class CorpusCard:
     remote: bool = False
     options: type[Options] = Options
 
-    def read(self, *root: Path, seed: int = 0, **options: Any) -> Corpus:
+    def read(self, /, *root: Path, seed: int = 0, **options: Any) -> Corpus:
         """What the reader makes of options that have been checked.
 
         Raises:

@@ -149,7 +149,8 @@ class Scoring:
         # runs out of memory does so at once.
         left = sorted(range(len(audios)), key=lambda i: -len(audios[i]))
         begun: tuple[list[int], Future[Batch]] | None = None
-        with ThreadPoolExecutor(1) as pool:
+        pool = ThreadPoolExecutor(1)
+        try:
             while left:
                 chunk, rest = left[: self.at_once], left[self.at_once :]
                 if begun and begun[0] == chunk:
@@ -173,6 +174,9 @@ class Scoring:
                 for number, answer in zip(chunk, done, strict=True):
                     answers[number] = answer
                 left = rest
+        finally:
+            # Whoever stops a study does not wait for recordings that nobody will ask about.
+            pool.shutdown(wait=False, cancel_futures=True)
         return answers
 
     def _encode(

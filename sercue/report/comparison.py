@@ -378,10 +378,12 @@ def _printed(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """Model, corpus and study, and each condition's value in three columns as one text."""
     studies = table.groupby(KEYS, sort=False)["fixture"].first()
     shown = studies.index.to_frame(index=False)[["model", "corpus", "study"]]
-    shown["study"] += [
+    marks = [
         f" {_DAGGER}" if source == AS_PUBLISHED else " (fixture)" * bool(fixture)
         for source, fixture in zip(studies.index.get_level_values("source"), studies, strict=True)
     ]
+    # Of no study, pandas takes an empty list for numbers.
+    shown["study"] += pd.Series(marks, dtype="str")
     shown.columns = shown.columns.str.capitalize()
 
     def cells(name: str, columns: list[str]) -> list[str]:

@@ -19,7 +19,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
 
 from sercue.artifacts import Artifacts, made_from
-from sercue.privacy import without_private_paths
+from sercue.privacy import clean_notebook, without_private_paths
 from sercue.run import fixture_notice
 from sercue.settings import ANALYSIS_KEYS, Settings
 from sercue.storage.files import write_text
@@ -67,7 +67,7 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
     """Write the HTML report of an executed notebook: one file that asks for no other.
 
     Args:
-        page: the page to write; its notebook was stored by ``execute``, which cleaned it
+        page: the page to write; its notebook has been executed
         pages: all pages of the run, for the links between them
         settings: the study, for the title and the fixture notice
 
@@ -75,6 +75,8 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
         StorageError: if it cannot be written
     """
     notebook = nbformat.read(page.notebook, as_version=4)
+    # `execute` has done so, but whoever ran the notebook again by hand has not.
+    clean_notebook(notebook, settings)
     _drop_progress(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "code":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,9 +17,6 @@ from sercue.statistics.speakers import Clustered, SpeakerCounts, recall_estimate
 from sercue.tokens.catalogue import condition_facts
 from sercue.tokens.concepts import CONCEPTS, Concept
 from sercue.tokens.condition import PLUS
-
-if TYPE_CHECKING:
-    pass
 
 VALUES = ("uar", "log_p")
 

@@ -306,6 +306,7 @@ def test_a_file_is_not_taken_for_another_that_is_listed_or_for_one_of_several(pa
     ("name", "options", "message"),
     [
         ("table", {"may_share_audio": "no"}, "may_share_audio: found 'no'; .*valid boolean"),
+        ("ravdess", {"self": 1}, "unknown option of corpus 'ravdess' 'self'"),
         ("folders", {"draw_partition": "false"}, "draw_partition: found 'false'"),
         ("audformat", {"speaker": 3}, "speaker: found 3; .*valid string"),
         ("iemocap", {"merge_excited": 0}, "merge_excited: found 0; .*valid boolean"),
