@@ -2,8 +2,9 @@
 
 Keys are kept out of every byte: ``write_text``, the terminal and the logs call ``without_secrets``.
 Folders and servers are taken out once, where a text is made for others: of parameters and commands
-when they are recorded, of a notebook and its error when it has been executed. Pages, the index,
-the methods and comparisons are made from these.
+when they are recorded, of a notebook and its error when it has been executed. The index, the
+methods and comparisons are made from these; a page cleans its notebook again, which somebody may
+have run by hand since.
 """
 
 from __future__ import annotations

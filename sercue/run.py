@@ -85,7 +85,7 @@ from sercue.study_corpus import listed_corpus, usable_corpus
 from sercue.tables.exhibits import figure_exhibit, table_exhibit
 from sercue.tables.findings import study_findings
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
-from sercue.tokens.catalogue import about_concepts, main_conditions, parse_conditions
+from sercue.tokens.catalogue import about_concepts, main_conditions
 from sercue.tokens.condition import Material
 from sercue.tokens.prompts import resolve_templates
 
@@ -734,14 +734,19 @@ class Run:
     @cached_property
     def control_equivalence(self) -> pd.DataFrame:
         """Whether shuffled tokens leave each control where no tokens do."""
-        _ = self._with_controls
-        return control_equivalence(self.controls, self.corpus.labels, self.settings.margin)
+        return control_equivalence(
+            self._answered_controls, self.corpus.labels, self.settings.margin
+        )
+
+    @property
+    def _answered_controls(self) -> pd.DataFrame:
+        if self.controls.empty:
+            raise InputError(self.no_controls)
+        return self.controls
 
     @cached_property
     def _with_controls(self) -> pd.DataFrame:
-        if self.controls.empty:
-            raise InputError(self.no_controls)
-        return with_this_model(self.controls, self.predictions)
+        return with_this_model(self._answered_controls, self.predictions)
 
     @property
     def _own_tokens(self) -> pd.DataFrame | dict[str, pd.DataFrame]:
@@ -753,7 +758,7 @@ class Run:
     @cached_property
     def concept_effects(self) -> pd.DataFrame:
         """What each concept does to UAR alone, when missing and when mirrored."""
-        if not any(map(about_concepts, self._condition_names)):
+        if not any(map(about_concepts, self.settings.conditions)):
             raise InputError("no condition is about single concepts; add only(each), without(each)")
         level = self.settings.confidence
         return concept_effects(self.predictions, self.corpus.labels, confidence=level)
@@ -761,14 +766,10 @@ class Run:
     @cached_property
     def shapley(self) -> pd.DataFrame:
         """The Shapley value of each concept in UAR."""
-        if not set(subset_conditions()) <= self._condition_names:
+        if not set(subset_conditions()) <= set(self.settings.conditions):
             raise InputError("Shapley values need every subset of the concepts; add only(any)")
         level = self.settings.confidence
         return shapley(self.predictions, self.corpus.labels, confidence=level)
-
-    @property
-    def _condition_names(self) -> set[str]:
-        return {condition.name for condition in parse_conditions(self.settings.conditions)}
 
     @property
     def findings(self) -> list[str]:

@@ -122,8 +122,8 @@ def prompt_tokens(reply: Mapping[str, Any]) -> list[PromptToken]:
     """The prompt's tokens with their log-probabilities, as vLLM returns them.
 
     Raises:
-        DecodingError: if the reply has none, or they are not one token a place with a logarithm of
-            a probability
+        DecodingError: if the reply has none, or they are not one token per place with a logarithm
+            of a probability
     """
     places = reply.get("prompt_logprobs")
     if not isinstance(places, list) or not places:
@@ -141,7 +141,7 @@ def no_scores(reason: str) -> DecodingError:
 
 def _token(place: Any) -> PromptToken:
     if not isinstance(place, dict) or len(place) != 1:
-        raise no_scores("its prompt_logprobs do not have one token a place")
+        raise no_scores("its prompt_logprobs do not have one token per place")
     (number, told), *_ = place.items()
     value = told.get("logprob") if isinstance(told, dict) else None
     # A server may be set to tell logits instead. Rounding may lift the logarithm of 1 above 0.

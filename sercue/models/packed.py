@@ -278,7 +278,7 @@ def greedy_answers(
 ) -> list[list[list[int] | None]]:
     """The likeliest token, one after another, until an end token or ``max_new_tokens``.
 
-    Every prompt is a leaf of its recording's tree and grows by one token a step, all in one pass.
+    Every prompt is a leaf of its recording's tree and grows by one token per step, all in one pass.
 
     Args:
         model: see ``score_answers``

@@ -267,7 +267,7 @@ def run_notebooks(
         command: the command line that repeats the run, for the index
 
     Returns:
-        one outcome a chosen notebook, in order
+        one outcome per chosen notebook, in order
 
     Raises:
         InputError: if the study's folder holds what no run wrote, or if a run of other settings

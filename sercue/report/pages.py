@@ -1,4 +1,4 @@
-"""The HTML of a run: one page a notebook, and the index."""
+"""The HTML of a run: one page per notebook, and the index."""
 
 from __future__ import annotations
 

@@ -376,7 +376,7 @@ def dose_trends(
         seed: of the rearrangements
 
     Returns:
-        DataFrame, one row a family of at least two doses: ``family``, ``doses`` (their number),
+        DataFrame, one row per family of at least two doses: ``family``, ``doses`` (their number),
         ``slope`` (change of UAR from dose 0 to 1), ``low``, ``high``, ``se``, ``df``,
         ``speakers``, ``p``, ``permutation_p``, ``page_p`` (all two-sided; Page's is NaN with fewer
         than three doses), ``falls_throughout``

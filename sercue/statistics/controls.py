@@ -23,7 +23,7 @@ from sercue.statistics.speakers import primary_cell
 if TYPE_CHECKING:
     from sercue.settings import Settings
 
-#: From the one that heeds no token to the one that heeds little else.
+#: From the one that ignores the tokens to the one that uses little else.
 CONTROLS = ("audio-bound", "grounded", "cue-bound")
 #: How tables name the model under study.
 THIS_MODEL = "this model"
@@ -158,7 +158,7 @@ def control_equivalence(
         margin: difference in UAR that counts as none
 
     Returns:
-        one row a control, as ``equivalence_tests`` has it, with a column ``model``
+        one row per control, as ``equivalence_tests`` has it, with a column ``model``
 
     Raises:
         InputError: if the controls were not asked both conditions

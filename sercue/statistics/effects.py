@@ -520,7 +520,7 @@ def functional_clusters(correlation: pd.DataFrame, *, threshold: float = 0.7) ->
 
 
 def cluster_table(clusters: pd.DataFrame) -> pd.DataFrame:
-    """One row a cluster of functionals, largest first.
+    """One row per cluster of functionals, largest first.
 
     Args:
         clusters: as ``functional_clusters`` returns them

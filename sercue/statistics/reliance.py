@@ -251,7 +251,7 @@ def reliance(
     audio does not count. Weights (1, 1) are the product of both sources, as Bayes has it for
     classes of equal prior probability. ``"choice"`` explains the label that was answered;
     ``"probability"`` explains the probabilities of all labels, which also works where the answers
-    alone leave the weights without bound (separation), as a model that never heeds the tokens does.
+    alone leave the weights without bound (separation), as a model that ignores the tokens does.
 
     Intervals are clustered by speaker (a bias-corrected covariance and Student's t on
     Satterthwaite's degrees of freedom, see ``fit_choices``; Fieller's interval for the share). In

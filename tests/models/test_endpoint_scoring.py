@@ -152,7 +152,7 @@ def _other_prompt(reply, asked):
     ("change", "message"),
     [
         (_without, "no prompt_logprobs"),
-        (_two_a_place, "one token a place"),
+        (_two_a_place, "one token per place"),
         (_logits, "for the logarithm of a probability"),
         (_words_before_the_answer, "'neutral' alone and right behind the prompt"),
         (_other_prompt, "'neutral' alone and right behind the prompt"),
