@@ -113,8 +113,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "one_of_each",
             "parse_condition",
         ],
-        "tokens.concepts": ["CONCEPTS", "Concept", "measurable"],
+        "tokens.concepts": ["Category", "Concept", "Words", "functionals_of", "measurable"],
         "tokens.condition": ["Condition", "Material"],
         "tokens.prompts": ["TEMPLATES", "Template"],
+        "tokens.schemes": ["Scheme", "read_scheme", "shipped_schemes"],
     },
 )

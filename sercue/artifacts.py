@@ -51,6 +51,7 @@ class Finished:
         digests: content identity of each utterance's audio
         content: identity of the whole corpus
         features: functionals, one row per utterance
+        descriptors: means of low-level descriptors, one row per utterance
         predictions: all predictions, in no particular order
         answers: digest of the predictions
     """
@@ -59,6 +60,7 @@ class Finished:
     digests: pd.Series
     content: str
     features: pd.DataFrame
+    descriptors: pd.DataFrame
     predictions: pd.DataFrame
     answers: str
 
@@ -184,10 +186,11 @@ class Artifacts:
             return None
         content = stored[-1]
         features = self.load("features.parquet", corpus_settings, content=content)
+        descriptors = self.load("descriptors.parquet", corpus_settings, content=content)
         predictions = self.load_predictions(study_settings, content)
-        if features is None or predictions is None:
+        if features is None or descriptors is None or predictions is None:
             return None
-        return Finished(*stored, features, *predictions)
+        return Finished(*stored, features, descriptors, *predictions)
 
     @property
     def provenance_file(self) -> Path:

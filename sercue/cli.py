@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sercue.errors import InputError, ServerError, StorageError, bounded, shortened
+from sercue.plain_yaml import plain_yaml
 from sercue.privacy import shareable_command, without_private_paths, without_secrets
 from sercue.running import Stopped, stoppable
-from sercue.settings import plain_yaml
 from sercue.storage.files import is_of_storage
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from sercue.errors import InputError
 from sercue.running import progress_bar
 from sercue.storage.files import cache_folder
 from sercue.storage.tables import CACHED_FEATURES, append_part, read_parts
-from sercue.tokens.concepts import CONCEPTS, measurable
+from sercue.tokens.concepts import Category, Concept, functionals_of, measurable
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -228,18 +228,24 @@ def missing_reasons(features: pd.DataFrame) -> pd.DataFrame:
     reasons[unmeasured & ~empty & ~infinite] = NO_VOICE
     reasons[infinite] = INFINITE
     reasons[empty] = UNDEFINED
+    of_voiced = np.array([str(name).startswith("voiced_mean(") for name in values])
+    reasons[empty & of_voiced] = NO_VOICE
     reasons[empty.all(axis=1)] = TOO_SHORT
     return pd.DataFrame(reasons, index=features.index, columns=features.columns)
 
 
-def missing_functionals(features: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
+def missing_functionals(
+    features: pd.DataFrame, corpus: Corpus, concepts: Sequence[Concept | Category] = ()
+) -> pd.DataFrame:
     """How many utterances lack functionals for each reason, and under which emotion.
 
     Where one emotion lacks more than another, the very lack tells of the emotion.
 
     Args:
-        features: functionals as openSMILE wrote them, indexed as ``corpus.table``
+        features: functionals as openSMILE wrote them, indexed as ``corpus.table``; with means of
+            descriptors if concepts are made of them
         corpus: names the emotion of each row
+        concepts: those of a scheme, such as ``read_scheme("paper").concepts``
 
     Returns:
         DataFrame, one row per reason, ``"any"`` first: ``functionals`` (that lack somewhere),
@@ -251,7 +257,9 @@ def missing_functionals(features: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
         >>> corpus = example_corpus(speakers=2, utterances=2)
         >>> level = [-30.0, -np.inf, -28.0, -31.0]
         >>> features = pd.DataFrame({"equivalentSoundLevel_dBp": level}, corpus.table.index)
-        >>> missing_functionals(features, corpus)[["utterances", "share", "concepts", "neutral"]]
+        >>> loud = [Concept("energy", {"equivalentSoundLevel_dBp": 1})]
+        >>> table = missing_functionals(features, corpus, loud)
+        >>> table[["utterances", "share", "concepts", "neutral"]]
                                           utterances  share concepts  neutral
         any                                        1   0.25   energy      0.5
         infinite level (digital silence)           1   0.25   energy      0.5
@@ -263,23 +271,26 @@ def missing_functionals(features: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
     lacking = (reasons != "") & (reasons != NO_SLOPE)
     masks = {"any": lacking} | {name: reasons == name for name in ordered if name in present}
     rows = {
-        name: _counted(mask, emotion, corpus.labels, unknown=name != NO_SLOPE)
+        name: _counted(mask, emotion, corpus.labels, concepts if name != NO_SLOPE else ())
         for name, mask in masks.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _counted(
-    mask: pd.DataFrame, emotion: pd.Series, labels: tuple[str, ...], unknown: bool
+    mask: pd.DataFrame,
+    emotion: pd.Series,
+    labels: tuple[str, ...],
+    concepts: Sequence[Concept | Category],
 ) -> dict[str, object]:
     touched = mask.any(axis=1)
-    functionals = set(mask.columns[mask.any()])
-    concepts = [c.name for c in CONCEPTS if unknown and functionals & set(c.functionals)]
+    lacking = set(mask.columns[mask.any()])
+    unknown = [concept.name for concept in concepts if lacking & set(concept.columns)]
     by_emotion = touched.groupby(emotion.to_numpy()).mean().reindex(labels)
     return {
-        "functionals": len(functionals),
+        "functionals": functionals_of(mask).any().sum(),
         "utterances": int(touched.sum()),
         "share": float(touched.mean()),
-        "concepts": ", ".join(concepts),
+        "concepts": ", ".join(unknown),
         **{label: float(by_emotion[label]) for label in labels},
     }

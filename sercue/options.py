@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sercue.errors import InputError, shortened, unknown
+from sercue.plain_yaml import line_of
 
 
 class Options(BaseModel):
@@ -38,6 +39,7 @@ def checked(
     what: str,
     source: str,
     sources: Mapping[str, str] | None = None,
+    text: str | None = None,
 ) -> _Model:
     """Values as an object of their kind.
 
@@ -47,6 +49,7 @@ def checked(
         what: what errors call a key that there is not
         source: where the values come from; errors begin with it
         sources: key to how errors begin of keys from elsewhere, as ``--set seed``
+        text: the YAML document that holds the values; errors then name the line and the whole place
 
     Raises:
         InputError: a line per key, naming the key, what was found and what is valid
@@ -70,7 +73,8 @@ def checked(
     for key in values:
         # Not by pydantic: of a key that is no text, or none that UTF-8 can hold, it tells less.
         if key not in kind.model_fields:
-            raise InputError(f"{sources.get(key, source)}: {unknown(what, key, kind.names())}")
+            where = source if text is None else f"{source}, line {line_of(text, [str(key)])}"
+            raise InputError(f"{sources.get(key, where)}: {unknown(what, key, kind.names())}")
     try:
         return kind(**values)
     except ValidationError as error:
@@ -78,6 +82,9 @@ def checked(
         for problem in error.errors(include_url=False):
             key = str(problem["loc"][0]) if problem["loc"] else ""
             place = sources.get(key, f"{source}: {key}" if key else source)
+            if text is not None and key:
+                steps = [step for step in problem["loc"] if step != "[key]"]
+                place = f"{source}, line {line_of(text, steps)}: {'.'.join(map(str, steps))}"
             shown = not key or kind.model_fields[key].repr
             told.setdefault(key, f"{place}: {_problem(dict(problem), shown)}")
         raise InputError("\n".join(told.values())) from None

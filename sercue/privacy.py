@@ -142,7 +142,7 @@ class _WithoutSecrets(logging.Filter):
 _WITHOUT_SECRETS = _WithoutSecrets()
 
 
-_KEYS_OF_PATHS = ("corpus_root", "out")
+_KEYS_OF_PATHS = ("corpus_root", "out", "scheme")
 _OPTIONS = ("corpus_options", "model_options")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -312,7 +312,7 @@ def _changed(given: Any, shared: Any) -> Iterator[tuple[str, str]]:
 
 
 # Of the parameters, those that may begin with a tilde.
-_PATHS = ("corpus_root", "out", "model")
+_PATHS = ("corpus_root", "out", "scheme", "model")
 
 
 def clean_notebook(notebook: Any, settings: BaseModel) -> None:

@@ -30,7 +30,7 @@ from sercue.corpora.corpus_check import check_corpus
 from sercue.corpora.inspection import inspect_audio
 from sercue.corpora.rows import stratified_sample
 from sercue.errors import DecodingError, InputError
-from sercue.features import extract_features, extraction
+from sercue.features import extract_descriptors, extract_features, extraction
 from sercue.models import TINY, load_model
 from sercue.privacy import public_name, shareable
 from sercue.provenance import torch_facts
@@ -88,6 +88,7 @@ from sercue.tokens.binning import Binning, FoldBinning, fit_bins
 from sercue.tokens.catalogue import about_concepts, main_conditions
 from sercue.tokens.condition import Material
 from sercue.tokens.prompts import resolve_templates
+from sercue.tokens.schemes import Scheme, read_scheme, shipped_schemes
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -131,7 +132,7 @@ class Run:
     Args:
         settings: the study's settings
         reuse: take a finished study that lies in ``artifacts`` with the same settings
-        extract: what gives the features in place of ``extract_features``; they are not stored
+        extract: what gives the features of which tokens are made; they are not stored
 
     Attributes:
         settings: the study's settings
@@ -211,65 +212,92 @@ class Run:
         """Functionals of eGeMAPS, one row per utterance."""
         if self._left is not None:
             return self._left.features
-        stamp = {"settings": self._stamp(CORPUS_KEYS), "content": self.content}
-        if self._extract is not None:
-            return self._extract(self.corpus)
         features = extract_features(self.corpus, client=self.client)
-        self.artifacts.save("features.parquet", features, **stamp)
+        stamp = self._stamp(CORPUS_KEYS)
+        self.artifacts.save("features.parquet", features, stamp, content=self.content)
         return features
 
     @cached_property
+    def descriptors(self) -> pd.DataFrame:
+        """Means of the low-level descriptors of eGeMAPS, one row per utterance."""
+        if self._left is not None:
+            return self._left.descriptors
+        descriptors = extract_descriptors(self.corpus, client=self.client)
+        stamp = self._stamp(CORPUS_KEYS)
+        self.artifacts.save("descriptors.parquet", descriptors, stamp, content=self.content)
+        return descriptors
+
+    @cached_property
+    def measured(self) -> pd.DataFrame:
+        """Of what tokens are made: functionals, and means of descriptors."""
+        if self._extract is not None:
+            return self._extract(self.corpus)
+        return self.features.join(self.descriptors)
+
+    @cached_property
+    def scheme(self) -> Scheme:
+        """The scheme of the tokens, with the number of bins of the study."""
+        return self.settings.tokens
+
+    @cached_property
     def binning(self) -> Binning | FoldBinning:
-        """Thresholds of the six concepts, fitted on training rows: once, or once a fold."""
-        binning = fit_bins(self.features, self.corpus, **self.bin_options)
+        """Standardisation and edges of the concepts, fitted on training rows: once, or by fold."""
+        scheme = self.scheme
+        binning = fit_bins(
+            self.measured,
+            self.corpus,
+            concepts=scheme.concepts,
+            standardise=scheme.standardise,
+            **self.bin_options,
+        )
         binning.save(self.artifacts.folder / "binning.json", content=self.content)
         return binning
 
     @property
     def design(self) -> str:
         """The name of the study's binning design among others."""
-        chosen = self.bin_options
-        return Design(chosen["bins"], chosen["method"], chosen["centre"]).name
+        scheme, s = self.scheme, self.settings
+        return Design(scheme.concepts, scheme.bins, s.binning, s.centre).name
 
     @property
     def bin_options(self) -> dict[str, Any]:
         """The study's choices for ``fit_bins``."""
         s = self.settings
-        return {
-            "bins": s.bins,
-            "method": s.binning,
-            "thresholds": s.thresholds,
-            "centre": s.centre,
-        }
+        return {"method": s.binning, "thresholds": s.thresholds, "centre": s.centre}
 
     # Each of these three raises an error where the corpus has too little for it.
 
     @cached_property
     def stability(self) -> pd.DataFrame:
         """How far thresholds and tokens move with one training speaker left out."""
-        return threshold_stability(self.features, self.corpus, **self.bin_options)
+        fixed = {"concepts": self.scheme.concepts, "standardise": self.scheme.standardise}
+        return threshold_stability(self.measured, self.corpus, **fixed, **self.bin_options)
 
     @cached_property
     def designs(self) -> pd.DataFrame:
-        """Other binning designs, measured on held-out training speakers."""
+        """Other binning designs and schemes, measured on held-out training speakers."""
+        others = [read_scheme(name) for name in shipped_schemes() if name != self.scheme.name]
         chosen = self.settings.only(("thresholds", "seed"))
-        return compare_binnings(self.features, self.corpus, **chosen)
+        return compare_binnings(
+            self.measured, self.corpus, scheme=self.scheme, others=others, **chosen
+        )
 
     @cached_property
     def own_design(self) -> pd.DataFrame:
         """The study's own binning design, measured on the evaluated partition."""
         s = self.settings
-        return measure_binning(self.features, self.corpus, s.partition, self.bin_options, s.seed)
+        chosen = self.bin_options | {"seed": s.seed}
+        return measure_binning(self.measured, self.corpus, s.partition, self.scheme, **chosen)
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """Concept scores, the mean of robust z-scores, one row per utterance."""
-        return self.binning.scores(self.features, self.corpus)
+        """Scores of the ordinal concepts, means of signed z-scores, one row per utterance."""
+        return self.binning.scores(self.measured, self.corpus)
 
     @cached_property
     def tokens(self) -> pd.DataFrame:
         """The true tokens, one row per utterance, one column per concept."""
-        tokens = self.binning.transform(self.features, self.corpus)
+        tokens = self.binning.transform(self.measured, self.corpus)
         settings = self._stamp((*CORPUS_KEYS, *BINNING_KEYS))
         self.artifacts.save("tokens.parquet", tokens, settings, content=self.content)
         return tokens
@@ -283,7 +311,7 @@ class Run:
         if not isinstance(self.binning, FoldBinning):
             return {"": (self.corpus, self.tokens)}
         return {
-            fold: (self.corpus.in_fold(fold), binning.transform(self.features, self.corpus))
+            fold: (self.corpus.in_fold(fold), binning.transform(self.measured, self.corpus))
             for fold, binning in self.binning.of_fold.items()
         }
 
@@ -352,6 +380,7 @@ class Run:
             batch_size=s.batch_size,
             corpus=corpus,
             tokens=tokens,
+            words=self.scheme.words,
             options=(self._prompt_options() if s.model == TINY else {}) | s.model_options,
         )
 
@@ -544,6 +573,7 @@ class Run:
                     device=s.device,
                     corpus=corpus,
                     tokens=tokens,
+                    words=self.scheme.words,
                     options=self._prompt_options() | control_options(s, name),
                 )
                 for fold, (corpus, tokens) in self.views.items()
@@ -766,7 +796,7 @@ class Run:
     @cached_property
     def shapley(self) -> pd.DataFrame:
         """The Shapley value of each concept in UAR."""
-        if not set(subset_conditions()) <= set(self.settings.conditions):
+        if not set(subset_conditions(self.scheme.names)) <= set(self.settings.conditions):
             raise InputError("Shapley values need every subset of the concepts; add only(any)")
         level = self.settings.confidence
         return shapley(self.predictions, self.corpus.labels, confidence=level)

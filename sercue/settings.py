@@ -5,168 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationInfo, field_validator
-from yaml.constructor import BaseConstructor, ConstructorError
-from yaml.nodes import MappingNode, Node, ScalarNode
 
 from sercue.errors import InputError
 from sercue.models.endpoint import resolve_url, variable
 from sercue.options import Options, checked
 from sercue.plain_values import check_plain, classes_of, home_written_out
+from sercue.plain_yaml import MOST_BYTES, plain_yaml
 from sercue.privacy import check_no_secret, guard_key
 from sercue.storage.files import notebooks_folder
 from sercue.tokens.binning import check_thresholds
 from sercue.tokens.catalogue import parse_conditions
-from sercue.tokens.prompts import TEMPLATES, resolve_templates
-
-#: Size of the largest study file, in bytes; a large one has two or three thousand.
-MOST_BYTES = 32_768
-_DEEPEST = 20
-# Python refuses to read numbers of thousands of digits, and is slow before that.
-_LONGEST_NUMBER = 40
-_LONGEST_MESSAGE = 200
-_SCALARS = ("null", "bool", "int", "float")
-_PREFIX = "tag:yaml.org,2002:"
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML with texts, numbers, truths, nulls, lists and mappings.
-
-    A key that stands twice, an alias and a tag are errors: of the first, one value would be lost
-    unseen; with aliases, a small file stands for data without end.
-    """
-
-    depth = 0
-
-    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
-        event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent):
-            problem = f"found the alias *{event.anchor}, valid is the value itself"
-            raise _refused(problem, event)
-        if self.depth == _DEEPEST:
-            problem = f"found more than {_DEEPEST} levels, one in another"
-            raise _refused(problem, event)
-        self.depth += 1
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
-
-    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, ScalarNode):
-                problem = "found a list or mapping as a key, valid is a text"
-                raise _refused(problem, key)
-            if key.value in seen:
-                problem = f"found the key {key.value!r} twice, valid is once"
-                raise _refused(problem, key)
-            seen.add(key.value)
-        return BaseConstructor.construct_mapping(self, node, deep=deep)
-
-
-def _refused(problem: str, where: Any) -> ConstructorError:
-    return ConstructorError(None, None, problem, where.start_mark)
-
-
-def _refuse_tag(loader: _PlainLoader, node: Node) -> None:
-    problem = f"found the tag {node.tag!r}, valid is plain data without a tag"
-    raise _refused(problem, node)
-
-
-def _scalar(kind: str) -> Callable[[_PlainLoader, ScalarNode], Any]:
-    construct = yaml.SafeLoader.yaml_constructors[_PREFIX + kind]
-
-    def checked(loader: _PlainLoader, node: ScalarNode) -> Any:
-        if len(node.value) > _LONGEST_NUMBER:
-            problem = f"found {len(node.value)} digits, valid are up to {_LONGEST_NUMBER}"
-            raise _refused(problem, node)
-        try:
-            return construct(loader, node)
-        # What yaml's own constructors raise of `0x_` or `!!bool perhaps`.
-        except (ValueError, KeyError, IndexError):
-            problem = f"found {node.value!r}, which is not of the kind {kind}"
-            raise _refused(problem, node) from None
-
-    return checked
-
-
-# Dates and the like stay the texts that they are: no study key takes anything else.
-_PlainLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in known if tag.removeprefix(_PREFIX) in _SCALARS]
-    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_PlainLoader.yaml_constructors = (
-    {_PREFIX + kind: _scalar(kind) for kind in _SCALARS}
-    | {
-        tag: yaml.SafeLoader.yaml_constructors[tag]
-        for tag in (_PREFIX + kind for kind in ("str", "seq", "map"))
-    }
-    | {None: _refuse_tag}
-)
-
-
-def plain_yaml(text: bytes | str) -> Any:
-    r"""What a YAML document holds: texts, numbers, truths, nulls, lists and mappings.
-
-    Args:
-        text: the document; bytes are UTF-8
-
-    Raises:
-        InputError: in one line, with the place in the text, if it is not such a document: also of
-            a key that stands twice, an alias, a tag of another kind, more than 20 levels, a number
-            of more than 40 digits, or more than 32,768 bytes
-
-    Examples:
-        >>> plain_yaml("{a: [1, 2.5, yes, null], date: 2026-01-01}")
-        {'a': [1, 2.5, True, None], 'date': '2026-01-01'}
-        >>> plain_yaml("a: 1\na: 2")
-        Traceback (most recent call last):
-        ...
-        sercue.errors.InputError: line 2, column 1: found the key 'a' twice, valid is once
-    """
-    if len(text) > MOST_BYTES:
-        raise InputError(f"found more than {MOST_BYTES:,} bytes, valid are fewer")
-    try:
-        if isinstance(text, bytes):
-            text = text.decode("utf-8")
-        return yaml.load(text, Loader=_PlainLoader)
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"found the byte 0x{error.object[error.start]:02x} at place {error.start}, valid is "
-            "text in UTF-8"
-        ) from None
-    # Of escapes such as "\UFFFFFFFF" yaml raises what Python does.
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise InputError(_told(error)) from None
-
-
-def _told(error: Exception) -> str:
-    """A message of yaml on one line, without the piece of the file that it quotes."""
-    if isinstance(error, yaml.reader.ReaderError):
-        return f"found the character {chr(int(error.character))!r} at place {error.position}"
-    if not isinstance(error, yaml.MarkedYAMLError):
-        return _one_line(f"found an escape or a version that stands for nothing ({error})")
-    mark = error.problem_mark or error.context_mark
-    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    context = f" ({error.context})" if error.context else ""
-    return place + _one_line(f"{error.problem}{context}")
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]} ..."
-
+from sercue.tokens.prompts import DEFAULT_TEMPLATES, resolve_templates
+from sercue.tokens.schemes import DEFAULT, Scheme, read_scheme
 
 CORPUS_KEYS = (
     "corpus", "corpus_root", "corpus_options", "labels", "drop_labels", "fold", "channel",
     "bad_audio", "anonymise", "limit", "seed",
 )  # fmt: skip
-BINNING_KEYS = ("bins", "binning", "thresholds", "centre")
+BINNING_KEYS = ("scheme", "bins", "binning", "thresholds", "centre")
 MODEL_KEYS = ("model", "model_revision", "model_options", "device", "dtype")
 PROMPT_KEYS = ("decoding", "max_new_tokens", "templates", "label_orders")
 STUDY_KEYS = (
@@ -200,9 +61,10 @@ class Settings(Options):
         partition: the partition that is evaluated
         limit: at most so many utterances of each partition
         tuning_limit: at most so many utterances on which notebook 03 tries the prompts
-        bins: number of bins of a concept, 3 or 5
+        scheme: of the tokens: ``paper``, ``sercue``, or a file of one's own, see ``sercue schemes``
+        bins: number of bins of an ordinal concept, 3 or 5; by default that of the scheme
         binning: ``quantile``, ``width`` or ``thresholds``
-        thresholds: each concept to its ``bins - 1`` edges, with ``binning: thresholds`` alone
+        thresholds: ordinal concept to its ``bins - 1`` edges, with ``binning: thresholds`` alone
         centre: ``speaker`` or ``sex``: whose median is taken off each functional first
         model: name of the model, see ``sercue models``
         model_revision: revision of the checkpoint
@@ -239,7 +101,8 @@ class Settings(Options):
     partition: Literal["train", "dev", "test"] = "test"
     limit: int | None = Field(None, ge=1)
     tuning_limit: int = Field(100, ge=1)
-    bins: Literal[3, 5] = 3
+    scheme: str = DEFAULT
+    bins: Literal[3, 5] | None = Field(None, validate_default=True)
     binning: Literal["quantile", "width", "thresholds"] = "quantile"
     thresholds: dict[str, list[float]] | None = Field(None, validate_default=True)
     centre: Literal["speaker", "sex"] | None = None
@@ -250,7 +113,7 @@ class Settings(Options):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     decoding: Literal["score", "generate"] = "score"
     max_new_tokens: int = Field(8, ge=1, le=256)
-    templates: list[str | dict[str, str]] = Field(list(TEMPLATES))
+    templates: list[str | dict[str, str]] = Field(list(DEFAULT_TEMPLATES))
     label_orders: int = Field(2, ge=1)
     conditions: list[_Name] = Field([
         "none", "aligned", "shuffled", "shuffled_within_class", "conflicting", "constant",
@@ -289,21 +152,30 @@ class Settings(Options):
             raise ValueError("valid is a text that is not empty, or to leave the key out")
         return text
 
-    @field_validator("out", "corpus_root")
+    @field_validator("out", "corpus_root", "scheme")
     @classmethod
     def _is_a_path(cls, path: str | None) -> str | None:
         """With ``~`` written out, so that one folder has one name, and a user that exists."""
         return None if path is None else home_written_out(path)
+
+    @field_validator("bins")
+    @classmethod
+    def _is_a_scheme(cls, bins: int | None, others: ValidationInfo) -> int | None:
+        """Of the file that ``scheme`` names; only then can conditions and thresholds be read."""
+        if "scheme" in others.data:
+            read_scheme(others.data["scheme"], bins=bins)
+        return bins
 
     @field_validator("thresholds")
     @classmethod
     def _are_thresholds(
         cls, thresholds: dict[str, list[float]] | None, others: ValidationInfo
     ) -> dict[str, list[float]] | None:
-        binning, bins = others.data.get("binning"), others.data.get("bins")
-        if binning == "thresholds" and bins is not None:
-            check_thresholds(thresholds or {}, bins)
-        elif binning is not None and thresholds is not None:
+        binning = others.data.get("binning")
+        if binning == "thresholds" and {"scheme", "bins"} <= set(others.data):
+            scheme = read_scheme(others.data["scheme"], bins=others.data["bins"])
+            check_thresholds(thresholds or {}, scheme.concepts)
+        elif binning not in (None, "thresholds") and thresholds is not None:
             raise ValueError(
                 f"binning is {binning}, which does not use them; valid is binning: thresholds, or "
                 "to leave them out"
@@ -353,14 +225,22 @@ class Settings(Options):
 
     @field_validator("conditions")
     @classmethod
-    def _are_conditions(cls, conditions: list[str]) -> list[str]:
-        return [condition.name for condition in parse_conditions(conditions)]
+    def _are_conditions(cls, conditions: list[str], others: ValidationInfo) -> list[str]:
+        if "scheme" not in others.data:
+            return conditions
+        concepts = read_scheme(others.data["scheme"]).names
+        return [condition.name for condition in parse_conditions(conditions, concepts)]
 
     @field_validator("templates")
     @classmethod
     def _are_templates(cls, templates: list[str | dict[str, str]]) -> list[str | dict[str, str]]:
         resolve_templates(templates)
         return templates
+
+    @property
+    def tokens(self) -> Scheme:
+        """The scheme of the tokens, with the number of bins that the study sets."""
+        return read_scheme(self.scheme, bins=self.bins)
 
     def only(self, keys: Iterable[str]) -> dict[str, Any]:
         """Some of the settings, by name."""
@@ -375,7 +255,11 @@ class Settings(Options):
             >>> Settings(seed=0).fingerprint() == Settings(seed=1).fingerprint()
             False
         """
-        text = json.dumps(self.only(keys), sort_keys=True)
+        chosen = self.only(keys)
+        if "scheme" in chosen:
+            # A file can be changed under its name.
+            chosen["scheme"] = self.tokens.digest
+        text = json.dumps(chosen, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 

@@ -8,12 +8,13 @@ import pandas as pd
 from sercue.tokens.concepts import WORDS
 from sercue.tokens.condition import Material
 
-CONCEPTS = ["energy", "pitch", "dynamics", "brightness", "formants", "voice quality"]
+CONCEPTS = ["ENERGY", "PITCH", "BRIGHTNESS", "DYNAMICS", "FORMANTS", "VOICE_QUALITY"]
 ALL = [
     "none", "aligned", "shuffled", "shuffled_within_class", "shuffled_within_speaker",
-    "conflicting", "counter_emotion", "constant", "corrupted(0.3)", "corrupted(1)", "masked(0.3)",
-    "masked(1)", "only(energy)", "only(pitch + voice quality)", "without(formants)",
-    "without(energy + dynamics)", "flip(brightness)", "flip(pitch + voice quality)",
+    "conflicting", "counter_emotion", "constant", "corrupted(0.3)", "corrupted(1)",
+    "replaced(0.3)", "replaced(1)", "masked(0.3)",
+    "masked(1)", "only(ENERGY)", "only(PITCH + VOICE_QUALITY)", "without(FORMANTS)",
+    "without(ENERGY + DYNAMICS)", "flip(BRIGHTNESS)", "flip(PITCH + VOICE_QUALITY)",
 ]  # fmt: skip
 SUBSETS = [
     "none",
@@ -41,9 +42,9 @@ def numbered_material(emotions, speakers=None, training=None):
     """Utterances of which each has a word of its own, so that it shows whose tokens are shown."""
     index = [f"u{i:03}" for i in range(len(emotions))]
     words = [f"token {name}" for name in index]
-    trained = [] if training is None else list(training.words)
+    trained = [] if training is None else training.words["ENERGY"].each
     return Material(
-        tokens=pd.DataFrame({"energy": words, "pitch": words}, index, dtype=object),
+        tokens=pd.DataFrame({"ENERGY": words, "PITCH": words}, index, dtype=object),
         words=[*words, *trained],
         emotions=pd.Series(emotions, index, name="emotion"),
         speakers=pd.Series(speakers or emotions, index, name="speaker"),
@@ -55,7 +56,7 @@ def training_material(emotions, words, folds=None, speakers=None):
     """Training utterances whose tokens are given, one word each."""
     index = [f"t{i:03}" for i in range(len(emotions))]
     return Material(
-        tokens=pd.DataFrame({"energy": words, "pitch": words}, index, dtype=object),
+        tokens=pd.DataFrame({"ENERGY": words, "PITCH": words}, index, dtype=object),
         words=sorted(set(words)),
         emotions=pd.Series(emotions, index, name="emotion"),
         speakers=pd.Series(speakers or ["trained"] * len(emotions), index, name="speaker"),

@@ -10,10 +10,12 @@ from scipy import stats
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
 from sercue.tokens.binning import Binning, fit_bins
-from sercue.tokens.concepts import CONCEPTS, Concept, measurable
+from sercue.tokens.concepts import Concept, measurable
+from sercue.tokens.schemes import read_scheme
 
 F0 = "F0semitoneFrom27.5Hz_sma3nz_percentile50.0"
-FUNCTIONALS = sorted({name for concept in CONCEPTS for name in concept.functionals})
+CONCEPTS = read_scheme("sercue").concepts
+FUNCTIONALS = sorted({name for concept in CONCEPTS for name in concept.features})
 ONE = [Concept("energy", {"loudness": 1})]
 
 
@@ -33,14 +35,14 @@ def test_scores_are_means_of_signed_robust_z_scores():
     """Against scipy's median_abs-free arithmetic: median and IQR / 1.349 of the training rows."""
     corpus = corpus_with()
     features = random_features(corpus)
-    scores = fit_bins(features, corpus).scores(features)
+    scores = fit_bins(features, corpus, concepts=CONCEPTS).scores(features)
     train = (corpus.table["partition"] == "train").to_numpy()
     for concept in CONCEPTS:
         z = [
             sign
             * (features[name] - np.median(features.loc[train, name]))
             / stats.iqr(features.loc[train, name], scale="normal")
-            for name, sign in concept.functionals.items()
+            for name, sign in concept.features.items()
         ]
         # scipy divides by 1.34897950..., the concepts by 1.349.
         np.testing.assert_allclose(scores[concept.name], np.mean(z, axis=0), rtol=1e-4, atol=1e-4)
@@ -49,7 +51,7 @@ def test_scores_are_means_of_signed_robust_z_scores():
 def test_tertiles_fill_the_training_bins_equally():
     corpus = corpus_with()
     features = random_features(corpus)
-    tokens = fit_bins(features, corpus).transform(features)
+    tokens = fit_bins(features, corpus, concepts=CONCEPTS).transform(features)
     counts = tokens[corpus.table["partition"] == "train"].apply(pd.Series.value_counts)
     assert (counts == 30).all().all()
 
@@ -60,7 +62,7 @@ def test_thresholds_never_see_test_rows():
     features = random_features(corpus)
     wild = features.copy()
     wild[corpus.table["partition"] == "test"] *= 1000
-    first, second = (fit_bins(f, corpus) for f in (features, wild))
+    first, second = (fit_bins(f, corpus, concepts=CONCEPTS) for f in (features, wild))
     assert first == second
 
 
@@ -91,7 +93,7 @@ def test_bins_of_equal_width_and_of_the_users_own():
     features = pd.DataFrame({"loudness": np.tile(np.arange(101.0), 3)}, corpus.table.index)
     width = fit_bins(features, corpus, bins=5, method="width", concepts=ONE)
     edges = (np.array([20.6, 40.2, 59.8, 79.4]) - 50) / (50 / 1.349)
-    np.testing.assert_allclose(width.thresholds["energy"], edges)
+    np.testing.assert_allclose(width.thresholds["energy"][""], edges)
     own = fit_bins(
         features, corpus, method="thresholds", thresholds={"energy": [-1, 1]}, concepts=ONE
     )
@@ -104,7 +106,7 @@ def test_what_cannot_be_measured_is_unknown_and_never_low():
     features = random_features(corpus)
     features.loc[features.index[0], [c for c in FUNCTIONALS if c.startswith("F0")]] = 0.0
     features.loc[features.index[1], "equivalentSoundLevel_dBp"] = -np.inf
-    tokens = fit_bins(features, corpus).transform(features)
+    tokens = fit_bins(features, corpus, concepts=CONCEPTS).transform(features)
     unknown = tokens.columns[tokens.iloc[0] == "unknown"].tolist()
     assert unknown == ["pitch", "dynamics", "brightness", "formants", "voice quality"]
     assert tokens.columns[tokens.iloc[1] == "unknown"].tolist() == ["energy"]
@@ -129,7 +131,7 @@ def test_centring_takes_each_speakers_median_off():
 def test_a_saved_binning_gives_the_same_tokens(tmp_path):
     corpus = corpus_with()
     features = random_features(corpus)
-    binning = fit_bins(features, corpus, bins=5)
+    binning = fit_bins(features, corpus, concepts=CONCEPTS, bins=5)
     binning.save(tmp_path / "binning.json")
     again = Binning.load(tmp_path / "binning.json")
     assert again == binning
@@ -148,7 +150,10 @@ def test_a_saved_binning_gives_the_same_tokens(tmp_path):
             {"method": "thresholds", "thresholds": {"energy": [1, 1]}},
             "valid are 2 ascending numbers",
         ),
-        ({"concepts": [Concept("x", {"loudnes": 1})]}, "features: no column loudnes"),
+        (
+            {"concepts": [Concept("x", {"loudnes": 1})]},
+            "feature of x 'loudnes': did you mean 'loudness'",
+        ),
     ],
 )
 def test_a_bad_choice_is_named(options, message):

@@ -13,7 +13,7 @@ from sercue.run import Run
 from sercue.settings import Settings
 from sercue.statistics.measures import LABELS, example_predictions
 from sercue.tables.exhibits import if_possible
-from sercue.tokens.concepts import CONCEPTS
+from sercue.tokens.schemes import read_scheme
 
 NOT = "Not available in this study: "
 ALL = {
@@ -48,7 +48,7 @@ def featured(folder, *, speakers, utterances, training):
     corpus.table["partition"] = np.where(numbers < training, "train", "test")
     # Of one utterance per speaker, all speakers together have each class.
     corpus.table["emotion"] = np.resize(["angry", "neutral"], len(corpus.table))
-    names = sorted({name for concept in CONCEPTS for name in concept.functionals})
+    names = read_scheme().columns
     random = np.random.default_rng(0).normal(size=(len(corpus.table), len(names)))
     features = pd.DataFrame(random, corpus.table.index, names)
     run = Run(Settings(out=str(folder)))

@@ -24,18 +24,18 @@ def examples(conditions, template):
 def test_tokens_that_are_left_are_own_ones_wherever_they_stand(template):
     """The third concept shown first is still the utterance's own."""
     _, only, without = examples(
-        ["aligned", "only(dynamics + voice quality)", "without(energy)"], template
+        ["aligned", "only(DYNAMICS + VOICE_QUALITY)", "without(ENERGY)"], template
     )
     assert "<mark>" not in only + without
-    written = TEMPLATES[template].show_tokens({"dynamics": "high", "voice quality": "high"})
+    written = TEMPLATES[template].show_tokens({"DYNAMICS": "high", "VOICE_QUALITY": "high"})
     assert written in only
-    assert "energy" not in without.split("<br>")[1]
+    assert "ENERGY" not in without.split("<br>")[1]
 
 
 @pytest.mark.parametrize("template", list(TEMPLATES))
 def test_a_flipped_concept_is_the_one_that_is_marked(template):
-    _, flipped = examples(["aligned", "flip(formants)"], template)
-    written = TEMPLATES[template].show_tokens({"formants": "high"})
+    _, flipped = examples(["aligned", "flip(FORMANTS)"], template)
+    written = TEMPLATES[template].show_tokens({"FORMANTS": "high"})
     assert flipped.count("<mark>") == 1
     assert f"<mark>{written}</mark>" in flipped
 
@@ -44,4 +44,4 @@ def test_an_unknown_token_is_marked_where_a_condition_put_it():
     """By hand: five of the six tokens were known; ``masked(1)`` makes all unknown."""
     _, masked = examples(["aligned", "masked(1)"], "plain")
     assert masked.count("<mark>") == 5
-    assert "<mark>brightness" not in masked
+    assert "<mark>BRIGHTNESS" not in masked

@@ -148,9 +148,10 @@ def _longest(study: Rehearsal, model: Any) -> tuple[str, np.ndarray]:
 def _texts(study: Rehearsal, template: Template) -> list[str]:
     """Prompts of a wording as long as they come: every concept shown, each word in turn."""
     words = list(study.run.label_words.values())
+    known = {concept: [*own.known, UNKNOWN] for concept, own in study.run.binning.words.items()}
     shown: list[dict[str, str] | None] = [
-        dict.fromkeys(map(str, study.run.tokens.columns), word)
-        for word in (*study.run.binning.words, UNKNOWN)
+        {concept: each[min(place, len(each) - 1)] for concept, each in known.items()}
+        for place in range(max(map(len, known.values())))
     ]
     if set(study.run.settings.conditions) == {"none"}:
         shown = [None]

@@ -12,11 +12,10 @@ import pandas as pd
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.pseudonyms import pseudonymised
 from sercue.corpora.rows import stratified_sample
-from sercue.features import extract_features, extracted
+from sercue.features import extract_descriptors, extract_features, extracted
 from sercue.run import Run
 from sercue.settings import Settings
 from sercue.tokens.catalogue import one_of_each, parse_conditions
-from sercue.tokens.concepts import CONCEPTS
 
 # Few enough to be planned in a moment, many enough to hold short and long ones.
 _SAMPLED = 64
@@ -83,7 +82,7 @@ class Rehearsal:
     @property
     def variants(self) -> int:
         """Conditions, each as often as it is repeated."""
-        conditions = parse_conditions(self.run.settings.conditions)
+        conditions = parse_conditions(self.run.settings.conditions, self.run.settings.tokens.names)
         return sum(len(one.replicates(self.run.settings.replicates)) for one in conditions)
 
     @property
@@ -108,10 +107,11 @@ class Rehearsal:
         self.__dict__.pop("missing", None)
 
     def _features(self, corpus: Corpus) -> pd.DataFrame:
-        """Functionals of the study, or numbers drawn at random where they are not extracted."""
+        """What tokens are made of, or numbers drawn at random where it is not extracted."""
         if self.extracted:
-            return extract_features(corpus, progress=False)
-        names = list(dict.fromkeys(name for one in CONCEPTS for name in one.functionals))
+            functionals = extract_features(corpus, progress=False)
+            return functionals.join(extract_descriptors(corpus, progress=False))
+        names = self.run.settings.tokens.columns
         drawn = np.random.default_rng(0).normal(size=(len(corpus.table), len(names)))
         return pd.DataFrame(drawn, corpus.table.index, names)
 

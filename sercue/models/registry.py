@@ -20,6 +20,7 @@ from sercue.models.cards import (
 from sercue.models.windows import LongAudioOptions, Windowed
 from sercue.options import checked
 from sercue.privacy import public_name
+from sercue.tokens.concepts import WORDS, Words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,6 +142,7 @@ def load_model(
     batch_size: int = 8,
     corpus: Corpus | None = None,
     tokens: pd.DataFrame | None = None,
+    words: Mapping[str, Words] | Sequence[str] = WORDS[3],
     options: Mapping[str, Any] | None = None,
 ) -> AudioLanguageModel:
     """The model that a study names. Nothing is fetched, trained or loaded before its first use.
@@ -156,6 +158,8 @@ def load_model(
         batch_size: utterances that run at once
         corpus: what ``sercue-tiny`` trains on
         tokens: what its prompts show, one row per utterance of the corpus
+        words: of the tokens, as ``Binning.words``; a sequence, from low to high, is that of every
+            concept
         options: for ``sercue-tiny`` those of ``TinyOptions``, for checkpoints of
             ``CheckpointOptions``, for endpoints of ``EndpointOptions``
 
@@ -181,7 +185,9 @@ hf:<repository or folder>, endpoint:<served name>
             raise InputError(f"{missing}: {TINY} is trained on it, found None")
         if revision is not None:
             raise InputError(f"revision: {TINY} is trained here and has none, found {revision!r}")
-        return TinyModel(corpus, tokens, own, device=device, dtype=dtype, batch_size=batch_size)
+        return TinyModel(
+            corpus, tokens, own, words=words, device=device, dtype=dtype, batch_size=batch_size
+        )
     served = name.removeprefix(ENDPOINT_PREFIX) if name.startswith(ENDPOINT_PREFIX) else ""
     model: AudioLanguageModel
     asked: LongAudioOptions

@@ -43,7 +43,7 @@ from sercue.running import no_progress, progress_bar, side_by_side
 from sercue.storage.files import cache_folder, folder_written_aside, write_text
 from sercue.storage.tables import TRAINING, check_entries, read_json, write_json
 from sercue.tokens.catalogue import parse_conditions
-from sercue.tokens.concepts import UNKNOWN, WORDS
+from sercue.tokens.concepts import WORDS, Words, words_by_concept
 from sercue.tokens.condition import Material
 from sercue.tokens.prompts import Template, resolve_templates
 
@@ -66,6 +66,7 @@ class TinyModel:
         corpus: its training rows are learnt, its development rows measured
         tokens: tokens of its rows, shape (utterances, concepts)
         options: those of ``TinyOptions``
+        words: concept to its words; a sequence, from low to high, is that of every concept
         device: where answers are computed; training is always on the CPU
         dtype: precision of answers; training is always float32
         batch_size: most recordings that run at once
@@ -83,6 +84,7 @@ class TinyModel:
         tokens: pd.DataFrame,
         options: Mapping[str, Any],
         *,
+        words: Mapping[str, Words] | Sequence[str] = WORDS[3],
         device: str = "auto",
         dtype: str = "auto",
         batch_size: int = 8,
@@ -97,6 +99,7 @@ class TinyModel:
         self.dtype = resolve_dtype(dtype, self.device)
         self._batch_size = batch_size
         self._corpus, self._tokens = corpus, tokens
+        self._vocabulary = words_by_concept(words, list(map(str, tokens)))
         self._words = _words_of(corpus, label_words)
         _check_rows(corpus, tokens)
 
@@ -289,7 +292,12 @@ class TinyModel:
         if len(rows) < 2:
             return {}
         return uar_by_condition(
-            model, self._corpus, rows, self._tokens, self._words, self.templates
+            model,
+            self._corpus,
+            rows,
+            Material(self._tokens.loc[rows.index], self._vocabulary),
+            self._words,
+            self.templates,
         )
 
 
@@ -338,7 +346,7 @@ def uar_by_condition(
     model: AudioChatModel,
     corpus: Corpus,
     rows: pd.DataFrame,
-    tokens: pd.DataFrame,
+    material: Material,
     words: Mapping[str, str],
     templates: Sequence[Template],
     conditions: Sequence[str] = DEV_CONDITIONS,
@@ -349,7 +357,7 @@ def uar_by_condition(
         model: the model to ask
         corpus: where the utterances are from
         rows: which of its rows
-        tokens: their own tokens
+        material: their own tokens
         words: label to the words of the prompt
         templates: wordings
         conditions: names of conditions
@@ -357,10 +365,8 @@ def uar_by_condition(
     Returns:
         condition to UAR, in [0, 1]
     """
-    own = tokens.loc[rows.index]
-    levels = next(w for w in WORDS.values() if set(own.to_numpy().ravel()) <= {*w, UNKNOWN})
-    material = Material(own, levels)
-    shown = [c.show(material, seed=0) for c in parse_conditions(conditions)]
+    concepts = list(material.words)
+    shown = [c.show(material, seed=0) for c in parse_conditions(conditions, concepts)]
     options, labels = list(words.values()), np.array(list(words), dtype=object)
     prompts = [
         [

@@ -20,7 +20,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from sercue.options import Options, checked
 from sercue.running import progress_bar
 from sercue.tokens.concepts import UNKNOWN
-from sercue.tokens.prompts import TEMPLATES, Template
+from sercue.tokens.prompts import DEFAULT_TEMPLATES, Template
 
 #: What a recipe shows in training, and so what the model comes to rely on.
 SHARES = ("share_none", "share_aligned", "noise", "blank_audio", "swap_audio")
@@ -138,7 +138,7 @@ class TinyOptions(Recipe):
     """
 
     recipe: Literal["grounded", "audio-bound", "cue-bound"] = "grounded"
-    templates: list[str | dict[str, str]] = Field(list(TEMPLATES))
+    templates: list[str | dict[str, str]] = Field(list(DEFAULT_TEMPLATES))
     label_words: dict[str, str] | None = None
 
 
@@ -193,7 +193,7 @@ def draw_prompts(
     Yields:
         the text of the prompt, and the audio with it: ``"own"``, ``"blank"`` or ``"other"``
     """
-    vocabulary = sorted({str(word) for word in tokens.to_numpy().ravel()} - {UNKNOWN})
+    vocabulary = {c: sorted({str(word) for word in tokens[c]} - {UNKNOWN}) for c in tokens}
     for row in tokens.to_dict("records"):
         template = templates[int(generator.integers(len(templates)))]
         order = [words[i] for i in generator.permutation(len(words))]
@@ -204,7 +204,7 @@ def draw_prompts(
         own = {str(concept): str(word) for concept, word in row.items()}
         if kind >= recipe.share_none + recipe.share_aligned:
             own = {
-                concept: str(generator.choice(vocabulary))
+                concept: str(generator.choice(vocabulary[concept]))
                 if generator.random() < recipe.noise
                 else word
                 for concept, word in own.items()

@@ -19,7 +19,6 @@ from sercue.plots.style import (
     small_multiples,
     styled,
 )
-from sercue.tokens.concepts import CONCEPTS
 
 _HERE = "#0173b2"
 _KINDS = {"only": "only this concept, vs none", "without": "without it, vs aligned",
@@ -159,8 +158,7 @@ def plot_concept_effects(table: pd.DataFrame, *, ax: Axes | None = None) -> Figu
     """
     value = _only_value(table)
     kinds = [kind for kind in _KINDS if kind in set(table["kind"])]
-    known = [concept.name for concept in CONCEPTS if concept.name in set(table["concept"])]
-    concepts = list(dict.fromkeys([*known, *table["concept"]]))
+    concepts = list(table["concept"].unique())
     height = 0.4 + 0.28 * len(concepts)
     figure, panels = small_multiples(len(kinds), ax, height, sharex=True, sharey=True)
     for axes, kind in zip(panels, kinds, strict=True):

@@ -21,8 +21,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sercue.errors import InputError
-from sercue.tokens.concepts import CONCEPTS, UNKNOWN, WORDS
+from sercue.tokens.concepts import UNKNOWN
 from sercue.tokens.condition import told_by_name
+from sercue.tokens.schemes import read_scheme, shipped_schemes
 
 Parameters = ParamSpec("Parameters")
 
@@ -132,18 +133,6 @@ def word_palette(words: Sequence[str]) -> dict[str, str]:
     scale = [word for word in words if word != UNKNOWN]
     shades = sns.color_palette("crest", len(scale)).as_hex()
     return dict(zip(scale, shades, strict=True)) | {UNKNOWN: "#b5b5b5"}
-
-
-def word_levels(words: Iterable[str]) -> dict[str, float]:
-    """Each token word as a level from -1 (lowest) to 1 (highest); ``unknown`` has none.
-
-    Examples:
-        >>> word_levels(["low", "high", "unknown"])
-        {'low': -1.0, 'mid': 0.0, 'high': 1.0}
-    """
-    found = set(words) - {UNKNOWN}
-    scale = WORDS[3] if found <= set(WORDS[3]) else WORDS[5]
-    return {word: 2 * n / (len(scale) - 1) - 1 for n, word in enumerate(scale)}
 
 
 def readable(condition: str) -> str:
@@ -327,14 +316,15 @@ def _condition_colour(condition: str) -> str:
 
 
 def _position(dose: float, concepts: Sequence[str]) -> float:
-    """Where in its ramp a strength between 0 and 1, or one or several of the six concepts, lies.
+    """Where in its ramp a dose between 0 and 1, or one or several concepts of a scheme, lies.
 
     Several concepts lie in the order of their subsets as binary numbers.
     """
-    names = [concept.name for concept in CONCEPTS]
-    if concepts and set(concepts) <= set(names):
-        if len(concepts) == 1:
-            return names.index(concepts[0]) / (len(names) - 1)
-        number = sum(2 ** names.index(name) for name in concepts)
-        return (number - 0.5) / (2 ** len(names) - 1)
+    for scheme in map(read_scheme, shipped_schemes()):
+        names = scheme.names
+        if concepts and set(concepts) <= set(names):
+            if len(concepts) == 1:
+                return names.index(concepts[0]) / (len(names) - 1)
+            number = sum(2 ** names.index(name) for name in concepts)
+            return float((number - 0.5) / (2 ** len(names) - 1))
     return 0.5 if np.isnan(dose) else min(max(dose, 0.0), 1.0)

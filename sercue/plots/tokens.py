@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.plots.style import (
@@ -17,18 +20,19 @@ from sercue.plots.style import (
     panel_grid,
     small_multiples,
     styled,
-    word_levels,
     word_palette,
 )
 from sercue.tokens.binning import Binning, FoldBinning
-from sercue.tokens.concepts import UNKNOWN
+from sercue.tokens.concepts import UNKNOWN, Words
+
+_SEX_LINES = {"female": "--", "male": ":"}
 
 
 @styled
 def plot_thresholds(
     scores: pd.DataFrame, binning: Binning | FoldBinning, corpus: Corpus, *, ax: Axes | None = None
 ) -> Figure:
-    """Training scores of each concept with the bin edges, test scores as an outline.
+    """Training scores of each ordinal concept with the bin edges, test scores as an outline.
 
     Of a cross-validated corpus, the edges of every fold, and one outline of all scores, each by
     the thresholds that had not seen it.
@@ -40,7 +44,9 @@ def plot_thresholds(
         ax: Axes whose place the panels take; a new figure by default
 
     Returns:
-        figure with one panel per concept; the outer 1 % of the scores may lie outside
+        figure with one panel per ordinal concept; the outer 1 % of the scores may lie outside.
+        Where each sex has edges of its own, those of female speakers are dashed and those of male
+        speakers dotted.
 
     Examples:
         >>> from sercue.tokens.binning import fit_bins
@@ -57,8 +63,8 @@ def plot_thresholds(
     figure, panels = small_multiples(scores.shape[1], ax)
     for axes, concept in zip(panels, scores, strict=True):
         known = scores[concept].dropna()
-        fits = np.array(binning.edges(str(concept)))
-        edges = fits.mean(axis=0)
+        fits = binning.edges(str(concept))
+        edges = np.mean([fit for _, fit in fits], axis=0)
         low, high = np.quantile(known, [0.005, 0.995])
         low, high = min(low, edges[0] - 0.5), max(high, edges[-1] + 0.5)
         bins = np.linspace(low, high, 25).tolist()
@@ -76,12 +82,15 @@ def plot_thresholds(
                 linewidth=0 if fill else 1.5,
                 label=name,
             )
-        for edge in fits.ravel():
-            axes.axvline(edge, color="black", linewidth=1 if len(fits) == 1 else 0.5)
+        thin = 1 if len(fits) == len({sex for sex, _ in fits}) else 0.5
+        for sex, edge in ((sex, edge) for sex, fit in fits for edge in fit):
+            axes.axvline(edge, color="black", linewidth=thin, linestyle=_SEX_LINES.get(sex, "-"))
         axes.set(title=str(concept), xlim=(low, high), yticks=[])
         axes.set_ylim(top=1.18 * axes.get_ylim()[1])
         bounds = [low, *edges, high]
-        for left, right, word in zip(bounds[:-1], bounds[1:], binning.words, strict=True):
+        for left, right, word in zip(
+            bounds[:-1], bounds[1:], binning.words[str(concept)].each, strict=True
+        ):
             if right - left > 0.03 * len(word) * (high - low):
                 place = ((left + right) / 2 - low) / (high - low)
                 axes.text(place, 0.98, word, transform=axes.transAxes, ha="center", va="top")
@@ -100,85 +109,131 @@ def plot_balance(balance: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
         ax: Axes whose place the panels take; a new figure by default
 
     Returns:
-        figure with stacked bars; dashed lines stand at equal shares of the words
+        figure with stacked bars; dashed lines stand at equal shares of ordered words
 
     Examples:
-        >>> rows = [("energy", "train", "low", 0.5), ("energy", "train", "high", 0.5)]
-        >>> table = pd.DataFrame(rows, columns=["concept", "partition", "word", "share"])
-        >>> [float(bar.get_width()) for bar in plot_balance(table).axes[0].patches]
+        >>> rows = [("energy", "train", "low", 0.5, -1), ("energy", "train", "high", 0.5, 1)]
+        >>> names = ["concept", "partition", "word", "share", "level"]
+        >>> figure = plot_balance(pd.DataFrame(rows, columns=names))
+        >>> [float(bar.get_width()) for bar in figure.axes[0].patches]
         [0.5, 0.5]
     """
     partitions = [name for name in PARTITIONS if name in set(balance["partition"])]
-    concepts, words = balance["concept"].unique(), balance["word"].unique()
-    palette = word_palette(list(words))
+    concepts = list(balance["concept"].unique())
+    palette = _palette(balance)
     figure, panels = panel_grid(
-        1, len(partitions), ax, height=1.4 + 0.28 * len(concepts), sharey=True
+        1, len(partitions), ax, height=1.6 + 0.28 * len(concepts), sharey=True
     )
     for axes, partition in zip(panels, partitions, strict=True):
-        part = balance[balance["partition"] == partition]
-        wide = part.pivot(index="concept", columns="word", values="share").loc[concepts, words]
-        left = np.zeros(len(concepts))
-        for word in words:
-            axes.barh(concepts, wide[word], left=left, color=palette[word], label=word)
-            left += wide[word].to_numpy()
-        known = len(set(words) - {UNKNOWN})
-        for cut in range(1, known):
-            axes.axvline(cut / known, color="black", linewidth=0.8, linestyle="--")
+        for place, concept in enumerate(concepts):
+            here = (balance["partition"] == partition) & (balance["concept"] == concept)
+            left = 0.0
+            for word, share in balance.loc[here, ["word", "share"]].itertuples(index=False):
+                axes.barh(place, share, left=left, color=palette[word])
+                left += share
+            ordered = balance.loc[here, "level"].notna().sum()
+            cuts = np.arange(1, ordered) / max(ordered, 1)
+            axes.vlines(cuts, place - 0.4, place + 0.4, color="black", lw=0.8, linestyle="--")
+        axes.set_yticks(range(len(concepts)), concepts)
         axes.set(title=partition, xlim=(0, 1), xticks=[0, 0.5, 1], xlabel="Share of utterances")
         axes.grid(visible=False)
     panels[0].invert_yaxis()
-    legend_above(figure, panels[0].get_legend_handles_labels()[0])
+    named: dict[str, list[str]] = {}
+    for word, colour in palette.items():
+        named.setdefault(colour, []).append(word)
+    legend_above(
+        figure, [Patch(color=colour, label=" / ".join(own)) for colour, own in named.items()]
+    )
     return figure
+
+
+def _palette(balance: pd.DataFrame) -> dict[str, str]:
+    """Words of one level have one colour, light is low and dark is high; unknown is grey."""
+    words = balance.drop_duplicates("word").sort_values("level", kind="stable")
+    level = dict(zip(words["word"].astype(str), words["level"], strict=True))
+    levels = sorted({value for value in level.values() if not np.isnan(value)})
+    shades = sns.color_palette("crest", len(levels)).as_hex()
+    nominal = [word for word, value in level.items() if np.isnan(value) and word != UNKNOWN]
+    tints = sns.color_palette("Set2", max(len(nominal), 1)).as_hex()
+    return (
+        {word: shades[levels.index(v)] for word, v in level.items() if not np.isnan(v)}
+        | dict(zip(nominal, tints, strict=False))
+        | ({UNKNOWN: "#b5b5b5"} if UNKNOWN in level else {})
+    )
 
 
 @styled
 def plot_tokens_by_emotion(
-    tokens: pd.DataFrame, corpus: Corpus, partition: str | None = None, *, ax: Axes | None = None
+    tokens: pd.DataFrame,
+    corpus: Corpus,
+    words: Mapping[str, Words],
+    partition: str | None = None,
+    *,
+    ax: Axes | None = None,
 ) -> Figure:
-    """Mean level of each concept's token under each emotion: the profile of an emotion in words.
+    """Mean level of each ordinal concept's token under each emotion, and shares of nominal words.
 
-    With three words the level is the share of ``high`` minus that of ``low``. ``unknown`` has no
-    level and is left out.
+    With three words the level is the share of the highest minus that of the lowest. ``unknown``
+    has no level and is left out.
 
     Args:
         tokens: tokens, one row per utterance
         corpus: names emotion and partition of each row
+        words: the words of each concept, as ``Binning.words``
         partition: the rows to use; all by default
-        ax: Axes to draw on; a new figure by default
+        ax: Axes whose place the panels take; a new figure by default
 
     Returns:
-        figure with an annotated heatmap, -1 (always the lowest word) to 1 (always the highest)
+        figure with an annotated heatmap, -1 (always the lowest word) to 1 (always the highest), and
+        below it, where a concept is nominal, one of the share of each of its words, 0 to 1
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus
         >>> corpus = example_corpus(speakers=2, utterances=2)
         >>> tokens = pd.DataFrame({"energy": ["high", "low"] * 2}, index=corpus.table.index)
-        >>> [text.get_text() for text in plot_tokens_by_emotion(tokens, corpus).axes[0].texts]
+        >>> words = {"energy": Words(("low", "mid", "high"))}
+        >>> figure = plot_tokens_by_emotion(tokens, corpus, words)
+        >>> [text.get_text() for text in figure.axes[0].texts]
         ['+1.00', '−1.00']
     """
     rows = corpus.table.loc[tokens.index]
     kept = np.ones(len(rows), dtype=bool) if partition is None else rows["partition"] == partition
-    levels = word_levels(np.unique(tokens.to_numpy().astype(str)))
-    numbers = tokens[kept].apply(lambda words: words.map(levels)).astype(float)
-    mean = numbers.groupby(rows.loc[kept, "emotion"].astype(str).to_numpy()).mean()
-    mean = mean.reindex(corpus.labels).T
-    text = mean.map(lambda level: f"{level:+.2f}".replace("-", "−"))
-    figure, axes = canvas(
-        ax, width=min(8.0, 2.6 + 0.75 * len(corpus.labels)), height=1.0 + 0.36 * len(mean)
+    emotion = rows.loc[kept, "emotion"].astype(str).to_numpy()
+    ordinal = {c: tokens.loc[kept, c].map(w.levels) for c, w in words.items() if w.ordered}
+    nominal = {
+        f"{concept} {word}": (tokens.loc[kept, concept] == word).astype(float)
+        for concept, own in words.items()
+        if not own.ordered
+        for word in own.known
+    }
+    both = (
+        (pd.DataFrame(ordinal), "vlag", -1, "{:+.2f}", "Mean token level"),
+        (pd.DataFrame(nominal), "Purples", 0, "{:.2f}", "Share of the word"),
     )
-    sns.heatmap(
-        mean,
-        annot=text,
-        fmt="",
-        cmap="vlag",
-        vmin=-1,
-        vmax=1,
-        linewidths=1,
-        cbar_kws={"label": "Mean token level"},
-        ax=axes,
+    tables = [table for table in both if table[0].shape[1]]
+    figure, panels = panel_grid(
+        len(tables),
+        1,
+        ax,
+        width=min(8.0, 3.2 + 0.75 * len(corpus.labels)),
+        height=1.0 * len(tables) + 0.36 * (len(ordinal) + len(nominal)),
+        height_ratios=[values.shape[1] for values, *_ in tables],
     )
-    axes.set(xlabel="", ylabel="")
-    axes.tick_params(axis="both", rotation=0)
+    for axes, (values, colours, least, form, label) in zip(panels, tables, strict=True):
+        mean = values.astype(float).groupby(emotion).mean().reindex(corpus.labels).T
+        sns.heatmap(
+            mean,
+            annot=mean.map(lambda value, form=form: form.format(value).replace("-", "−")),
+            fmt="",
+            cmap=colours,
+            vmin=least,
+            vmax=1,
+            linewidths=1,
+            cbar_kws={"label": label},
+            ax=axes,
+        )
+        axes.set(xlabel="", ylabel="")
+        axes.tick_params(axis="both", rotation=0)
     return figure
 
 
@@ -230,12 +285,14 @@ def plot_stability(stability: pd.DataFrame, *, ax: Axes | None = None) -> Figure
         of test tokens that change
 
     Examples:
-        >>> row = {"concept": "energy", "threshold_1": -0.5, "threshold_2": 0.5}
+        >>> row = {"concept": "energy", "sex": "", "threshold_1": -0.5, "threshold_2": 0.5}
         >>> left_out = [{"left_out": "nobody", "changed": 0.0}, {"left_out": "s1", "changed": 0.1}]
         >>> figure = plot_stability(pd.DataFrame([row | other for other in left_out]))
         >>> figure.axes[1].get_xlabel()
         'Test tokens that change (%)'
     """
+    sexes = stability["sex"].map(lambda sex: f" ({sex})" if sex else "")
+    stability = stability.assign(concept=stability["concept"] + sexes)
     concepts = list(stability["concept"].unique())
     edges = [str(name) for name in stability if str(name).startswith("threshold_")]
     whole = stability[stability["left_out"] == "nobody"]

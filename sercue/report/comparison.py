@@ -25,6 +25,7 @@ from sercue.tables import latex
 from sercue.tables.exhibits import TableExhibit, figure_exhibit
 from sercue.tables.findings import direction, without_width
 from sercue.tokens.catalogue import facts_by_name, main_conditions, shortened
+from sercue.tokens.schemes import concepts_of
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,8 @@ def settings_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
     told = {}
     for study, run in runs.items():
         held = run.provenance
-        given = {**run.parameters, "conditions": shortened(run.parameters["conditions"])}
+        given = dict(run.parameters)
+        given["conditions"] = shortened(given["conditions"], concepts_of(given["scheme"]))
         # The study's name and its folder name a run, and are in its row already.
         chosen = {k: public_value(v) for k, v in given.items() if k not in ("study", "out")}
         facts = {

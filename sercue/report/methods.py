@@ -28,7 +28,7 @@ from sercue.storage.files import write_text
 from sercue.tables.printed import with_minus
 from sercue.tokens.binning import stored_binnings
 from sercue.tokens.catalogue import about_concepts, describe_conditions, doses_of, facts_by_name
-from sercue.tokens.concepts import UNKNOWN
+from sercue.tokens.concepts import UNKNOWN, Concept
 from sercue.tokens.condition import parts_of
 from sercue.tokens.prompts import label_orders, resolve_templates
 
@@ -184,32 +184,61 @@ def _corpus_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
     }
 
 
+def _concepts(run: EvaluatedRun) -> list[str]:
+    return list(map(str, run.artifacts.read("tokens.parquet").columns))
+
+
 def _token_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
-    """How concepts are made of functionals, and words of concepts; the true tokens."""
+    """How concepts are made of features, and words of concepts; the true tokens."""
     binnings = stored_binnings(run.artifacts.folder / "binning.json")
     first, by_fold = next(iter(binnings.values())), "" not in binnings
     evaluated = corpus.rows(run.parameters["partition"]).index
     tokens = run.artifacts.read("tokens.parquet").loc[evaluated]
+    ordinal = [concept for concept in first.concepts if isinstance(concept, Concept)]
     signed = {
-        plain(concept["name"]): [
-            f"{'+' if sign > 0 else '−'}{functional}"
-            for functional, sign in concept["functionals"].items()
+        plain(concept.name): [
+            f"{'+' if sign > 0 else '−'}{feature}" for feature, sign in concept.features.items()
         ]
-        for concept in first["concepts"]
+        for concept in ordinal
     }
+    scales: dict[tuple[str, ...], list[str]] = {}
+    for concept in ordinal:
+        scales.setdefault(concept.words.each, []).append(plain(concept.name))
     return {
+        "scheme": run.parameters["scheme"],
+        "second_hand": run.parameters["scheme"] == "paper",
         "concepts": [f"{concept} ({', '.join(names)})" for concept, names in signed.items()],
-        "words": first["words"],
+        "scales": [
+            f"{listed(names)}: {', '.join(plain(word) for word in words)}"
+            for words, names in scales.items()
+        ],
+        "categories": [
+            {
+                "name": plain(concept.name),
+                "measures": [f"{code(n)} is {code(m)}" for n, m in concept.measures.items()],
+                "rules": [f"{plain(word)} if {code(rule)}" for word, rule in concept.rules.items()],
+                "otherwise": plain(concept.otherwise),
+                "by_sex": concept.by_sex,
+            }
+            for concept in first.concepts
+            if not isinstance(concept, Concept)
+        ],
+        "by_sex": [plain(c.name) for c in ordinal if len(first.thresholds[c.name]) > 1],
+        "pooled": [
+            plain(c.name) for c in ordinal if c.by_sex and len(first.thresholds[c.name]) == 1
+        ],
+        "robust": first.standardise == "robust",
         "binnings": len(binnings),
         "binned_by_fold": by_fold,
         "thresholds": [
             [
-                plain(concept),
+                plain(concept) + (f", {sex}" if sex else ""),
                 *([plain(fold)] if by_fold else []),
                 with_minus(", ".join(f"{edge:.3f}" for edge in edges)),
             ]
             for fold, binning in binnings.items()
-            for concept, edges in binning["thresholds"].items()
+            for concept in binning.thresholds
+            for sex, edges in binning.edges(concept)
         ],
         "tokens": {str(name): str(word) for name, word in tokens.iloc[0].items()},
         "unknown": UNKNOWN,
@@ -240,7 +269,7 @@ def _prompt_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
 
 def _condition_facts(run: EvaluatedRun) -> dict[str, Any]:
     """What each condition shows: those about concepts last and by kind, as there may be many."""
-    table = describe_conditions(run.parameters["conditions"])
+    table = describe_conditions(run.parameters["conditions"], concepts=_concepts(run))
     kind = {
         name: f"{parts_of(name)[0]}(...)" if about_concepts(name) else name for name in table.index
     }
@@ -276,7 +305,7 @@ def _statistics_facts(run: EvaluatedRun) -> dict[str, Any]:
         "reliance": reliance is not None,
         "controls": _has_controls(run),
         "single": any(map(about_concepts, names)),
-        "shapley": set(subset_conditions()) <= set(names),
+        "shapley": set(subset_conditions(_concepts(run))) <= set(names),
     }
 
 

@@ -27,6 +27,7 @@ from sercue.tables import markup
 from sercue.tables.findings import study_findings
 from sercue.tables.printed import with_interval
 from sercue.tokens.catalogue import main_conditions, shortened
+from sercue.tokens.schemes import concepts_of
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _BAR = re.compile(r"\d+%\|")
@@ -319,7 +320,9 @@ def _uar_values(measures: pd.DataFrame) -> list[str]:
 
 
 def _parameters(known: Mapping[str, Any]) -> list[tuple[str, str]]:
-    short = {"conditions": shortened(known["conditions"])} if "conditions" in known else {}
+    concepts = concepts_of(str(known.get("scheme")))
+    given = known.get("conditions")
+    short = {} if given is None else {"conditions": shortened(given, concepts)}
     return [
         (key, json.dumps(value, ensure_ascii=False)) for key, value in {**known, **short}.items()
     ]

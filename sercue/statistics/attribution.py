@@ -15,8 +15,8 @@ from sercue.statistics.measures import label_codes, log_probability, ratio
 from sercue.statistics.resampling import check_confidence
 from sercue.statistics.speakers import Clustered, SpeakerCounts, recall_estimates, speaker_counts
 from sercue.tokens.catalogue import condition_facts
-from sercue.tokens.concepts import CONCEPTS, Concept
 from sercue.tokens.condition import PLUS
+from sercue.tokens.schemes import read_scheme
 
 VALUES = ("uar", "log_p")
 
@@ -92,23 +92,23 @@ def _log_p_truth(rows: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
 REFERENCES = {"only": "none", "without": "aligned", "flip": "aligned"}
 
 
-def subset_conditions(concepts: Sequence[str | Concept] = CONCEPTS) -> list[str]:
+def subset_conditions(concepts: Sequence[str] | None = None) -> list[str]:
     """The conditions that show each subset of the concepts: what ``shapley`` needs.
 
     Args:
-        concepts: concepts or their names; written in the order of ``CONCEPTS``
+        concepts: their names, in order; those of the scheme ``paper`` by default
 
     Returns:
         2 to the power of their number: ``none`` for the empty set, ``only(...)`` for each other
         one by size, ``aligned`` for all of them
 
     Examples:
-        >>> subset_conditions(["pitch", "energy"])
+        >>> subset_conditions(["energy", "pitch"])
         ['none', 'only(energy)', 'only(pitch)', 'aligned']
         >>> len(subset_conditions())
         64
     """
-    names = _in_order([c.name if isinstance(c, Concept) else c for c in concepts])
+    names = read_scheme().names if concepts is None else concepts
     partial = [
         f"only({PLUS.join(subset)})"
         for size in range(1, len(names))
@@ -237,7 +237,7 @@ def shapley(
     """
     check_confidence(confidence)
     facts = condition_facts(predictions)
-    concepts = _concepts_of(facts)
+    concepts = _concepts_of(facts, predictions)
     names = _condition_of_subset(facts, concepts)
     counted, worth = condition_values(predictions, labels, value, list(names.values()))
     signs = np.zeros((len(concepts), len(counted.conditions)))
@@ -284,19 +284,17 @@ def _subset(
     return frozenset(named) if family == "only" else frozenset(concepts) - frozenset(named)
 
 
-def _in_order(names: Sequence[str]) -> list[str]:
-    known = [concept.name for concept in CONCEPTS]
-    return sorted(names, key=lambda name: known.index(name) if name in known else len(known))
-
-
-def _concepts_of(facts: pd.DataFrame) -> list[str]:
+def _concepts_of(facts: pd.DataFrame, predictions: pd.DataFrame) -> list[str]:
+    """The concepts of conditions, in the order in which prompts show them where that is known."""
     named = facts.loc[facts["family"] == "only", "concepts"].explode()
     if named.empty:
         raise InputError(
             f"conditions: found {', '.join(facts.index)}; Shapley values need those that "
             "subset_conditions lists"
         )
-    return _in_order(named.unique().tolist())
+    found = named.unique().tolist()
+    shown = [str(name).removeprefix("shown_") for name in predictions]
+    return [name for name in shown if name in found] or found
 
 
 def _condition_of_subset(facts: pd.DataFrame, concepts: Sequence[str]) -> dict[frozenset[str], str]:
@@ -307,7 +305,7 @@ def _condition_of_subset(facts: pd.DataFrame, concepts: Sequence[str]) -> dict[f
     }
     wanted = subset_conditions(concepts)
     subsets = [frozenset(named) for size in range(len(concepts) + 1)
-               for named in combinations(_in_order(concepts), size)]  # fmt: skip
+               for named in combinations(concepts, size)]  # fmt: skip
     missing = [name for name, subset in zip(wanted, subsets, strict=True) if subset not in shown]
     if missing:
         raise InputError(

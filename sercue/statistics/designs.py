@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, product
 from typing import Any, cast
@@ -26,7 +26,16 @@ from sercue.statistics.baselines import fit_token_classifier
 from sercue.statistics.effects import redundancy
 from sercue.statistics.measures import log_probability
 from sercue.tokens.binning import Binning, fit_bins
-from sercue.tokens.concepts import CONCEPTS, UNKNOWN, WORDS, Concept, measurable
+from sercue.tokens.concepts import (
+    UNKNOWN,
+    WORDS,
+    Category,
+    Concept,
+    Words,
+    functionals_of,
+    measurable,
+)
+from sercue.tokens.schemes import Scheme, read_scheme, shipped_schemes
 
 #: Into so many groups, at most, training speakers are divided to be held out in turn.
 GROUPS = 5
@@ -213,46 +222,67 @@ def token_information(tokens: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def token_balance(tokens: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
+def token_balance(
+    tokens: pd.DataFrame, corpus: Corpus, words: Mapping[str, Words] | None = None
+) -> pd.DataFrame:
     """The share of each word, concept by concept and partition by partition.
 
     Args:
         tokens: tokens, one row per utterance
         corpus: names the partition of each row
+        words: the words of each concept, as ``Binning.words``; by default those that occur
 
     Returns:
-        DataFrame with ``concept``, ``partition``, ``word``, ``share`` (0 to 1), the words from low
-        to high, then ``unknown``; every word that occurs anywhere has a row everywhere
+        DataFrame with ``concept``, ``partition``, ``word``, ``share`` (0 to 1), ``level`` (-1, the
+        lowest word, to 1; NaN of a nominal word), the words from low to high, then ``unknown``,
+        which has rows where it occurs at all
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus
         >>> corpus = example_corpus(speakers=2, utterances=2)
         >>> tokens = pd.DataFrame({"pitch": ["low", "high"] * 2}, index=corpus.table.index)
-        >>> token_balance(tokens, corpus).head(2)
-          concept partition  word  share
-        0   pitch     train   low    0.5
-        1   pitch     train  high    0.5
+        >>> token_balance(tokens, corpus, {"pitch": Words(("low", "high"))}).head(2)
+          concept partition  word  share  level
+        0   pitch     train   low    0.5   -1.0
+        1   pitch     train  high    0.5    1.0
     """
-    words = ordered_words(tokens)
+    known = words or occurring_words(tokens)
+    more = [UNKNOWN] * bool((tokens == UNKNOWN).to_numpy().any())
     rows = [
-        (concept, partition, word, float((tokens[concept].loc[index] == word).mean()))
+        (
+            concept,
+            partition,
+            word,
+            float((tokens[concept].loc[index] == word).mean()),
+            known[str(concept)].levels.get(word, np.nan),
+        )
         for concept in tokens
         for partition, index in _partitions(tokens, corpus)
-        for word in words
+        for word in [*known[str(concept)].known, *more]
     ]
-    return pd.DataFrame(rows, columns=["concept", "partition", "word", "share"])
+    return pd.DataFrame(rows, columns=["concept", "partition", "word", "share", "level"])
 
 
-def ordered_words(tokens: pd.DataFrame) -> list[str]:
-    """The words that occur, from low to high, ``unknown`` last.
+def occurring_words(tokens: pd.DataFrame) -> dict[str, Words]:
+    """The words that occur of each concept: of a shipped scheme as that has them, else nominal.
 
     Examples:
-        >>> ordered_words(pd.DataFrame({"pitch": ["high", "unknown", "low", "very low"]}))
-        ['very low', 'low', 'high', 'unknown']
+        >>> tokens = pd.DataFrame({"pitch": ["high", "unknown", "low", "very low"]})
+        >>> occurring_words(tokens)["pitch"].each
+        ('very low', 'low', 'mid', 'high', 'very high')
     """
-    scale = [*WORDS[5], UNKNOWN]
-    found = {str(word) for word in np.unique(tokens.to_numpy().astype(str))}
-    return [word for word in scale if word in found] + sorted(found - set(scale))
+    shipped = [Words(w) for w in WORDS.values()] + [
+        words
+        for name in shipped_schemes()
+        for bins in WORDS
+        for words in read_scheme(name, bins=bins).words.values()
+    ]
+    occurring = {}
+    for concept in tokens:
+        found = set(tokens[concept].astype(str)) - {UNKNOWN}
+        nominal = Words(tuple(sorted(found)), ordered=False)
+        occurring[str(concept)] = next((w for w in shipped if found <= set(w.known)), nominal)
+    return occurring
 
 
 def _partitions(tokens: pd.DataFrame, corpus: Corpus) -> list[tuple[str, pd.Index]]:
@@ -299,9 +329,10 @@ def threshold_stability(features: pd.DataFrame, corpus: Corpus, **fit_options: A
 
     Returns:
         DataFrame, one row per left-out speaker or fold and concept, first ``"nobody"`` (the fit to
-        all): ``left_out``, ``concept``, ``threshold_1`` ... (inner edges, in units of the concept
-        score of that fit), ``changed`` (share of test tokens that differ from the fit to all, 0
-        to 1)
+        all): ``left_out``, ``concept``, ``sex`` (empty where edges are those of all: a concept
+        whose edges differ has a row for each), ``threshold_1`` ... (inner edges, in units of the
+        concept score of that fit; NaN of a nominal concept), ``changed`` (share of the concept's
+        test tokens that differ from the fit to all, 0 to 1)
 
     Raises:
         InputError: if there are fewer than two training speakers
@@ -323,18 +354,19 @@ def threshold_stability(features: pd.DataFrame, corpus: Corpus, **fit_options: A
     test = corpus.rows("test").index
     parts = list(_with_one_left_out(corpus))
     whole = _all_training(corpus) if corpus.folds else corpus
-    fits = {"nobody": fit_bins(features, whole, **fit_options)}
+    fits = {"nobody": cast(Binning, fit_bins(features, whole, **fit_options))}
     for name, part in parts:
-        fits[name] = fit_bins(features.loc[part.table.index], part, **fit_options)
+        fits[name] = cast(Binning, fit_bins(features.loc[part.table.index], part, **fit_options))
     reference = fits["nobody"].transform(features, corpus).loc[test]
     rows = []
     for left_out, binning in fits.items():
         changed = (binning.transform(features, corpus).loc[test] != reference).mean()
-        for concept in changed.index:
-            ((*edges,),) = binning.edges(concept)
-            inner = {f"threshold_{number}": edge for number, edge in enumerate(edges, 1)}
-            row = {"left_out": left_out, "concept": concept}
-            rows.append(row | inner | {"changed": float(changed[concept])})
+        for concept, share in changed.items():
+            nominal = concept not in binning.thresholds
+            for sex, edges in [("", ())] if nominal else binning.edges(str(concept)):
+                inner = {f"threshold_{number}": edge for number, edge in enumerate(edges, 1)}
+                row = {"left_out": left_out, "concept": concept, "sex": sex}
+                rows.append(row | inner | {"changed": float(share)})
     return pd.DataFrame(rows)
 
 
@@ -361,22 +393,42 @@ def _with_one_left_out(corpus: Corpus) -> Iterator[tuple[str, Corpus]]:
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """One way to make tokens: the options of ``fit_bins``."""
+    """One way to make tokens.
 
+    Attributes:
+        concepts: the concepts, with this number of bins
+        bins: number of bins of ordinal concepts
+        method: of ``fit_bins``
+        centre: of ``fit_bins``
+        thresholds: of ``fit_bins``
+        standardise: of ``fit_bins``
+        scheme: name of another scheme that it is of
+        variant: what else is different from the scheme
+    """
+
+    concepts: tuple[Concept | Category, ...]
     bins: int
-    method: str
-    centre: str | None
+    method: str = "quantile"
+    centre: str | None = None
     thresholds: Mapping[str, Sequence[float]] | None = None
+    standardise: str = "robust"
+    scheme: str = ""
+    variant: str = ""
 
     @property
     def name(self) -> str:
         """As tables and figures call it.
 
         Examples:
-            >>> Design(3, "quantile", "speaker").name
-            '3 quantile, centred by speaker'
+            >>> Design((), 3, centre="speaker").name, Design((), 5, scheme="paper").name
+            ('3 quantile, centred by speaker', 'paper: 5 quantile')
         """
-        return f"{self.bins} {self.method}" + (f", centred by {self.centre}" if self.centre else "")
+        return (
+            (f"{self.scheme}: " if self.scheme else "")
+            + f"{self.bins} {self.method}"
+            + (f", centred by {self.centre}" if self.centre else "")
+            + (f", {self.variant}" if self.variant else "")
+        )
 
 
 @dataclass(frozen=True)
@@ -388,35 +440,35 @@ class DesignFits:
 
     features: pd.DataFrame
     corpus: Corpus
-    concepts: tuple[Concept, ...]
     seed: int
-
-    @property
-    def _used(self) -> list[str]:
-        return list(dict.fromkeys(f for concept in self.concepts for f in concept.functionals))
 
     def fitted(self, design: Design, view: Corpus) -> Binning:
         """The thresholds of a design, from the training rows of a view."""
         binning = fit_bins(
-            self.features.loc[view.table.index, self._used],
+            self._used(design, view),
             view,
-            bins=design.bins,
+            concepts=design.concepts,
             method=design.method,
             thresholds=design.thresholds,
             centre=design.centre,
-            concepts=self.concepts,
+            standardise=design.standardise,
         )
         # A view has training rows, and so it is not cross-validated.
         return cast(Binning, binning)
 
-    def transformed(self, binning: Binning, view: Corpus) -> pd.DataFrame:
+    def transformed(self, design: Design, binning: Binning, view: Corpus) -> pd.DataFrame:
         """The words of all rows of a view."""
-        return binning.transform(self.features.loc[view.table.index, self._used], view)
+        return binning.transform(self._used(design, view), view)
+
+    def _used(self, design: Design, view: Corpus) -> pd.DataFrame:
+        columns = dict.fromkeys(c for concept in design.concepts for c in concept.columns)
+        return self.features.loc[view.table.index, [c for c in columns if c in self.features]]
 
     def words(self, design: Design, views: Mapping[str, Corpus]) -> dict[str, pd.DataFrame]:
         """The words of all rows of each view, by thresholds from its training rows."""
         return {
-            name: self.transformed(self.fitted(design, view), view) for name, view in views.items()
+            name: self.transformed(design, self.fitted(design, view), view)
+            for name, view in views.items()
         }
 
     def evaluated(
@@ -440,7 +492,8 @@ class DesignFits:
         """What one on all functionals answers, centred as the words are."""
         parts = []
         for view in views.values():
-            values, rows = _centred(self.features.loc[view.table.index], view, centre), view.table
+            functionals = functionals_of(self.features.loc[view.table.index])
+            values, rows = _centred(functionals, view, centre), view.table
             training = rows["partition"] == "train"
             classifier = _functional_classifier(self.seed)
             classifier.fit(values[training], rows.loc[training, "emotion"])
@@ -458,7 +511,7 @@ class DesignFits:
         view = next(iter(views.values()))
         measured = pd.concat([view.rows("test") for view in views.values()]).index
         fits = [self.fitted(design, part) for part in evaluated_views(self.corpus).values()]
-        words = [self.transformed(fit, view).loc[measured].to_numpy() for fit in fits]
+        words = [self.transformed(design, fit, view).loc[measured].to_numpy() for fit in fits]
         return float(np.mean([(a == b).mean() for a, b in combinations(words, 2)]))
 
 
@@ -486,7 +539,8 @@ def compare_binnings(
     methods: Sequence[str] = ("quantile", "width"),
     centres: Sequence[str | None] | None = None,
     thresholds: Mapping[str, Sequence[float]] | None = None,
-    concepts: Sequence[Concept] = CONCEPTS,
+    scheme: Scheme | None = None,
+    others: Sequence[Scheme] = (),
     seed: int = 0,
 ) -> pd.DataFrame:
     r"""Balance, information, accuracy and stability of the tokens of each binning design.
@@ -515,14 +569,16 @@ def compare_binnings(
     about ten speakers.
 
     Args:
-        features: functionals, indexed as ``corpus.table``
+        features: functionals and means of descriptors, indexed as ``corpus.table``
         corpus: names emotion, speaker and partition or fold of each row
         partition: the partition to measure on; by default training speakers, held out
         bins: numbers of bins
         methods: ``"quantile"``, ``"width"``
         centres: ``None``, ``"speaker"``, ``"sex"``; by default all that the corpus knows
         thresholds: concept to ascending edges: adds a design ``"thresholds"`` for each centre
-        concepts: the concepts to bin
+        scheme: whose concepts are binned, ``paper`` by default. Where it has edges of each sex, a
+            design with edges of all is added.
+        others: further schemes, each with its own bins at quantiles, to compare with
         seed: of the classifiers
 
     Returns:
@@ -546,16 +602,17 @@ def compare_binnings(
         >>> corpus = example_corpus(speakers=4, utterances=6)
         >>> corpus.table["partition"] = ["train"] * 18 + ["test"] * 6
         >>> features = pd.DataFrame({"loudness": [9.0, 0, 8, 1, 7, 2] * 4}, corpus.table.index)
-        >>> loud = [Concept("energy", {"loudness": 1})]
-        >>> options = {"bins": [3], "centres": [None], "concepts": loud}
+        >>> loud = Scheme("loud", (Concept("energy", {"loudness": 1}),))
+        >>> options = {"bins": [3], "centres": [None], "scheme": loud}
         >>> table = compare_binnings(features, corpus, **options)
         >>> table.loc["3 width", ["tokens_uar", "agreement"]].tolist()
         [1.0, 1.0]
     """
-    fits = DesignFits(measurable(features), corpus, tuple(concepts), seed)
+    fits = DesignFits(measurable(features), corpus, seed)
     # Threads cost more than they bring to fits of this size: one is several times faster.
     with threadpool_limits(1):
-        chosen = _designs(corpus, bins, methods, centres, thresholds)
+        own = scheme or read_scheme()
+        chosen = _designs(corpus, own, others, bins, methods, centres, thresholds)
         rows, left_out = _compared(fits, chosen, partition)
     table = pd.DataFrame(rows).set_index("design")
     table.attrs["left_out"] = left_out
@@ -566,16 +623,23 @@ def measure_binning(
     features: pd.DataFrame,
     corpus: Corpus,
     partition: str,
-    bin_options: Mapping[str, Any],
+    scheme: Scheme,
+    *,
+    method: str = "quantile",
+    centre: str | None = None,
+    thresholds: Mapping[str, Sequence[float]] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """What one design, that of a study, gives on the evaluated partition: a result.
 
     Args:
-        features: functionals, indexed as ``corpus.table``
+        features: functionals and means of descriptors, indexed as ``corpus.table``
         corpus: names emotion, speaker and partition or fold of each row
         partition: the evaluated partition
-        bin_options: options of ``fit_bins``: ``bins``, ``method``, ``centre``, ``thresholds``
+        scheme: whose concepts are binned, with its number of bins
+        method: of ``fit_bins``
+        centre: of ``fit_bins``
+        thresholds: of ``fit_bins``
         seed: of the classifiers
 
     Returns:
@@ -588,24 +652,15 @@ def measure_binning(
         >>> from sercue.corpora.corpus import example_corpus
         >>> corpus = example_corpus(speakers=4, utterances=6)
         >>> corpus.table["partition"] = ["train"] * 18 + ["test"] * 6
-        >>> used = {name: [9.0, 0, 8, 1, 7, 2] * 4 for c in CONCEPTS for name in c.functionals}
-        >>> features = pd.DataFrame(used, index=corpus.table.index)
-        >>> options = {"bins": 3, "method": "width", "centre": None}
-        >>> measure_binning(features, corpus, "test", options)["tokens_uar"].to_dict()
+        >>> features = pd.DataFrame({"loudness": [9.0, 0, 8, 1, 7, 2] * 4}, corpus.table.index)
+        >>> loud = Scheme("loud", (Concept("energy", {"loudness": 1}),))
+        >>> measure_binning(features, corpus, "test", loud, method="width")["tokens_uar"].to_dict()
         {'3 width': 1.0}
     """
-    own = dict(bin_options)
-    given = own["method"] == "thresholds"
-    return compare_binnings(
-        features,
-        corpus,
-        partition=partition,
-        bins=[own["bins"]],
-        methods=[] if given else [own["method"]],
-        centres=[own.get("centre")],
-        thresholds=own.get("thresholds") if given else None,
-        seed=seed,
-    )
+    own = Design(scheme.concepts, scheme.bins, method, centre, thresholds, scheme.standardise)
+    with threadpool_limits(1):
+        rows, _ = _compared(DesignFits(measurable(features), corpus, seed), [own], partition)
+    return pd.DataFrame(rows).set_index("design")
 
 
 def _compared(
@@ -630,7 +685,7 @@ def _compared(
         first = first or answers
         rows.append(
             _described(design)
-            | _told(fits.evaluated(words, views), fits.corpus, design.bins)
+            | _told(fits.evaluated(words, views), fits.corpus, _words_of(design))
             | _accuracy(answers, first, ceilings[design.centre])
             | {"agreement": fits.agreement(design, views)}
             | (_test_balance(fits, design) if partition is None else {})
@@ -646,7 +701,7 @@ def _test_balance(fits: DesignFits, design: Design) -> dict[str, float]:
     if fits.corpus.folds or "test" not in fits.corpus.partitions:
         return {}
     views = evaluated_views(fits.corpus, "test")
-    balance = _balance(fits.evaluated(fits.words(design, views), views), design.bins)
+    balance = _balance(fits.evaluated(fits.words(design, views), views), _words_of(design))
     return {f"test_{name}": value for name, value in balance.items()}
 
 
@@ -661,6 +716,8 @@ def _described(design: Design) -> dict[str, Any]:
 
 def _designs(
     corpus: Corpus,
+    scheme: Scheme,
+    others: Sequence[Scheme],
     bins: Sequence[int],
     methods: Sequence[str],
     centres: Sequence[str | None] | None,
@@ -669,15 +726,34 @@ def _designs(
     known = "sex" in corpus.table and corpus.table["sex"].notna().all()
     if centres is None:
         centres = [None, "speaker", *["sex"] * bool(known)]
-    fitted = [method for method in methods if method != "thresholds"]
+    of_bins = {n: tuple(concept.with_bins(n) for concept in scheme.concepts) for n in bins}
     designs = [
-        Design(number, method, centre)
-        for centre, number, method in product(centres, bins, fitted)
+        Design(of_bins[number], number, method, centre, standardise=scheme.standardise)
+        for centre, number, method in product(centres, bins, methods)
     ]  # fmt: skip
+    fixed = scheme.bins, "quantile", None, None, scheme.standardise, ""
+    if known and any(concept.by_sex for concept in scheme.concepts):
+        pooled = tuple(replace(concept, by_sex=False) for concept in scheme.concepts)
+        designs.append(Design(pooled, *fixed, "edges of all"))
+    nominal = [concept.name for concept in scheme.concepts if isinstance(concept, Category)]
+    if nominal and len(nominal) < len(scheme.concepts):
+        ordinal = tuple(concept for concept in scheme.concepts if concept.name not in nominal)
+        designs.append(Design(ordinal, *fixed, f"without {' and '.join(nominal)}"))
     if thresholds:
         number = 1 + len(next(iter(thresholds.values())))
-        designs += [Design(number, "thresholds", centre, thresholds) for centre in centres]
-    return designs
+        given = tuple(concept.with_bins(number) for concept in scheme.concepts)
+        designs += [
+            Design(given, number, "thresholds", centre, thresholds, scheme.standardise)
+            for centre in centres
+        ]
+    return designs + [
+        Design(other.concepts, other.bins, standardise=other.standardise, scheme=other.name)
+        for other in others
+    ]
+
+
+def _words_of(design: Design) -> dict[str, Words]:
+    return {concept.name: concept.words for concept in design.concepts}
 
 
 def _accuracy(own: Answers, first: Answers, ceiling: Answers) -> dict[str, float]:
@@ -692,28 +768,37 @@ def _accuracy(own: Answers, first: Answers, ceiling: Answers) -> dict[str, float
     }
 
 
-def _told(tokens: pd.DataFrame, corpus: Corpus, bins: int) -> dict[str, float]:
+def _told(tokens: pd.DataFrame, corpus: Corpus, words: Mapping[str, Words]) -> dict[str, float]:
     emotion = corpus.table.loc[tokens.index, "emotion"].astype(str)
     bits = [information_of(tokens[name].astype(str), emotion)["information"] for name in tokens]
     return {
-        **_balance(tokens, bins),
+        **_balance(tokens, words),
         "unknown_share": float((tokens == UNKNOWN).to_numpy().mean()),
         "information": float(np.mean(bits)),
-        "redundancy": _redundancy(tokens, bins),
+        "redundancy": _redundancy(tokens, words),
     }
 
 
-def _balance(tokens: pd.DataFrame, bins: int) -> dict[str, float]:
+def _balance(tokens: pd.DataFrame, words: Mapping[str, Words]) -> dict[str, float]:
     """Mean normalised entropy of the known words, and the share of the fullest bin of all."""
-    shares = tokens.where(tokens != UNKNOWN).apply(lambda words: words.value_counts(normalize=True))
-    entropy = stats.entropy(shares.fillna(0), base=bins)
-    return {"entropy": float(np.nanmean(entropy)), "largest_share": float(shares.max().max())}
+    known = tokens.where(tokens != UNKNOWN)
+    shares = {name: known[name].value_counts(normalize=True) for name in known}
+    entropy = [
+        stats.entropy(share, base=len(words[str(name)].each)) if len(share) else np.nan
+        for name, share in shares.items()
+    ]
+    largest = max((float(share.max()) for share in shares.values() if len(share)), default=np.nan)
+    return {"entropy": float(np.nanmean(entropy)), "largest_share": largest}
 
 
-def _redundancy(tokens: pd.DataFrame, bins: int) -> float:
-    """Mean absolute rank correlation between the words of two concepts; NaN of a single one."""
-    levels = {word: level for level, word in enumerate(WORDS[bins])}
-    correlation = redundancy(tokens.apply(lambda words: words.map(levels)).astype(float))
+def _redundancy(tokens: pd.DataFrame, words: Mapping[str, Words]) -> float:
+    """Mean absolute rank correlation of two ordinal concepts' words; NaN of fewer than two."""
+    levels = {
+        name: tokens[name].map(words[str(name)].levels).astype(float)
+        for name in tokens
+        if words[str(name)].ordered
+    }
+    correlation = redundancy(pd.DataFrame(levels, tokens.index))
     pairs = correlation.abs().to_numpy()[np.tril_indices(len(correlation), -1)]
     return float(np.nanmean(pairs)) if len(pairs) else np.nan
 

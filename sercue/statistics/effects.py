@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy.spatial.distance import squareform
 
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, unknown
-from sercue.tokens.concepts import CONCEPTS
+from sercue.tokens.concepts import Category, Concept
 
 
 @dataclass(frozen=True)
@@ -519,11 +519,14 @@ def functional_clusters(correlation: pd.DataFrame, *, threshold: float = 0.7) ->
     return table
 
 
-def cluster_table(clusters: pd.DataFrame) -> pd.DataFrame:
+def cluster_table(
+    clusters: pd.DataFrame, concepts: Sequence[Concept | Category] = ()
+) -> pd.DataFrame:
     """One row per cluster of functionals, largest first.
 
     Args:
         clusters: as ``functional_clusters`` returns them
+        concepts: those of a scheme, such as ``read_scheme("paper").concepts``
 
     Returns:
         DataFrame indexed by ``cluster``: ``functionals`` (their number), ``representative``,
@@ -546,7 +549,7 @@ def cluster_table(clusters: pd.DataFrame) -> pd.DataFrame:
             "representative": str(members.index[members["representative"]][0]),
             "correlation": members["correlation"].mean(),
             "concepts": ", ".join(
-                concept.name for concept in CONCEPTS if {*concept.functionals} & {*members.index}
+                concept.name for concept in concepts if {*concept.columns} & {*members.index}
             ),
             "members": ", ".join(map(str, members.index)),
         }

@@ -114,6 +114,7 @@ TABLES = {
     ),
     "left_out.parquet": Kind("left out", columns=_UTTERANCE | {"reason": "text", "detail": "text"}),
     "features.parquet": Kind("features", columns=_UTTERANCE | {"*": "float"}),
+    "descriptors.parquet": Kind("descriptors", columns=_UTTERANCE | {"*": "float"}),
     "tokens.parquet": Kind("tokens", columns=_UTTERANCE | {"*": "text"}),
     "controls.parquet": Kind(
         "controls",
@@ -139,7 +140,10 @@ TABLES = {
 }  # fmt: skip
 BINNING = Kind(
     "binning",
-    entries={"concepts": list, "medians": dict, "scales": dict, "thresholds": dict, "words": list},
+    # Before version 2, all concepts had the same words, and one set of edges.
+    version=2,
+    lowest=2,
+    entries={"concepts": list, "locations": dict, "scales": dict, "thresholds": dict},
 )
 #: Each of its entries may be lacking.
 PROVENANCE = Kind(

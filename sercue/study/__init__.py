@@ -21,9 +21,9 @@ from sercue.storage.tables import categorical
 from sercue.study.known_answers import KEY, NO_ANSWER, ROW, KnownAnswers
 from sercue.study.plan import plan_study
 from sercue.study.store import PredictionStore
-from sercue.tokens.concepts import WORDS
+from sercue.tokens.concepts import WORDS, Words
 from sercue.tokens.condition import Condition
-from sercue.tokens.prompts import TEMPLATES, Template
+from sercue.tokens.prompts import DEFAULT_TEMPLATES, Template
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -50,14 +50,14 @@ def run_study(
     model: AudioLanguageModel | Mapping[str, AudioLanguageModel],
     *,
     conditions: Sequence[str | Condition] = ("none", "aligned", "shuffled", "conflicting"),
-    templates: Sequence[str | Mapping[str, str] | Template] = tuple(TEMPLATES),
+    templates: Sequence[str | Mapping[str, str] | Template] = DEFAULT_TEMPLATES,
     label_words: Mapping[str, str] | None = None,
     orders: int = 1,
     decoding: str = "score",
     replicates: int = 1,
     seed: int = 0,
     partition: str = "test",
-    words: Sequence[str] = WORDS[3],
+    words: Mapping[str, Words] | Sequence[str] = WORDS[3],
     store: Path | None = None,
     digests: pd.Series | None = None,
     max_new_tokens: int = 8,
@@ -85,7 +85,8 @@ def run_study(
         replicates: repetitions of each random condition
         seed: seed of all random conditions
         partition: which partition is evaluated
-        words: the words of the bins, from low to high
+        words: concept to its words, as ``Binning.words``; a sequence, from low to high, is that of
+            every concept
         store: folder of Parquet parts
         digests: content identity of each utterance's audio; computed from the files by default
         max_new_tokens: most tokens of a generated answer

@@ -15,9 +15,9 @@ from sercue.errors import InputError
 from sercue.plain_values import check_distinct
 from sercue.storage.tables import categorical
 from sercue.tokens.catalogue import parse_conditions
-from sercue.tokens.concepts import WORDS
+from sercue.tokens.concepts import WORDS, Words
 from sercue.tokens.condition import PLUS, Condition, Material
-from sercue.tokens.prompts import TEMPLATES, Template, label_orders, resolve_templates
+from sercue.tokens.prompts import DEFAULT_TEMPLATES, Template, label_orders, resolve_templates
 
 # A template and an order of the labels, with the number of that order.
 _Wording: TypeAlias = tuple[Template, tuple[int, list[str]]]
@@ -28,13 +28,13 @@ def plan_study(
     tokens: pd.DataFrame,
     *,
     conditions: Sequence[str | Condition],
-    templates: Sequence[str | Mapping[str, str] | Template] = tuple(TEMPLATES),
+    templates: Sequence[str | Mapping[str, str] | Template] = DEFAULT_TEMPLATES,
     label_words: Mapping[str, str] | None = None,
     orders: int = 1,
     replicates: int = 1,
     seed: int = 0,
     partition: str = "test",
-    words: Sequence[str] = WORDS[3],
+    words: Mapping[str, Words] | Sequence[str] = WORDS[3],
 ) -> pd.DataFrame:
     """Every prompt of a study, before any model is asked. See ``run_study`` for the arguments.
 

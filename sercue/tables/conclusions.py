@@ -57,7 +57,7 @@ def binning_conclusions(run: Run) -> list[str]:
         run: a run with its tokens
     """
     return binning_findings(
-        token_balance(run.tokens, run.corpus),
+        token_balance(run.tokens, run.corpus, run.scheme.words),
         token_information(run.tokens, run.corpus),
         or_none(lambda: run.stability),
         or_none(lambda: run.designs),

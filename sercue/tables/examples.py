@@ -15,6 +15,7 @@ from sercue.corpora.audio import read_utterance
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError, unknown
 from sercue.tokens.catalogue import one_of_each
+from sercue.tokens.concepts import UNKNOWN
 from sercue.tokens.condition import Condition
 from sercue.tokens.prompts import Template, resolve_templates
 
@@ -122,16 +123,16 @@ def what_if(run: Run, tokens: Mapping[str, str], utterance: str | None = None) -
     Examples:
         ::
 
-            sercue.what_if(run, {"energy": "high", "voice quality": "low"})
+            sercue.what_if(run, {"ENERGY": "HIGH", "VOICE_QUALITY": "BREATHY"})
     """
-    words = [*run.binning.words, "unknown"]
     if not tokens:
         raise InputError("tokens: found none, valid is a word for at least one concept")
     for concept, word in tokens.items():
         if concept not in run.tokens:
             raise unknown("concept", concept, run.tokens)
-        if word not in words:
-            raise unknown(f"word for {concept}", word, words)
+        known = [*run.binning.words[str(concept)].known, UNKNOWN]
+        if word not in known:
+            raise unknown(f"word for {concept}", word, known)
     mine = Condition(YOURS, "tokens set by hand", lambda own, _: own.tokens.assign(**tokens))
     answers = run.ask(
         corpus=one_utterance(run, utterance),

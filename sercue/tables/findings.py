@@ -156,7 +156,7 @@ def binning_findings(
         row = own.iloc[0]
         sentences.append(
             f"On the {partition} speakers a classifier reaches UAR {row['tokens_uar']:.3f} from "
-            f"the six words of the design of this study ({own.index[0]}), and "
+            f"the words of the design of this study ({own.index[0]}), and "
             f"{row['functionals_uar']:.3f} from all functionals."
         )
     if designs is not None:

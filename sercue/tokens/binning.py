@@ -1,7 +1,7 @@
-"""From concept scores to tokens: medians, scales and thresholds, fitted on training rows alone.
+"""From features to tokens: standardisation and bin edges, fitted on training rows alone.
 
-The score of a concept is the mean of the robust z-scores of its functionals; its token is the bin
-of that score, in words.
+The score of an ordinal concept is the mean of the signed z-scores of its features; its token is the
+bin of that score, in words. The token of a nominal one is the word of the first rule that holds.
 """
 
 from __future__ import annotations
@@ -21,74 +21,100 @@ import pandas as pd
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, shortened, unknown
 from sercue.storage.tables import BINNING, STAMP, UnfitError, check_entries, read_json, write_json
-from sercue.tokens.concepts import CONCEPTS, UNKNOWN, WORDS, Concept, measurable
+from sercue.tokens.concepts import (
+    UNKNOWN,
+    Category,
+    Concept,
+    Words,
+    measurable,
+    source_of,
+)
+from sercue.tokens.schemes import read_scheme
 
 METHODS = ("quantile", "width", "thresholds")
 CENTRES = ("speaker", "sex")
+#: Edges of a sex are fitted to so many training utterances at least; quantiles of fewer are rough.
+FEWEST = 20
 
 
 @dataclass(frozen=True)
 class Binning:
-    """Fitted thresholds: turns functionals into concept scores and scores into words.
+    """Fitted standardisation and edges: turns features into concept scores, and those into words.
+
+    What is fitted is fitted once for all training rows, the group ``""``; and for the concepts
+    that are ``by_sex``, once more for each sex.
 
     Attributes:
         concepts: the concepts, in the order in which a prompt shows them
-        medians: functional name to its median over the training rows
-        scales: functional name to its interquartile range over the training rows, divided by
-            1.349 so that it estimates a standard deviation; NaN if the range is zero
-        thresholds: concept name to its ascending inner bin edges, in units of the score
-        words: one word per bin, from low to high
-        centre: ``None``, ``"speaker"`` or ``"sex"``: whose median was taken off each functional
+        locations: group to column of the features to its median (or mean) over the training rows
+        scales: group to column to its interquartile range over the training rows, divided by
+            1.349 so that it estimates a standard deviation (or to that); NaN if it is zero
+        thresholds: name of an ordinal concept to group to its ascending inner bin edges, in units
+            of the score
+        centre: ``None``, ``"speaker"`` or ``"sex"``: whose median was taken off each feature
+        standardise: ``"robust"`` or ``"mean"``: what locations and scales are
     """
 
-    concepts: tuple[Concept, ...]
-    medians: dict[str, float]
-    scales: dict[str, float]
-    thresholds: dict[str, tuple[float, ...]]
-    words: tuple[str, ...]
+    concepts: tuple[Concept | Category, ...]
+    locations: dict[str, dict[str, float]]
+    scales: dict[str, dict[str, float]]
+    thresholds: dict[str, dict[str, tuple[float, ...]]]
     centre: str | None = None
+    standardise: str = "robust"
+
+    @property
+    def words(self) -> dict[str, Words]:
+        """The words of each concept."""
+        return {concept.name: concept.words for concept in self.concepts}
 
     def scores(self, features: pd.DataFrame, corpus: Corpus | None = None) -> pd.DataFrame:
-        """Concept scores: the mean of the signed robust z-scores, one column per concept.
+        """Scores of the ordinal concepts: the mean of the signed z-scores, one column for each.
 
         Args:
-            features: functionals, one row per utterance, as ``extract_features`` returns them
+            features: features, one row per utterance: functionals, and means of descriptors where
+                a concept is made of them
             corpus: needed only if ``centre`` is set: names the speaker or sex of each row
 
         Returns:
-            DataFrame of shape (utterances, concepts); NaN where one functional of the concept
+            DataFrame of shape (utterances, ordinal concepts); NaN where one feature of the concept
             could not be measured
 
         Raises:
             InputError: if ``centre`` is set and ``corpus`` is missing
         """
-        measured = _centred(measurable(features), corpus, self.centre)
-        return _scores(measured, self.concepts, self.medians, self.scales)
+        z = self._standardised(_inputs(features, self.concepts, corpus, self.centre), "")
+        return _scores(z, self.concepts)
 
     def transform(self, features: pd.DataFrame, corpus: Corpus | None = None) -> pd.DataFrame:
-        """Tokens: the word of the bin that each concept score falls into.
+        """Tokens: the word of the bin that each score falls into, or of the first rule that holds.
 
         A score equal to a threshold falls into the upper bin. A score that could not be measured
         becomes ``"unknown"``.
 
         Args:
-            features: functionals, one row per utterance
-            corpus: needed only if ``centre`` is set
+            features: features, one row per utterance
+            corpus: needed only if ``centre`` is set, or if something was fitted to each sex
 
         Returns:
             DataFrame of shape (utterances, concepts) holding words
         """
-        scores = self.scores(features, corpus)
-        return scores.apply(lambda score: self._words(score, self.thresholds[str(score.name)]))
+        inputs = _inputs(features, self.concepts, corpus, self.centre)
+        sexes = self._groups(features.index, corpus)
+        scores = _scores(self._standardised(inputs, ""), self.concepts)
+        return pd.DataFrame(
+            {
+                concept.name: self._binned(concept, scores[concept.name], sexes)
+                if isinstance(concept, Concept)
+                else self._ruled(concept, inputs, measurable(features), sexes)
+                for concept in self.concepts
+            },
+            index=features.index,
+        )
 
-    def _words(self, score: pd.Series, edges: tuple[float, ...]) -> pd.Series:
-        level = np.searchsorted(edges, score.to_numpy(), side="right")
-        words = np.array(self.words, dtype=object)[np.minimum(level, len(self.words) - 1)]
-        return pd.Series(np.where(score.isna(), UNKNOWN, words), index=score.index)
-
-    def edges(self, concept: str) -> list[tuple[float, ...]]:
-        """The inner bin edges of a concept: one fit, so one set."""
-        return [self.thresholds[concept]]
+    def edges(self, concept: str) -> list[tuple[str, tuple[float, ...]]]:
+        """Group and inner bin edges of an ordinal concept: one set, or one for each sex."""
+        fitted = self.thresholds[concept]
+        return [(name, edges) for name, edges in fitted.items() if name or len(fitted) == 1]
 
     def save(self, path: str | Path, **stamp: str) -> None:
         """Write the binning as JSON, with what it was made from."""
@@ -105,11 +131,42 @@ class Binning:
         folds = stored_binnings(path)
         if "" not in folds:
             raise InputError(f"{path}: found one binning a fold ({', '.join(folds)}), valid is one")
-        stored = folds[""]
-        stored["concepts"] = tuple(Concept(**concept) for concept in stored["concepts"])
-        stored["thresholds"] = {name: tuple(t) for name, t in stored["thresholds"].items()}
-        stored["words"] = tuple(stored["words"])
-        return cls(**stored)
+        return folds[""]
+
+    def _standardised(self, inputs: pd.DataFrame, group: str) -> pd.DataFrame:
+        location, scale = pd.Series(self.locations[group]), pd.Series(self.scales[group])
+        return (inputs[location.index] - location) / scale
+
+    def _groups(self, index: pd.Index, corpus: Corpus | None) -> np.ndarray:
+        """The group of each row: its sex where something was fitted to that, else ``""``."""
+        fitted = set(self.locations).union(*self.thresholds.values()) - {""}
+        if not fitted:
+            return np.full(len(index), "", dtype=object)
+        if corpus is None:
+            raise InputError("corpus: needed for edges of each sex, found None")
+        sexes = corpus.table.loc[index, "sex"].astype(object).to_numpy()
+        return np.where(np.isin(sexes.astype(str), sorted(fitted)), sexes, "")
+
+    def _binned(self, concept: Concept, score: pd.Series, sexes: np.ndarray) -> pd.Series:
+        each = np.array(concept.words.each, dtype=object)
+        words = pd.Series(UNKNOWN, score.index, dtype=object)
+        fitted = self.thresholds[concept.name]
+        of_row = np.where(np.isin(sexes, list(fitted)), sexes, "")
+        for group, edges in fitted.items():
+            rows = (of_row == group) & score.notna().to_numpy()
+            level = np.searchsorted(edges, score[rows].to_numpy(), side="right")
+            words[rows] = each[np.minimum(level, len(each) - 1)]
+        return words
+
+    def _ruled(
+        self, concept: Category, inputs: pd.DataFrame, features: pd.DataFrame, sexes: np.ndarray
+    ) -> pd.Series:
+        names = list(concept.measures.values())
+        z = self._standardised(inputs, "")[names]
+        for group in set(self.locations) - {""} if concept.by_sex else ():
+            rows = sexes == group
+            z[rows] = self._standardised(inputs[rows], group)[names]
+        return concept.tokens(z.set_axis(list(concept.measures), axis=1), features)
 
 
 @dataclass(frozen=True)
@@ -123,8 +180,8 @@ class FoldBinning:
     of_fold: dict[str, Binning]
 
     @property
-    def words(self) -> tuple[str, ...]:
-        """One word per bin, from low to high."""
+    def words(self) -> dict[str, Words]:
+        """The words of each concept."""
         return next(iter(self.of_fold.values())).words
 
     def scores(self, features: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
@@ -135,9 +192,9 @@ class FoldBinning:
         """Tokens, each row by the binning of its own fold; see ``Binning.transform``."""
         return self._out_of_fold(features, corpus, Binning.transform)
 
-    def edges(self, concept: str) -> list[tuple[float, ...]]:
-        """The inner bin edges of a concept, one set a fold."""
-        return [binning.thresholds[concept] for binning in self.of_fold.values()]
+    def edges(self, concept: str) -> list[tuple[str, tuple[float, ...]]]:
+        """Group and inner bin edges of an ordinal concept, of each fold in turn."""
+        return [edges for binning in self.of_fold.values() for edges in binning.edges(concept)]
 
     def save(self, path: str | Path, **stamp: str) -> None:
         """Write the binnings as JSON, fold to binning, with what they were made from."""
@@ -159,7 +216,7 @@ class FoldBinning:
         return pd.concat(parts).loc[features.index]
 
 
-def stored_binnings(path: str | Path) -> dict[str, dict[str, Any]]:
+def stored_binnings(path: str | Path) -> dict[str, Binning]:
     """What a file holds that ``save`` wrote: fold to binning; one fold, ``""``, where is none.
 
     Raises:
@@ -169,7 +226,23 @@ def stored_binnings(path: str | Path) -> dict[str, dict[str, Any]]:
     folds: dict[str, dict[str, Any]] = held.get("folds", {"": held})
     for binning in folds.values():
         check_entries(Path(path), binning, BINNING)
-    return folds
+    return {fold: _restored(binning) for fold, binning in folds.items()}
+
+
+def _restored(stored: dict[str, Any]) -> Binning:
+    thresholds = {
+        name: {group: tuple(edges) for group, edges in groups.items()}
+        for name, groups in stored["thresholds"].items()
+    }
+    concepts = tuple(map(_restored_concept, stored["concepts"]))
+    return Binning(**stored | {"concepts": concepts, "thresholds": thresholds})
+
+
+def _restored_concept(stored: dict[str, Any]) -> Concept | Category:
+    if "rules" in stored:
+        return Category(**stored | {"each": tuple(stored["each"])})
+    scales = {int(number): tuple(words) for number, words in stored["scales"].items()}
+    return Concept(**stored | {"scales": scales})
 
 
 def binning_stamp(path: str | Path) -> dict[str, Any]:
@@ -205,33 +278,39 @@ def fit_bins(
     features: pd.DataFrame,
     corpus: Corpus,
     *,
-    bins: int = 3,
+    concepts: Sequence[Concept | Category] | None = None,
+    bins: int | None = None,
     method: str = "quantile",
     thresholds: Mapping[str, Sequence[float]] | None = None,
     centre: str | None = None,
-    concepts: Sequence[Concept] = CONCEPTS,
+    standardise: str = "robust",
 ) -> Binning | FoldBinning:
-    r"""Fit medians, scales and thresholds on the training partition.
+    r"""Fit standardisation and edges on the training partition.
 
     Of a cross-validated corpus, once a fold, on all other folds.
 
-    The score of a concept with functionals :math:`x_j` and signs :math:`s_j` is
+    The score of a concept with features :math:`x_j` and signs :math:`s_j` is
 
     .. math:: \frac{1}{J} \sum_j s_j \frac{x_j - \text{median}_j}{\text{IQR}_j / 1.349}
 
+    A concept that is ``by_sex`` has edges for each sex of which ``FEWEST`` training utterances
+    could be measured. Those of others, of speakers of unknown sex, and of corpora of children,
+    are the edges of all.
+
     Args:
-        features: functionals, one row per utterance, indexed as ``corpus.table``
+        features: features, one row per utterance, indexed as ``corpus.table``
         corpus: names the training rows, and the speakers or sexes to centre by
-        bins: 3 (low, mid, high) or 5 (very low ... very high)
+        concepts: the concepts to bin; those of the scheme ``paper`` by default
+        bins: number of bins, 3 or 5, in place of that of the concepts
         method: ``"quantile"`` (equally filled bins on the training rows), ``"width"`` (equally
             wide bins between the 1st and 99th percentile) or ``"thresholds"``
-        thresholds: concept name to ``bins - 1`` ascending edges, for ``method="thresholds"``
-        centre: ``"speaker"`` or ``"sex"`` takes each group's own median off every functional
+        thresholds: ordinal concept to ``bins - 1`` ascending edges, for ``method="thresholds"``
+        centre: ``"speaker"`` or ``"sex"`` takes each group's own median off every feature
             first. It uses no label, but it does use all recordings of a test speaker at once.
-        concepts: the concepts to bin
+        standardise: ``"robust"``, or ``"mean"`` for mean and standard deviation
 
     Raises:
-        InputError: if a parameter is not valid, if a functional is missing, or if there is no
+        InputError: if a parameter is not valid, if a feature is missing, or if there is no
             training row in which a concept could be measured
 
     Returns:
@@ -245,15 +324,22 @@ def fit_bins(
         >>> fit_bins(features, corpus, concepts=[loud]).transform(features)["energy"].tolist()
         ['low', 'mid', 'high', 'high', 'high', 'high', 'high', 'high', 'high']
     """
-    _check_choices(bins, method, centre)
+    chosen = read_scheme().concepts if concepts is None else tuple(concepts)
+    if bins is not None:
+        chosen = tuple(concept.with_bins(bins) for concept in chosen)
+    if method not in METHODS:
+        raise unknown("binning method", method, METHODS)
+    if centre is not None and centre not in CENTRES:
+        raise unknown("centre", centre, CENTRES)
     if method == "thresholds":
-        check_thresholds(thresholds or {}, bins, concepts)
-    missing = sorted({f for c in concepts for f in c.functionals} - set(features.columns))
-    if missing:
-        raise InputError(f"features: no column {', '.join(missing)}; found {len(features.columns)}")
+        check_thresholds(thresholds or {}, chosen)
+    for concept in chosen:
+        for column in concept.columns:
+            if column not in features:
+                raise unknown(f"feature of {concept.name}", column, features.columns)
     fit = partial(
-        _fit, features, bins=bins, method=method, thresholds=thresholds, centre=centre,
-        concepts=tuple(concepts),
+        _fit, features, concepts=chosen, method=method, thresholds=thresholds or {}, centre=centre,
+        standardise=standardise,
     )  # fmt: skip
     if corpus.folds:
         return FoldBinning({fold: fit(corpus.in_fold(fold)) for fold in corpus.folds})
@@ -263,25 +349,89 @@ def fit_bins(
 def _fit(
     features: pd.DataFrame,
     corpus: Corpus,
-    bins: int,
+    concepts: tuple[Concept | Category, ...],
     method: str,
-    thresholds: Mapping[str, Sequence[float]] | None,
+    thresholds: Mapping[str, Sequence[float]],
     centre: str | None,
-    concepts: tuple[Concept, ...],
+    standardise: str,
 ) -> Binning:
     training = corpus.table.index[corpus.table["partition"] == "train"]
-    measured = _centred(measurable(features), corpus, centre).loc[training]
-    used = list(dict.fromkeys(f for c in concepts for f in c.functionals))
-    iqr = measured.quantile(0.75) - measured.quantile(0.25)
-    scale = (iqr / 1.349).where(iqr > 0)
-    medians = {f: float(measured[f].median()) for f in used}
-    scales = {f: float(scale[f]) for f in used}
-    scores = _scores(measured, concepts, medians, scales)
-    edges = {
-        concept.name: _edges(scores[concept.name], concept.name, bins, method, thresholds)
-        for concept in concepts
+    inputs = _inputs(features, concepts, corpus, centre).loc[training]
+    sexes = _sexes(corpus, training)
+    by_sex = sorted({c for concept in concepts if concept.by_sex for c in _measures(concept)})
+    groups = {"": np.ones(len(training), dtype=bool)} | {
+        sex: rows
+        for sex in sorted(set(sexes) - {""})
+        if by_sex and (rows := sexes == sex).sum() >= FEWEST
     }
-    return Binning(concepts, medians, scales, edges, WORDS[bins], centre)
+    fitted = {name: _located(inputs[rows], standardise) for name, rows in groups.items()}
+    binning = Binning(
+        concepts,
+        {name: location for name, (location, _) in fitted.items()},
+        {name: scale for name, (_, scale) in fitted.items()},
+        {},
+        centre,
+        standardise,
+    )
+    scores = _scores(binning._standardised(inputs, ""), concepts)
+    for concept in concepts:
+        if isinstance(concept, Concept):
+            known = {
+                name: scores[concept.name][rows].dropna().to_numpy()
+                for name, rows in groups.items()
+                if not name or (concept.by_sex and method != "thresholds")
+            }
+            binning.thresholds[concept.name] = {
+                name: _edges(values, concept, method, thresholds)
+                for name, values in known.items()
+                if not name or len(values) >= FEWEST
+            }
+    return binning
+
+
+def _measures(concept: Concept | Category) -> tuple[str, ...]:
+    """What is standardised of a concept: columns, or logarithms of them."""
+    if isinstance(concept, Concept):
+        return tuple(concept.features)
+    return tuple(concept.measures.values())
+
+
+def _inputs(
+    features: pd.DataFrame,
+    concepts: Sequence[Concept | Category],
+    corpus: Corpus | None,
+    centre: str | None,
+) -> pd.DataFrame:
+    """What is standardised, one column for each measure, after centring; NaN where not measured."""
+    measures = list(dict.fromkeys(m for concept in concepts for m in _measures(concept)))
+    measured = measurable(features)
+    columns = {}
+    for measure in measures:
+        values = measured[source_of(measure)]
+        columns[measure] = values if measure in measured else np.log(values.where(values > 0))
+    return _centred(pd.DataFrame(columns, features.index), corpus, centre)
+
+
+def _located(inputs: pd.DataFrame, standardise: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Location and scale of each column; NaN for a scale of zero."""
+    if standardise == "mean":
+        location, scale = inputs.mean(), inputs.std()
+    else:
+        location = inputs.median()
+        scale = (inputs.quantile(0.75) - inputs.quantile(0.25)) / 1.349
+    return _by_name(location), _by_name(scale.where(scale > 0))
+
+
+def _by_name(values: pd.Series) -> dict[str, float]:
+    return {str(name): float(value) for name, value in values.items()}
+
+
+def _sexes(corpus: Corpus, index: pd.Index) -> np.ndarray:
+    """The sex of the speaker of each row; ``""`` where it is not known, and of children."""
+    if "sex" not in corpus.table or getattr(corpus, "children", False):
+        return np.full(len(index), "", dtype=object)
+    sexes = corpus.table.loc[index, "sex"].astype(object)
+    return sexes.where(sexes.notna(), "").to_numpy()
 
 
 def _centred(values: pd.DataFrame, corpus: Corpus | None, centre: str | None) -> pd.DataFrame:
@@ -295,86 +445,65 @@ def _centred(values: pd.DataFrame, corpus: Corpus | None, centre: str | None) ->
     return values - values.groupby(groups.to_numpy()).transform("median")
 
 
-def _scores(
-    measured: pd.DataFrame,
-    concepts: Sequence[Concept],
-    medians: Mapping[str, float],
-    scales: Mapping[str, float],
-) -> pd.DataFrame:
-    z = (measured[list(medians)] - pd.Series(medians)) / pd.Series(scales)
+def _scores(z: pd.DataFrame, concepts: Sequence[Concept | Category]) -> pd.DataFrame:
     columns = {
-        concept.name: (z[list(concept.functionals)] * pd.Series(concept.functionals)).mean(
+        concept.name: (z[list(concept.features)] * pd.Series(concept.features)).mean(
             axis=1, skipna=False
         )
         for concept in concepts
+        if isinstance(concept, Concept)
     }
-    return pd.DataFrame(columns, index=measured.index)
+    return pd.DataFrame(columns, index=z.index)
 
 
 def _edges(
-    score: pd.Series,
-    concept: str,
-    bins: int,
-    method: str,
-    thresholds: Mapping[str, Sequence[float]] | None,
+    known: np.ndarray, concept: Concept, method: str, thresholds: Mapping[str, Sequence[float]]
 ) -> tuple[float, ...]:
     if method == "thresholds":
-        return tuple(float(edge) for edge in (thresholds or {})[concept])
-    known = score.dropna().to_numpy()
+        return tuple(float(edge) for edge in thresholds[concept.name])
     if not len(known):
         raise InputError(
-            f"concept {concept!r}: no training row in which it could be measured, "
-            "or its functionals do not vary there"
+            f"concept {concept.name!r}: no training row in which it could be measured, "
+            "or its features do not vary there"
         )
     if method == "quantile":
-        edges = np.quantile(known, np.arange(1, bins) / bins)
+        edges = np.quantile(known, np.arange(1, concept.bins) / concept.bins)
     else:
         lowest, highest = np.quantile(known, [0.01, 0.99])
-        edges = np.linspace(lowest, highest, bins + 1)[1:-1]
+        edges = np.linspace(lowest, highest, concept.bins + 1)[1:-1]
     return tuple(float(edge) for edge in edges)
 
 
 def check_thresholds(
-    thresholds: Mapping[str, Sequence[float]],
-    bins: int,
-    concepts: Sequence[Concept] = CONCEPTS,
+    thresholds: Mapping[str, Sequence[float]], concepts: Sequence[Concept | Category]
 ) -> None:
-    """Refuse thresholds that do not give each concept its bins.
+    """Refuse thresholds that do not give each ordinal concept its bins.
 
     Args:
         thresholds: concept name to the inner edges of its bins
-        bins: number of bins
         concepts: the concepts to bin
 
     Raises:
-        InputError: if a concept has none, or other than ``bins - 1`` ascending numbers, or if a
-            name is that of no concept
+        InputError: if a concept has none, or other than one less than its bins ascending numbers,
+            or if a name is that of no ordinal concept
 
     Examples:
-        >>> check_thresholds({"pich": [-1, 1]}, 3)  # doctest: +ELLIPSIS
+        >>> pitch = Concept("pitch", {"F0": 1})
+        >>> check_thresholds({"pich": [-1, 1]}, [pitch])  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
         sercue.errors.InputError: unknown concept in thresholds 'pich': did you mean 'pitch'? ...
     """
-    names = [concept.name for concept in concepts]
+    ordinal = {concept.name: concept for concept in concepts if isinstance(concept, Concept)}
     for name in thresholds:
-        if name not in names:
-            raise unknown("concept in thresholds", name, names)
-    for name in names:
+        if name not in ordinal:
+            raise unknown("concept in thresholds", name, ordinal)
+    for name, concept in ordinal.items():
         if name not in thresholds:
             raise InputError(f"thresholds: none for concept {name!r}; found {sorted(thresholds)}")
         edges = list(thresholds[name])
-        if len(edges) != bins - 1 or not all(a < b for a, b in pairwise(edges)):
+        if len(edges) != concept.bins - 1 or not all(a < b for a, b in pairwise(edges)):
             raise InputError(
-                f"thresholds[{name!r}]: found {shortened(edges)}, valid are {bins - 1} ascending "
-                "numbers"
+                f"thresholds[{name!r}]: found {shortened(edges)}, valid are {concept.bins - 1} "
+                "ascending numbers"
             )
-
-
-def _check_choices(bins: int, method: str, centre: str | None) -> None:
-    if bins not in WORDS:
-        raise InputError(f"bins: found {bins!r}, valid are {', '.join(map(str, WORDS))}")
-    if method not in METHODS:
-        raise unknown("binning method", method, METHODS)
-    if centre is not None and centre not in CENTRES:
-        raise unknown("centre", centre, CENTRES)

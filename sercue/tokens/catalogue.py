@@ -10,7 +10,6 @@ import pandas as pd
 
 from sercue.errors import InputError, unknown
 from sercue.tokens.changes import (
-    CONCEPT_NAMES,
     conflicting,
     constant,
     corrupted,
@@ -18,6 +17,7 @@ from sercue.tokens.changes import (
     flip,
     masked,
     only,
+    replaced,
     shuffled,
     shuffled_within,
     without,
@@ -30,6 +30,7 @@ from sercue.tokens.condition import (
     parts_of,
     told_by_name,
 )
+from sercue.tokens.schemes import read_scheme
 
 _PLAIN: dict[str, Condition] = {
     condition.name: condition
@@ -46,7 +47,11 @@ _PLAIN: dict[str, Condition] = {
         constant(),
     )
 }
-_DOSES: dict[str, Callable[[float], Condition]] = {"corrupted": corrupted, "masked": masked}
+_DOSES: dict[str, Callable[[float], Condition]] = {
+    "corrupted": corrupted,
+    "replaced": replaced,
+    "masked": masked,
+}
 _OF_CONCEPTS: dict[str, Callable[[Sequence[str]], Condition]] = {
     "only": only,
     "without": without,
@@ -54,7 +59,7 @@ _OF_CONCEPTS: dict[str, Callable[[Sequence[str]], Condition]] = {
 }
 
 
-def parse_condition(text: str, concepts: Sequence[str] = CONCEPT_NAMES) -> Condition:
+def parse_condition(text: str, concepts: Sequence[str] | None = None) -> Condition:
     """The condition that a study file names.
 
     Equal spellings have one name: spacing and the order of concepts do not matter, and ``only`` of
@@ -62,7 +67,7 @@ def parse_condition(text: str, concepts: Sequence[str] = CONCEPT_NAMES) -> Condi
 
     Args:
         text: a name, with what it takes in brackets: ``corrupted(0.5)``, ``only(energy + pitch)``
-        concepts: names of all concepts, in their order
+        concepts: names of all concepts, in their order; by default those of the scheme ``paper``
 
     Raises:
         InputError: if the name is unknown, or if what it takes is missing or not valid
@@ -70,9 +75,10 @@ def parse_condition(text: str, concepts: Sequence[str] = CONCEPT_NAMES) -> Condi
     Examples:
         >>> parse_condition("corrupted(.50)").name
         'corrupted(0.5)'
-        >>> parse_condition("only(voice  quality+energy)").name
-        'only(energy + voice quality)'
+        >>> parse_condition("only(high  pitch+energy)", ["energy", "high pitch", "rate"]).name
+        'only(energy + high pitch)'
     """
+    concepts = read_scheme().names if concepts is None else concepts
     name, inside = parts_of(text)
     if name in _PLAIN:
         if inside is not None:
@@ -86,7 +92,7 @@ def parse_condition(text: str, concepts: Sequence[str] = CONCEPT_NAMES) -> Condi
 
 
 def parse_conditions(
-    texts: Sequence[str | Condition], concepts: Sequence[str] = CONCEPT_NAMES
+    texts: Sequence[str | Condition], concepts: Sequence[str] | None = None
 ) -> list[Condition]:
     """All conditions of a study, each once; conditions of one's own are taken as they are.
 
@@ -96,7 +102,7 @@ def parse_conditions(
 
     Args:
         texts: names, or conditions
-        concepts: names of all concepts, in their order
+        concepts: names of all concepts, in their order; by default those of the scheme ``paper``
 
     Raises:
         InputError: if there is none, if one is unknown, or if one stands twice
@@ -109,6 +115,7 @@ def parse_conditions(
         >>> len(parse_conditions(["none", "only(any)", "aligned"]))
         64
     """
+    concepts = read_scheme().names if concepts is None else concepts
     texts = [name for text in texts for name in _written_out(text, concepts)]
     conditions = [t if isinstance(t, Condition) else parse_condition(t, concepts) for t in texts]
     names = [condition.name for condition in conditions]
@@ -125,12 +132,12 @@ def parse_conditions(
     return conditions
 
 
-def shortened(names: Sequence[str], concepts: Sequence[str] = CONCEPT_NAMES) -> list[str]:
+def shortened(names: Sequence[str], concepts: Sequence[str] | None = None) -> list[str]:
     """Conditions as a study file may say them: those that one word stands for as that word.
 
     Args:
         names: names of conditions, as ``parse_conditions`` gives them
-        concepts: names of all concepts, in their order
+        concepts: names of all concepts, in their order; by default those of the scheme ``paper``
 
     Returns:
         entries of which ``parse_conditions`` makes the same conditions in the same order
@@ -139,6 +146,7 @@ def shortened(names: Sequence[str], concepts: Sequence[str] = CONCEPT_NAMES) -> 
         >>> shortened(["none", "flip(a)", "flip(b)", "flip(c)"], ["a", "b", "c"])
         ['none', 'flip(each)']
     """
+    concepts = read_scheme().names if concepts is None else concepts
     short = list(names)
     for word in (f"{family}({many})" for many in ("any", "each") for family in _OF_CONCEPTS):
         whole = _written_out(word, concepts)
@@ -152,7 +160,11 @@ def shortened(names: Sequence[str], concepts: Sequence[str] = CONCEPT_NAMES) -> 
 
 
 def describe_conditions(
-    texts: Sequence[str | Condition], material: Material | None = None, *, seed: int = 0
+    texts: Sequence[str | Condition],
+    material: Material | None = None,
+    *,
+    seed: int = 0,
+    concepts: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """One line per condition, for the report.
 
@@ -160,6 +172,7 @@ def describe_conditions(
         texts: names, or conditions
         material: what they will be applied to, if it is to be described, too
         seed: the study's seed
+        concepts: names of all concepts; those of the material, or of the scheme ``paper``
 
     Returns:
         DataFrame by ``condition`` with ``what is shown`` and ``random`` (whether replicates
@@ -183,7 +196,8 @@ def describe_conditions(
         >>> described.loc["masked(1)", "remarks"]
         "1 of 4 tokens are 'unknown' and are so without being masked"
     """
-    concepts: Sequence[str] = CONCEPT_NAMES if material is None else list(map(str, material.tokens))
+    if material is not None:
+        concepts = list(map(str, material.tokens))
     conditions = parse_conditions(texts, concepts)
     table = pd.DataFrame(
         {

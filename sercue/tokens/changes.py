@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from sercue.errors import InputError, unknown
-from sercue.tokens.concepts import CONCEPTS, UNKNOWN
+from sercue.tokens.concepts import UNKNOWN, Words
 from sercue.tokens.condition import Condition, Material
 
 
 def conflicting() -> Condition:
-    """Every token mirrored; the middle bin becomes either extreme, ``unknown`` stays."""
+    """Every token replaced by its opposite in the scheme; one that has none, ``unknown``, stays."""
     return Condition(
         "conflicting",
-        "mirrored tokens: low and high swapped, the middle bin to a random extreme",
+        "the opposite of each token, as the scheme has it: low for high, high for low",
         _mirrored,
         stochastic=True,
-        remarks=lambda material: _unknown_remark(material.tokens, "stay so"),
+        remarks=lambda material: _remark(material, [*material.words], "stay so"),
     )
 
 
 def flip(concepts: Sequence[str]) -> Condition:
-    """The tokens of some concepts mirrored as by ``conflicting``, all others true.
+    """The tokens of some concepts replaced as by ``conflicting``, all others true.
 
-    The random extremes are those of ``conflicting`` in the same replicate.
+    What is drawn at random is what ``conflicting`` draws in the same replicate.
 
     Args:
         concepts: names of concepts, in the order of the columns
@@ -40,42 +40,71 @@ def flip(concepts: Sequence[str]) -> Condition:
 
     return Condition(
         f"flip({' + '.join(chosen)})",
-        f"{' and '.join(chosen)} mirrored, the other concepts true",
+        f"{' and '.join(chosen)} replaced by the opposite, the other concepts true",
         change,
         stochastic=True,
         stream="conflicting",
-        remarks=lambda material: _unknown_remark(material.tokens[chosen], "stay so"),
+        remarks=lambda material: _remark(material, chosen, "stay so"),
         family="flip",
         concepts=tuple(chosen),
     )
 
 
 def corrupted(probability: float) -> Condition:
-    """Each token replaced, with some probability, by any other bin, all equally likely.
+    """Each token replaced, with some probability, by any word of its concept, its own included.
 
-    ``unknown`` is replaced like any other token, by any of the bins. What a smaller probability
-    replaces, a larger one replaces in the same way; ``masked`` replaces the same tokens.
+    All words are equally likely, so that tokens are random at 1. ``unknown`` is replaced like any
+    other token. What a smaller probability replaces, a larger one replaces in the same way;
+    ``replaced`` and ``masked`` replace the same tokens.
 
     Args:
         probability: of replacement, in [0, 1]
     """
+    return _replacing(
+        "corrupted", probability, "any word of its concept, its own included", _any_words
+    )
 
+
+def replaced(probability: float) -> Condition:
+    """Each token replaced, with some probability, by any other word of its concept.
+
+    All others are equally likely, so that at 1 no token is the utterance's own: such tokens tell
+    what an utterance is not. ``unknown`` is replaced like any other token, by any of the words.
+
+    Args:
+        probability: of replacement, in [0, 1]
+    """
+    return _replacing("replaced", probability, "another word of its concept", _other_words)
+
+
+def _replacing(
+    family: str,
+    probability: float,
+    what: str,
+    drawn: Callable[[pd.Series, Words, np.ndarray], np.ndarray],
+) -> Condition:
     def change(material: Material, generator: np.random.Generator) -> pd.DataFrame:
         tokens = material.tokens
         hit = generator.random(tokens.shape) < probability
         draw = generator.random(tokens.shape)
-        return tokens.where(~hit, _other_bins(tokens, material.words, draw))
+        columns = {
+            concept: np.where(
+                hit[:, place], drawn(tokens[concept], words, draw[:, place]), tokens[concept]
+            )
+            for place, (concept, words) in enumerate(material.words.items())
+        }
+        return pd.DataFrame(columns, tokens.index, dtype=object)
 
     return Condition(
-        f"corrupted({probability:g})",
-        f"each token replaced, with probability {probability:g}, by another bin",
+        f"{family}({probability:g})",
+        f"each token replaced, with probability {probability:g}, by {what}",
         change,
         stochastic=probability > 0,
         stream="replaced",
-        remarks=lambda material: _unknown_remark(
-            material.tokens, "are replaced like any other, by one of all bins"
+        remarks=lambda material: _remark(
+            material, [*material.words], "are replaced like any other"
         ),
-        family="corrupted",
+        family=family,
         dose=probability,
     )
 
@@ -84,7 +113,7 @@ def masked(probability: float) -> Condition:
     """Each token replaced, with some probability, by ``unknown``.
 
     A token that is unknown stays so: the share that changes is ``probability`` of the others.
-    The tokens are those that ``corrupted`` with the same probability replaces.
+    The tokens are those that ``corrupted`` and ``replaced`` with the same probability replace.
 
     Args:
         probability: of replacement, in [0, 1]
@@ -100,19 +129,26 @@ def masked(probability: float) -> Condition:
         change,
         stochastic=0 < probability < 1,
         stream="replaced",
-        remarks=lambda material: _unknown_remark(material.tokens, "are so without being masked"),
+        remarks=lambda material: _remark(
+            material, [*material.words], "are so without being masked", undrawn=False
+        ),
         family="masked",
         dose=probability,
     )
 
 
 def constant() -> Condition:
-    """Every token the middle bin, ``unknown`` ones too: a block that tells nothing."""
+    """Every token the middle word, or the plain one of a nominal concept: a block without content.
+
+    ``unknown`` tokens become it, too.
+    """
     return Condition(
         "constant",
-        "every token the middle bin: the effect of a token block without information",
+        "every token the middle word: the effect of a token block without information",
         _constant,
-        remarks=lambda material: _unknown_remark(material.tokens, "become the middle bin, too"),
+        remarks=lambda material: _remark(
+            material, [*material.words], "become the middle word, too"
+        ),
     )
 
 
@@ -124,45 +160,56 @@ def check_columns(tokens: pd.DataFrame, concepts: Sequence[str]) -> None:
 
 
 def _mirrored(material: Material, generator: np.random.Generator) -> pd.DataFrame:
-    tokens, words = material.tokens, list(material.words)
-    extremes = generator.choice([words[0], words[-1]], size=tokens.shape)
-    mirrored = tokens.replace(dict(zip(words, reversed(words), strict=True)))
-    if len(words) % 2 == 0:
-        return mirrored
-    middle = tokens == words[len(words) // 2]
-    return mirrored.mask(middle, pd.DataFrame(extremes, tokens.index, tokens.columns))
+    tokens = material.tokens
+    draw = generator.random(tokens.shape)
+    columns = {}
+    for place, (concept, words) in enumerate(material.words.items()):
+        own = tokens[concept]
+        options = [words.opposites.get(word, (word,)) for word in own]
+        columns[concept] = [
+            some[int(number * len(some))]
+            for some, number in zip(options, draw[:, place], strict=True)
+        ]
+    return pd.DataFrame(columns, tokens.index, dtype=object)
 
 
-def _other_bins(tokens: pd.DataFrame, words: Sequence[str], draw: np.ndarray) -> pd.DataFrame:
-    """A bin for each token that is not its own, from numbers drawn in [0, 1)."""
-    number = len(words)
-    level = tokens.apply(lambda column: column.map({word: n for n, word in enumerate(words)}))
-    own = level.fillna(number).to_numpy(dtype=int)
-    choices = np.where(own < number, number - 1, number)
-    other = (draw * choices).astype(int)
-    # Levels from the token's own upward move up by one, which skips that one.
-    other += other >= own
-    return pd.DataFrame(
-        np.array(words, dtype=object)[other], index=tokens.index, columns=tokens.columns
-    )
+def _any_words(own: pd.Series, words: Words, draw: np.ndarray) -> np.ndarray:
+    """A word for each token, from numbers drawn in [0, 1)."""
+    return np.array(words.each, dtype=object)[(draw * len(words.each)).astype(int)]
+
+
+def _other_words(own: pd.Series, words: Words, draw: np.ndarray) -> np.ndarray:
+    """A word for each token that is not its own, from numbers drawn in [0, 1)."""
+    number = len(words.each)
+    place = {word: n for n, word in enumerate(words.each)}
+    level = own.map(place).fillna(number).to_numpy(dtype=int)
+    other = (draw * np.where(level < number, number - 1, number)).astype(int)
+    # Places from the token's own upward move up by one, which skips that one.
+    other += other >= level
+    return np.array(words.each, dtype=object)[other]
 
 
 def _constant(material: Material, generator: np.random.Generator) -> pd.DataFrame:
-    words, tokens = material.words, material.tokens
-    if len(words) % 2 == 0:
-        raise InputError(
-            f"constant: found {len(words)} words, valid is an odd number: a middle one"
-        )
-    return pd.DataFrame(words[len(words) // 2], tokens.index, tokens.columns)
+    for concept, words in material.words.items():
+        if words.plain is None:
+            raise InputError(
+                f"constant: found {len(words.each)} words of concept {concept!r}, valid is an odd "
+                "number: a middle one"
+            )
+    plain = {concept: words.plain for concept, words in material.words.items()}
+    return pd.DataFrame(plain, material.tokens.index, dtype=object)
 
 
-def _unknown_remark(tokens: pd.DataFrame, what: str) -> str:
-    number = int((tokens == UNKNOWN).to_numpy().sum())
-    return f"{number} of {tokens.size} tokens are {UNKNOWN!r} and {what}" if number else ""
-
-
-#: The names of the six concepts, in their order.
-CONCEPT_NAMES = tuple(concept.name for concept in CONCEPTS)
+def _remark(material: Material, concepts: Sequence[str], what: str, *, undrawn: bool = True) -> str:
+    """How many tokens are outside the words that a perturbation draws, and what becomes of them."""
+    tokens = material.tokens[list(concepts)]
+    outside = {UNKNOWN}.union(*(material.words[c].undrawn for c in concepts if undrawn))
+    found = tokens.isin(list(outside)).to_numpy()
+    if not found.any():
+        return ""
+    present = [word for word in sorted(outside) if (tokens == word).to_numpy().any()]
+    named = " or ".join(map(repr, present))
+    return f"{found.sum()} of {tokens.size} tokens are {named} and {what}"
 
 
 def only(concepts: Sequence[str]) -> Condition:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
-from sercue.tokens.concepts import UNKNOWN
+from sercue.tokens.concepts import UNKNOWN, Words, words_by_concept
 
 _SERIES = ("emotions", "speakers", "folds")
 
@@ -26,7 +26,7 @@ class Material:
 
     Attributes:
         tokens: true tokens, shape (utterances, concepts)
-        words: the words of the bins, from low to high
+        words: concept to its words; a sequence, from low to high, is that of every concept
         emotions: true class of each utterance, indexed as ``tokens``
         speakers: speaker of each utterance, indexed as ``tokens``
         folds: fold of each utterance of a cross-validated corpus, indexed as ``tokens``
@@ -34,7 +34,8 @@ class Material:
             utterances; ``training_for`` leaves out the fold that is evaluated.
 
     Raises:
-        InputError: if a token is neither one of the words nor ``unknown``, or if an index differs
+        InputError: if a token is neither one of its concept's words nor ``unknown``, or if an
+            index differs
 
     Examples:
         >>> own = pd.DataFrame({"energy": ["low", "unknown"]}, index=["a", "b"])
@@ -45,20 +46,22 @@ class Material:
     """
 
     tokens: pd.DataFrame
-    words: Sequence[str]
+    words: Mapping[str, Words]
     emotions: pd.Series | None = None
     speakers: pd.Series | None = None
     folds: pd.Series | None = None
     training: Material | None = None
 
     def __post_init__(self) -> None:
-        valid = [*self.words, UNKNOWN]
-        found = pd.unique(self.tokens.to_numpy().ravel())
-        strange = [str(word) for word in found if word not in valid]
-        if strange:
-            raise InputError(
-                f"tokens: found {', '.join(map(repr, strange))}, valid are {', '.join(valid)}"
-            )
+        object.__setattr__(self, "words", words_by_concept(self.words, list(map(str, self.tokens))))
+        for concept, words in self.words.items():
+            valid = [*words.known, UNKNOWN]
+            strange = [str(word) for word in self.tokens[concept].unique() if word not in valid]
+            if strange:
+                raise InputError(
+                    f"tokens of {concept!r}: found {', '.join(map(repr, strange))}, valid are "
+                    f"{', '.join(valid)}"
+                )
         for name in _SERIES:
             series = getattr(self, name)
             if series is not None and not series.index.equals(self.tokens.index):
@@ -69,7 +72,7 @@ class Material:
         cls,
         corpus: Corpus,
         tokens: pd.DataFrame,
-        words: Sequence[str],
+        words: Mapping[str, Words] | Sequence[str],
         *,
         partition: str = "test",
     ) -> Material:
@@ -80,7 +83,7 @@ class Material:
                 the training utterances of an utterance are those of all other folds.
             tokens: true tokens, indexed as ``corpus.table``; training utterances without tokens
                 are no training material
-            words: the words of the bins, from low to high
+            words: concept to its words; a sequence, from low to high, is that of every concept
             partition: which partition is evaluated
 
         Examples:
@@ -144,11 +147,14 @@ class Material:
 
 
 def _described(
-    rows: pd.DataFrame, tokens: pd.DataFrame, words: Sequence[str], cross_validated: bool
+    rows: pd.DataFrame,
+    tokens: pd.DataFrame,
+    words: Mapping[str, Words] | Sequence[str],
+    cross_validated: bool,
 ) -> Material:
     return Material(
         tokens=tokens.loc[rows.index],
-        words=tuple(words),
+        words=words_by_concept(words, list(map(str, tokens))),
         emotions=rows["emotion"],
         speakers=rows["speaker"],
         folds=rows["fold"] if cross_validated else None,
@@ -232,8 +238,12 @@ class Condition:
 
     Examples:
         >>> def exaggerate(material, generator):
-        ...     words = material.words
-        ...     return material.tokens.replace({words[-2]: words[-1], words[1]: words[0]})
+        ...     shown = material.tokens.copy()
+        ...     for concept, words in material.words.items():
+        ...         if words.ordered:
+        ...             lowest, low, *_, high, highest = words.each
+        ...             shown[concept] = shown[concept].replace({low: lowest, high: highest})
+        ...     return shown
         >>> exaggerated = Condition("exaggerated", "all but extremes moved outward", exaggerate)
         >>> own = pd.DataFrame({"energy": ["low", "very high"], "pitch": ["high", "mid"]})
         >>> words = ("very low", "low", "mid", "high", "very high")

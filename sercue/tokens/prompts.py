@@ -24,7 +24,8 @@ class Template:
         answer: the answer cue, the end of the prompt; every condition of an utterance pays for it
             anew, so how to answer belongs into the instruction
         item: how one token is written, from ``{concept}`` and ``{word}``
-        separator: what stands between two tokens and between two labels
+        separator: what stands between two tokens
+        label_separator: what stands between two labels
     """
 
     name: str
@@ -33,6 +34,7 @@ class Template:
     answer: str
     item: str = "{concept}={word}"
     separator: str = ", "
+    label_separator: str = ", "
 
     def __post_init__(self) -> None:
         needed = {
@@ -84,22 +86,32 @@ options: angry, sad. Acoustic cues: energy=low. Emotion:
     def _options(self, labels: Sequence[str]) -> str:
         """The label options, as a reader can take them apart again."""
         # "a,b" would be read as two options, whatever space the separator has beside its comma.
-        mark = self.separator.strip()
-        mark = mark if mark and not any(map(str.isalnum, mark)) else self.separator
+        mark = self.label_separator.strip()
+        mark = mark if mark and not any(map(str.isalnum, mark)) else self.label_separator
         for label in labels:
             if mark in label:
                 raise InputError(
                     f"labels: {shortened(label)} holds {mark!r}, which parts the options in "
                     f"template {self.name!r}, so that they cannot be told apart; valid are other "
                     "words for this label (labels maps labels to the words shown), or a template "
-                    "with another separator"
+                    "with another label_separator"
                 )
-        return self.separator.join(labels)
+        return self.label_separator.join(labels)
 
 
 TEMPLATES: dict[str, Template] = {
     template.name: template
     for template in (
+        # Tokens as arXiv 2606.07309 is said to show them; its wording is not known: this is ours.
+        Template(
+            name="paper",
+            instruction="Listen to the recording and name the emotion of the speaker. "
+            "Answer with one of these options: {labels}.",
+            cues="Acoustic cues: {tokens}",
+            answer="Emotion:",
+            item="{concept}: {word}",
+            separator=" ",
+        ),
         Template(
             name="plain",
             instruction="Listen to the recording and name the emotion of the speaker. "
@@ -125,6 +137,10 @@ TEMPLATES: dict[str, Template] = {
         ),
     )
 }
+
+
+#: The wordings of a study that names none.
+DEFAULT_TEMPLATES = ("paper", "question", "annotator")
 
 
 def resolve_templates(chosen: Sequence[str | Mapping[str, str] | Template]) -> list[Template]:

@@ -16,10 +16,12 @@ from sercue.statistics.designs import (
     token_information,
 )
 from sercue.tokens.binning import fit_bins
-from sercue.tokens.concepts import CONCEPTS, Concept
+from sercue.tokens.concepts import Concept
+from sercue.tokens.schemes import Scheme, read_scheme
 
 LABELS = ("angry", "neutral", "sad")
 TWO = [Concept("energy", {"loud": 1}), Concept("pitch", {"high": 1})]
+BOTH, PITCH = Scheme("two", tuple(TWO)), Scheme("pitch", tuple(TWO[1:]))
 SOME = {"bins": [3], "methods": ["quantile"]}
 
 
@@ -49,7 +51,7 @@ def features(corpus):
 
 @pytest.fixture(scope="module")
 def designs(features, corpus):
-    return compare_binnings(features, corpus, concepts=TWO)
+    return compare_binnings(features, corpus, scheme=BOTH)
 
 
 def test_every_combination_has_one_row(designs, corpus, features):
@@ -59,7 +61,7 @@ def test_every_combination_has_one_row(designs, corpus, features):
     assert designs["speakers"].eq(6).all()
     assert designs["utterances"].eq(108).all()
     without = corpus.with_table(corpus.table.drop(columns="sex"))
-    few = compare_binnings(features, without, concepts=TWO, bins=[3], methods=["width"])
+    few = compare_binnings(features, without, scheme=BOTH, bins=[3], methods=["width"])
     assert few.index.tolist() == ["3 width", "3 width, centred by speaker"]
 
 
@@ -67,7 +69,7 @@ def test_given_thresholds_are_a_design_too(features, corpus):
     """The user's own edges beside the fitted ones, four edges for five bins."""
     edges = {"energy": [-2, -1, 1, 2], "pitch": [-2, -1, 1, 2]}
     table = compare_binnings(
-        features, corpus, concepts=TWO, thresholds=edges, centres=[None], methods=["quantile"]
+        features, corpus, scheme=BOTH, thresholds=edges, centres=[None], methods=["quantile"]
     )
     assert table.index.tolist() == ["3 quantile", "5 quantile", "5 thresholds"]
 
@@ -88,7 +90,7 @@ def test_recordings_of_test_speakers_change_only_the_test_columns(features, corp
     """Not by way of a median or a scale either."""
     louder = features.copy()
     louder[(corpus.table["partition"] == "test").to_numpy()] += 3
-    again = compare_binnings(louder, corpus, concepts=TWO, **SOME)
+    again = compare_binnings(louder, corpus, scheme=BOTH, **SOME)
     before = designs.loc[again.index]
     test = [name for name in designs if name.startswith("test_")]
     pd.testing.assert_frame_equal(again.drop(columns=test), before.drop(columns=test))
@@ -98,7 +100,7 @@ def test_recordings_of_test_speakers_change_only_the_test_columns(features, corp
 def test_the_row_of_a_partition_is_made_of_known_parts(features, corpus):
     """Each number from fit_bins, scikit-learn and scipy, for the evaluated partition."""
     found = compare_binnings(
-        features, corpus, concepts=TWO, partition="test", bins=[3], methods=["quantile"]
+        features, corpus, scheme=BOTH, partition="test", bins=[3], methods=["quantile"]
     ).loc["3 quantile"]
     tokens = fit_bins(features, corpus, concepts=TWO).transform(features)
     test = corpus.rows("test")
@@ -119,7 +121,7 @@ def test_the_row_of_a_partition_is_made_of_known_parts(features, corpus):
 def test_centring_helps_where_speakers_differ(features, corpus):
     """Pitch is made of a large offset of each speaker: taking it off must show in every measure."""
     options = {"bins": [3], "methods": ["quantile"], "centres": [None, "speaker"]}
-    table = compare_binnings(features[["high"]], corpus, concepts=TWO[1:], **options)
+    table = compare_binnings(features[["high"]], corpus, scheme=PITCH, **options)
     plain, centred = table.loc["3 quantile"], table.loc["3 quantile, centred by speaker"]
     assert centred["tokens_uar"] > plain["tokens_uar"] + 0.1
     assert centred["information"] > plain["information"] + 0.2
@@ -134,7 +136,7 @@ def test_random_words_tell_nothing(corpus):
     """Noise: UAR near 1/3, corrected information near 0, the joint bound not above 0."""
     noise = np.random.default_rng(5).normal(size=(len(corpus.table), 2))
     features = pd.DataFrame(noise, corpus.table.index, ["loud", "high"])
-    table = compare_binnings(features, corpus, concepts=TWO, **SOME)
+    table = compare_binnings(features, corpus, scheme=BOTH, **SOME)
     # 108 utterances, 36 a class: four standard errors of a UAR at chance are .18.
     assert (table["tokens_uar"] - 1 / 3).abs().max() < 0.18
     assert table["information"].abs().max() < 0.05
@@ -145,7 +147,7 @@ def test_cross_validated_corpora_are_measured_out_of_fold(features, corpus):
     """The tokens are those of FoldBinning; the UAR that of one classifier a fold."""
     fold = corpus.table["speaker"].str[1].astype(int) % 3
     folded = corpus.with_table(corpus.table.assign(partition="test", fold=fold.astype(str)))
-    options = {"concepts": TWO, "bins": [3], "methods": ["quantile"], "centres": [None]}
+    options = {"scheme": BOTH, "bins": [3], "methods": ["quantile"], "centres": [None]}
     found = compare_binnings(features, folded, **options).loc["3 quantile"]
     binning = fit_bins(features, folded, concepts=TWO)
     shares = binning.transform(features, folded).apply(lambda w: w.value_counts(normalize=True))
@@ -169,8 +171,8 @@ def test_cross_validated_corpora_are_measured_out_of_fold(features, corpus):
 def test_identical_fits_agree_fully(features, corpus):
     """Given thresholds on a functional whose scale is the same everywhere: nothing can move."""
     same = pd.DataFrame({"loud": np.tile(np.arange(18.0), 9)}, corpus.table.index)
-    loud = [Concept("energy", {"loud": 1})]
-    table = compare_binnings(same, corpus, concepts=loud, centres=[None], bins=[3])
+    loud = Scheme("loud", (Concept("energy", {"loud": 1}),))
+    table = compare_binnings(same, corpus, scheme=loud, centres=[None], bins=[3])
     assert table["agreement"].eq(1).all()
     assert table["redundancy"].isna().all()
 
@@ -180,7 +182,7 @@ def test_what_is_not_measured_is_unknown_and_counted(features, corpus):
     gaps = features.copy()
     rows = corpus.rows("train").index
     gaps.loc[rows[::9], "loud"] = np.nan
-    found = compare_binnings(gaps, corpus, concepts=TWO, centres=[None], bins=[3])
+    found = compare_binnings(gaps, corpus, scheme=BOTH, centres=[None], bins=[3])
     assert found["unknown_share"].to_numpy() == pytest.approx(np.full(2, 12 / 216))
     assert found["largest_share"].max() < 1
 
@@ -188,14 +190,15 @@ def test_what_is_not_measured_is_unknown_and_counted(features, corpus):
 def test_the_study_options_name_one_design(corpus):
     """Options as a study has them, thresholds that are not used included."""
     rng = np.random.default_rng(3)
-    names = sorted({name for concept in CONCEPTS for name in concept.functionals})
-    features = pd.DataFrame(rng.normal(size=(162, len(names))), corpus.table.index, names)
-    options = {"bins": 5, "method": "width", "thresholds": None, "centre": "sex"}
-    own = measure_binning(features, corpus, "test", options)
+    scheme = read_scheme("sercue", bins=5)
+    values = rng.normal(size=(162, len(scheme.columns)))
+    features = pd.DataFrame(values, corpus.table.index, scheme.columns)
+    own = measure_binning(features, corpus, "test", scheme, method="width", centre="sex")
     assert own.index.tolist() == ["5 width, centred by sex"]
-    edges = {concept.name: [-1.0, 1.0] for concept in CONCEPTS}
-    options = {"bins": 3, "method": "thresholds", "thresholds": edges, "centre": None}
-    assert measure_binning(features, corpus, "test", options).index.tolist() == ["3 thresholds"]
+    three = read_scheme("sercue")
+    options = {"method": "thresholds", "thresholds": {name: [-1.0, 1.0] for name in three.names}}
+    given = measure_binning(features, corpus, "test", three, **options)
+    assert given.index.tolist() == ["3 thresholds"]
 
 
 def test_the_report_shows_the_numbers_of_the_table(designs):

@@ -56,7 +56,9 @@ def test_stability_equals_refitting_by_hand(corpus, values):
     changed = (refitted.transform(values).loc[test] != whole).mean()
     for concept in ("energy", "pitch"):
         found = table.loc[("s2", concept)]
-        assert found[["threshold_1", "threshold_2"]].tolist() == list(refitted.thresholds[concept])
+        assert found[["threshold_1", "threshold_2"]].tolist() == list(
+            refitted.thresholds[concept][""]
+        )
         assert found["changed"] == pytest.approx(changed[concept])
     assert table["changed"].max() > 0
 

@@ -8,7 +8,7 @@ from scipy.stats import entropy
 from sklearn.metrics import mutual_info_score
 
 from sercue.corpora.corpus import Corpus
-from sercue.statistics.designs import ordered_words, token_balance, token_information
+from sercue.statistics.designs import occurring_words, token_balance, token_information
 
 LABELS = ("angry", "neutral", "sad")
 
@@ -77,19 +77,31 @@ def test_balance_counts_every_word_everywhere(corpus):
     """Shares are pandas' and sum to 1; a word missing in one partition has the share 0 there."""
     words = np.where(corpus.table["partition"] == "test", "low", "high")
     tokens = pd.DataFrame({"pitch": words}, index=corpus.table.index)
-    table = token_balance(tokens, corpus).set_index(["partition", "word"])["share"]
-    assert table.to_dict() == {
+    table = token_balance(tokens, corpus).set_index(["partition", "word"])
+    assert table["share"].to_dict() == {
         ("train", "low"): 0,
+        ("train", "mid"): 0,
         ("train", "high"): 1,
         ("dev", "low"): 0,
+        ("dev", "mid"): 0,
         ("dev", "high"): 1,
         ("test", "low"): 1,
+        ("test", "mid"): 0,
         ("test", "high"): 0,
     }
+    assert table.loc["test", "level"].tolist() == [-1, 0, 1]
 
 
 def test_words_keep_their_order():
     """Tables and figures run from low to high, never in the order of the alphabet."""
-    frame = pd.DataFrame({"pitch": ["very high", "mid", "unknown", "low", "high", "very low"]})
-    expected = ["very low", "low", "mid", "high", "very high", "unknown"]
-    assert ordered_words(frame) == expected
+    frame = pd.DataFrame({
+        "pitch": ["very high", "mid", "unknown", "low", "high", "very low"],
+        "BRIGHTNESS": ["BRIGHT", "MID", "DARK", "MID", "VERY_DARK", "MID"],
+        "quality": ["CREAKY", "UNVOICED", "MODAL", "MODAL", "MODAL", "MODAL"],
+    })  # fmt: skip
+    found = {concept: words.each for concept, words in occurring_words(frame).items()}
+    assert found == {
+        "pitch": ("very low", "low", "mid", "high", "very high"),
+        "BRIGHTNESS": ("VERY_DARK", "DARK", "MID", "BRIGHT", "VERY_BRIGHT"),
+        "quality": ("MODAL", "BREATHY", "PRESSED", "ROUGH", "CREAKY"),
+    }

@@ -8,9 +8,11 @@ import pytest
 
 from sercue.corpora.corpus import Corpus
 from sercue.features import extract_features, missing_functionals, missing_reasons
+from sercue.tokens.schemes import read_scheme
 
 F0 = "F0semitoneFrom27.5Hz_sma3nz_percentile50.0"
 LEVEL = "equivalentSoundLevel_dBp"
+SERCUE = read_scheme("sercue").concepts
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def test_each_recording_lacks_what_it_must(features):
 
 def test_shares_are_of_all_and_of_each_emotion(features, corpus):
     """Two of three lack something: one of two angry, the one that is neutral."""
-    table = missing_functionals(features, corpus)
+    table = missing_functionals(features, corpus, SERCUE)
     assert table.loc["any", ["utterances", "angry", "neutral"]].tolist() == [2, 0.5, 1.0]
     assert table.loc["any", "share"] == pytest.approx(2 / 3)
     voice = table.loc["no voiced frame"]
@@ -66,7 +68,7 @@ def test_a_kept_zero_is_not_missing():
     corpus = Corpus("made", ".", table, ("angry",), None, "none")
     slope = "loudness_sma3_meanRisingSlope"
     features = pd.DataFrame({slope: [0.0, 1.0], LEVEL: [-20.0, -np.inf]}, index)
-    found = missing_functionals(features, corpus)
+    found = missing_functionals(features, corpus, SERCUE)
     assert found["utterances"].to_dict() == {
         "any": 1,
         "infinite level (digital silence)": 1,

@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 
 from sercue.errors import InputError
 from sercue.statistics.effects import cluster_table, functional_clusters, redundancy
-from sercue.tokens.concepts import CONCEPTS
+from sercue.tokens.schemes import read_scheme
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +73,12 @@ def test_a_constant_functional_stands_alone(values):
 
 def test_the_table_lists_every_functional_once_and_names_the_concepts():
     """Two functionals of one concept in one cluster: the concept is named there, once."""
-    concept = CONCEPTS[0]
-    first, second = list(concept.functionals)
+    concept = read_scheme("sercue").concepts[0]
+    first, second = concept.columns
     rng = np.random.default_rng(2)
     loud = rng.normal(size=100)
     values = pd.DataFrame({first: loud, "other": rng.normal(size=100), second: -loud})
-    table = cluster_table(functional_clusters(redundancy(values)))
+    table = cluster_table(functional_clusters(redundancy(values)), [concept])
     assert table["functionals"].tolist() == [2, 1]
     assert table["concepts"].tolist() == [concept.name, ""]
     assert sorted(", ".join(table["members"]).split(", ")) == sorted(values)

@@ -95,9 +95,9 @@ def test_segments_of_one_file_are_put_in_order_too():
     [
         ("aligned", {"unknown"}),
         ("conflicting", {"unknown"}),
-        ("flip(pitch)", {"unknown"}),
-        ("only(pitch)", {"unknown"}),
-        ("without(energy)", {"unknown"}),
+        ("flip(PITCH)", {"unknown"}),
+        ("only(PITCH)", {"unknown"}),
+        ("without(ENERGY)", {"unknown"}),
         ("masked(0.5)", {"unknown"}),
         ("corrupted(0)", {"unknown"}),
         ("corrupted(1)", {"low", "mid", "high"}),
@@ -107,9 +107,9 @@ def test_segments_of_one_file_are_put_in_order_too():
 )
 def test_what_becomes_of_unknown_tokens(name, becomes):
     """As the table of the package's documentation says."""
-    tokens = pd.DataFrame({"energy": ["low"] * 200, "pitch": ["unknown"] * 200})
+    tokens = pd.DataFrame({"ENERGY": ["low"] * 200, "PITCH": ["unknown"] * 200})
     shown = parse_condition(name).show(Material(tokens, WORDS[3]), seed=0)
-    assert set(shown["pitch"]) == becomes
+    assert set(shown["PITCH"]) == becomes
 
 
 @pytest.mark.parametrize("name", ["shuffled", "shuffled_within_class", "shuffled_within_speaker"])
@@ -138,9 +138,9 @@ def test_unknown_tokens_travel_with_the_utterance_that_they_are_of(name):
         ("corrupted(.5))", "unknown condition"),
         ("only", "condition 'only': unknown concept ''"),
         ("only()", "none at all is the condition none"),
-        ("flip(pich)", "did you mean 'pitch'"),
-        ("only(energy, pitch)", "several are joined by +"),
-        ("only(energy + energy)", "energy stands twice"),
+        ("flip(pich)", "did you mean 'PITCH'"),
+        ("only(ENERGY, PITCH)", "several are joined by +"),
+        ("only(ENERGY + ENERGY)", "ENERGY stands twice"),
         (f"without({'+'.join(CONCEPTS)})", "leaves no concept; that is the condition none"),
     ],
 )
@@ -154,7 +154,7 @@ def test_a_bad_condition_is_named(text, message):
     ("texts", "spelt"),
     [
         (["corrupted(0.5)", "corrupted(.50)"], "'corrupted(0.5)' and 'corrupted(.50)'"),
-        (["only(pitch + energy)", "only(energy+pitch)"], "as 'only(pitch + energy)' and"),
+        (["only(PITCH + ENERGY)", "only(ENERGY+PITCH)"], "as 'only(PITCH + ENERGY)' and"),
         (["aligned", f"only({'+'.join(CONCEPTS)})"], "aligned stands twice"),
     ],
 )
@@ -197,15 +197,15 @@ def test_all_concepts_are_the_condition_that_they_equal():
 
 def test_concepts_of_ones_own_can_be_named():
     """Binning takes other concepts than the six; a condition then takes those."""
-    assert parse_condition("without(tempo)", ["tempo", "pitch"]).name == "without(tempo)"
-    with pytest.raises(InputError, match="Valid are: tempo, pitch"):
-        parse_condition("without(energy)", ["tempo", "pitch"])
+    assert parse_condition("without(tempo)", ["tempo", "PITCH"]).name == "without(tempo)"
+    with pytest.raises(InputError, match="Valid are: tempo, PITCH"):
+        parse_condition("without(ENERGY)", ["tempo", "PITCH"])
 
 
-@pytest.mark.parametrize("name", ["only(energy)", "without(energy)", "flip(energy)"])
+@pytest.mark.parametrize("name", ["only(ENERGY)", "without(ENERGY)", "flip(ENERGY)"])
 def test_a_concept_without_tokens_is_named(name):
-    tokens = pd.DataFrame({"pitch": ["low", "high"]})
-    with pytest.raises(InputError, match=r"unknown concept 'energy'.*Valid are: pitch"):
+    tokens = pd.DataFrame({"PITCH": ["low", "high"]})
+    with pytest.raises(InputError, match=r"unknown concept 'ENERGY'.*Valid are: PITCH"):
         parse_condition(name).show(Material(tokens, WORDS[3]), seed=0)
 
 
@@ -213,7 +213,7 @@ def test_every_condition_of_the_protocol_is_listed():
     """The names of the protocol's table, typed from there, and the lists of many at once."""
     assert set(condition_names()) == {
         "none", "aligned", "shuffled", "shuffled_within_class", "shuffled_within_speaker",
-        "conflicting", "counter_emotion", "corrupted(p)", "masked(p)", "constant",
+        "conflicting", "counter_emotion", "corrupted(p)", "replaced(p)", "masked(p)", "constant",
         "only(concepts)", "without(concepts)", "flip(concepts)",
         "only(each)", "without(each)", "flip(each)", "only(any)",
     }  # fmt: skip
@@ -233,13 +233,16 @@ def test_what_a_condition_must_know_is_named(name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"words": ("very low", "high")}, "tokens: found 'low', 'mid', valid are very low, high"),
+        (
+            {"words": ("very low", "high")},
+            "'ENERGY': found 'low', 'mid', valid are very low, high",
+        ),
         ({"emotions": pd.Series(["sad"])}, "emotions: found another index than that of the tokens"),
     ],
 )
 def test_material_that_does_not_fit_is_refused(change, message):
     """Five-bin tokens with the words of three would otherwise be mirrored in part."""
-    tokens = pd.DataFrame({"energy": ["low", "mid"]})
+    tokens = pd.DataFrame({"ENERGY": ["low", "mid"]})
     with pytest.raises(InputError) as error:
         Material(**({"tokens": tokens, "words": WORDS[3]} | change))
     assert message in str(error.value)
@@ -256,7 +259,7 @@ def test_a_condition_of_ones_own_takes_a_few_lines():
     material = numbered_material(["sad"] * 3, ["a", "a", "b"])
     material.tokens.iloc[:2] = "token u001"
     shown = parse_conditions(["none", mine])[1].show(material, seed=0)
-    assert shown["energy"].tolist() == ["token u001", "token u001", "token u002"]
+    assert shown["ENERGY"].tolist() == ["token u001", "token u001", "token u002"]
 
 
 @pytest.mark.parametrize(
@@ -279,20 +282,20 @@ def test_what_a_condition_of_ones_own_returns_is_checked(change, message):
 
 def test_the_description_counts_what_is_not_the_utterances_own():
     """By hand: own tokens are (low, high), (low, high), (high, unknown)."""
-    own = pd.DataFrame({"energy": ["low", "low", "high"], "pitch": ["high", "high", "unknown"]})
-    names = ["none", "aligned", "conflicting", "flip(pitch)", "only(pitch)"]
+    own = pd.DataFrame({"ENERGY": ["low", "low", "high"], "PITCH": ["high", "high", "unknown"]})
+    names = ["none", "aligned", "conflicting", "flip(PITCH)", "only(PITCH)"]
     table = describe_conditions(names, Material(own, WORDS[3]))
     assert table["tokens not own"].round(3).tolist()[1:] == [0, 0.833, 0.333, 0]
     assert table["utterances not own"].round(3).tolist()[1:] == [0, 1, 0.667, 0]
     assert table.loc["none", ["tokens not own", "utterances not own"]].isna().all()
     assert table.loc["conflicting", "remarks"] == "1 of 6 tokens are 'unknown' and stay so"
-    assert table.loc["flip(pitch)", "remarks"] == "1 of 3 tokens are 'unknown' and stay so"
+    assert table.loc["flip(PITCH)", "remarks"] == "1 of 3 tokens are 'unknown' and stay so"
     assert table.loc["aligned", "remarks"] == ""
 
 
 def test_equal_tokens_of_different_utterances_are_told():
     """A derangement of equal rows shows everybody what is their own; the table must say so."""
-    own = pd.DataFrame({"energy": ["low"] * 4})
+    own = pd.DataFrame({"ENERGY": ["low"] * 4})
     table = describe_conditions(["shuffled"], Material(own, WORDS[3]))
     assert table.loc["shuffled", "utterances not own"] == 0
 

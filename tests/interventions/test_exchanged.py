@@ -45,8 +45,8 @@ def test_shuffled_gives_nobody_their_own_and_keeps_the_multiset(size, seed):
     material = numbered_material(["sad"] * size)
     shown = parse_condition("shuffled").show(material, seed=seed)
     assert (shown != material.tokens).to_numpy().all()
-    assert (shown["energy"] == shown["pitch"]).all(), "an utterance's tokens stay together"
-    assert sorted(shown["energy"]) == sorted(material.tokens["energy"])
+    assert (shown["ENERGY"] == shown["PITCH"]).all(), "an utterance's tokens stay together"
+    assert sorted(shown["ENERGY"]) == sorted(material.tokens["ENERGY"])
 
 
 @pytest.mark.parametrize("name", list(WITHIN))
@@ -60,9 +60,9 @@ def test_shuffled_within_keeps_the_multiset_of_each_group(name, emotions, speake
         with pytest.raises(InputError, match="valid is at least one with two utterances"):
             parse_condition(name).show(material, seed=seed)
         return
-    shown = parse_condition(name).show(material, seed=seed)["energy"]
-    assert (shown != material.tokens["energy"]).all()
-    for _, own in material.tokens["energy"].groupby(groups):
+    shown = parse_condition(name).show(material, seed=seed)["ENERGY"]
+    assert (shown != material.tokens["ENERGY"]).all()
+    for _, own in material.tokens["ENERGY"].groupby(groups):
         if len(own) > 1:
             assert sorted(shown[own.index]) == sorted(own)
 
@@ -115,16 +115,16 @@ def test_counter_emotion_shows_another_class(emotions, seed):
     training = training_material(list("aabcd"), list("aabcd"))
     material = numbered_material(emotions, training=training)
     shown = parse_condition("counter_emotion").show(material, seed=seed)
-    assert (shown["energy"] != material.emotions).all()
-    assert set(shown["energy"]) <= set("abcd")
-    assert (shown["energy"] == shown["pitch"]).all()
+    assert (shown["ENERGY"] != material.emotions).all()
+    assert set(shown["ENERGY"]) <= set("abcd")
+    assert (shown["ENERGY"] == shown["PITCH"]).all()
 
 
 def test_counter_emotion_draws_the_other_classes_equally_often():
     """However unequal they are in training: 30 of b, 3 of c, 1 of d for utterances of a."""
     emotions = ["a"] * 5 + ["b"] * 30 + ["c"] * 3 + ["d"]
     material = numbered_material(["a"] * 1500, training=training_material(emotions, emotions))
-    counts = parse_condition("counter_emotion").show(material, seed=0)["energy"].value_counts()
+    counts = parse_condition("counter_emotion").show(material, seed=0)["ENERGY"].value_counts()
     assert set(counts.index) == {"b", "c", "d"}
     assert stats.chisquare(counts).pvalue > 0.001
 
@@ -134,22 +134,22 @@ def test_counter_emotion_draws_from_the_other_folds_of_a_cross_validated_corpus(
     corpus = example_corpus(speakers=3, utterances=8)
     corpus.table["fold"], corpus.table["partition"] = corpus.table["speaker"], "test"
     spelt = dict(zip(("s0", "s1", "s2"), WORDS[3], strict=True))
-    tokens = pd.DataFrame({"energy": corpus.table["fold"].map(spelt)})
+    tokens = pd.DataFrame({"ENERGY": corpus.table["fold"].map(spelt)})
     material = Material.of_corpus(corpus, tokens, WORDS[3])
     for seed in range(20):
         shown = parse_condition("counter_emotion").show(material, seed=seed)
-        assert (shown["energy"] != tokens["energy"]).all()
+        assert (shown["ENERGY"] != tokens["ENERGY"]).all()
 
 
 def test_counter_emotion_draws_from_the_training_partition_alone():
     """Tokens that spell the partition: low trains, mid is for development, high is evaluated."""
     corpus = example_corpus(speakers=3, utterances=8)
     spelt = {"train": "low", "dev": "mid", "test": "high"}
-    tokens = pd.DataFrame({"energy": corpus.table["partition"].map(spelt)})
+    tokens = pd.DataFrame({"ENERGY": corpus.table["partition"].map(spelt)})
     shown = parse_condition("counter_emotion").show(
         Material.of_corpus(corpus, tokens, WORDS[3]), seed=0
     )
-    assert set(shown["energy"]) == {"low"}
+    assert set(shown["ENERGY"]) == {"low"}
 
 
 @pytest.mark.parametrize(

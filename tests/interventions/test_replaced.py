@@ -37,17 +37,17 @@ def test_conflicting_twice_keeps_extremes(bins, seed):
 
 def test_conflicting_mirrors_five_bins():
     """Typed by hand: the outer ones swapped, the inner ones swapped."""
-    tokens = pd.DataFrame({"pitch": ["very low", "low", "high", "very high"]})
+    tokens = pd.DataFrame({"PITCH": ["very low", "low", "high", "very high"]})
     mirrored = ["very high", "high", "low", "very low"]
-    assert shown("conflicting", tokens, WORDS[5])["pitch"].tolist() == mirrored
+    assert shown("conflicting", tokens, WORDS[5])["PITCH"].tolist() == mirrored
 
 
 def test_conflicting_sends_the_middle_to_both_extremes_and_keeps_unknown():
-    tokens = pd.DataFrame({"pitch": ["mid"] * 400, "energy": ["unknown"] * 400})
+    tokens = pd.DataFrame({"PITCH": ["mid"] * 400, "ENERGY": ["unknown"] * 400})
     table = shown("conflicting", tokens)
-    assert (table["energy"] == "unknown").all()
-    low = int((table["pitch"] == "low").sum())
-    assert low + (table["pitch"] == "high").sum() == 400
+    assert (table["ENERGY"] == "unknown").all()
+    low = int((table["PITCH"] == "low").sum())
+    assert low + (table["PITCH"] == "high").sum() == 400
     assert stats.binomtest(low, 400).pvalue > 0.001
 
 
@@ -63,7 +63,7 @@ def test_flip_changes_its_concepts_alone_and_as_conflicting_does(chosen, bins, s
     assert list(table) == CONCEPTS
 
 
-@pytest.mark.parametrize("family", ["corrupted", "masked"])
+@pytest.mark.parametrize("family", ["replaced", "masked"])
 @pytest.mark.parametrize("probability", [0, 0.25, 0.5, 0.75, 1])
 def test_a_dose_changes_the_share_it_says(family, probability):
     """The number of changed tokens is binomial; it must lie within its central 99.9 %.
@@ -72,7 +72,7 @@ def test_a_dose_changes_the_share_it_says(family, probability):
     """
     tokens = random_tokens(500, unknown=0.05)
     table = shown(f"{family}({probability})", tokens)
-    able = np.full(tokens.shape, True) if family == "corrupted" else (tokens != "unknown").values
+    able = np.full(tokens.shape, True) if family == "replaced" else (tokens != "unknown").values
     changed = (table != tokens).to_numpy()
     assert not changed[~able].any()
     if probability in (0, 1):
@@ -83,22 +83,40 @@ def test_a_dose_changes_the_share_it_says(family, probability):
 
 
 @given(BINS, SEEDS, st.integers(0, 3))
-def test_corrupted_never_replaces_a_token_by_itself(bins, seed, replicate):
+def test_replaced_never_replaces_a_token_by_itself(bins, seed, replicate):
     tokens = random_tokens(30, seed, WORDS[bins])
-    table = shown("corrupted(1)", tokens, WORDS[bins], seed=seed, replicate=replicate)
+    table = shown("replaced(1)", tokens, WORDS[bins], seed=seed, replicate=replicate)
     assert (table != tokens).to_numpy().all()
     assert table.isin(list(WORDS[bins])).to_numpy().all()
 
 
 @pytest.mark.parametrize("word", [*WORDS[5], "unknown"])
-def test_corrupted_draws_the_other_bins_equally_often(word):
-    tokens = pd.DataFrame({"pitch": [word] * 3000})
-    counts = shown("corrupted(1)", tokens, WORDS[5])["pitch"].value_counts()
+def test_replaced_draws_the_other_words_equally_often(word):
+    tokens = pd.DataFrame({"PITCH": [word] * 3000})
+    counts = shown("replaced(1)", tokens, WORDS[5])["PITCH"].value_counts()
     assert set(counts.index) == set(WORDS[5]) - {word}
     assert stats.chisquare(counts).pvalue > 0.001
 
 
-@pytest.mark.parametrize("family", ["corrupted", "masked"])
+@pytest.mark.parametrize("word", [*WORDS[5], "unknown"])
+def test_corrupted_draws_all_words_equally_often(word):
+    """Its own, too, so that tokens are random at 1."""
+    tokens = pd.DataFrame({"PITCH": [word] * 3000})
+    counts = shown("corrupted(1)", tokens, WORDS[5])["PITCH"].value_counts()
+    assert set(counts.index) == set(WORDS[5])
+    assert stats.chisquare(counts).pvalue > 0.001
+
+
+@pytest.mark.parametrize("probability", [0.25, 1])
+def test_corrupted_changes_four_fifths_of_what_it_redraws(probability):
+    """Of five words, one in five draws is the token's own: binomial, within its central 99.9 %."""
+    tokens = random_tokens(500, words=WORDS[5], unknown=0)
+    changed = (shown(f"corrupted({probability})", tokens, WORDS[5]) != tokens).to_numpy().sum()
+    low, high = stats.binom.interval(0.999, tokens.size, probability * 4 / 5)
+    assert low <= changed <= high
+
+
+@pytest.mark.parametrize("family", ["corrupted", "replaced", "masked"])
 @given(st.floats(0, 1), st.floats(0, 1), SEEDS)
 def test_a_larger_dose_contains_a_smaller_one(family, one, other, seed):
     """Shared random numbers make the dose-response curve a comparison of like with like."""
@@ -109,13 +127,13 @@ def test_a_larger_dose_contains_a_smaller_one(family, one, other, seed):
 
 
 @given(st.floats(0, 1), SEEDS)
-def test_masked_hides_what_corrupted_falsifies(probability, seed):
+def test_masked_hides_what_replaced_falsifies(probability, seed):
     """The same tokens, so that a missing cue can be compared with a false one."""
     tokens = random_tokens(20, seed, unknown=0)
-    masked, corrupted = (
-        shown(f"{family}({probability!r})", tokens, seed=seed) for family in ("masked", "corrupted")
+    masked, replaced = (
+        shown(f"{family}({probability!r})", tokens, seed=seed) for family in ("masked", "replaced")
     )
-    pd.testing.assert_frame_equal(masked == "unknown", corrupted != tokens)
+    pd.testing.assert_frame_equal(masked == "unknown", replaced != tokens)
 
 
 @pytest.mark.parametrize("bins", [3, 5])
@@ -126,14 +144,14 @@ def test_constant_is_the_middle_bin_for_everybody(bins):
 
 
 def test_constant_needs_a_middle_bin():
-    tokens = pd.DataFrame({"pitch": ["low", "high"]})
-    with pytest.raises(InputError, match="found 2 words, valid is an odd number"):
+    tokens = pd.DataFrame({"PITCH": ["low", "high"]})
+    with pytest.raises(InputError, match="found 2 words of concept 'PITCH', valid is an odd"):
         shown("constant", tokens, ("low", "high"))
 
 
 def test_conflicting_needs_no_middle_bin():
-    tokens = pd.DataFrame({"pitch": ["low", "high"]})
-    assert shown("conflicting", tokens, ("low", "high"))["pitch"].tolist() == ["high", "low"]
+    tokens = pd.DataFrame({"PITCH": ["low", "high"]})
+    assert shown("conflicting", tokens, ("low", "high"))["PITCH"].tolist() == ["high", "low"]
 
 
 def test_doses_that_leave_nothing_to_chance_have_one_replicate():

@@ -22,10 +22,9 @@ from sercue.statistics.attribution import (
 )
 from sercue.statistics.contrasts import compare
 from sercue.statistics.measures import example_predictions
-from sercue.tokens.concepts import CONCEPTS
 
 LABELS = ["angry", "neutral", "sad"]
-THREE = ["energy", "pitch", "dynamics"]
+THREE = ["ENERGY", "PITCH", "DYNAMICS"]
 
 
 def game(value, speakers=3):
@@ -48,28 +47,27 @@ def by_orders(value, players):
 
 
 def test_conditions_of_all_subsets():
-    """Sixty-four for six concepts, smallest first, in one order whatever the order given."""
+    """Sixty-four for six concepts, smallest first, in the order given."""
     names = subset_conditions()
     assert len(names) == len(set(names)) == 64
-    assert (names[0], names[1], names[-1]) == ("none", "only(energy)", "aligned")
-    assert "only(energy + pitch + voice quality)" in names
-    assert subset_conditions(list(reversed(CONCEPTS))) == names
-    assert subset_conditions(["mine", "pitch"]) == ["none", "only(pitch)", "only(mine)", "aligned"]
+    assert (names[0], names[1], names[-1]) == ("none", "only(ENERGY)", "aligned")
+    assert "only(ENERGY + PITCH + VOICE_QUALITY)" in names
+    assert subset_conditions(["mine", "PITCH"]) == ["none", "only(mine)", "only(PITCH)", "aligned"]
 
 
 def test_glove_game():
     """One left glove, two right ones; a pair is worth 1. By hand: 2/3, 1/6, 1/6."""
-    table = shapley(game(lambda s: float("energy" in s and len(s) > 1)), LABELS).set_index(
+    table = shapley(game(lambda s: float("ENERGY" in s and len(s) > 1)), LABELS).set_index(
         "concept"
     )
     assert table["shapley"].to_dict() == pytest.approx(
-        {"energy": 2 / 3, "pitch": 1 / 6, "dynamics": 1 / 6}
+        {"ENERGY": 2 / 3, "PITCH": 1 / 6, "DYNAMICS": 1 / 6}
     )
 
 
 def test_dummy_and_symmetry():
     """A concept that changes nothing gets 0; two that each suffice share alike."""
-    table = shapley(game(lambda s: float(bool({"energy", "dynamics"} & s))), LABELS)
+    table = shapley(game(lambda s: float(bool({"ENERGY", "DYNAMICS"} & s))), LABELS)
     assert table["concept"].tolist() == THREE
     assert table["shapley"].tolist() == pytest.approx([0.5, 0, 0.5])
     assert (table["low"][1], table["high"][1]) == pytest.approx((0, 0))
@@ -90,7 +88,7 @@ def test_weights_are_the_mean_over_all_orders(seed, players):
 @pytest.fixture(scope="module")
 def answers():
     """All subsets of three concepts, ``without`` and ``flip``, with probabilities of labels."""
-    names = [*subset_conditions(THREE), "without(pitch)", "flip(pitch)", "shuffled"]
+    names = [*subset_conditions(THREE), "without(PITCH)", "flip(PITCH)", "shuffled"]
     rng = np.random.default_rng(5)
     table = example_predictions(dict(zip(names, rng.uniform(0.3, 0.9, len(names)), strict=True)))
     table = table[~((table["speaker"] == "s3") & (table["truth"] == "sad"))]
@@ -120,8 +118,8 @@ def test_effects_are_differences_to_their_reference(answers):
     """only against none, without and flip against aligned; by scikit-learn."""
     table = concept_effects(answers, LABELS)
     expected = {
-        "only(energy)": "none", "only(pitch)": "none", "only(dynamics)": "none",
-        "without(pitch)": "aligned", "flip(pitch)": "aligned",
+        "only(ENERGY)": "none", "only(PITCH)": "none", "only(DYNAMICS)": "none",
+        "without(PITCH)": "aligned", "flip(PITCH)": "aligned",
     }  # fmt: skip
     assert dict(zip(table["condition"], table["reference"], strict=True)) == expected
     worth = {
@@ -144,14 +142,14 @@ def test_intervals_of_effects_are_those_of_contrasts(answers):
 def test_intervals_of_log_probabilities_by_regression(answers):
     """CR2 by its definition for a fit of log-probabilities on classes, differences a speaker."""
     table = concept_effects(answers, LABELS, value="log_p").set_index("condition")
-    sides = {n: answers[answers["condition"] == n] for n in ("flip(pitch)", "aligned")}
+    sides = {n: answers[answers["condition"] == n] for n in ("flip(PITCH)", "aligned")}
     said = {
         name: np.array([np.log(row[f"p_{row['truth']}"]) for _, row in rows.iterrows()])
         for name, rows in sides.items()
     }
     rows = sides["aligned"]
     classes = pd.get_dummies(rows["truth"])[LABELS].to_numpy(float)
-    change = said["flip(pitch)"] - said["aligned"]
+    change = said["flip(PITCH)"] - said["aligned"]
     bread = np.linalg.inv(classes.T @ classes)
     left = change - classes @ (bread @ classes.T @ change)
     terms = []
@@ -160,8 +158,8 @@ def test_intervals_of_log_probabilities_by_regression(answers):
         hat = np.eye(len(own)) - own @ bread @ own.T
         adjusted = inv(sqrtm(hat)).real @ left[(rows["speaker"] == speaker).to_numpy()]
         terms.append((np.full(3, 1 / 3) @ bread @ own.T @ adjusted) ** 2)
-    found = table.loc["flip(pitch)"]
-    _, values = condition_values(answers, LABELS, "log_p", ["flip(pitch)", "aligned"])
+    found = table.loc["flip(PITCH)"]
+    _, values = condition_values(answers, LABELS, "log_p", ["flip(PITCH)", "aligned"])
     df = values.df.min()
     half = t.ppf(0.975, df) * np.sqrt(sum(terms))
     assert found["effect"] == pytest.approx(classes_mean(change, classes))
@@ -186,19 +184,19 @@ def test_an_utterance_counts_once_however_often_it_was_asked(answers, rows):
 
 
 def test_without_stands_for_the_subset_it_shows(answers):
-    """without(pitch) shows the same tokens as only(energy + dynamics): either will do."""
-    rows = answers[answers["condition"] != "only(energy + dynamics)"]
-    renamed = answers[answers["condition"] != "without(pitch)"].replace(
-        "only(energy + dynamics)", "without(pitch)"
+    """without(PITCH) shows the same tokens as only(ENERGY + DYNAMICS): either will do."""
+    rows = answers[answers["condition"] != "only(ENERGY + DYNAMICS)"]
+    renamed = answers[answers["condition"] != "without(PITCH)"].replace(
+        "only(ENERGY + DYNAMICS)", "without(PITCH)"
     )
     assert len(shapley(rows, LABELS)) == 3
-    whole = answers[answers["condition"] != "without(pitch)"]
+    whole = answers[answers["condition"] != "without(PITCH)"]
     pd.testing.assert_frame_equal(shapley(renamed, LABELS), shapley(whole, LABELS))
 
 
 def test_bad_input_is_named(answers):
     """Missing subsets, nothing about concepts, unequal utterances, no probabilities."""
-    lacking = answers[~answers["condition"].isin(["only(energy + pitch)", "none"])]
+    lacking = answers[~answers["condition"].isin(["only(ENERGY + PITCH)", "none"])]
     with pytest.raises(InputError, match="need 8 subsets; 2 are missing, the first being none"):
         shapley(lacking, LABELS)
     plain = answers[answers["condition"].isin(["none", "shuffled"])]

@@ -14,7 +14,7 @@ from sercue.study.plan import plan_study
 from sercue.tokens.condition import Condition
 from sercue.tokens.prompts import TEMPLATES, Template
 
-CONCEPTS = ["energy", "pitch", "dynamics", "brightness", "formants", "voice quality"]
+CONCEPTS = ["ENERGY", "PITCH", "DYNAMICS", "BRIGHTNESS", "FORMANTS", "VOICE_QUALITY"]
 AWKWARD = (
     Template("spaces", "{labels}", "{tokens}", "", item="{concept} is {word}", separator=" "),
     Template("twice", "{labels}", "{tokens}", "", item="{concept}: {word} {concept}.",
@@ -58,7 +58,7 @@ def test_words_shown_are_those_of_the_condition_whatever_the_wording(corpus, tok
     """Of a word that no bin has, too; a concept that is left out is unknown."""
 
     def change(material, generator):
-        return material.tokens[["pitch", "energy"]].assign(energy="loud as can be, pitch=low")
+        return material.tokens[["PITCH", "ENERGY"]].assign(ENERGY="loud as can be, PITCH=low")
 
     conditions = ["none", "aligned", Condition("mine", "two concepts", change)]
     table = answers(corpus, tokens, conditions, templates=ALL)
@@ -67,11 +67,11 @@ def test_words_shown_are_those_of_the_condition_whatever_the_wording(corpus, tok
     own = tokens.loc[corpus.rows("test").index]
     assert found.loc["aligned"].to_numpy().tolist() == own.loc[own.index.repeat(6)].values.tolist()
     mine = own.loc[own.index.repeat(6)].assign(
-        energy="loud as can be, pitch=low", dynamics="unknown"
+        ENERGY="loud as can be, PITCH=low", DYNAMICS="unknown"
     )
     assert found.loc["mine"].to_numpy().tolist() == mine.to_numpy().tolist()
     with pytest.raises(InputError, match="no column shown_brightness"):
-        shown_tokens(table, ["pitch", "brightness"])
+        shown_tokens(table, ["PITCH", "BRIGHTNESS"])
 
 
 def test_evidence_of_audio_is_the_answer_of_the_same_prompt(corpus, tokens):
@@ -103,17 +103,17 @@ def test_hidden_concepts_are_left_out_of_the_classifier(corpus, tokens):
     """Shown one concept, masked or left out the rest: a classifier of that one concept decides."""
 
     def hide_two(material, generator):
-        return material.tokens.assign(energy="unknown", dynamics="unknown")
+        return material.tokens.assign(ENERGY="unknown", DYNAMICS="unknown")
 
-    hidden = Condition("hidden", "all but pitch masked", hide_two)
-    conditions = ["none", "only(pitch)", hidden, "masked(1)"]
+    hidden = Condition("hidden", "all but PITCH masked", hide_two)
+    conditions = ["none", "only(PITCH)", hidden, "masked(1)"]
     table = answers(corpus, tokens, conditions, templates=["plain"])
     found = label_evidence(table, corpus, tokens).set_index("condition")
-    one = tokens[["pitch"]]
+    one = tokens[["PITCH"]]
     expected = fit_token_classifier(one, corpus).predict_log_proba(
         one.loc[corpus.rows("test").index]
     )
-    for name in ("only(pitch)", "hidden"):
+    for name in ("only(PITCH)", "hidden"):
         said = of(found.loc[name], "tokens", sorted(corpus.labels))
         np.testing.assert_allclose(said, expected)
     np.testing.assert_allclose(of(found.loc["masked(1)"], "tokens", corpus.labels), np.log(1 / 3))
