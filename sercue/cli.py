@@ -10,7 +10,7 @@ import sys
 import tempfile
 import textwrap
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import islice, takewhile
 from pathlib import Path
@@ -140,11 +140,12 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("folders", nargs="+", metavar="FOLDER", help="what `sercue run` wrote")
     compare.add_argument("--out", metavar="DIR", help="folder to write to: reports/comparison")
     compare.set_defaults(command=_compare)
-    studies = commands.add_parser("studies", help="list the studies that are shipped")
-    studies.add_argument(
-        "--copy", metavar="NAME", help="copy one into the current folder, to be edited"
-    )
-    studies.set_defaults(command=_studies)
+    for kind, listed in (("studies", _studies), ("schemes", _schemes)):
+        shipped = commands.add_parser(kind, help=f"list the {kind} that are shipped")
+        shipped.add_argument(
+            "--copy", metavar="NAME", help="copy one into the current folder, to be edited"
+        )
+        shipped.set_defaults(command=listed)
     commands.add_parser("corpora", help="list the corpora").set_defaults(command=_corpora)
     commands.add_parser("models", help="list the models").set_defaults(command=_models)
     return parser
@@ -235,24 +236,35 @@ def _compare(options: argparse.Namespace, given: Sequence[str]) -> int:
 
 
 def _studies(options: argparse.Namespace, given: Sequence[str]) -> int:
-    from sercue.errors import unknown
     from sercue.settings import shipped_studies
 
-    files = shipped_studies()
-    if options.copy is None:
+    return _shipped("study", shipped_studies(), options.copy, "sercue run {}")
+
+
+def _schemes(options: argparse.Namespace, given: Sequence[str]) -> int:
+    from sercue.tokens.schemes import shipped_schemes
+
+    return _shipped("scheme", shipped_schemes(), options.copy, "name it in a study (scheme: {})")
+
+
+def _shipped(kind: str, files: Mapping[str, Path], chosen: str | None, then: str) -> int:
+    """List shipped files with the comments that they begin with, or copy one."""
+    from sercue.errors import unknown
+
+    if chosen is None:
         for name, file in files.items():
             comment = takewhile(re.compile("# [^ ]").match, file.read_text("utf-8").split("\n"))
             print(name, *textwrap.wrap(" ".join(line[2:] for line in comment), 96), sep="\n    ")
         return 0
-    if options.copy not in files:
-        raise unknown("study", options.copy, files)
-    copy = Path(files[options.copy].name)
+    if chosen not in files:
+        raise unknown(kind, chosen, files)
+    copy = Path(files[chosen].name)
     try:
         with copy.open("xb") as opened:
-            opened.write(files[options.copy].read_bytes())
+            opened.write(files[chosen].read_bytes())
     except FileExistsError:
-        raise InputError(f"--copy {options.copy}: {copy} is there already") from None
-    print(f"copied: {copy}; edit it, then: sercue run {copy}")
+        raise InputError(f"--copy {chosen}: {copy} is there already") from None
+    print(f"copied: {copy}; edit it, then {then.format(copy)}")
     return 0
 
 

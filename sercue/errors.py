@@ -162,7 +162,8 @@ def unknown(kind: str, found: object, valid: Iterable[object]) -> InputError:
     """
     names, given = [str(name) for name in valid], str(found)
     # Nothing that is this long is meant as one of them, and comparing takes its time.
-    near = difflib.get_close_matches(given[:200], names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    folded = {name.casefold(): name for name in reversed(names)}
+    near = difflib.get_close_matches(given[:200].casefold(), folded, n=1, cutoff=0.5)
+    hint = f"did you mean {folded[near[0]]!r}? " if near else ""
     listed = ", ".join(names) or "none"
     return InputError(f"unknown {kind} {shortened(given)}: {hint}Valid are: {listed}")

@@ -535,7 +535,7 @@ def compare_binnings(
     corpus: Corpus,
     *,
     partition: str | None = None,
-    bins: Sequence[int] = (3, 5),
+    bins: Sequence[int] | None = None,
     methods: Sequence[str] = ("quantile", "width"),
     centres: Sequence[str | None] | None = None,
     thresholds: Mapping[str, Sequence[float]] | None = None,
@@ -572,7 +572,7 @@ def compare_binnings(
         features: functionals and means of descriptors, indexed as ``corpus.table``
         corpus: names emotion, speaker and partition or fold of each row
         partition: the partition to measure on; by default training speakers, held out
-        bins: numbers of bins
+        bins: numbers of bins; by default that of the scheme, then the other
         methods: ``"quantile"``, ``"width"``
         centres: ``None``, ``"speaker"``, ``"sex"``; by default all that the corpus knows
         thresholds: concept to ascending edges: adds a design ``"thresholds"`` for each centre
@@ -612,7 +612,8 @@ def compare_binnings(
     # Threads cost more than they bring to fits of this size: one is several times faster.
     with threadpool_limits(1):
         own = scheme or read_scheme()
-        chosen = _designs(corpus, own, others, bins, methods, centres, thresholds)
+        numbers = dict.fromkeys([own.bins, *WORDS]) if bins is None else bins
+        chosen = _designs(corpus, own, others, list(numbers), methods, centres, thresholds)
         rows, left_out = _compared(fits, chosen, partition)
     table = pd.DataFrame(rows).set_index("design")
     table.attrs["left_out"] = left_out

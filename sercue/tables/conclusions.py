@@ -62,6 +62,7 @@ def binning_conclusions(run: Run) -> list[str]:
         or_none(lambda: run.stability),
         or_none(lambda: run.designs),
         or_none(lambda: run.own_design),
+        run.scores,
         run.corpus,
         run.settings.partition,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from sercue.corpora.corpus import Corpus
@@ -120,6 +121,7 @@ def binning_findings(
     stability: pd.DataFrame | None,
     designs: pd.DataFrame | None,
     own: pd.DataFrame | None,
+    scores: pd.DataFrame,
     corpus: Corpus,
     partition: str,
 ) -> list[str]:
@@ -131,6 +133,7 @@ def binning_findings(
         stability: as ``threshold_stability`` returns it, if a speaker can be left out
         designs: as ``compare_binnings`` returns them, if any can be compared
         own: as ``measure_binning`` returns it, of the study's own design, if it can be measured
+        scores: of the ordinal concepts, one column for each
         corpus: the corpus
         partition: the evaluated partition
     """
@@ -144,6 +147,14 @@ def binning_findings(
         f"{told.max():.2f} bits ({told.idxmax()}) about the emotion, corrected for the bias of "
         "small samples.",
     ]
+    if scores.shape[1] > 1:
+        pairs = scores.corr("spearman").where(np.tri(scores.shape[1], k=-1, dtype=bool)).stack()
+        one, other = pairs.abs().idxmax()
+        sentences.append(
+            f"The scores of {other} and {one} are the most closely related (rank correlation "
+            f"{with_minus(f'{pairs[one, other]:.2f}')}): if one of their tokens alone is replaced, "
+            "the two contradict each other."
+        )
     if stability is not None:
         left_out = stability[stability["left_out"] != "nobody"]
         moved = left_out.groupby("concept")["changed"].mean()
@@ -159,6 +170,13 @@ def binning_findings(
             f"the words of the design of this study ({own.index[0]}), and "
             f"{row['functionals_uar']:.3f} from all functionals."
         )
+    for name in () if designs is None else designs.index:
+        if ", without " in name:
+            change, error = designs.loc[name, ["against_first", "against_first_se"]]
+            sentences.append(
+                f"Without the nominal token {name.partition(', without ')[2]}, the UAR from tokens "
+                f"changes by {with_minus(f'{change:.3f}')} (standard error {error:.3f})."
+            )
     if designs is not None:
         uar, error = (designs[name].to_dict() for name in ("tokens_uar", "tokens_se"))
         best = max(uar, key=lambda name: uar[name])

@@ -81,7 +81,7 @@ def test_labels_of_test_speakers_change_nothing(features, corpus, designs):
     other.loc[tested, "emotion"] = np.random.default_rng(1).permutation(
         other["emotion"][tested].tolist()
     )
-    again = compare_binnings(features, corpus.with_table(other), concepts=TWO, **SOME)
+    again = compare_binnings(features, corpus.with_table(other), scheme=BOTH, **SOME)
     pd.testing.assert_frame_equal(again, designs.loc[again.index])
     assert len(again) == 3
 

@@ -65,12 +65,15 @@ def test_words_shown_are_those_of_the_condition_whatever_the_wording(corpus, tok
     found = shown_tokens(table, CONCEPTS[:3]).set_index(table["condition"].astype(str))
     assert (found.loc["none"] == "unknown").all(axis=None)
     own = tokens.loc[corpus.rows("test").index]
-    assert found.loc["aligned"].to_numpy().tolist() == own.loc[own.index.repeat(6)].values.tolist()
-    mine = own.loc[own.index.repeat(6)].assign(
+    assert (
+        found.loc["aligned"].to_numpy().tolist()
+        == own.loc[own.index.repeat(len(ALL))].values.tolist()
+    )
+    mine = own.loc[own.index.repeat(len(ALL))].assign(
         ENERGY="loud as can be, PITCH=low", DYNAMICS="unknown"
     )
     assert found.loc["mine"].to_numpy().tolist() == mine.to_numpy().tolist()
-    with pytest.raises(InputError, match="no column shown_brightness"):
+    with pytest.raises(InputError, match="no column shown_BRIGHTNESS"):
         shown_tokens(table, ["PITCH", "BRIGHTNESS"])
 
 
