@@ -260,7 +260,7 @@ class Extractor:
             smile.run()
         finally:
             smile.free()
-        return functionals, frames
+        return whole, frames
 
 
 def _means(frames: np.ndarray) -> np.ndarray:

@@ -148,11 +148,12 @@ def binning_findings(
         "small samples.",
     ]
     if scores.shape[1] > 1:
-        pairs = scores.corr("spearman").where(np.tri(scores.shape[1], k=-1, dtype=bool)).stack()
-        one, other = pairs.abs().idxmax()
+        related = scores.corr("spearman").to_numpy()
+        place = np.abs(np.tril(related, -1)).argmax()
+        one, other = (scores.columns[n] for n in divmod(int(place), len(related)))
         sentences.append(
-            f"The scores of {other} and {one} are the most closely related (rank correlation "
-            f"{with_minus(f'{pairs[one, other]:.2f}')}): if one of their tokens alone is replaced, "
+            f"The scores of {other} and {one} are most closely related (rank correlation "
+            f"{with_minus(f'{related.flat[place]:.2f}')}): if one of their tokens alone is replaced, "
             "the two contradict each other."
         )
     if stability is not None:
@@ -170,14 +171,13 @@ def binning_findings(
             f"the words of the design of this study ({own.index[0]}), and "
             f"{row['functionals_uar']:.3f} from all functionals."
         )
-    for name in () if designs is None else designs.index:
-        if ", without " in name:
-            change, error = designs.loc[name, ["against_first", "against_first_se"]]
-            sentences.append(
-                f"Without the nominal token {name.partition(', without ')[2]}, the UAR from tokens "
-                f"changes by {with_minus(f'{change:.3f}')} (standard error {error:.3f})."
-            )
     if designs is not None:
+        for name, row in designs[designs.index.str.contains(", without ")].iterrows():
+            change, error = row["against_first"], row["against_first_se"]
+            sentences.append(
+                f"Without the nominal token {str(name).partition(', without ')[2]}, the UAR from "
+                f"tokens changes by {with_minus(f'{change:.3f}')} (standard error {error:.3f})."
+            )
         uar, error = (designs[name].to_dict() for name in ("tokens_uar", "tokens_se"))
         best = max(uar, key=lambda name: uar[name])
         chosen = None if own is None else own.index[0]
