@@ -19,7 +19,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "corpora.inspection": ["inspect_audio"],
         "distributed.connection": ["connect"],
         "errors": ["DecodingError", "InputError", "ServerError"],
-        "features": ["extract_features", "missing_functionals", "missing_reasons"],
+        "features": [
+            "extract_descriptors",
+            "extract_features",
+            "missing_functionals",
+            "missing_reasons",
+        ],
         "models.registry": ["available_models", "load_model"],
         "plots.corpora": [
             "plot_clusters",

@@ -1,8 +1,9 @@
-"""The functionals of eGeMAPS, from openSMILE, cached by content; and which are missing, and why."""
+"""Functionals and descriptor means of eGeMAPS, cached by content; which are missing, and why."""
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -13,6 +14,9 @@ import joblib
 import numpy as np
 import opensmile
 import pandas as pd
+from opensmile import FeatureLevel
+from opensmile.core.config import config
+from opensmile.core.lib import OpenSMILE
 
 from sercue.corpora.audio import SAMPLING_RATE, SHORTEST, audio_digests, read_utterance
 from sercue.corpora.corpus import Corpus, utterance_ids
@@ -28,8 +32,10 @@ if TYPE_CHECKING:
 
 # Some seconds of work: what an interruption can cost.
 _BATCH = 200
-# To be raised when the same recording would get other functionals.
-_VERSION = 2
+# To be raised when the same recording would get other values, or more of them.
+_VERSION = 3
+# A frame is voiced where openSMILE finds a fundamental frequency; it writes 0 elsewhere.
+_F0 = "F0semitoneFrom27.5Hz_sma3nz"
 
 
 def extract_features(
@@ -44,11 +50,12 @@ def extract_features(
 
     What was extracted before is taken from the cache. It is keyed by the bytes of the recording
     and the segment: a changed file is extracted again, a renamed one is not. Batches are stored as
-    they come, so that an interrupted run goes on where it stopped.
+    they come, so that an interrupted run goes on where it stopped. The descriptors of
+    ``extract_descriptors`` are extracted and cached in the same pass.
 
     Args:
         corpus: the utterances
-        cache: folder of the cached functionals, by default ``features`` in ``cache_folder()``
+        cache: folder of the cached features, by default ``features`` in ``cache_folder()``
         workers: threads, by default one a core (openSMILE works outside Python's lock)
         client: of a ``dask.distributed`` scheduler, whose workers extract instead; they read the
             recordings at the same paths. ``connect`` makes one.
@@ -67,6 +74,72 @@ def extract_features(
         Eyben et al.: The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for Voice Research
         and Affective Computing. IEEE Transactions on Affective Computing 7(2), 2016, 190-202.
     """
+    return _rows(corpus, cache, workers, client, progress)[_names(FeatureLevel.Functionals)]
+
+
+def extract_descriptors(
+    corpus: Corpus,
+    *,
+    cache: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    client: Client | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Means of the 25 eGeMAPSv02 low-level descriptors of each utterance, at 16 kHz mono.
+
+    Extracted and cached together with the functionals, in one pass over each recording: whichever
+    of the two functions comes second finds its values in the cache.
+
+    A frame is voiced if its F0 is above 0. In other frames openSMILE writes 0 for F0, jitter,
+    shimmer, harmonics-to-noise ratio and harmonic differences, and -201 for most levels of
+    formants, whose frequencies and bandwidths it estimates there, too. Jitter and shimmer are also
+    0 in voiced frames with too few regular periods. All these values count as they are, whereas
+    functionals leave out every 0 of descriptors named ``nz``.
+
+    Args:
+        corpus: the utterances
+        cache: as of ``extract_features``
+        workers: as of ``extract_features``
+        client: as of ``extract_features``
+        progress: whether to show a progress bar
+
+    Returns:
+        float64, shape (utterances, 52), indexed as ``corpus.table``: ``mean(<descriptor>)`` over
+        all frames; ``voiced_mean(<descriptor>)`` over voiced frames, NaN where there is none;
+        ``voiced_share`` of the frames (0 to 1); ``voiced_frames``, their number. A row of an
+        utterance of less than ``SHORTEST`` seconds is NaN.
+
+    Raises:
+        InputError: as ``extract_features``
+        ServerError: as ``extract_features``
+
+    Source:
+        As of ``extract_features``.
+    """
+    return _rows(corpus, cache, workers, client, progress)[descriptor_columns()]
+
+
+def descriptor_columns() -> list[str]:
+    """The columns of ``extract_descriptors``, in their order.
+
+    Examples:
+        >>> columns = descriptor_columns()
+        >>> len(columns), columns[0], columns[25], columns[-2:]
+        (52, 'mean(Loudness_sma3)', 'voiced_mean(Loudness_sma3)', ['voiced_share', 'voiced_frames'])
+    """
+    names = _names(FeatureLevel.LowLevelDescriptors)
+    means = [f"{mean}({name})" for mean in ("mean", "voiced_mean") for name in names]
+    return [*means, "voiced_share", "voiced_frames"]
+
+
+def _rows(
+    corpus: Corpus,
+    cache: str | os.PathLike[str] | None,
+    workers: int | None,
+    client: Client | None,
+    progress: bool,
+) -> pd.DataFrame:
+    """Functionals and descriptors of each utterance, from the cache or extracted into it."""
     folder = _folder(cache)
     digests = audio_digests(corpus)
     stored = read_parts(folder, CACHED_FEATURES)
@@ -90,7 +163,7 @@ def extract_features(
 
 
 def extracted(digests: pd.Series, cache: str | os.PathLike[str] | None = None) -> pd.Series:
-    """Whether the functionals of each utterance are in the cache.
+    """Whether functionals and descriptors of each utterance are in the cache.
 
     Args:
         digests: as ``audio_digests`` has them
@@ -103,22 +176,99 @@ def extracted(digests: pd.Series, cache: str | os.PathLike[str] | None = None) -
 
 
 def _folder(cache: str | os.PathLike[str] | None) -> Path:
-    """Where the functionals lie that this version of openSMILE extracted."""
+    """Where the features lie that this version of openSMILE extracted."""
     folder = cache_folder() / "features" if cache is None else Path(cache)
     return folder / extraction()
 
 
 def extraction() -> str:
-    """What functionals depend on besides the audio: the feature set, and who extracts it."""
+    """What features depend on besides the audio: the feature set, and who extracts it."""
     return f"eGeMAPSv02-{opensmile.__version__}-{_VERSION}"
 
 
 def functionals() -> opensmile.Smile:
     """The openSMILE extractor of the eGeMAPSv02 functionals."""
-    return opensmile.Smile(
-        feature_set=opensmile.FeatureSet.eGeMAPSv02,
-        feature_level=opensmile.FeatureLevel.Functionals,
-    )
+    return _smile(FeatureLevel.Functionals)
+
+
+def _smile(level: FeatureLevel) -> opensmile.Smile:
+    return opensmile.Smile(feature_set=opensmile.FeatureSet.eGeMAPSv02, feature_level=level)
+
+
+@cache
+def _names(level: FeatureLevel) -> list[str]:
+    return list(_smile(level).feature_names)
+
+
+class Extractor:
+    """Functionals and descriptors of eGeMAPSv02 by one pass of openSMILE over the samples.
+
+    ``opensmile.Smile`` gives one level per pass, and nearly all of its time goes into the
+    descriptors. openSMILE itself comes with a sink for two levels; its functionals and frames are
+    bit for bit those of ``opensmile.Smile``.
+
+    Attributes:
+        columns: names of the values: 88 functionals, then ``descriptor_columns()``
+    """
+
+    def __init__(self) -> None:
+        smile = functionals()
+        root = Path(smile.default_config_root)
+        self.columns = [*smile.feature_names, *descriptor_columns()]
+        self._config = smile.config_path
+        self._options = {
+            "source": root / config.EXTERNAL_INPUT_CONFIG,
+            "sink": root / config.EXTERNAL_OUTPUT_MULTI_CONFIG,
+            "bufferModeRbConf": root / "shared" / "BufferModeRb.conf.inc",
+            "frameModeFunctionalsConf": root / "shared" / "FrameModeFunctionals.conf.inc",
+            "nBits": 16,
+        }
+
+    def __call__(self, samples: np.ndarray, sampling_rate: int) -> np.ndarray:
+        """The values of a signal.
+
+        Args:
+            samples: float32, shape (samples,), from -1 to below 1
+            sampling_rate: in Hz
+
+        Returns:
+            float64, shape (140,); NaN, with a warning, if the signal is too short
+        """
+        whole, frames = self._levels(samples, sampling_rate)
+        if not whole:
+            warnings.warn("Segment too short, filling with NaN.", stacklevel=2)
+            return np.full(len(self.columns), np.nan)
+        return np.concatenate([whole[0], _means(np.array(frames, dtype=float))])
+
+    def _levels(
+        self, samples: np.ndarray, sampling_rate: int
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """What is written once, with the functionals, and for each frame, with its descriptors."""
+        whole: list[np.ndarray] = []
+        frames: list[np.ndarray] = []
+        smile = OpenSMILE()
+        try:
+            smile.initialize(self._config, self._options | {"sampleRate": sampling_rate})
+            # openSMILE reuses the memory of a frame for the next one.
+            smile.external_sink_set_callback("extsinkfunc", lambda x: whole.append(x.copy()))
+            smile.external_sink_set_callback("extsinklld", lambda x: frames.append(x.copy()))
+            steps = (samples * np.float32(2**15)).astype(np.int16)
+            smile.external_audio_source_write_data(
+                config.EXTERNAL_SOURCE_COMPONENT, steps.tobytes()
+            )
+            smile.external_audio_source_set_eoi(config.EXTERNAL_SOURCE_COMPONENT)
+            smile.run()
+        finally:
+            smile.free()
+        return whole, frames
+
+
+def _means(frames: np.ndarray) -> np.ndarray:
+    """The values of ``descriptor_columns()`` from descriptors, shape (frames, 25)."""
+    voiced = frames[:, _names(FeatureLevel.LowLevelDescriptors).index(_F0)] > 0
+    none = np.full(frames.shape[1], np.nan)
+    of_voiced = frames[voiced].mean(axis=0) if voiced.any() else none
+    return np.concatenate([frames.mean(axis=0), of_voiced, [voiced.mean(), voiced.sum()]])
 
 
 def _extracted(
@@ -137,7 +287,7 @@ def _extracted(
         yield from spread(client, _extract_on_worker, calls)
         return
     with ThreadPoolExecutor(workers or joblib.cpu_count()) as pool:
-        smile = functionals()
+        smile = Extractor()
         for batch in batches:
             yield batch, _extract(corpus, batch, smile, pool)
 
@@ -149,25 +299,25 @@ def _extract_on_worker(corpus: Corpus, batch: pd.Series) -> tuple[pd.DataFrame, 
     strays = stray_files(corpus, batch.tolist())
     here = batch[~batch.index.get_level_values("file").isin(list(strays))]
     with ThreadPoolExecutor(1) as pool:
-        rows, failed = _extract(corpus, here, _functionals_of_process(), pool)
+        rows, failed = _extract(corpus, here, _extractor_of_process(), pool)
     return rows, strays | failed
 
 
 @cache
-def _functionals_of_process() -> opensmile.Smile:
-    return functionals()
+def _extractor_of_process() -> Extractor:
+    return Extractor()
 
 
 def _extract(
-    corpus: Corpus, batch: pd.Series, smile: opensmile.Smile, pool: ThreadPoolExecutor
+    corpus: Corpus, batch: pd.Series, smile: Extractor, pool: ThreadPoolExecutor
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The functionals of a batch, indexed by digest, and the reason for each that failed."""
+    """The features of a batch, indexed by digest, and the reason for each that failed."""
 
     def one(key: tuple[str, pd.Timedelta, pd.Timedelta]) -> np.ndarray | str:
         try:
             samples = read_utterance(corpus, key)
             with naming(corpus.path(key[0]), "openSMILE cannot measure it"):
-                return smile(samples, SAMPLING_RATE).ravel()
+                return smile(samples, SAMPLING_RATE)
         except InputError as error:
             return str(error)
 
@@ -175,9 +325,9 @@ def _extract(
     done = [(d, r) for d, r in zip(batch, results, strict=True) if not isinstance(r, str)]
     failed = {k[0]: r for k, r in zip(batch.index, results, strict=True) if isinstance(r, str)}
     rows = pd.DataFrame(
-        np.array([values for _, values in done]).reshape(len(done), len(smile.feature_names)),
+        np.array([values for _, values in done]).reshape(len(done), len(smile.columns)),
         index=pd.Index([digest for digest, _ in done], name="audio", dtype=object),
-        columns=smile.feature_names,
+        columns=smile.columns,
     )
     return rows, failed
 
@@ -199,16 +349,17 @@ NO_SLOPE = "no slope (0 is kept)"
 
 
 def missing_reasons(features: pd.DataFrame) -> pd.DataFrame:
-    """Why each functional of each utterance could not be measured.
+    """Why each functional or descriptor of each utterance could not be measured.
 
-    - shorter than ``SHORTEST`` seconds: openSMILE has no window to analyse, and all 88 are NaN
-    - no voiced frame: openSMILE writes 0 for every functional of voiced frames
+    - shorter than ``SHORTEST`` seconds: openSMILE has no window to analyse, and all are NaN
+    - no voiced frame: openSMILE writes 0 for every functional of voiced frames; a ``voiced_mean``
+      is NaN
     - infinite: a level in dB where every sample is 0
     - no slope: slopes of F0 and loudness are 0 by convention where there is none,
       and their deviations where there is one. The six concepts do not use them; that 0 is kept.
 
     Args:
-        features: functionals as openSMILE wrote them, one row per utterance
+        features: as ``extract_features`` or ``extract_descriptors`` return them
 
     Returns:
         DataFrame of the same shape: the reason, ``""`` where there is a measurement
@@ -228,6 +379,8 @@ def missing_reasons(features: pd.DataFrame) -> pd.DataFrame:
     reasons[unmeasured & ~empty & ~infinite] = NO_VOICE
     reasons[infinite] = INFINITE
     reasons[empty] = UNDEFINED
+    if "voiced_frames" in values:
+        reasons[empty & (values[["voiced_frames"]] == 0).to_numpy()] = NO_VOICE
     reasons[empty.all(axis=1)] = TOO_SHORT
     return pd.DataFrame(reasons, index=features.index, columns=features.columns)
 

@@ -129,6 +129,7 @@ _REPORTS = 20_000_000
 # A small model with its processor.
 _TRAINED = 6_000_000
 _FUNCTIONALS = 88
+_DESCRIPTORS = 52
 # Below this many times what is needed one should know.
 _AMPLE = 2
 
@@ -233,7 +234,7 @@ def written_to_run(study: Rehearsal) -> dict[str, int]:
     answers = _rows(study) * _bytes_a_row(_answered(study))
     return {
         "answers": round(answers),
-        "features": _of_features(len(study.run.corpus.table)),
+        "features": _of_features(len(study.run.corpus.table), _FUNCTIONALS),
         "reports": _REPORTS,
     }
 
@@ -244,7 +245,7 @@ def written_to_cache(study: Rehearsal) -> dict[str, int]:
         not why_no_controls(study.run.settings)
     )
     return {
-        "cached features": _of_features(len(study.missing)),
+        "cached features": _of_features(len(study.missing), _FUNCTIONALS + _DESCRIPTORS),
         "small models": models * max(len(study.run.corpus.folds), 1) * _TRAINED,
     }
 
@@ -283,11 +284,11 @@ def _answered(study: Rehearsal) -> pd.DataFrame:
     return table.astype(dict.fromkeys(table.select_dtypes("category"), "str"))
 
 
-def _of_features(utterances: int) -> int:
+def _of_features(utterances: int, columns: int) -> int:
     sample = pd.DataFrame(
-        np.random.default_rng(0).normal(size=(200, _FUNCTIONALS)),
+        np.random.default_rng(0).normal(size=(200, columns)),
         index=[f"{number:032x}" for number in range(200)],
-        columns=[f"functional {number}" for number in range(_FUNCTIONALS)],
+        columns=[f"feature {number}" for number in range(columns)],
     )
     return round(utterances * _bytes_a_row(sample))
 

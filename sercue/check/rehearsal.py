@@ -12,7 +12,7 @@ import pandas as pd
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.pseudonyms import pseudonymised
 from sercue.corpora.rows import stratified_sample
-from sercue.features import extract_features, extracted
+from sercue.features import descriptor_columns, extract_descriptors, extract_features, extracted
 from sercue.run import Run
 from sercue.settings import Settings
 from sercue.tokens.catalogue import one_of_each, parse_conditions
@@ -114,6 +114,17 @@ class Rehearsal:
         names = list(dict.fromkeys(name for one in CONCEPTS for name in one.functionals))
         drawn = np.random.default_rng(0).normal(size=(len(corpus.table), len(names)))
         return pd.DataFrame(drawn, corpus.table.index, names)
+
+    def _descriptors(self, corpus: Corpus) -> pd.DataFrame:
+        """Descriptors of the study, or numbers drawn at random where they are not extracted."""
+        if self.extracted:
+            return extract_descriptors(corpus, progress=False)
+        generator, names = np.random.default_rng(0), descriptor_columns()
+        drawn = generator.normal(size=(len(corpus.table), len(names)))
+        share = generator.uniform(size=len(corpus.table))
+        return pd.DataFrame(drawn, corpus.table.index, names).assign(
+            voiced_share=share, voiced_frames=np.ceil(100 * share)
+        )
 
     @cached_property
     def sampled(self) -> Corpus:

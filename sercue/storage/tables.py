@@ -95,7 +95,13 @@ PREDICTIONS = Kind(
         "options": "text", "p_*": "float", "shown_*": "text",
     },
 )  # fmt: skip
-CACHED_FEATURES = Kind("cached features", columns={"audio": "text", "*": "float"}, cached=True)
+CACHED_FEATURES = Kind(
+    "cached features",
+    # Version 1 held functionals alone: it lacks columns, and its rows are made again.
+    version=2,
+    columns={"audio": "text", "voiced_share": "float", "voiced_frames": "float", "*": "float"},
+    cached=True,
+)
 CACHED_FACTS = Kind(
     "cached facts of recordings",
     columns={

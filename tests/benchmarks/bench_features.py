@@ -1,4 +1,6 @@
-"""eGeMAPS functionals: one core, all cores, and from the cache, on the same recordings.
+"""eGeMAPS features: one core, all cores, and from the cache, on the same recordings.
+
+What descriptors add to functionals is measured on decoded samples, by one core.
 
 Run as a script. The recordings are those of the demo corpus.
 """
@@ -13,10 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import joblib
+import opensmile
 
 import sercue
+from sercue.corpora.audio import SAMPLING_RATE, read_utterance
 from sercue.corpora.corpus import Corpus
-from sercue.features import functionals
+from sercue.features import Extractor, functionals
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -33,9 +37,39 @@ def opensmile_alone(corpus: Corpus) -> None:
         smile.process_file(str(corpus.root / file))
 
 
+def levels(corpus: Corpus, runs: int) -> None:
+    """Print what descriptors add to functionals, on one core and decoded samples."""
+    signals = [read_utterance(corpus, key) for key in corpus.table.index[:120]]
+    frames = opensmile.Smile(
+        opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.LowLevelDescriptors
+    )
+    ways = {
+        "functionals": [functionals()],
+        "and descriptors": [Extractor()],
+        "in two passes": [functionals(), frames],
+    }
+    taken: dict[str, list[float]] = defaultdict(list)
+    for _ in range(runs):
+        for name, extractors in ways.items():
+            taken[name].append(
+                seconds(
+                    lambda extractors=extractors: [
+                        extract(signal, SAMPLING_RATE)
+                        for signal in signals
+                        for extract in extractors
+                    ]
+                )
+            )
+    medians = {name: statistics.median(times) for name, times in taken.items()}
+    print(f"{len(signals)} utterances, one core, decoded before")
+    for name, value in medians.items():
+        print(f"{name:<16} {value:7.3f} s   {value / medians['functionals']:7.2f} x functionals")
+
+
 def main(utterances: int = 360, runs: int = 3) -> None:
     """Print medians of several runs; the ways take turns."""
     corpus = sercue.load_corpus("demo", limit=utterances // 3)
+    levels(corpus, 2 * runs + 1)
     taken: dict[str, list[float]] = defaultdict(list)
     for _ in range(runs):
         taken["openSMILE alone"].append(seconds(lambda: opensmile_alone(corpus)))
