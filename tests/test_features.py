@@ -273,12 +273,12 @@ def test_an_utterance_shorter_than_the_window_is_missing(few, tmp_path):
 
 def test_opensmile_failing_in_any_way_names_the_recording(few, tmp_path, monkeypatch):
     class Broken:
-        feature_names = ("a",)
+        columns = ("a",)
 
         def __call__(self, *_):
             raise KeyError("odd\nand more")
 
-    monkeypatch.setattr(module, "functionals", Broken)
+    monkeypatch.setattr(module, "Extractor", Broken)
     with pytest.raises(InputError, match=r"4 recordings cannot be processed:\n.*openSMILE cannot"):
         extract_features(few, cache=tmp_path / "cache", progress=False)
 

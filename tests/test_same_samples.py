@@ -35,7 +35,7 @@ class Smile:
 
     def __init__(self, smile):
         self.smile, self.measured = smile, []
-        self.feature_names = smile.feature_names
+        self.columns = smile.columns
 
     def __call__(self, signal, rate):
         assert rate == 16000
@@ -48,8 +48,8 @@ def both(tmp_path, monkeypatch):
     """What openSMILE and the model get of a corpus, one pair an utterance."""
 
     def listen(corpus):
-        smile, model = Smile(features_module.functionals()), Listener()
-        monkeypatch.setattr(features_module, "functionals", lambda: smile)
+        smile, model = Smile(features_module.Extractor()), Listener()
+        monkeypatch.setattr(features_module, "Extractor", lambda: smile)
         extract_features(corpus, cache=tmp_path / "cache", workers=1, progress=False)
         tokens = pd.DataFrame("mid", index=corpus.table.index, columns=CONCEPTS)
         run_study(corpus, tokens, model, conditions=["none"], templates=["plain"], progress=False)

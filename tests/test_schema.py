@@ -288,7 +288,7 @@ def test_what_does_not_fit_in_a_cache_is_made_again(corpus, tmp_path, caplog, ca
     first = cached(corpus, cache=cache, progress=False)
     (path,) = cache.rglob("part-*.parquet")
     if damage == "newer":
-        with_version(path, 2)
+        with_version(path, 9)
     elif damage == "foreign":
         pd.DataFrame({"x": [1]}).to_parquet(path)
     else:

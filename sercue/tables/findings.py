@@ -152,7 +152,7 @@ def binning_findings(
         place = np.abs(np.tril(related, -1)).argmax()
         one, other = (scores.columns[n] for n in divmod(int(place), len(related)))
         sentences.append(
-            f"The scores of {other} and {one} are most closely related (rank correlation "
+            f"The scores of {other} and {one} are the most closely related (correlation "
             f"{with_minus(f'{related.flat[place]:.2f}')}): if one of their tokens alone is replaced, "
             "the two contradict each other."
         )

@@ -17,7 +17,7 @@ from sercue import features as features_module
 from sercue.corpora.audio import audio_digests
 from sercue.distributed import worker
 from sercue.errors import InputError
-from sercue.features import extract_features
+from sercue.features import extract_descriptors, extract_features
 from sercue.study import run_study
 
 
@@ -26,10 +26,11 @@ def small_batches(monkeypatch):
     monkeypatch.setattr(features_module, "_BATCH", 5)
 
 
-def test_features_are_those_of_this_machine(client, corpus, tmp_path, small_batches):
+@pytest.mark.parametrize("extract", [extract_features, extract_descriptors])
+def test_features_are_those_of_this_machine(client, corpus, tmp_path, small_batches, extract):
     """To the last bit; and a second call finds them in the cache."""
-    expected = extract_features(corpus, cache=tmp_path / "here", progress=False)
-    found = extract_features(corpus, cache=tmp_path / "there", client=client, progress=False)
+    expected = extract(corpus, cache=tmp_path / "here", progress=False)
+    found = extract(corpus, cache=tmp_path / "there", client=client, progress=False)
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
     assert len(list((tmp_path / "there").rglob("part-*.parquet"))) == 5
     shutil.rmtree(corpus.root)
