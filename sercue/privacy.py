@@ -209,6 +209,8 @@ def public_name(model: str) -> str:
 def _public(key: str, value: Any) -> Any:
     if key == "model" and isinstance(value, str):
         return public_name(value)
+    if key == "baselines" and isinstance(value, list):
+        return [public_name(str(one)) for one in value]
     if key in _KEYS_OF_PATHS and isinstance(value, str):
         return PurePath(_without_places(value)).name
     if key in _OPTIONS or (isinstance(value, str) and _ADDRESS.match(value)):
@@ -342,5 +344,5 @@ def _from_home(source: str) -> str:
     home = str(Path.home())
     if len(home) == 1:
         return source
-    start = rf'^((?:{"|".join(_PATHS)}) = "(?:hf:)?){re.escape(home)}(?=[/"])'
+    start = rf'(^(?:{"|".join(_PATHS)}) = "(?:hf:)?|"clap:){re.escape(home)}(?=[/"])'
     return re.sub(start, r"\1~", source, flags=re.MULTILINE)

@@ -32,10 +32,12 @@ from sercue.corpora.rows import stratified_sample
 from sercue.errors import DecodingError, InputError
 from sercue.features import extract_descriptors, extract_features, extraction
 from sercue.models import TINY, load_model
+from sercue.models.cards import contrastive_name
 from sercue.privacy import public_name, shareable
 from sercue.provenance import torch_facts
 from sercue.settings import (
     ANALYSIS_KEYS,
+    BASELINE_KEYS,
     BINNING_KEYS,
     CONTROL_KEYS,
     CORPUS_KEYS,
@@ -45,7 +47,13 @@ from sercue.settings import (
     settings_from,
 )
 from sercue.statistics.attribution import concept_effects, shapley, subset_conditions
-from sercue.statistics.baselines import MAJORITY, baselines, chance
+from sercue.statistics.baselines import (
+    MAJORITY,
+    baselines,
+    chance,
+    label_sentences,
+    zero_shot,
+)
 from sercue.statistics.contrasts import (
     compare,
     detectable_differences,
@@ -96,6 +104,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from sercue.models import AudioLanguageModel
+    from sercue.models.contrastive import ContrastiveModel
 
 logger = logging.getLogger(__name__)
 # ``batch_size`` after the answers: what was left of it where memory ran out.
@@ -336,6 +345,11 @@ class Run:
         settings = self._stamp(CONTROL_KEYS)
         if not why_no_controls(self.settings) and (
             self.artifacts.load("controls.parquet", settings, content=left.content) is None
+        ):
+            return None
+        settings = self._stamp(BASELINE_KEYS)
+        if self.settings.baselines and (
+            self.artifacts.load("zero_shot.parquet", settings, content=left.content) is None
         ):
             return None
         self._record_corpus(left.corpus, left.digests, left.content)
@@ -615,13 +629,61 @@ class Run:
 
     @cached_property
     def baselines(self) -> pd.DataFrame:
-        """Predictions of the floors and ceilings: token-only classifier, eGeMAPS and linear SVM."""
+        """Predictions of the floors and ceilings: token-only classifier, eGeMAPS and linear SVM.
+
+        And of the contrastive models that the study names.
+        """
         chosen = self.settings.only(("partition", "seed"))
         tables = [
             baselines(self.features, tokens, corpus, **chosen)
             for corpus, tokens in self.views.values()
         ]
+        if self.settings.baselines:
+            tables.append(self.zero_shot)
         return pd.concat(tables, ignore_index=True)
+
+    @cached_property
+    def contrastive(self) -> dict[str, ContrastiveModel]:
+        """The contrastive models that the study names, by name; weights load at their first use."""
+        if not self.settings.baselines:
+            return {}
+        from sercue.models.contrastive import ContrastiveModel
+
+        chosen = self.settings.only(("device", "dtype", "batch_size"))
+        names = self.settings.baselines
+        return {contrastive_name(name): ContrastiveModel(name, **chosen) for name in names}
+
+    @cached_property
+    def zero_shot(self) -> pd.DataFrame:
+        """Predictions of the contrastive models; empty if the study names none.
+
+        They are asked here, and not by the workers of a scheduler.
+        """
+        if not self.settings.baselines:
+            return pd.DataFrame()
+        stamp: dict[str, Any] = {"settings": self._stamp(BASELINE_KEYS), "content": self.content}
+        if self._left is None:
+            facts = ("identity", "device", "dtype")
+            known = {
+                name: {fact: getattr(model, fact) for fact in facts}
+                for name, model in self.contrastive.items()
+            }
+            self.artifacts.record(baselines=known)
+            stamp["identities"] = [facts["identity"] for facts in known.values()]
+        stored = self.artifacts.load("zero_shot.parquet", **stamp)
+        if stored is None:
+            answers = [self._ask_contrastive(name) for name in self.contrastive]
+            self.artifacts.save("zero_shot.parquet", pd.concat(answers, ignore_index=True), **stamp)
+            stored = self.artifacts.load("zero_shot.parquet", **stamp)
+        return pd.DataFrame() if stored is None else stored
+
+    def _ask_contrastive(self, name: str) -> pd.DataFrame:
+        from sercue.models.contrastive import label_similarities
+
+        where, model = self.settings.only(["partition"]), self.contrastive[name]
+        sentences = label_sentences(self.label_words)
+        similarities = label_similarities(self.corpus, model, sentences, self.digests, **where)
+        return zero_shot(similarities, self.corpus, name, **where)
 
     @cached_property
     def measures(self) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from sercue.errors import InputError
+from sercue.models.cards import CLAP, contrastive_name
 from sercue.models.endpoint import resolve_url, variable
 from sercue.options import Options, checked
 from sercue.plain_values import check_plain, classes_of, home_written_out
@@ -34,7 +35,8 @@ STUDY_KEYS = (
     *CORPUS_KEYS, *BINNING_KEYS, *MODEL_KEYS, *PROMPT_KEYS, "partition", "conditions", "replicates",
 )  # fmt: skip
 CONTROL_KEYS = (*STUDY_KEYS, "controls")
-ANALYSIS_KEYS = (*CONTROL_KEYS, "resamples", "confidence", "margin")
+BASELINE_KEYS = (*CORPUS_KEYS, "partition", "device", "dtype", "baselines")
+ANALYSIS_KEYS = (*CONTROL_KEYS, "baselines", "resamples", "confidence", "margin")
 
 # What readers of a corpus take besides their own options, most of it study keys of their own.
 _NO_OPTIONS = {*CORPUS_KEYS, "name", "root", "check_files"}
@@ -78,6 +80,9 @@ class Settings(Options):
         conditions: what is done to the tokens
         replicates: repetitions of each random condition
         controls: whether models of known reliance are trained and asked, too, to compare with
+        baselines: contrastive models that answer without training, to compare with: ``clap`` for
+            the one of ``cards.CLAP_CARD``, or ``clap:`` with a folder or a repository, behind which
+            ``@`` and a revision may stand, such as one with weights as safetensors
         seed: seed of everything random
         batch_size: most recordings in one forward pass; halved when memory runs out
         scheduler: address of a ``dask.distributed`` scheduler, whose workers do the work
@@ -121,6 +126,7 @@ class Settings(Options):
     ])  # fmt: skip
     replicates: int = Field(2, ge=1, le=1000)
     controls: bool = True
+    baselines: list[str] = Field([])
     seed: int = Field(0, ge=0, lt=2**32)
     batch_size: int = Field(8, ge=1)
     scheduler: str | None = Field(None, pattern=r"^(tcp|tls)://\S+:\d+$")
@@ -187,6 +193,19 @@ class Settings(Options):
     def _is_a_model(cls, model: str) -> str:
         folder = model.removeprefix("hf:")
         return f"hf:{home_written_out(folder)}" if model.startswith("hf:~") else model
+
+    @field_validator("baselines")
+    @classmethod
+    def _are_baselines(cls, baselines: list[str]) -> list[str]:
+        names = [contrastive_name(baseline) for baseline in baselines]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} stands twice; valid are baselines of other names")
+        kind = f"{CLAP}:"
+        return [
+            kind + home_written_out(one.removeprefix(kind)) if one.startswith(f"{kind}~") else one
+            for one in baselines
+        ]
 
     @field_validator("labels")
     @classmethod

@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 from papermill.translators import translate_parameters
 
-from sercue.privacy import clean_notebook, without_private_paths
+from sercue.privacy import clean_notebook, shareable, without_private_paths
 from sercue.settings import Settings, settings_from
 from sercue.storage.files import project_folder
 
@@ -33,6 +33,13 @@ def test_a_folder_within_another_is_taken_first():
 def test_a_checkpoint_on_this_machine_keeps_its_name_only():
     settings = Settings(model="hf:/models/mine")
     assert without_private_paths("model = 'hf:/models/mine'", settings) == "model = 'hf:mine'"
+
+
+def test_contrastive_checkpoints_on_this_machine_keep_their_names_only():
+    settings = Settings(baselines=["clap", "clap:/models/mine", "clap:organisation/model@main"])
+    assert shareable(settings)["baselines"] == ["clap", "clap:mine", "clap:organisation/model@main"]
+    text = "baselines = ['clap:/models/mine']"
+    assert without_private_paths(text, settings) == "baselines = ['clap:mine']"
 
 
 def test_options_and_servers_are_replaced_like_all_else():
@@ -76,7 +83,8 @@ def test_a_notebook_names_no_folder_and_runs_again_with_the_same_settings():
     """It is sent with its report, and executed again here by hand."""
     home = Path.home()
     given = {"corpus": "emodb", "corpus_root": f"{home}/emodb", "out": "/srv/out", "study": "s"}
-    settings = Settings(**given, model=f"hf:{home}/mine", labels=[f"{home}/label"])
+    given |= {"model": f"hf:{home}/mine", "baselines": ["clap", f"clap:{home}/theirs"]}
+    settings = Settings(**given, labels=[f"{home}/label"])
     clean_notebook(notebook := executed(settings), settings)
     assert notebook.metadata.papermill.input_path == "~/elsewhere/a.wav"
     assert notebook.metadata.papermill.parameters.corpus_root == "emodb"
@@ -87,6 +95,7 @@ def test_a_notebook_names_no_folder_and_runs_again_with_the_same_settings():
     source = notebook.cells[0].source
     assert 'corpus_root = "~/emodb"' in source
     assert 'model = "hf:~/mine"' in source
+    assert 'baselines = ["clap", "clap:~/theirs"]' in source
     again = {}
     exec(source, {}, again)
     assert settings_from(again) == settings

@@ -195,6 +195,7 @@ PRIVATE = ["someone", "gpu7", "private.lab", "s3cret", "/home", "/srv", "C:"]
         ("corpus_root", "C:\\Users\\someone\\emodb", "emodb"),
         ("out", "/home/someone/reports/x", "x"),
         ("model", "hf:/srv/someone/mine", "hf:mine"),
+        ("baselines", ["clap", "clap:/srv/someone/mine"], ["clap", "clap:mine"]),
         ("corpus_options", {"a": ["/home/someone/x.csv", 3]}, {"a": ["x.csv", 3]}),
         ("model_options", {"base_url": "http://gpu7.private.lab:8000/v1"},
          {"base_url": "http://HOST:8000/v1"}),

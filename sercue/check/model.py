@@ -16,7 +16,14 @@ from sercue.corpora.corpus import utterance_ids
 from sercue.errors import InputError
 from sercue.models import CARDS, TINY, AudioLanguageModel, Windowed, check_available
 from sercue.models.availability import hub_sizes, weights_folder
-from sercue.models.cards import ENDPOINT_PREFIX, checkpoint_source
+from sercue.models.cards import (
+    CLAP,
+    CLAP_CARD,
+    ENDPOINT_PREFIX,
+    HUB_PREFIX,
+    checkpoint_source,
+    contrastive_source,
+)
 from sercue.models.endpoint import PROBES
 from sercue.models.tiny_network import tiny_options
 from sercue.models.windows import split_evenly
@@ -228,6 +235,24 @@ def check_model(study: Rehearsal) -> str:
     return found
 
 
+def check_baselines(study: Rehearsal) -> str:
+    """What the contrastive baselines are, where their weights are, and how much they will hear.
+
+    Args:
+        study: the study
+
+    Raises:
+        InputError: if one cannot be had or does not fit
+    """
+    evaluated = (study.own.table["partition"] == study.run.settings.partition).to_numpy()
+    told = []
+    for name, model in study.run.contrastive.items():
+        found = check_available(HUB_PREFIX + model.source, model, revision=model.revision)
+        windows = np.ceil(study.seconds[evaluated] / model.max_seconds).sum()
+        told.append(f"{name}: {found}; {windows:.0f} windows of at most {model.max_seconds:g} s")
+    return "; ".join(told)
+
+
 def first_model(study: Rehearsal) -> Any:
     """The model, or of one a fold the first."""
     return (
@@ -254,6 +279,17 @@ def why_not_at_hand(study: Rehearsal) -> str:
 
 def download(study: Rehearsal) -> int:
     """Bytes of weights that are still to be fetched, so far as that can be known."""
+    return _of_model(study) + sum(map(_of_baseline, study.run.settings.baselines))
+
+
+def _of_baseline(baseline: str) -> int:
+    source, revision = contrastive_source(baseline)
+    if weights_folder(source, revision) is not None:
+        return 0
+    return CLAP_CARD.download if baseline == CLAP else hub_sizes(source, revision)[1] or 0
+
+
+def _of_model(study: Rehearsal) -> int:
     if not _is_fetched(study):
         return 0
     source, card = checkpoint_source(study.run.settings.model)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from sercue.check.cost import check_disk_space, check_features, check_prompts, check_time
 from sercue.check.machine import check_folders, check_kernel
-from sercue.check.model import check_chat, check_context, check_model
+from sercue.check.model import check_baselines, check_chat, check_context, check_model
 from sercue.check.rehearsal import Rehearsal
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import check_corpus
@@ -95,6 +95,8 @@ def _rehearsed(study: Rehearsal, run: Path) -> Iterator[tuple[str, str]]:
     yield "model", check_model(study)
     yield "context", check_context(study)
     yield "chat", check_chat(study)
+    if study.run.settings.baselines:
+        yield "baselines", check_baselines(study)
     yield "disk", check_disk_space(study, run)
     if study.measured:
         yield "time", check_time(study, run)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from huggingface_hub.utils import TensorInfo
 
+    from sercue.models.contrastive import ContrastiveModel
     from sercue.models.registry import AudioLanguageModel
 
 #: Memory of a run relative to the weights: 20 % more, for activations, keys and values.
@@ -155,7 +156,7 @@ _HUB_SECONDS = 10.0
 
 def check_available(
     name: str,
-    model: AudioLanguageModel,
+    model: AudioLanguageModel | ContrastiveModel,
     *,
     revision: str | None = None,
     spread: bool = False,

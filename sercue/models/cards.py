@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sercue.errors import InputError, unknown
+from sercue.privacy import public_name
 
 # As in ``sercue.corpora.audio``, which needs readers of audio that this module does without.
 _LARGEST = 2.0
@@ -83,6 +84,7 @@ def usable_samples(
 
 
 TINY = "sercue-tiny"
+CLAP = "clap"
 HUB_PREFIX = "hf:"
 ENDPOINT_PREFIX = "endpoint:"
 #: What a name may be besides that of a card.
@@ -183,6 +185,21 @@ CARDS: tuple[ModelCard, ...] = (
     ),
 )
 
+#: The contrastive model of the baseline ``clap``. The main branch of its repository holds pickled
+#: weights alone; this commit (refs/pr/2) is that branch with a copy of them as safetensors, which
+#: the hub's own converter added. Source: the listings of files of both.
+CLAP_CARD = ModelCard(
+    CLAP,
+    "laion/larger_clap_general",
+    "ClapModel",
+    "Apache-2.0",
+    193_913_882,
+    10.0,
+    776_000_000,
+    "16c8cc3159a3c8a31e8ff5ef1f66b0d9ab3667db",
+    "CLAP of LAION, trained on general audio, music and speech",
+)
+
 
 def checkpoint_source(name: str) -> tuple[str, ModelCard | None]:
     """Where the checkpoint of a model comes from.
@@ -206,3 +223,55 @@ def checkpoint_source(name: str) -> tuple[str, ModelCard | None]:
         if card.name == name and card.repository:
             return card.repository, card
     raise unknown("model", name, [*(card.name for card in CARDS), *OPEN_NAMES])
+
+
+def contrastive_source(baseline: str) -> tuple[str, str | None]:
+    """Where the checkpoint of a contrastive baseline comes from.
+
+    Args:
+        baseline: ``"clap"``, or ``"clap:"`` with a folder or a repository, behind which ``@`` and a
+            revision may stand
+
+    Returns:
+        the folder or repository, and the revision if one is named
+
+    Raises:
+        InputError: if there is no such baseline
+
+    Examples:
+        >>> contrastive_source("clap:organisation/model@refs/pr/1")
+        ('organisation/model', 'refs/pr/1')
+        >>> contrastive_source("clip")
+        Traceback (most recent call last):
+            ...
+        sercue.errors.InputError: unknown baseline 'clip': did you mean 'clap'? \
+Valid are: clap, clap:<folder, repository or repository@revision>
+    """
+    if baseline == CLAP:
+        return CLAP_CARD.repository, CLAP_CARD.revision
+    kind, _, place = baseline.partition(":")
+    if kind != CLAP or not place.strip():
+        valid = [CLAP, f"{CLAP}:<folder, repository or repository@revision>"]
+        raise unknown("baseline", baseline, valid)
+    if place.startswith(("/", ".", "~")):
+        return place, None
+    source, _, revision = place.partition("@")
+    return source, revision or None
+
+
+def contrastive_name(baseline: str) -> str:
+    """How tables and figures call a contrastive baseline.
+
+    Args:
+        baseline: see ``contrastive_source``
+
+    Raises:
+        InputError: if there is no such baseline
+
+    Examples:
+        >>> contrastive_name("clap"), contrastive_name("clap:/home/me/checkpoint")
+        ('CLAP (zero-shot)', 'CLAP (zero-shot, checkpoint)')
+    """
+    contrastive_source(baseline)
+    _, _, place = public_name(baseline).partition(":")
+    return f"CLAP (zero-shot, {place})" if place else "CLAP (zero-shot)"

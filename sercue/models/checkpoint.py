@@ -114,11 +114,7 @@ class Checkpoint:
                 if no chat template puts an audio before a text
         """
         _ = self._architecture
-        if not self._has_weights():
-            raise InputError(
-                f"model {self.name!r}: no weights in {self._source}; found neither "
-                f"{' nor '.join(_WEIGHTS)}, and other formats are not read"
-            )
+        self._require_safetensors()
         ChatInputs(self.processor, self.name).check()
         with told_of(self.name, "its config.json names no language model that can be asked"):
             text = self._part_config.get_text_config()
@@ -344,6 +340,13 @@ class Checkpoint:
     def _where(self) -> dict[str, Any]:
         """Where to load from: for a repository the very commit that ``content`` names."""
         return {} if self._is_folder else {"revision": self.content}
+
+    def _require_safetensors(self) -> None:
+        if not self._has_weights():
+            raise InputError(
+                f"model {self.name!r}: no weights in {self._source}; found neither "
+                f"{' nor '.join(_WEIGHTS)}, and other formats are not read"
+            )
 
     def _has_weights(self) -> bool:
         if self._is_folder:

@@ -19,7 +19,7 @@ from sercue.errors import InputError
 from sercue.models.cards import CARDS, ENDPOINT_PREFIX, HUB_PREFIX
 from sercue.plots.results import plot_comparison
 from sercue.report.finished import EvaluatedRun, public_value, read_run
-from sercue.statistics.baselines import SVM, TOKENS_ONLY, chance
+from sercue.statistics.baselines import MAJORITY, SVM, TOKENS_ONLY, chance
 from sercue.storage.files import write_csv, write_text
 from sercue.tables import latex
 from sercue.tables.exhibits import TableExhibit, figure_exhibit
@@ -223,11 +223,14 @@ def runs_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
         runs: as ``read_runs`` returns them
     """
     columns = {}
+    measured = [run.measures.loc[run.measures["baseline"], "condition"] for run in runs.values()]
+    named = dict.fromkeys(name for names in measured for name in names if name != MAJORITY)
     for study, run in runs.items():
         uar, corpus = run.measures.set_index("condition")["uar"], run.provenance["corpus"]
         of_corpus = f"{corpus['utterances']} utterances, {corpus['speakers']} speakers"
-        trained = {
-            name: number(uar[name]) if name in uar else _LACKING for name in (TOKENS_ONLY, SVM)
+        references = {
+            name: number(uar[name]) if name in uar else _LACKING
+            for name in dict.fromkeys((TOKENS_ONLY, SVM, *named))
         }
         columns[study] = {
             "model": run.model,
@@ -239,7 +242,7 @@ def runs_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
             else _LACKING,
             "classes": ", ".join(run.labels),
             "chance": number(chance(run.labels)),
-            **trained,
+            **references,
             "intervals": f"{run.parameters['confidence']:.0%}",
         }
     return pd.DataFrame(columns, dtype=object).rename_axis("fact")

@@ -195,6 +195,12 @@ class _Model(_Entries):
     dtype: _Text
 
 
+class _Baseline(_Entries):
+    identity: _Text
+    device: _Text
+    dtype: _Text
+
+
 class _Predictions(_Entries):
     rows: int = Field(ge=1)
 
@@ -217,6 +223,7 @@ class _Held(_Entries):
     corpus: _Corpus
     model: _Model
     predictions: _Predictions
+    baselines: dict[str, _Baseline] = {}
     versions: _Versions
     git: _Git = _Git()
     settings: _Text | None = None

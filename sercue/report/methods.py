@@ -19,10 +19,10 @@ from sercue.corpora import available_corpora
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column
 from sercue.errors import InputError
-from sercue.models.cards import CARDS
+from sercue.models.cards import CARDS, contrastive_name
 from sercue.report.finished import EvaluatedRun, public_value, read_run
 from sercue.statistics.attribution import subset_conditions
-from sercue.statistics.baselines import SVM, TOKENS_ONLY
+from sercue.statistics.baselines import SENTENCE, SVM, TOKENS_ONLY
 from sercue.statistics.resampling import ENUMERATED
 from sercue.storage.files import write_text
 from sercue.tables.printed import with_minus
@@ -293,6 +293,8 @@ def _statistics_facts(run: EvaluatedRun) -> dict[str, Any]:
     return {
         "tokens_only": TOKENS_ONLY in measured,
         "svm": SVM in measured,
+        "contrastive": _contrastive_facts(run, measured),
+        "sentence": SENTENCE,
         "level": f"{settings['confidence']:.0%}",
         "contrasts": len(run.tests),
         "speakers": speakers,
@@ -307,6 +309,13 @@ def _statistics_facts(run: EvaluatedRun) -> dict[str, Any]:
         "single": any(map(about_concepts, names)),
         "shapley": set(subset_conditions(_concepts(run))) <= set(names),
     }
+
+
+def _contrastive_facts(run: EvaluatedRun, measured: set[str]) -> dict[str, dict[str, str]]:
+    """The contrastive baselines that were measured, and which weights answered where."""
+    names = map(contrastive_name, run.parameters["baselines"])
+    known = run.provenance.get("baselines", {})
+    return {name: known[name] for name in names if name in measured and name in known}
 
 
 def _has_controls(run: EvaluatedRun) -> bool:

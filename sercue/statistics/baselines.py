@@ -1,15 +1,17 @@
 """Floors and ceilings that stand beside every table: chance, majority, tokens only, an SVM.
 
 They say what a UAR is worth: how far the words alone go without any audio, and how far the 88
-functionals go when a classifier may fit them. All are fitted on training rows only.
+functionals go when a classifier may fit them. All are fitted on training rows only. A study may
+name contrastive models besides, which are not fitted at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
@@ -27,6 +29,10 @@ MAJORITY = "majority class"
 TOKENS_ONLY = "tokens only (logistic regression)"
 SVM = "eGeMAPS + linear SVM"
 COMPLEXITIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+#: The sentence of a label for contrastive models. Source: Elizalde et al., CLAP, arXiv 2206.04769,
+#: section 3.3 ("this person is feeling [class label]", of emotions); with the full stop as ParaCLAP
+#: (Jing et al., arXiv 2406.07203) has it in its published code.
+SENTENCE = "this person is feeling {label}."
 
 
 def chance(labels: Sequence[str]) -> float:
@@ -161,6 +167,51 @@ def fit_svm(features: pd.DataFrame, corpus: Corpus, *, seed: int = 0) -> Classif
         cv=GroupKFold(min(5, speakers)),
     )
     return search.fit(values, emotion, groups=training["speaker"])
+
+
+def label_sentences(label_words: Mapping[str, str]) -> dict[str, str]:
+    """The sentence of each label that a contrastive model compares with a recording.
+
+    Args:
+        label_words: label to the words that prompts show for it
+
+    Examples:
+        >>> label_sentences({"A": "angry"})
+        {'A': 'this person is feeling angry.'}
+    """
+    return {label: SENTENCE.format(label=words) for label, words in label_words.items()}
+
+
+def zero_shot(
+    similarities: pd.DataFrame, corpus: Corpus, name: str, *, partition: str = "test"
+) -> pd.DataFrame:
+    """Predictions of a contrastive model: the label whose sentence is most similar.
+
+    Nothing is fitted. Of labels that are equally similar, the first is taken.
+
+    Args:
+        similarities: finite logits, indexed as the rows of the partition, one column per label
+        corpus: names the truth and the speakers
+        name: how tables call the model, their ``condition``
+        partition: the rows to predict
+
+    Returns:
+        DataFrame shaped as that of ``baselines``, with ``p_<label>``: the softmax of the logits
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=3, utterances=4)
+        >>> rows = corpus.rows("test")
+        >>> logits = pd.DataFrame(0.0, rows.index, corpus.labels).assign(angry=1.0)
+        >>> table = zero_shot(logits, corpus, "CLAP (zero-shot)")
+        >>> table["prediction"].unique().tolist(), table["p_angry"].round(2).unique().tolist()
+        (['angry'], [0.73])
+    """
+    rows = corpus.rows(partition)
+    logits = similarities.loc[rows.index, list(corpus.labels)]
+    shares = zip(corpus.labels, softmax(logits.to_numpy(), axis=1).T, strict=True)
+    table = _as_predictions(rows, name, logits.idxmax(axis=1).to_numpy())
+    return table.assign(**{f"p_{label}": share for label, share in shares})
 
 
 def _training_rows(corpus: Corpus) -> pd.DataFrame:

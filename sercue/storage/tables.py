@@ -126,6 +126,12 @@ TABLES = {
         "controls",
         columns={"model": "text", "p_*": "float", "shown_*": "text"},
     ),
+    "zero_shot.parquet": Kind(
+        "zero-shot answers",
+        columns={
+            "utterance": "text", "condition": "text", "prediction": "text", "p_*": "float",
+        },
+    ),
     "measures.parquet": Kind(
         "measures",
         columns={

@@ -51,28 +51,33 @@ def voiced(seconds, pitch):
     return (0.1 * sawtooth(2 * np.pi * pitch * (time + time**2 / 5)) + noise).astype(np.float32)
 
 
+def write_study(folder, checkpoint, long=11, **changes):
+    """A study of twelve recordings of six speakers, one of 5 s: the checkpoint takes 2 s."""
+    rows = []
+    for number in range(12):
+        file, seconds = f"{number}.wav", 5.0 if number == long else 0.5
+        audiofile.write(str(folder / file), voiced(seconds, 100 + 10 * number), 16_000)
+        partition = "train" if number < 6 else "dev" if number < 8 else "test"
+        emotion = ("angry", "neutral")[number % 2]
+        rows.append((file, emotion, f"s{number // 2}", partition))
+    table = pd.DataFrame(rows, columns=["file", "emotion", "speaker", "partition"])
+    table.to_csv(folder / "corpus.csv", index=False)
+    keys = {
+        "corpus": "table",
+        "corpus_root": str(folder / "corpus.csv"),
+        "model": f"hf:{checkpoint}",
+        "device": "cpu",
+        "dtype": "float32",
+        "out": str(folder / "run of the study"),
+    }
+    return Settings(**{**keys, **changes})
+
+
 @pytest.fixture
 def study(cache, tmp_path, qwen_checkpoint):
-    """A study of twelve recordings of six speakers, one of 5 s: the checkpoint takes 2 s."""
+    """What writes the study of ``write_study``, with some of its settings changed."""
 
     def settings(long=11, **changes):
-        rows = []
-        for number in range(12):
-            file, seconds = f"{number}.wav", 5.0 if number == long else 0.5
-            audiofile.write(str(tmp_path / file), voiced(seconds, 100 + 10 * number), 16_000)
-            partition = "train" if number < 6 else "dev" if number < 8 else "test"
-            emotion = ("angry", "neutral")[number % 2]
-            rows.append((file, emotion, f"s{number // 2}", partition))
-        table = pd.DataFrame(rows, columns=["file", "emotion", "speaker", "partition"])
-        table.to_csv(tmp_path / "corpus.csv", index=False)
-        keys = {
-            "corpus": "table",
-            "corpus_root": str(tmp_path / "corpus.csv"),
-            "model": f"hf:{qwen_checkpoint}",
-            "device": "cpu",
-            "dtype": "float32",
-            "out": str(tmp_path / "run of the study"),
-        }
-        return Settings(**{**keys, **changes})
+        return write_study(tmp_path, qwen_checkpoint, long, **changes)
 
     return settings
