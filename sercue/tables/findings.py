@@ -153,7 +153,7 @@ def binning_findings(
         one, other = (scores.columns[n] for n in divmod(int(place), len(related)))
         sentences.append(
             f"The scores of {other} and {one} are the most closely related (correlation "
-            f"{with_minus(f'{related.flat[place]:.2f}')}): if one of their tokens alone is replaced, "
+            f"{with_minus(f'{related.flat[place]:.2f}')}): if one token alone is replaced, "
             "the two contradict each other."
         )
     if stability is not None:
