@@ -50,6 +50,7 @@ from sercue.statistics.contrasts import (
     compare,
     detectable_differences,
     dose_trends,
+    format_prior,
     gain_by,
     planned_contrasts,
     split_gain,
@@ -679,6 +680,11 @@ class Run:
     def dose_trend(self) -> pd.DataFrame:
         """The trend of UAR with the dose."""
         return dose_trends(*self._answered, **self._resampling)
+
+    @cached_property
+    def format_prior(self) -> pd.DataFrame:
+        """Perturbed tokens against the audio alone, corrected as a family of their own."""
+        return format_prior(self.tests)
 
     @cached_property
     def split_gain(self) -> pd.DataFrame:
