@@ -62,6 +62,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "report.comparison": ["compare_studies", "write_comparison"],
         "report.methods": ["methods_text", "write_methods"],
+        "report.published": ["published_values"],
         "run": ["Run", "open_run"],
         "settings": ["Settings", "read_study"],
         "statistics.attribution": ["concept_effects", "shapley", "subset_conditions"],

@@ -58,6 +58,7 @@ from sercue.statistics.contrasts import (
     compare,
     detectable_differences,
     dose_trends,
+    format_prior,
     gain_by,
     planned_contrasts,
     split_gain,
@@ -773,6 +774,11 @@ class Run:
         return dose_trends(*self._answered, **self._resampling)
 
     @cached_property
+    def format_prior(self) -> pd.DataFrame:
+        """Perturbed tokens against the audio alone, corrected as a family of their own."""
+        return format_prior(self.tests)
+
+    @cached_property
     def split_gain(self) -> pd.DataFrame:
         """What of the gain over shuffled tokens is the utterance's own, and what the label's."""
         self._needs("aligned", "shuffled", "shuffled_within_class")
@@ -849,7 +855,7 @@ class Run:
 
     @cached_property
     def concept_effects(self) -> pd.DataFrame:
-        """What each concept does to UAR alone, when missing and when mirrored."""
+        """What each concept does to UAR alone, when missing, when replaced by the opposite."""
         if not any(map(about_concepts, self.settings.conditions)):
             raise InputError("no condition is about single concepts; add only(each), without(each)")
         level = self.settings.confidence

@@ -12,6 +12,7 @@ from sercue.errors import InputError, ServerError, StorageError, or_none
 from sercue.run import Run
 from sercue.settings import Settings
 from sercue.statistics.measures import LABELS, example_predictions
+from sercue.tables.conclusions import conclusions
 from sercue.tables.exhibits import if_possible
 from sercue.tokens.schemes import read_scheme
 
@@ -21,7 +22,8 @@ ALL = {
     "corrupted(0.25)": 0.7, "corrupted(0.5)": 0.6, "corrupted(1)": 0.45,
 }  # fmt: skip
 TESTED = {"sizes", "contrasts", "mcnemar", "detectable", "equivalence", "collapse", "dose_trend",
-          "split_gain", "shift", "components", "gain_by_template"}  # fmt: skip
+          "spearman", "split_gain", "shift", "components", "gain_by_template", "format_prior",
+          "utterance_tests"}  # fmt: skip
 
 
 def answered(accuracy, folder, **keys):
@@ -95,6 +97,28 @@ def test_a_table_is_printed_with_intervals_and_words(full):
     assert "no collapse" in shown.tables["collapse"].shown
 
 
+def test_both_tests_stand_side_by_side(full):
+    """Over speakers and over independent utterances, each with Holm's correction."""
+    shown = full[1].tables["utterance_tests"].shown
+    assert shown.columns.tolist() == [
+        "difference", "p", "p (Holm)", "difference in accuracy", "p (independent)",
+        "p (independent, Holm)",
+    ]  # fmt: skip
+    assert len(shown) == len(full[0].tests)
+
+
+def test_the_format_prior_is_drawn_and_summed_up(full):
+    """Its five lines are those of the table, and the summary says how many are clear."""
+    run, shown = full
+    names = [
+        label.get_text() for label in shown.figures["format_prior"].figure.axes[0].get_yticklabels()
+    ]
+    assert len(names) == len(shown.tables["format_prior"].data) == len(ALL) - 2
+    assert all(name.endswith(" − none") for name in names)
+    (sentence,) = (text for text in conclusions(run) if "with perturbed tokens" in text)
+    assert sentence.startswith(f"Of {len(names)} conditions")
+
+
 def test_parts_of_the_gain_add_up(full):
     table = full[1].tables["split_gain"].data["difference"].groupby("part").first()
     assert table["utterance"] + table["label"] == pytest.approx(table["whole"])
@@ -114,7 +138,7 @@ def test_a_study_that_lacks_conditions_says_which(tmp_path):
     few = answered({"none": 0.5, "shuffled": 0.4}, tmp_path)
     shown = execute("05", few)
     assert set(shown.tables) == {"sizes", "contrasts", "mcnemar", "detectable", "equivalence",
-                                 "shift"}  # fmt: skip
+                                 "shift", "format_prior", "utterance_tests"}  # fmt: skip
     told = "\n".join(shown.missing)
     for words in ("needs the conditions aligned, and this study has no aligned",
                   "dose trend: found no two doses", "no aligned, shuffled_within_class",

@@ -12,13 +12,13 @@ import pytest
 
 from sercue.errors import InputError
 from sercue.report.comparison import (
-    PUBLISHED,
+    beside_published,
     compare_studies,
     gain_sentences,
     ordered_conditions,
     printed_losses,
+    printed_published,
     printed_table,
-    published_values,
     read_runs,
     result_table,
     settings_table,
@@ -26,23 +26,44 @@ from sercue.report.comparison import (
 )
 from sercue.run import open_run
 
+THEIRS = "published, second-hand"
+
 
 @pytest.fixture(scope="module")
 def other_study(small_study, tmp_path_factory):
     return small_study.evaluated_again(tmp_path_factory.mktemp("studies") / "other", 0.8)
 
 
-@pytest.fixture
-def flamingo(small_study, tmp_path):
-    """A study under the names of a model and a corpus of which a value is published."""
-    folder = small_study.evaluated_again(tmp_path / "flamingo", 0.9)
+@pytest.fixture(scope="module")
+def flamingo(small_study, tmp_path_factory):
+    """A study under the names of a model and a corpus of which values are published."""
+    folder = small_study.evaluated_again(tmp_path_factory.mktemp("named") / "flamingo", 0.9)
+    return renamed(folder, "audio-flamingo-3", "iemocap", whole=True)
+
+
+def renamed(folder, model, corpus, partition="test", *, whole=False, classes=4):
+    """The files of a finished study under other names; of the corpus, all or a part evaluated."""
     change_provenance(
         folder,
-        parameters={"model": "audio-flamingo-3", "corpus": "iemocap"},
-        model={"name": "audio-flamingo-3"},
-        corpus={"name": "iemocap"},
+        parameters={"model": model, "corpus": corpus, "partition": partition},
+        model={"name": model},
+        corpus={"name": corpus},
     )
+    if whole:
+        change_table(folder, "utterances", lambda table: table.assign(partition=partition))
+    others = {f"recall_{number}": 0.5 for number in range(classes - 4)}
+    named = [f"recall_{label}" for label in ("angry", "happy", "neutral", "sad")][classes:]
+    change_table(folder, "measures", lambda table: table.assign(**others).drop(columns=named))
     return folder
+
+
+def change_table(folder, name, change):
+    """A table of the artifacts with its stamp."""
+    path = Path(folder) / "artifacts" / f"{name}.parquet"
+    table = pd.read_parquet(path)
+    changed = change(table)
+    changed.attrs = table.attrs
+    changed.to_parquet(path)
 
 
 def change_provenance(folder, **entries):
@@ -77,33 +98,82 @@ def test_the_table_has_the_numbers_of_the_runs_files(small_study, other_study):
 def test_studies_of_a_corpus_stand_together(small_study, other_study, flamingo):
     """In the order in which their corpora and models were named, not that of the folders."""
     table = compare_studies([small_study.folder, flamingo, other_study])
-    assert table["study"].unique().tolist() == ["small", "other", "flamingo", "published"]
+    assert table["study"].unique().tolist() == ["small", "other", "flamingo", THEIRS]
 
 
-def test_a_published_value_stands_in_a_row_of_its_own(small_study, flamingo):
-    """Theirs is one number of the abstract: .776, of aligned tokens, without an interval."""
+def test_published_values_stand_in_a_row_of_their_own(small_study, flamingo):
+    """Audio alone, the tokens and the opposite tokens, without intervals; all are second-hand."""
     table = compare_studies([small_study.folder, flamingo])
     theirs = table[table["source"] == "published"]
+    assert theirs["study"].unique().tolist() == [THEIRS]
     assert theirs[["model", "corpus", "condition", "uar"]].to_numpy().tolist() == [
-        ["audio-flamingo-3", "iemocap", "aligned", 0.776]
+        ["audio-flamingo-3", "iemocap", "none", 0.754],
+        ["audio-flamingo-3", "iemocap", "aligned", 0.776],
+        ["audio-flamingo-3", "iemocap", "conflicting", 0.758],
     ]
     assert theirs[["low", "high", "to_none"]].isna().all(axis=None)
     ours = table[(table["study"] == "flamingo") & (table["condition"] == "aligned")]
     assert ours["uar"].item() != 0.776
     assert not table[table["study"] == "flamingo"]["fixture"].any()
     printed = printed_table(table).set_index("Study")
-    assert printed.loc["published †"].tolist()[2:5] == ["–", ".776", "–"]
-    assert list(printed.index) == ["small (fixture)", "flamingo", "published †"]
-    assert "published †" not in printed_losses(table)["Study"].tolist()
+    told = printed.loc[f"{THEIRS} †", ["Classes", "Partition", "UAR−", "UAR+", "UAR+ − UAR−"]]
+    assert told.tolist() == ["4", "all", ".754", ".776", "–"]
+    assert list(printed.index) == ["small (fixture)", "flamingo", f"{THEIRS} †"]
+    assert f"{THEIRS} †" not in printed_losses(table)["Study"].tolist()
     assert printed_losses(table.assign(to_aligned=float("nan"))).empty
 
 
-def test_only_what_the_paper_says_is_published():
-    """And only of the very model: a folder of that name may hold anything."""
-    assert len(PUBLISHED) == 1
-    assert len(published_values("hf:nvidia/audio-flamingo-3-hf", "iemocap")) == 1
-    assert published_values("hf:audio-flamingo-3-hf", "iemocap") == []
-    assert published_values("audio-flamingo-3", "fau_aibo") == []
+@pytest.mark.parametrize(
+    ("classes", "partition", "expected"),
+    [(5, "dev", {0.209, 0.240}), (5, "test", {0.206, 0.234}), (2, "dev", set())],
+)
+def test_classes_and_partitions_are_not_mixed_up(
+    other_study, tmp_path, classes, partition, expected
+):
+    """Qwen2-Audio on FAU-Aibo, as the paper has it; of two classes it has nothing."""
+    folder = shutil.copytree(other_study, tmp_path / "aibo")
+    change_provenance(folder, parameters={"study": "aibo"})
+    renamed(folder, "qwen2-audio", "fau_aibo", partition, classes=classes)
+    table = compare_studies([folder])
+    assert set(table.loc[table["source"] == "published", "uar"]) == expected
+    assert table[["classes", "partition"]].drop_duplicates().to_numpy().tolist() == [
+        [classes, partition]
+    ]
+    beside = beside_published(read_runs([folder]))
+    assert set(beside.loc[beside["study"] == "aibo", "value"]) == expected
+    assert set(beside["partition"]) <= {partition}
+
+
+def test_ours_stands_beside_values_of_any_measure(flamingo):
+    """Each from the files of the run; the rank correlation from scipy."""
+    table = beside_published(read_runs([flamingo])).set_index(["measure", "condition"])
+    ours = table[table["study"] == "flamingo"]
+    measured = stored(flamingo, "measures").set_index("condition")
+    for name in ("none", "aligned", "conflicting"):
+        found = ours.loc[("uar", name), ["ours", "ours_low", "ours_high"]]
+        assert found.tolist() == measured.loc[name, ["uar", "uar_low", "uar_high"]].tolist()
+    tests = stored(flamingo, "tests").set_index(["condition", "reference"])
+    (lost,) = ours.loc[[("uar_difference", "conflicting")]].query("reference == 'aligned'").ours
+    assert lost == tests.loc[("conflicting", "aligned"), "difference"]
+    assert ours.loc[("uar_difference", "conflicting"), "value"].dropna().tolist() == [-0.018]
+    # One dose beside aligned: two points have no rank correlation.
+    assert "spearman_rho" not in ours.index.get_level_values("measure")
+
+
+def test_f1_is_in_a_table_of_its_own(flamingo):
+    """Of models that no study has, and of values whose classes are not known, nothing is ours."""
+    table = beside_published(read_runs([flamingo]))
+    shown = printed_published(table)
+    by_measure = {caption.split(" beside")[0]: rows for caption, rows in shown.items()}
+    assert set(by_measure["Published UAR"]["Published"]) == {
+        ".541", ".582", ".754", ".776", ".758", ".353", ".345", ".600", ".606",
+    }  # fmt: skip
+    f1 = by_measure["Published macro F1"]
+    assert set(f1["Published"]) == {".573", ".626", ".735", ".693", ".314"}
+    assert set(f1["Ours"]) == {"–"}
+    assert f1["Classes"].to_dict()["audio-flamingo-3"] == "not known"
+    assert f1["Classes"].to_dict()["emobox"] == "4"
+    assert "corrupted" not in " ".join(shown)
 
 
 def test_one_row_a_study_and_intervals_beneath(small_study, other_study, tmp_path):
@@ -116,6 +186,7 @@ def test_one_row_a_study_and_intervals_beneath(small_study, other_study, tmp_pat
     for condition in conditions:
         assert wide[condition].tolist() == pivot.loc[["small", "other"], condition].tolist()
     write_comparison([small_study.folder, other_study], tmp_path)
+    assert pd.read_csv(tmp_path / "tables" / "published.csv").empty
     read = pd.read_csv(tmp_path / "tables" / "compare.csv")
     pd.testing.assert_frame_equal(read, wide, check_dtype=False)
     latex = (tmp_path / "tables" / "compare.tex").read_text()
@@ -248,7 +319,9 @@ def test_the_page_names_the_source_of_what_is_published(page):
     text, _ = page
     words = " ".join(" ".join(Page(text).words).split())
     assert "† Published by others: Tsangko, Triantafyllopoulos and Schuller" in words
-    assert "arXiv 2606.07309" in words
+    assert "arXiv 2606.07309 (second-hand: three sources agree; second-hand: one digest" in words
+    assert "audio-flamingo-3: training data are said to include IEMOCAP (second-hand)." in words
+    assert "another measure, not to be compared with UAR" in words
     assert "Studies are not tested against each other" in words
 
 
@@ -280,10 +353,10 @@ def test_an_interval_without_width_is_on_no_side_of_zero():
 
 def test_the_files_for_a_paper_are_written(page):
     _, out = page
-    names = ["compare.csv", "compare_long.csv", "compare.tex"]
+    names = ["compare.csv", "compare_long.csv", "compare.tex", "published.csv"]
     assert all((out / "tables" / name).stat().st_size for name in names)
     assert (out / "figures" / "compare.svg").is_file()
-    assert r"published \dag{}" in (out / "tables" / "compare.tex").read_text()
+    assert r"second-hand \dag{}" in (out / "tables" / "compare.tex").read_text()
 
 
 def test_a_run_of_another_version_is_told(other_study, tmp_path):

@@ -4,7 +4,13 @@ import pandas as pd
 import pytest
 
 from sercue.corpora.corpus import example_corpus
-from sercue.tables.findings import corpus_findings, direction, prompting_findings, study_findings
+from sercue.tables.findings import (
+    corpus_findings,
+    direction,
+    format_prior_finding,
+    prompting_findings,
+    study_findings,
+)
 
 MEASURES = pd.DataFrame(
     {
@@ -45,6 +51,54 @@ def test_the_verdict_follows_the_interval_and_not_the_estimate(gain, said):
     assert said in text
     verdicts = ("makes use", "harm the model", "this is inconclusive")
     assert sum(verdict in text for verdict in verdicts) == 1
+
+
+def prior(*rows):
+    """Perturbed tokens against the audio alone: condition, difference, its ends, Holm's p."""
+    table = pd.DataFrame(rows, columns=["condition", "difference", "low", "high", "holm_p"])
+    return table.assign(reference="none")
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ((0.02, 0.01, 0.03, 0.001), "a token block that says nothing about the utterance helps"),
+        ((-0.02, -0.03, -0.01, 0.001), "a token block that says nothing about the utterance harms"),
+        ((0.02, -0.01, 0.05, 0.2), "this is inconclusive, since the interval includes zero"),
+        ((0.02, 0.01, 0.03, 0.08), "but after Holm's correction for 1 contrasts this is inconcl"),
+        ((0.02, 0.02, 0.02, 0.0), "Its interval has no width"),
+    ],
+)
+def test_a_format_prior_is_found_no_surer_than_it_is(row, said):
+    """What was found first, the difference with its interval, then how sure it is."""
+    (sentence,) = format_prior_finding(prior(("constant", *row)))
+    difference = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*row[:3]).replace("-", "−")
+    assert sentence.startswith("Format prior: under constant every utterance is shown the same")
+    assert sentence.index(difference) < sentence.index(said)
+
+
+def test_conditions_that_keep_something_true_are_not_called_a_format_prior():
+    """One above for certain, one before the correction only, one below."""
+    constant, rest = format_prior_finding(
+        prior(
+            ("constant", 0.0, -0.01, 0.01, 0.9),
+            ("masked(0.25)", 0.1, 0.05, 0.15, 0.001),
+            ("shuffled", 0.02, 0.001, 0.04, 0.06),
+            ("conflicting", -0.1, -0.15, -0.05, 0.001),
+        )
+    )
+    assert "inconclusive" in constant
+    assert rest.startswith(
+        "Of 4 conditions with perturbed tokens, UAR lies above that of the audio alone for 1 "
+        "(masked(0.25)) and below it for 1 (conflicting) after Holm's correction within this "
+        "family; inconclusive: 2. A gain is a format prior only where the tokens tell nothing"
+    )
+
+
+def test_without_constant_tokens_the_others_are_counted():
+    (sentence,) = format_prior_finding(prior(("shuffled", 0.02, -0.01, 0.04, 0.3)))
+    assert "for 0 and below it for 0" in sentence
+    assert sentence.endswith("inconclusive: 1.")
 
 
 def test_an_interval_without_width_is_no_evidence():

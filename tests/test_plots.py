@@ -198,12 +198,15 @@ def praat_pairs_made():
 def compared_studies(intervals):
     """A long name, a fixture of fewer conditions, and a published value."""
     keys = {"corpus": "corpus", "source": "this run", "fixture": False, "classes": 4}
+    keys["partition"] = "test"
     first = intervals.assign(model="a long name of a model " * 3, study="first", **keys)
     second = intervals.iloc[1:].assign(model="m", study="second", **keys | {"fixture": True})
     third = intervals.assign(model="m", study="third", **keys)
     theirs = {"condition": ["aligned"], "uar": [0.776], "study": "published", "model": "m"}
     published = pd.DataFrame(theirs | keys | {"source": "published"})
-    return pd.concat([first, second, third, published], ignore_index=True)
+    # Of other classes, and of another partition: these are drawn nowhere.
+    others = [published.assign(classes=2), published.assign(partition="dev")]
+    return pd.concat([first, second, third, published, *others], ignore_index=True)
 
 
 def drawn_intervals(axes):

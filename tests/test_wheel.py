@@ -49,3 +49,10 @@ def test_the_demo_runs_from_any_folder(installed, tmp_path):
            env=environment)  # fmt: skip
     made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.html")}
     assert made == {f"reports/demo/{name}.html" for name in ("index", "02_binning_design")}
+
+
+def test_the_published_values_travel_with_the_package(installed, tmp_path):
+    code = "import sercue; print(len(sercue.published_values()))"
+    rows = (ROOT / "sercue" / "report" / "published.csv").read_text(encoding="utf-8").splitlines()
+    found = called(installed / "python", "-c", code, cwd=tmp_path)
+    assert int(found) == len(rows) - 1

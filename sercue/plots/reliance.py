@@ -22,9 +22,9 @@ from sercue.plots.style import (
 
 _HERE = "#0173b2"
 _KINDS = {"only": "only this concept, vs none", "without": "without it, vs aligned",
-          "flip": "mirrored, vs aligned"}  # fmt: skip
+          "flip": "opposite, vs aligned"}  # fmt: skip
 # Families that figures show in one colour of several shades.
-_DOSES = ("corrupted", "masked")
+_DOSES = ("corrupted", "replaced", "masked")
 _SHARE = "Reliance on tokens\n(0: audio only, 1: tokens only)"
 _UNITS = {"uar": "UAR", "log_p": "log-probability of the true label (nats)"}
 
@@ -137,7 +137,7 @@ def plot_shapley(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
 
 @styled
 def plot_concept_effects(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
-    """What each concept does alone, when missing and when mirrored: one panel each.
+    """What each concept does alone, when missing and when replaced by the opposite: one panel each.
 
     Args:
         table: as ``concept_effects`` returns it, of one ``value``
@@ -154,7 +154,7 @@ def plot_concept_effects(table: pd.DataFrame, *, ax: Axes | None = None) -> Figu
         ...         "condition": ["only(energy)", "flip(energy)"], "effect": [0.05, -0.1],
         ...         "low": [0.03, -0.2], "high": [0.07, -0.05]}
         >>> [axes.get_title() for axes in plot_concept_effects(pd.DataFrame(rows)).axes]
-        ['only this concept, vs none', 'mirrored, vs aligned']
+        ['only this concept, vs none', 'opposite, vs aligned']
     """
     value = _only_value(table)
     kinds = [kind for kind in _KINDS if kind in set(table["kind"])]

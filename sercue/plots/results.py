@@ -87,7 +87,7 @@ def plot_contrasts(
 
     Args:
         contrasts: as ``compare`` returns it
-        alpha: a point is filled if its Holm-corrected McNemar p-value is below this
+        alpha: a point is filled if its Holm-corrected p-value is below this
         ax: Axes to draw on; a new figure by default
 
     Returns:
@@ -129,8 +129,8 @@ def plot_dose_response(intervals: pd.DataFrame, *, ax: Axes | None = None) -> Fi
     """UAR against the share of tokens that were replaced; ``aligned`` is share 0.
 
     Args:
-        intervals: as ``uar_intervals`` returns it, with conditions ``corrupted(p)`` or
-            ``masked(p)``; ``none``, if there, is a band
+        intervals: as ``uar_intervals`` returns it, with conditions such as ``corrupted(p)``
+            or ``masked(p)``; ``none``, if there, is a band
         ax: Axes to draw on; a new figure by default
 
     Returns:
@@ -149,7 +149,7 @@ def plot_dose_response(intervals: pd.DataFrame, *, ax: Axes | None = None) -> Fi
     families = doses_of(condition_facts(intervals))
     if not families:
         found = ", ".join(map(str, intervals["condition"]))
-        raise InputError(f"intervals: no condition corrupted(p) or masked(p); found {found}")
+        raise InputError(f"intervals: none with a dose, as corrupted(p) has; found {found}")
     figure, axes = canvas(ax, width=6.0, height=3.4)
     for family, doses in families.items():
         names, x = list(doses), list(doses.values())
@@ -380,7 +380,7 @@ _PUBLISHED = "published"
 _DIAMOND: dict[str, Any] = {
     "marker": "D", "linestyle": "", "color": "black", "markerfacecolor": "none",
 }  # fmt: skip
-_PAIR = ["model", "corpus"]
+_SAME = ["model", "corpus", "classes", "partition"]
 
 
 @styled
@@ -393,14 +393,15 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
 
     Returns:
         figure; a dotted line is chance, a dashed one the study's own ``none``, a hollow diamond a
-        published value of the same model and corpus
+        published value of the same model, corpus, number of classes and partition
 
     Examples:
         >>> rows = [("none", 0.5, 0.4, 0.6), ("aligned", 0.7, 0.6, 0.8)]
         >>> table = pd.DataFrame(rows, columns=["condition", "uar", "low", "high"]).assign(
-        ...     model="m", corpus="c", study="s", source="this run", fixture=False, classes=4)
+        ...     model="m", corpus="c", classes=4, partition="test", study="s", source="this run",
+        ...     fixture=False)
         >>> plot_comparison(table).axes[0].get_title().splitlines()
-        ['s', 'm on c']
+        ['s', 'm on c', '4 classes, test']
     """
     own = table[table["source"] != _PUBLISHED]
     theirs = table[table["source"] == _PUBLISHED]
@@ -411,9 +412,8 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     )
     for axes, study in zip(panels, studies, strict=True):
         rows = own[own["study"] == study]
-        pair = rows[_PAIR].iloc[0]
         _draw_study(axes, rows, conditions)
-        published = theirs[(theirs[_PAIR] == pair).all(axis=1)]
+        published = theirs[(theirs[_SAME] == rows[_SAME].iloc[0]).all(axis=1)]
         for name, value in zip(published["condition"], published["uar"], strict=True):
             axes.plot(value, conditions.index(name), markersize=9, zorder=4, **_DIAMOND)
         axes.set_title(_title(rows.iloc[0]), fontsize="medium")
@@ -425,7 +425,7 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
         Line2D([], [], color=GREY, linestyle="--", label="none (UAR−) in the same study"),
     ]
     if len(theirs):
-        marks.append(Line2D([], [], label=_PUBLISHED, **_DIAMOND))
+        marks.append(Line2D([], [], label="; ".join(theirs["study"].unique()), **_DIAMOND))
     legend_above(figure, marks)
     return figure
 
@@ -447,5 +447,6 @@ def _draw_study(axes: Axes, rows: pd.DataFrame, conditions: list[str]) -> None:
 
 def _title(row: pd.Series) -> str:
     study = f"{row['study']} (fixture)" if row["fixture"] else str(row["study"])
-    lines = [study, f"{row['model']} on {row['corpus']}"]
+    evaluated = f"{row['classes']} classes, {row['partition']}"
+    lines = [study, f"{row['model']} on {row['corpus']}", evaluated]
     return "\n".join(part for line in lines for part in textwrap.wrap(line, 30))

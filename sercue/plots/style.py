@@ -46,6 +46,7 @@ _CONDITION_COLOURS = {
 }
 _RAMPS = {
     "corrupted": ("#7fc4ab", "#013d2d"),
+    "replaced": ("#d6a3c8", "#5e1850"),
     "masked": ("#8cc4e8", "#14506f"),
     "only": ("#a58fd6", "#46287a"),
     "without": ("#b5ad62", "#57520d"),

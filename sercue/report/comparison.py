@@ -9,86 +9,32 @@ import math
 import os
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
 
 from sercue.errors import InputError
-from sercue.models.cards import CARDS, ENDPOINT_PREFIX, HUB_PREFIX
 from sercue.plots.results import plot_comparison
 from sercue.report.finished import EvaluatedRun, public_value, read_run
+from sercue.report.published import SECOND_HAND, WHOLE, card_of, of_evaluation, published_values
 from sercue.statistics.baselines import MAJORITY, SVM, TOKENS_ONLY, chance
+from sercue.statistics.contrasts import spearman
 from sercue.storage.files import write_csv, write_text
 from sercue.tables import latex
 from sercue.tables.exhibits import TableExhibit, figure_exhibit
 from sercue.tables.findings import direction, without_width
-from sercue.tokens.catalogue import facts_by_name, main_conditions, shortened
+from sercue.tokens.catalogue import doses_of, facts_by_name, main_conditions, shortened
 from sercue.tokens.schemes import concepts_of
-
-
-@dataclass(frozen=True)
-class PublishedValue:
-    """A UAR that a publication gives, without an interval.
-
-    Attributes:
-        model: name of the model's card
-        corpus: name of the corpus reader
-        condition: name of the condition
-        uar: between 0 and 1
-        source: where it stands
-    """
-
-    model: str
-    corpus: str
-    condition: str
-    uar: float
-    source: str
-
-
-PUBLISHED = (
-    PublishedValue(
-        "audio-flamingo-3",
-        "iemocap",
-        "aligned",
-        0.776,
-        "Tsangko, Triantafyllopoulos and Schuller, Acoustic Cue Alignment in Audio Language Models "
-        "for Speech Emotion Recognition, arXiv 2606.07309, 2026",
-    ),
-)
-
-
-def published_values(model: str, corpus: str) -> list[PublishedValue]:
-    """What is published of a model on a corpus.
-
-    Args:
-        model: as a study names it; the repository of a known model counts as that model, a folder
-            does not: what lies in it cannot be told from its name
-        corpus: name of the corpus reader
-
-    Examples:
-        >>> [value.uar for value in published_values("audio-flamingo-3", "iemocap")]
-        [0.776]
-        >>> published_values("qwen2-audio", "iemocap")
-        []
-    """
-    known = {card.name: card.name for card in CARDS} | {
-        prefix + card.repository: card.name
-        for card in CARDS
-        if card.repository
-        for prefix in (HUB_PREFIX, ENDPOINT_PREFIX)
-    }
-    name = known.get(model)
-    return [value for value in PUBLISHED if (value.model, value.corpus) == (name, corpus)]
-
 
 OURS = "this run"
 AS_PUBLISHED = "published"
 #: What all rows of a study share.
-KEYS = ["model", "corpus", "study", "source"]
+KEYS = ["model", "corpus", "classes", "partition", "study", "source"]
 _UAR = ["uar", "low", "high"]
 _LACKING = "–"
+_NAN = float("nan")
 _DAGGER = "†"
 _LONGEST = 120  # characters of a setting
 _TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -105,11 +51,14 @@ def compare_studies(folders: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
 
     Returns:
         DataFrame, one row per study and condition, studies of one corpus and model together:
-        ``model``, ``corpus``, ``study``, ``source`` (``"this run"`` or ``"published"``),
-        ``fixture`` (whether the study is no evidence), ``classes``, ``condition``, ``uar``,
-        ``low``, ``high``, and the planned differences in UAR to ``none`` and to ``aligned`` with
-        their intervals: ``to_none``, ``to_none_low``, ``to_none_high``, ``to_aligned``, ... What
-        is not known is NaN. A study whose name stands twice is numbered.
+        ``model``, ``corpus``, ``classes`` (their number), ``partition`` (the evaluated one, or
+        ``"all"`` of the corpus), ``study``, ``source`` (``"this run"`` or ``"published"``),
+        ``fixture`` (whether the study is no evidence), ``condition``, ``uar``, ``low``, ``high``,
+        and the planned differences in UAR to ``none`` and to ``aligned`` with their intervals:
+        ``to_none``, ``to_none_low``, ``to_none_high``, ``to_aligned``, ... What is not known is
+        NaN. A study whose name stands twice is numbered. Published rows are of the model, corpus,
+        classes and partition of the study above them, and of UAR alone; ``study`` says of those
+        that are second-hand that they are.
 
     Raises:
         InputError: if there is no folder, if one is not that of a finished run, or if two hold
@@ -167,28 +116,54 @@ def uar_of_runs(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
         runs: as ``read_runs`` returns them
     """
     parts, shown = [], set()
+    theirs = published_values().query("measure == 'uar'").rename(columns={"value": "uar"})
     for study, run in runs.items():
         main = main_conditions(run.conditions)
         rows = main[["condition", "uar"]].assign(low=main["uar_low"], high=main["uar_high"])
         for reference in ("none", "aligned"):
             differences = [run.difference(name, reference) for name in rows["condition"]]
             rows[difference_columns(reference)] = [d or (float("nan"),) * 3 for d in differences]
-        facts = {"fixture": run.notice is not None, "classes": len(run.labels)}
-        parts.append((rows, [run.model, run.corpus, study, OURS], facts))
-        # Once, below the first study of this model and corpus.
-        pair = run.model, run.corpus
-        published = published_values(run.parameters["model"], run.corpus)
-        if published and pair not in shown:
-            theirs = pd.DataFrame(
-                [(v.condition, v.uar) for v in published], columns=["condition", "uar"]
-            )
-            parts.append((theirs, [*pair, AS_PUBLISHED, AS_PUBLISHED], facts | {"fixture": False}))
-        shown.add(pair)
+        evaluation = evaluated(run)
+        parts.append((rows, [run.model, *evaluation, study, OURS], run.notice is not None))
+        # Once, below the first study of this model and evaluation.
+        if (run.model, evaluation) not in shown:
+            same = of_evaluation(theirs, *evaluation)
+            same = same[same["model"] == card_of(run.parameters["model"])]
+            for name, values in _by_publication(same):
+                named = values[["condition", *_UAR]]
+                parts.append((named, [run.model, *evaluation, name, AS_PUBLISHED], False))
+        shown.add((run.model, evaluation))
     keyed = [
-        pd.DataFrame(dict(zip(KEYS, keys, strict=True)) | facts, index=rows.index).join(rows)
-        for rows, keys, facts in parts
-    ]
+        pd.DataFrame(dict(zip(KEYS, keys, strict=True)) | {"fixture": fixture}, index=rows.index)
+        .join(rows)
+        for rows, keys, fixture in parts
+    ]  # fmt: skip
     return pd.concat(keyed, ignore_index=True)
+
+
+def _by_publication(values: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Published values as rows of the table: each publication apart, what is second-hand apart."""
+    second_hand = values["known"].str.startswith(SECOND_HAND)
+    named: dict[str, pd.DataFrame] = {}
+    for (_, second), rows in values.groupby(["source", second_hand], sort=False):
+        name = f"{AS_PUBLISHED}, {SECOND_HAND}" if second else AS_PUBLISHED
+        named[name if name not in named else f"{name} ({len(named) + 1})"] = rows
+    return list(named.items())
+
+
+def evaluated(run: EvaluatedRun) -> tuple[str, int, str]:
+    """What a study evaluated: the corpus, the number of classes, and which of the utterances.
+
+    Args:
+        run: a finished run
+
+    Returns:
+        corpus, classes, and the partition, or ``all`` where every utterance is in it, as in a
+        cross-validation over all folds
+    """
+    partition = str(run.parameters["partition"])
+    present = set(run.artifacts.read("utterances.parquet")["partition"])
+    return run.corpus, len(run.labels), WHOLE if present == {partition} else partition
 
 
 def ordered_conditions(names: Iterable[str]) -> list[str]:
@@ -236,7 +211,8 @@ def runs_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
             "model": run.model,
             "weights": run.provenance["model"]["identity"],
             "corpus": f"{run.corpus}: {of_corpus}",
-            "evaluated": f"{int(run.conditions['utterances'].max())} utterances",
+            "evaluated": f"{int(run.conditions['utterances'].max())} utterances, partition "
+            f"{evaluated(run)[-1]}",
             "speakers in intervals": str(run.tests["speakers"].max())
             if len(run.tests)
             else _LACKING,
@@ -342,11 +318,11 @@ def result_table(table: pd.DataFrame) -> pd.DataFrame:
         table: as ``compare_studies`` returns it
 
     Returns:
-        DataFrame by ``model``, ``corpus``, ``study`` and ``source``; columns ``fixture``,
-        ``classes``, of each condition ``<name>``, ``<name> low``, ``<name> high``, and
+        DataFrame by ``model``, ``corpus``, ``classes``, ``partition``, ``study`` and ``source``;
+        columns ``fixture``, of each condition ``<name>``, ``<name> low``, ``<name> high``, and
         ``gain`` (UAR+ − UAR−) with its ends
     """
-    wide = table.groupby(KEYS, sort=False)[["fixture", "classes"]].first()
+    wide = table.groupby(KEYS, sort=False)[["fixture"]].first()
     for name in ordered_conditions(table["condition"]):
         rows = table[table["condition"] == name].set_index(KEYS)
         wide[[name, f"{name} low", f"{name} high"]] = rows[_UAR]
@@ -380,9 +356,9 @@ def printed_losses(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _printed(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Model, corpus and study, and each condition's value in three columns as one text."""
+    """The keys of each study, and each condition's value in three columns as one text."""
     studies = table.groupby(KEYS, sort=False)["fixture"].first()
-    shown = studies.index.to_frame(index=False)[["model", "corpus", "study"]]
+    shown = studies.index.to_frame(index=False)[KEYS[:-1]].astype({"classes": str})
     marks = [
         f" {_DAGGER}" if source == AS_PUBLISHED else " (fixture)" * bool(fixture)
         for source, fixture in zip(studies.index.get_level_values("source"), studies, strict=True)
@@ -404,6 +380,117 @@ def _printed(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         if name == "aligned":
             shown["UAR+ − UAR−"] = cells(name, difference_columns("none"))
     return shown
+
+
+def beside_published(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
+    """Published values of what the studies evaluated, of any model, with ours where we have one.
+
+    A value of a study stands beside a published one of the same model, corpus, number of classes,
+    partition, condition and measure. Values whose classes or partition are not known are listed
+    for their corpus, and have none of ours beside them.
+
+    Args:
+        runs: as ``read_runs`` returns them
+
+    Returns:
+        DataFrame, one row per published value and study that has it too: the columns of
+        ``published_values``, then ``study`` (empty without one), ``ours``, ``ours_low`` and
+        ``ours_high``
+    """
+    values, rows = published_values(), []
+    evaluations = {study: evaluated(run) for study, run in runs.items()}
+    for evaluation in dict.fromkeys(evaluations.values()):
+        listed = of_evaluation(values, *evaluation, unknown=True)
+        known = of_evaluation(values, *evaluation).index
+        for place, value in zip(listed.index, listed.to_dict("records"), strict=True):
+            ours = {
+                study: _measured(run, value)
+                for study, run in runs.items()
+                if place in known
+                and evaluations[study] == evaluation
+                and card_of(run.parameters["model"]) == value["model"]
+            }
+            found = {study: numbers for study, numbers in ours.items() if numbers is not None}
+            for study, numbers in (found or {"": (float("nan"),) * 3}).items():
+                rows.append([*value.values(), study, *numbers])
+    columns = [*values.columns, "study", "ours", "ours_low", "ours_high"]
+    table = pd.DataFrame(rows, columns=columns).drop_duplicates(ignore_index=True)
+    return table.astype({"classes": "Int64"})
+
+
+def _measured(run: EvaluatedRun, value: Mapping[Any, Any]) -> tuple[float, float, float] | None:
+    """What a run has of the condition and measure of a published value, with its interval."""
+    table, name = run.conditions.set_index("condition"), value["condition"]
+    if value["measure"] == "uar_difference":
+        return run.difference(name, value["reference"])
+    if value["measure"] == "spearman_rho":
+        doses = doses_of(facts_by_name(table.index)).get(name, {})
+        rho, *_ = spearman(list(doses.values()), table.loc[list(doses), "uar"].to_numpy())
+        return None if math.isnan(rho) else (rho, _NAN, _NAN)
+    if name not in table.index:
+        return None
+    columns = ["uar", "uar_low", "uar_high"] if value["measure"] == "uar" else ["macro_f1"]
+    found = [*map(float, table.loc[name, columns]), _NAN, _NAN]
+    return found[0], found[1], found[2]
+
+
+_MEASURED = {
+    "uar": "Published UAR beside ours.",
+    "macro_f1": "Published macro F1 beside ours: another measure, not to be compared with UAR.",
+    "uar_difference": "Published differences in UAR beside ours.",
+    "spearman_rho": "Published rank correlation (Spearman's ρ) of UAR with the dose beside ours.",
+}
+
+
+def printed_published(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Published values as the page shows them, each measure in a table of its own.
+
+    Args:
+        table: as ``beside_published`` returns it
+
+    Returns:
+        caption to DataFrame of texts by model
+    """
+    shown = {}
+    for measure, rows in table.groupby("measure", sort=False):
+        signed = measure in ("uar_difference", "spearman_rho")
+        theirs, ours = (
+            [_with_ends(*ends, signed=signed) for ends in rows[columns].to_numpy(float)]
+            for columns in (["value", "low", "high"], ["ours", "ours_low", "ours_high"])
+        )
+        reference = rows["reference"].map(lambda name: f" − {name}" if name else "")
+        texts = pd.DataFrame(
+            {
+                "Corpus": rows["corpus"],
+                "Classes": rows["classes"].astype("string").fillna("not known"),
+                "Partition": rows["partition"].replace("", "not known"),
+                "Condition": rows["condition"] + reference,
+                "Published": theirs,
+                "p": rows["p"],
+                "Ours": ours,
+                "Study": rows["study"],
+                "Source": rows["source"] + " (" + rows["known"] + ")",
+            }
+        ).set_index(pd.Index(rows["model"], name="Model"))
+        shown[_MEASURED[str(measure)]] = texts.loc[:, (texts != "").any()]
+    return shown
+
+
+def published_notes(values: pd.DataFrame) -> list[str]:
+    """What a reader of published values must know besides, each note once.
+
+    Args:
+        values: rows of ``published_values``
+
+    Examples:
+        >>> published_notes(pd.DataFrame({"model": ["a", "b"], "note": ["x; y", "x"]}))
+        ['a, b: x.', 'a: y.']
+    """
+    models: dict[str, dict[str, None]] = {}
+    for model, notes in zip(values["model"], values["note"], strict=True):
+        for note in filter(None, notes.split("; ")):
+            models.setdefault(note, {})[model] = None
+    return [f"{', '.join(of)}: {note}." for note, of in models.items()]
 
 
 def number(value: float, *, signed: bool = False) -> str:
@@ -439,8 +526,9 @@ def write_comparison(
 ) -> Path:
     """Write ``compare.html``, and its tables and figure for a paper.
 
-    ``tables/compare.csv`` has the result table unrounded, ``compare.tex`` as it is shown, and
-    ``compare_long.csv`` one row per study and condition; ``figures/compare.svg`` is the figure.
+    ``tables/compare.csv`` has the result table unrounded, ``compare.tex`` as it is shown,
+    ``compare_long.csv`` one row per study and condition, and ``published.csv`` what others have
+    published beside ours; ``figures/compare.svg`` is the figure.
 
     Args:
         folders: folders of finished runs
@@ -465,15 +553,8 @@ def write_comparison(
         "Unweighted average recall (UAR) by model, corpus and condition; UAR− is the UAR with the "
         f"audio alone, UAR+ that with the utterance's own tokens. {intervals}"
     )
-    sources = dict.fromkeys(
-        value.source
-        for run in runs.values()
-        for value in published_values(run.parameters["model"], run.corpus)
-    )
-    note = sources and (
-        f"{_DAGGER} Published by others: {'; '.join(sources)}. Not computed here; templates, "
-        "partitions and label orders may differ."
-    )
+    published = beside_published(runs)
+    note = _published_note(published.query("measure == 'uar' and study != ''"))
     figure = figure_exhibit(
         plot_comparison(table),
         f"UAR by condition, one panel per study. {intervals}",
@@ -482,11 +563,12 @@ def write_comparison(
     shown, losses = printed_table(table), printed_losses(table)
     write_csv(place / "tables" / "compare.csv", result_table(table))
     write_csv(place / "tables" / "compare_long.csv", table, index=False)
+    write_csv(place / "tables" / "published.csv", published, index=False)
     latex.write_table(
         shown,
         f"{caption} {note}" if note else caption,
         place / "tables" / "compare.tex",
-        keys=3,
+        keys=len(KEYS) - 1,
         page=latex.WIDE_PAGE,
     )
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True)
@@ -500,6 +582,8 @@ def write_comparison(
             losses.set_index("Model"), f"Difference in UAR from aligned tokens. {intervals}"
         ),
         note=note,
+        published=[_html(rows, told) for told, rows in printed_published(published).items()],
+        published_notes=published_notes(published),
         runs=_html(runs_table(runs), "Models, corpora, sample sizes and reference values."),
         differences=_html(
             settings_table(runs), "Settings and versions that differ between the studies."
@@ -512,6 +596,17 @@ def write_comparison(
     page = place / "compare.html"
     write_text(page, text)
     return page
+
+
+def _published_note(values: pd.DataFrame) -> str:
+    """Where the published rows of the table of UAR come from; empty without any."""
+    known = values.groupby("source", sort=False)["known"].unique()
+    told = "; ".join(f"{source} ({'; '.join(ways)})" for source, ways in known.items())
+    notes = " ".join(published_notes(values))
+    return told and (
+        f"{_DAGGER} Published by others: {told}. Not computed here; tokens, templates and label "
+        f"orders may differ. {notes}".strip()
+    )
 
 
 def _html(shown: pd.DataFrame, caption: str) -> str | None:

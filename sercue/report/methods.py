@@ -297,6 +297,7 @@ def _statistics_facts(run: EvaluatedRun) -> dict[str, Any]:
         "sentence": SENTENCE,
         "level": f"{settings['confidence']:.0%}",
         "contrasts": len(run.tests),
+        "prior": len(run.tests.query("reference == 'none' and condition != 'aligned'")),
         "speakers": speakers,
         "enumerated": speakers <= ENUMERATED,
         "collapse": "aligned" in set(run.tests["reference"]),

@@ -124,7 +124,7 @@ def concept_effects(
     value: str = "uar",
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """What single concepts do: alone, when missing, when mirrored.
+    """What single concepts do: alone, when missing, when replaced by the opposite.
 
     ``only(c)`` is compared with ``none`` (what the concept gives by itself), ``without(c)`` and
     ``flip(c)`` with ``aligned`` (what is lost without it, or when it lies). The first and the

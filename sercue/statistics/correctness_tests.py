@@ -35,8 +35,16 @@ def mcnemar_tests(
     Among the utterances that only one of the two conditions gets right: is it one of them more
     often? With :math:`b_s` and :math:`c_s` such utterances of speaker s, the clustered test flips
     the sign of :math:`b_s - c_s` for whole speakers (see ``sign_flip_p``). It is exact under
-    exchangeable conditions; with fewer than 6 speakers it cannot go below 5 %. One answer an
-    utterance is used, that of ``primary_cell``.
+    exchangeable conditions; with fewer than 6 speakers it cannot go below 5 %. One answer per
+    utterance is used, that of ``primary_cell``: to count all wordings and replicates would repeat
+    each utterance, and a majority vote would be an answer that the model never gave.
+
+    ``independent_p`` is McNemar's test as papers on recognition use it since Gillick and Cox (1989)
+    and Dietterich (1998). It takes utterances as independent, which those of one speaker are not:
+    with speaker effects it rejects a true hypothesis in 18 to 32 % of the cases at a nominal 5 %
+    (``tests/calibration/RESULTS.md``). A paired t-test of right and wrong answers is nearly the
+    same test. It compares accuracies, in which frequent classes weigh more than in UAR. Which test
+    Tsangko et al. (2026) used is not known here.
 
     Args:
         predictions: predictions as ``run_study`` returns them
@@ -47,7 +55,8 @@ def mcnemar_tests(
     Returns:
         DataFrame, one row per contrast: ``condition``, ``reference``, ``discordant_better`` (b:
         utterances that only the condition gets right), ``discordant_worse`` (c: that only the
-        reference gets right), ``odds_ratio`` (b / c, infinite if c is 0, NaN if both are),
+        reference gets right), ``accuracy_difference`` ((b - c) / utterances, -1 to 1),
+        ``odds_ratio`` (b / c, infinite if c is 0, NaN if both are),
         ``mcnemar_p`` (two-sided, clustered), ``independent_p`` (two-sided, utterances taken as
         independent: exact below 25 discordant utterances, else chi-squared with continuity
         correction)
@@ -57,7 +66,7 @@ def mcnemar_tests(
 
     References:
         McNemar, Psychometrika 12 (1947); Durkalski et al., Statist. Med. 22 (2003), on pairs in
-        clusters
+        clusters; Gillick and Cox, ICASSP (1989); Dietterich, Neural Comput. 10 (1998)
 
     Examples:
         >>> from sercue.statistics.measures import example_predictions
@@ -69,8 +78,9 @@ def mcnemar_tests(
     rows = [
         (*pair, *_mcnemar(paired_answers(predictions, pair), resamples, seed)) for pair in contrasts
     ]
-    columns = ["condition", "reference", "discordant_better", "discordant_worse", "odds_ratio"]
-    return pd.DataFrame(rows, columns=[*columns, "mcnemar_p", "independent_p"])
+    columns = ["condition", "reference", "discordant_better", "discordant_worse"]
+    effect = ["accuracy_difference", "odds_ratio"]
+    return pd.DataFrame(rows, columns=[*columns, *effect, "mcnemar_p", "independent_p"])
 
 
 def cochran_test(
@@ -174,14 +184,15 @@ def gee_tests(
 
 def _mcnemar(
     pair: PairedAnswers, resamples: int, seed: int
-) -> tuple[int, int, float, float, float]:
+) -> tuple[int, int, float, float, float, float]:
     first, second = pair.right.T
     better, worse = int((first & ~second).sum()), int((second & ~first).sum())
     net = pair.by_speaker(first.astype(float) - second)
     clustered = sign_flip_p(net, resamples=resamples, seed=seed)[0]
     test = mcnemar([[0, better], [worse, 0]], exact=better + worse < _EXACT_BELOW)
     ratio = better / worse if worse else (np.inf if better else np.nan)
-    return better, worse, ratio, float(clustered), float(test.pvalue)
+    net_share = (better - worse) / len(first)
+    return better, worse, net_share, ratio, float(clustered), float(test.pvalue)
 
 
 def _gee(pair: PairedAnswers, confidence: float) -> tuple[float, float, float, float]:

@@ -19,6 +19,7 @@ from sercue.tables.findings import (
     binning_findings,
     direction,
     few_speakers,
+    format_prior_finding,
     reliance_finding,
 )
 from sercue.tables.printed import with_interval
@@ -39,6 +40,7 @@ def conclusions(run: Run) -> list[str]:
         lambda: family_sentences(run.tests, run.equivalence),
         lambda: detectable_sentence(run.detectable),
         lambda: collapse_sentence(run.collapse),
+        lambda: format_prior_finding(run.format_prior),
         lambda: dose_sentences(run.dose_trend),
         lambda: split_sentence(run.split_gain),
         lambda: template_sentence(run.gain_by_template),

@@ -13,7 +13,10 @@ import pandas as pd
 _WORDS = {
     "uar": "UAR", "uar_reference": "UAR of reference", "macro_f1": "macro F1",
     "holm_p": "p (Holm)", "permutation_p": "p (flips)", "page_p": "p (Page)",
-    "mcnemar_p": "p (McNemar)", "shift_p": "p", "equivalence_p": "p (TOST)", "collapse_p": "p",
+    "mcnemar_p": "p (McNemar)", "independent_p": "p (independent)",
+    "independent_holm_p": "p (independent, Holm)", "accuracy_difference": "difference in accuracy",
+    "spearman_rho": "Spearman's ρ", "spearman_p": "p (ρ)", "spearman_exact_p": "p (ρ, exact)",
+    "shift_p": "p", "equivalence_p": "p (TOST)", "collapse_p": "p",
     "discordant_better": "only it", "discordant_worse": "only reference",
     "odds_ratio": "odds ratio", "falls_throughout": "falls at every step",
     "no_collapse": "no collapse", "commonest_share": "share of commonest",

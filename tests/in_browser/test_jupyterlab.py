@@ -63,7 +63,7 @@ def test_every_notebook_opens_and_shows_its_question(lab, page):
 
 
 @pytest.mark.parametrize(
-    ("name", "drawings"), [("03_prompting.ipynb", 0), ("05_statistical_testing.ipynb", 2)]
+    ("name", "drawings"), [("03_prompting.ipynb", 0), ("05_statistical_testing.ipynb", 3)]
 )
 def test_a_notebook_runs_from_top_to_bottom(name, drawings, lab, page):
     """*Run All Cells*, then save: the list that closes it is seen, the file holds no error."""

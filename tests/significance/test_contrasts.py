@@ -10,7 +10,12 @@ from sklearn.metrics import balanced_accuracy_score
 from statsmodels.stats.multitest import multipletests
 
 from sercue.errors import InputError
-from sercue.statistics.contrasts import compare, planned_contrasts, uar_intervals
+from sercue.statistics.contrasts import (
+    compare,
+    format_prior,
+    planned_contrasts,
+    uar_intervals,
+)
 from sercue.statistics.correctness_tests import mcnemar_tests
 from sercue.statistics.measures import example_predictions
 
@@ -127,8 +132,30 @@ def test_mcnemar_columns_are_those_of_its_own_table():
     family = planned_contrasts(CONDITIONS)
     single = mcnemar_tests(rows, family)
     table = compare(rows, LABELS)
-    for column in ("discordant_better", "discordant_worse", "odds_ratio", "mcnemar_p"):
+    for column in single.columns[2:]:
         pd.testing.assert_series_equal(table[column], single[column])
+    expected = multipletests(single["independent_p"], method="holm")[1]
+    np.testing.assert_allclose(table["independent_holm_p"], expected)
+
+
+def test_the_format_prior_is_a_family_of_its_own():
+    """As if these contrasts alone had been planned: the same numbers, Holm over three of seven."""
+    rows = example_predictions({**CONDITIONS, "constant": 0.6, "conflicting": 0.3}, speakers=9)
+    tests = compare(rows, LABELS)
+    assert len(tests) == 7
+    before = tests.copy()
+    found = format_prior(tests)
+    family = [("constant", "none"), ("shuffled", "none"), ("conflicting", "none")]
+    pd.testing.assert_frame_equal(found, compare(rows, LABELS, family), check_exact=False)
+    pd.testing.assert_frame_equal(tests, before)
+
+
+@pytest.mark.parametrize(
+    "accuracy", [{"none": 0.5, "aligned": 0.7}, {"aligned": 0.7, "constant": 0.5}]
+)
+def test_without_perturbed_tokens_or_the_audio_alone_there_is_no_format_prior(accuracy):
+    with pytest.raises(InputError, match="format prior: found no condition"):
+        format_prior(compare(example_predictions(accuracy), LABELS))
 
 
 def test_planned_family():

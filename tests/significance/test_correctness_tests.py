@@ -63,6 +63,12 @@ def test_mcnemar_with_many_discordant_pairs():
     assert found["odds_ratio"] == 2.5
 
 
+def test_the_difference_in_accuracy_is_that_of_the_paired_answers():
+    """30 + 10 right of 52, against 12 + 10: by hand."""
+    found = mcnemar_tests(answers_with(30, 12), PAIR).loc[0]
+    assert found["accuracy_difference"] == pytest.approx(40 / 52 - 22 / 52)
+
+
 def test_odds_ratio_without_worse_pairs_is_infinite():
     """b / 0 is written as infinity, not as an error."""
     assert mcnemar_tests(answers_with(4, 0), PAIR).loc[0, "odds_ratio"] == np.inf

@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score
 
 from sercue.errors import InputError
-from sercue.statistics.contrasts import dose_trends
+from sercue.statistics.contrasts import dose_trends, spearman
 from sercue.statistics.measures import LABELS, example_predictions
 from sercue.tokens.catalogue import doses_of, facts_by_name
 
@@ -57,6 +57,31 @@ def test_a_trend_need_not_fall_throughout():
     found = dose_trends(example_predictions(accuracy, speakers=20), LABELS, resamples=99).loc[0]
     assert found["slope"] < 0
     assert not found["falls_throughout"]
+
+
+def test_spearman_is_scipys_over_the_uar_of_the_conditions():
+    """One point per dose, each the UAR of all answers."""
+    rows = example_predictions(FALLING, speakers=7, utterances=12, seed=3)
+    uar = uar_of_speakers(rows, FALLING).mean(axis=0)
+    expected = stats.spearmanr(DOSES, uar)
+    found = dose_trends(rows, LABELS, resamples=99).loc[0]
+    assert found["spearman_rho"] == pytest.approx(expected.statistic)
+    assert found["spearman_p"] == pytest.approx(expected.pvalue)
+
+
+@pytest.mark.parametrize(("order", "as_extreme"), [((5, 4, 3, 2, 1), 1), ((5, 4, 3, 1, 2), 5)])
+def test_few_doses_have_few_orders(order, as_extreme):
+    """Of the 120 orders of five, 1 has rho = -1 and 4 have -.9; scipy's p-value is far smaller."""
+    rho, p, exact_p = spearman([0, 0.25, 0.5, 0.75, 1], order)
+    assert rho == pytest.approx(stats.spearmanr(range(5), order).statistic)
+    assert exact_p == pytest.approx(2 * as_extreme / 120)
+    assert p < exact_p / 2
+
+
+def test_a_correlation_that_cannot_be_computed_is_no_number():
+    """Two points are always in order, and equal ones in none."""
+    for dose, uar in (([0, 1], [0.5, 0.4]), ([0, 0.5, 1], [0.4, 0.4, 0.4]), ([], [])):
+        assert np.isnan(spearman(dose, uar)).all()
 
 
 def test_without_two_doses_there_is_no_trend():
