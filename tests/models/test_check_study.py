@@ -44,7 +44,10 @@ def test_prompts_and_bytes_are_those_of_the_study(settings, tmp_path):
     assert sum(stored) / 1.5 < written_to_run(rehearsal)["answers"] < sum(stored) * 1.5
 
 
-def test_descriptors_of_a_rehearsal_are_made_up_until_they_are_extracted(settings, tmp_path):
+def test_descriptors_of_a_rehearsal_are_made_up_until_they_are_extracted(
+    settings, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SERCUE_CACHE", str(tmp_path / "cache"))
     corpus = listed_corpus(settings)
     rehearsal = Rehearsal(
         settings, corpus, corpus, inspect_audio(corpus), tmp_path / "else", measured=False
