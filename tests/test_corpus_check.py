@@ -156,6 +156,11 @@ def test_folds_that_were_made_of_few_speakers_are_told(corpus, checked):
     assert found["found"].item() == "4: each is tested on in turn, with the others to train"
 
 
+def test_that_speakers_are_children_is_told(corpus, checked):
+    found = checked(replace(corpus, children=True))
+    assert found["verdict"].to_dict() == {"age of speakers": "note"}
+
+
 def test_speakers_with_little_to_say_are_named(corpus, checked):
     table = corpus.table
     kept = table[(table["speaker"] != "bob") | (table["emotion"] == "angry")]

@@ -197,12 +197,14 @@ class RowsOptions(Options):
         neutral_label: the neutral class; by default the label ``neutral``, however capitalised
         licence: under what terms the recordings may be used, by default as the corpus says
         may_share_audio: whether a report may hold a recording
+        children: whether the speakers are children; edges of bins are then never fitted per sex
     """
 
     draw_partition: bool = False
     neutral_label: str | None = None
     licence: str | None = None
     may_share_audio: bool = False
+    children: bool = False
 
 
 def corpus_of_rows(
@@ -278,6 +280,7 @@ def corpus_of_rows(
         neutral,
         options.licence or licence or NOT_STATED,
         options.may_share_audio,
+        children=options.children,
         left_out=left_out,
     )
 
