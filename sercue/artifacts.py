@@ -39,7 +39,9 @@ from sercue.storage.tables import (
 from sercue.study.store import rows_digest
 
 logger = logging.getLogger(__name__)
-_CARD = ("name", "labels", "neutral_label", "licence", "may_share_audio", "synthetic")
+_CARD = (
+    "name", "labels", "neutral_label", "licence", "may_share_audio", "synthetic", "children",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from sercue.corpora import load_corpus
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import VERDICTS, check_corpus
 from sercue.corpora.inspection import inspect_audio
-from sercue.corpora.rows import divided
+from sercue.corpora.rows import divided, speaker_folds
 
 EMOTIONS = ("angry", "happy", "neutral")
 # Two speakers a partition, each with two utterances of each emotion.
@@ -154,6 +154,19 @@ def test_folds_that_were_made_of_few_speakers_are_told(corpus, checked):
     found = checked(replace(corpus, table=table))
     assert found["verdict"].to_dict() == {"few speakers": "note"}
     assert found["found"].item() == "4: each is tested on in turn, with the others to train"
+
+
+def test_folds_of_one_speaker_each_are_not_few_by_their_names(corpus, checked):
+    """Eight speakers, whose folds are named as those of few speakers are."""
+    take = corpus.table.index.get_level_values("file").str[-5]
+    table = corpus.table.assign(partition="test", speaker=corpus.table["speaker"] + take)
+    table["fold"] = speaker_folds(table["speaker"])
+    assert "few speakers" not in checked(replace(corpus, table=table)).index
+
+
+def test_that_speakers_are_children_is_told(corpus, checked):
+    found = checked(replace(corpus, children=True))
+    assert found["verdict"].to_dict() == {"age of speakers": "note"}
 
 
 def test_speakers_with_little_to_say_are_named(corpus, checked):

@@ -166,13 +166,14 @@ def fau_aibo_tree(
     folder: Path,
     recordings: Recordings | None = None,
     *,
-    children: int = 3,
+    children: int = 4,
     labels: str = "labels/IS2009EmotionChallenge",
     audio: str = "wav",
 ) -> Path:
     """FAU-Aibo: two schools whose children have the same numbers.
 
-    Each child has 2 chunks of each of five classes; in two classes A and E are NEG.
+    Each child has 2 chunks of each of five classes; in two classes A and E are NEG. Of four
+    children of Ohm, two train and two are the development partition.
     """
     voices = Voices(recordings)
     lines: dict[int, list[str]] = {2: [], 5: []}

@@ -43,14 +43,15 @@ class Corpus:
         root: folder that the file names of the index are relative to
         table: one row per utterance; index (file, start, end) as audformat has it, ``end`` NaT for
             a whole file; columns ``emotion``, ``speaker``, ``partition`` (train, dev, test) and,
-            where known, ``sex``, ``session``, ``fold``. Where every utterance is in ``test`` and
-            has a fold, the corpus is cross-validated: each fold is tested on with all other
-            folds as its training partition.
+            where known, ``sex``, ``session``, ``school``, ``fold``. Where every utterance is in
+            ``test`` and has a fold, the corpus is cross-validated: each fold is tested on with all
+            other folds as its training partition.
         labels: the emotion classes, in the order in which tables show them
         neutral_label: the neutral class, or ``None`` if the corpus has none
         licence: under what terms the recordings may be used
         may_share_audio: whether a report may hold a recording
         synthetic: whether the speech is made by a program: a fixture, not evidence
+        children: whether the speakers are children: edges of bins are then never fitted per sex
         channel: the one channel that is heard, counted from 0; ``None`` averages all
             that are not silent
         left_out: utterances that the corpus lists and that are not used, indexed as ``table``,
@@ -70,6 +71,7 @@ class Corpus:
     licence: str
     may_share_audio: bool = False
     synthetic: bool = False
+    children: bool = False
     channel: int | None = None
     left_out: pd.DataFrame = field(default_factory=nothing_left_out)
     expected: tuple[pd.Series, ...] = ()
@@ -90,7 +92,8 @@ class Corpus:
         parts = f"{len(self.folds)} folds" if self.folds else parts
         return (
             f"Corpus({self.name!r}: {len(self.table)} utterances ({parts}), "
-            f"{self.table['speaker'].nunique()} speakers, labels {', '.join(self.labels)})"
+            f"{self.table['speaker'].nunique()} {'children' if self.children else 'speakers'}, "
+            f"labels {', '.join(self.labels)})"
         )
 
     @property

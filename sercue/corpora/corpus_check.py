@@ -212,7 +212,10 @@ def _speakers(corpus: Corpus) -> Iterator[Row]:
     tested = len(groups) if column == "fold" else by_home.get("test", 0)
     verdict, expected = ("ok", "") if tested >= 2 else ("wrong", "2 or more to test")
     yield _row(f"speakers by {column}", found, verdict, expected=expected)
-    if corpus.folds == [f"speaker {number}" for number in range(1, len(groups) + 1)]:
+    if corpus.children:
+        yield _row("age of speakers", "children: edges of bins are never fitted per sex", "note")
+    made = [f"speaker {number}" for number in range(1, len(groups) + 1)]
+    if len(groups) < FEWEST and corpus.folds == made:
         told = f"{len(groups)}: each is tested on in turn, with the others to train"
         yield _row("few speakers", told, "note", expected=f"{FEWEST} or more to draw partitions")
     several, few = groups[column].nunique() > 1, groups.size() < _FEW_UTTERANCES

@@ -6,13 +6,15 @@ import codecs
 import io
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import audformat
 import pandas as pd
+from pydantic import Field
 
-from sercue.corpora.corpus import REQUIRED, Corpus
+from sercue.corpora.corpus import REQUIRED, Corpus, natural_order
 from sercue.errors import InputError, unknown
 from sercue.options import Options
 
@@ -218,7 +220,8 @@ AIBO_LAYOUT = (
 )
 # The school Ohm trains, the school Mont tests: no child, no room and no microphone is in both.
 _SCHOOLS = {"Ohm": "train", "Mont": "test"}
-# Chunks of the complete corpus by class, in the order of the challenge: train, test.
+_DEVELOPMENT = 2  # children of Ohm
+# Chunks of the complete corpus by class, in the order of the schools.
 _CHUNKS = {
     2: {"NEG": (3358, 2465), "IDL": (6601, 5792)},
     5: {"A": (881, 611), "E": (2093, 1508), "N": (5590, 5377), "P": (674, 215), "R": (721, 546)},
@@ -227,32 +230,40 @@ _NEUTRAL = {2: "IDL", 5: "N"}
 # Numbers of children repeat in both schools: only with the school they name one child.
 _CHUNK = re.compile(
     r"(?P<id>(?P<speaker>(?P<school>[A-Za-z]+)_\d+)_\d+_\d+)\s+"
-    r"(?P<label>[A-Za-z]+)\s+\d+(?:\.\d+)?"
+    r"(?P<label>[A-Za-z]+)\s+(?P<confidence>\d+(?:\.\d+)?)"
 )
 
 
 class AiboOptions(Options):
-    """Which of the two sets of labels is read.
+    """Which of the two sets of labels is read, and which chunks count.
 
     Attributes:
         classes: 2 (NEG: negative, IDL: all else) or 5 (A: anger, E: emphatic, N: neutral,
             P: positive, R: rest)
+        min_label_confidence: chunks with a lower label confidence, 0 to 1 as the label file states
+            it, are left out of all partitions and counted; by default none
     """
 
     classes: Literal[2, 5] = 2
+    min_label_confidence: float = Field(0, ge=0, le=1)
 
 
 def read_fau_aibo(root: Path, options: AiboOptions, *, seed: int = 0) -> Corpus:
-    """Read FAU-Aibo with the labels and the partition of the INTERSPEECH 2009 Emotion Challenge.
+    """Read FAU-Aibo with the labels and the schools of the INTERSPEECH 2009 Emotion Challenge.
+
+    The school Mont is the test partition, as in the challenge. Of the school Ohm, the last two
+    children in the order of their numbers are the development partition, and the others train.
+    Where there are fewer than three children of Ohm, all of them train and there is no development
+    partition. Who is in which partition does not depend on the options.
 
     Args:
         root: the folder that holds ``wav`` and ``labels``
-        options: which set of labels
+        options: which set of labels, and which chunks count
         seed: not used; nothing here is random
 
     Returns:
-        corpus with columns ``emotion``, ``speaker`` (school and number), ``partition`` (the
-        school Ohm trains, the school Mont tests)
+        corpus of children with columns ``emotion``, ``speaker`` (school and number),
+        ``partition`` and ``school``
 
     Raises:
         InputError: if there is no label file, or if a line of it cannot be read, is there twice, or
@@ -261,7 +272,9 @@ def read_fau_aibo(root: Path, options: AiboOptions, *, seed: int = 0) -> Corpus:
     Source:
         Steidl: Automatic Classification of Emotion-Related User States in Spontaneous Children's
         Speech. Logos, Berlin 2009. Schuller, Steidl, Batliner: The INTERSPEECH 2009 Emotion
-        Challenge. Interspeech 2009, 312-315.
+        Challenge. Interspeech 2009, 312-315. The development partition is that of the toolkit
+        autrainer (``autrainer.datasets.AIBO``), which refers to doi:10.1109/ICME51207.2021.9428217
+        for it.
     """
     counts = _CHUNKS[options.classes]
     name = f"chunk_labels_{options.classes}cl_corpus.txt"
@@ -275,23 +288,35 @@ def read_fau_aibo(root: Path, options: AiboOptions, *, seed: int = 0) -> Corpus:
         raise InputError(f"corpus_root: {path} is empty")
     audio = "default" if (root / "default").is_dir() and not (root / "wav").is_dir() else "wav"
     files = [f"{audio}/{chunk}.wav" for chunk in chunks["id"]]
-    table = chunks.rename(columns={"label": "emotion"}).assign(
-        partition=chunks["school"].map(_SCHOOLS)
+    ohm = sorted(chunks.loc[chunks["school"] == "Ohm", "speaker"].unique(), key=natural_order)
+    development = ohm[-_DEVELOPMENT:] if len(ohm) > _DEVELOPMENT else []
+    partition = chunks["school"].map(_SCHOOLS)
+    chunks = (
+        chunks.rename(columns={"label": "emotion"})
+        .assign(partition=partition.mask(chunks["speaker"].isin(development), "dev"))
+        .set_index(audformat.segmented_index(files))
     )
-    present = set(table["emotion"])
-    neutral = _NEUTRAL[options.classes]
     expected = {
-        (partition, label): number
+        (school, label): number
         for label, numbers in counts.items()
-        for partition, number in zip(_SCHOOLS.values(), numbers, strict=True)
+        for school, number in zip(_SCHOOLS, numbers, strict=True)
     }
-    return Corpus(
+    corpus = Corpus(
         "fau_aibo",
         root,
-        table.set_index(audformat.segmented_index(files))[list(REQUIRED)],
-        tuple(label for label in counts if label in present),
-        neutral if neutral in present else None,
+        chunks[[*REQUIRED, "school"]],
+        tuple(counts),
+        _NEUTRAL[options.classes],
         AIBO_LICENCE,
-        expected=(pd.Series(expected).rename_axis(["partition", "emotion"]),),
+        children=True,
+        expected=(pd.Series(expected).rename_axis(["school", "emotion"]),),
         listed=18_216,
     )
+    least = options.min_label_confidence
+    low = chunks.loc[chunks["confidence"].astype(float) < least, ["confidence"]]
+    if len(low):
+        reason = f"label confidence below {least:g}"
+        reasons = low.rename(columns={"confidence": "detail"}).assign(reason=reason)
+        # The published numbers are those of all chunks.
+        corpus = replace(corpus.without(reasons), expected=())
+    return corpus.with_table(corpus.table)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from sercue.answers import folded
 from sercue.corpora.corpus import REQUIRED, Corpus, first_names
-from sercue.corpora.rows import divided
+from sercue.corpora.rows import divided, speaker_folds
 from sercue.errors import InputError
 
 
@@ -57,7 +57,8 @@ class NamedFiles:
             seed: of the partition
 
         Returns:
-            corpus with columns ``emotion``, ``speaker``, ``partition`` and ``sex``
+            corpus with columns ``emotion``, ``speaker``, ``partition``, ``sex`` and ``fold``, of
+            one speaker each
 
         Raises:
             InputError: if there is no recording of speech, or if a file is not named as the corpus
@@ -77,7 +78,8 @@ class NamedFiles:
                 f"corpus_root: none of {len(codes)} files in {root} is a recording of speech; "
                 f"expected is {self.layout}"
             )
-        speech = divided(codes[~other], seed)
+        speech = codes[~other]
+        speech = divided(speech.assign(fold=speaker_folds(speech["speaker"])), seed)
         reasons = [self.other[found] for found in kind[other]]
         left_out = codes.loc[other, ["emotion", "speaker"]].assign(partition=None)
         columns = ["reason", "detail"]
@@ -86,7 +88,7 @@ class NamedFiles:
         return Corpus(
             self.name,
             folder.parent if prefix else folder,
-            speech[[*REQUIRED, "sex", *speech.columns.intersection(["fold"])]],
+            speech[[*REQUIRED, "sex", "fold"]],
             tuple(label for label in self.emotions.values() if label in present),
             "neutral" if "neutral" in present else None,
             self.licence,

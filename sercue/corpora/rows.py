@@ -51,9 +51,26 @@ def divided(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     drawn = speaker_partition(rows["speaker"], rows.get("sex"), seed=seed)
     if rows["speaker"].nunique() >= FEWEST:
         return rows.assign(partition=drawn)
+    return rows.assign(partition="test", fold=rows.get("fold", speaker_folds(rows["speaker"])))
+
+
+def speaker_folds(speakers: pd.Series) -> pd.Series:
+    """A fold for each speaker, so that one after the other is tested on and the others train.
+
+    Args:
+        speakers: the speaker of each utterance
+
+    Returns:
+        the fold of each utterance, indexed as ``speakers``: ``speaker 1``, ``speaker 2`` and so on
+        in the order of their names
+
+    Examples:
+        >>> speaker_folds(pd.Series(["YAF", "OAF", "YAF"])).tolist()
+        ['speaker 2', 'speaker 1', 'speaker 2']
+    """
     # Numbers, since pseudonyms leave the names of folds as they are.
-    names = {name: f"speaker {n}" for n, name in enumerate(sorted(set(rows["speaker"])), 1)}
-    return rows.assign(partition="test", fold=rows.get("fold", rows["speaker"].map(names)))
+    names = {name: f"speaker {n}" for n, name in enumerate(sorted(set(speakers)), 1)}
+    return speakers.map(names).rename("fold")
 
 
 def speaker_partition(
@@ -197,12 +214,14 @@ class RowsOptions(Options):
         neutral_label: the neutral class; by default the label ``neutral``, however capitalised
         licence: under what terms the recordings may be used, by default as the corpus says
         may_share_audio: whether a report may hold a recording
+        children: whether the speakers are children; edges of bins are then never fitted per sex
     """
 
     draw_partition: bool = False
     neutral_label: str | None = None
     licence: str | None = None
     may_share_audio: bool = False
+    children: bool = False
 
 
 def corpus_of_rows(
@@ -278,6 +297,7 @@ def corpus_of_rows(
         neutral,
         options.licence or licence or NOT_STATED,
         options.may_share_audio,
+        children=options.children,
         left_out=left_out,
     )
 

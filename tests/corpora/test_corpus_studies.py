@@ -66,10 +66,17 @@ def iemocap(recordings, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fau_aibo(recordings, tmp_path_factory):
-    """Five classes; the school Ohm trains, Mont tests. Notebook 03 shows prompts and recordings."""
+    """Five classes; the school Mont is tested on. Notebook 03 shows prompts and recordings."""
     folder = tmp_path_factory.mktemp("fau_aibo")
     trees.fau_aibo_tree(folder, recordings)
     return run("fau_aibo_5", folder, tmp_path_factory.mktemp("out"), "--only", "03")
+
+
+@pytest.fixture(scope="module")
+def development(fau_aibo, tmp_path_factory):
+    """The same five classes, evaluated on the development partition."""
+    changes = ["study=fau_aibo_5_dev", "partition=dev", "--only", "04", "05"]
+    return run("fau_aibo_5", fau_aibo.corpus, tmp_path_factory.mktemp("out"), *changes)
 
 
 @pytest.fixture(scope="module", params=["iemocap", "fau_aibo"])
@@ -111,15 +118,26 @@ def test_what_was_left_out_is_accounted_for(iemocap):
 def test_fau_aibo_trains_on_one_school_and_tests_on_the_other(fau_aibo):
     table = artifact(fau_aibo, "utterances.parquet")
     owner = pd.read_csv(cache_folder() / "pseudonyms" / "fau_aibo_5.csv")
-    school = owner.set_index("pseudonym")["speaker"].str.partition("_")[0]
-    files = table.index.get_level_values("file")
-    assert set(zip(files.map(school), table["partition"], strict=True)) == {
-        ("Ohm", "train"),
-        ("Mont", "test"),
-    }
+    child = owner.set_index("speaker_pseudonym")["speaker"].to_dict()
+    homes = table.groupby(table["speaker"].map(child))["partition"].unique().map(list)
+    assert homes.to_dict() == {
+        "Ohm_01": ["train"], "Ohm_02": ["train"], "Ohm_03": ["dev"], "Ohm_04": ["dev"],
+        "Mont_01": ["test"], "Mont_02": ["test"], "Mont_03": ["test"], "Mont_04": ["test"],
+    }  # fmt: skip
     # The words that prompts show are English, those of the study file.
     prompts = (fau_aibo.folder / "03_prompting.html").read_text()
     assert "angry, emphatic, neutral, positive, other" in prompts
+
+
+def test_fau_aibo_may_be_evaluated_on_its_development_partition(fau_aibo, development):
+    """Ten chunks of each of two children of Ohm, which nothing was fitted on."""
+    assert development.status == 0
+    answers = artifact(development, "predictions")
+    table = artifact(development, "utterances.parquet").reset_index()
+    assert set(answers["utterance"]) == set(table.loc[table["partition"] == "dev", "file"])
+    assert (answers["utterance"].nunique(), answers["speaker"].nunique()) == (20, 2)
+    baselines = artifact(development, "measures.parquet").query("baseline")
+    assert baselines["utterances"].tolist() == [20] * len(baselines)
 
 
 def written_files(study):

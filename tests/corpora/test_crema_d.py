@@ -81,4 +81,5 @@ def test_the_full_corpus_has_the_published_counts(tmp_path):
     assert corpus.table["emotion"].value_counts().to_dict() == expected.to_dict()
     speakers = corpus.table.drop_duplicates("speaker")
     assert speakers["sex"].value_counts().to_dict() == {"male": 48, "female": 43}
+    assert speakers["fold"].nunique() == 91
     assert speakers["partition"].value_counts().to_dict() == {"train": 45, "test": 32, "dev": 14}

@@ -9,9 +9,13 @@ import pytest
 
 from sercue.corpora import load_corpus
 from sercue.errors import InputError
+from sercue.settings import read_study
+from sercue.study_corpus import listed_corpus
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 REAL = Path(os.environ.get("SERCUE_EMODB", CHECKOUT.parent / "shared" / "corpora" / "emodb"))
+STUDY = CHECKOUT / "notebooks" / "studies" / "emodb.yaml"
+SPEAKERS = ["03", "08", "09", "10", "11", "12", "13", "14", "15", "16"]
 NAMES = ["03a01Wa", "03b02Nb", "08a04La", "08b10E", "10a05Ac", "10a05Fc", "16a07Ta", "16b09Nd"]
 
 
@@ -62,6 +66,32 @@ def test_files_that_are_not_named_so_are_listed(tree):
 def test_an_empty_folder_says_what_is_expected(tmp_path):
     with pytest.raises(InputError, match=r"corpus_root: no WAV file in .*wav/03a01Fa\.wav"):
         load_corpus("emodb", tmp_path)
+
+
+@pytest.fixture
+def speakers(tmp_path):
+    """All ten speakers, each with one recording of each emotion."""
+    (tmp_path / "wav").mkdir()
+    for speaker in SPEAKERS:
+        for emotion in "WLEAFTN":
+            (tmp_path / "wav" / f"{speaker}a01{emotion}a.wav").touch()
+    return tmp_path
+
+
+def test_the_study_tests_on_each_speaker_in_turn(speakers):
+    corpus = listed_corpus(read_study(STUDY, {"corpus_root": str(speakers)}))
+    assert corpus.folds == [f"speaker {number}" for number in range(1, 11)]
+    for fold, speaker in zip(corpus.folds, SPEAKERS, strict=True):
+        table = corpus.in_fold(fold).table
+        assert set(table.loc[table["partition"] == "test", "speaker"]) == {speaker}
+        assert table.loc[table["partition"] == "train", "speaker"].nunique() == 9
+
+
+def test_without_the_key_there_are_partitions(speakers):
+    corpus = load_corpus("emodb", speakers)
+    homes = corpus.table.groupby("partition")["speaker"].nunique()
+    assert homes.to_dict() == {"train": 5, "dev": 1, "test": 4}
+    assert corpus.folds == []
 
 
 @pytest.mark.skipif(not (REAL / "wav").is_dir(), reason="EmoDB is not here (SERCUE_EMODB)")

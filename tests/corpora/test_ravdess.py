@@ -101,6 +101,7 @@ def test_the_full_corpus_has_the_published_counts(tmp_path):
     assert corpus.table["emotion"].value_counts().to_dict() == expected.to_dict()
     assert expected.to_dict() == {e: 96 if e == "neutral" else 192 for e in EMOTIONS}
     speakers = corpus.table.drop_duplicates("speaker")
+    assert speakers["fold"].nunique() == 24
     assert speakers.groupby("partition")["sex"].value_counts().to_dict() == {
         ("train", "female"): 6, ("train", "male"): 6, ("dev", "female"): 2, ("dev", "male"): 2,
         ("test", "female"): 4, ("test", "male"): 4,

@@ -121,6 +121,12 @@ def test_partitions_go_by_the_names_that_corpora_give_them(folder):
     assert "sex" not in table
 
 
+def test_a_study_says_that_the_speakers_are_children(folder):
+    path = written(folder, rows())
+    assert load_corpus("table", path, children=True).children
+    assert not load_corpus("table", path).children
+
+
 def test_one_file_by_two_names_is_one_utterance(folder):
     listed = rows(file=["wav/0.wav", "./wav/0.wav", *(f"wav/{n}.wav" for n in range(2, 6))])
     with pytest.raises(InputError, match=r"1 utterances are listed more than once: wav/0\.wav"):
