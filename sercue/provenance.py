@@ -29,7 +29,7 @@ _SHOWN = (
     "praat-parselmouth", "scikit-learn", "scipy", "seaborn", "statsmodels", "torch", "transformers",
 )  # fmt: skip
 # What may decide a result if it is installed; the tools of developers do not.
-_EXTRAS = ("", "datasets", "voxtral")
+_EXTRAS = ("", "datasets", "peft", "voxtral")
 _CPU_INFO = Path("/proc/cpuinfo")
 
 

@@ -32,7 +32,7 @@ from sercue.corpora.rows import stratified_sample
 from sercue.errors import DecodingError, InputError
 from sercue.features import extract_descriptors, extract_features, extraction
 from sercue.models import TINY, load_model
-from sercue.models.cards import contrastive_name
+from sercue.models.cards import contrastive_name, known_training
 from sercue.privacy import public_name, shareable
 from sercue.provenance import torch_facts
 from sercue.settings import (
@@ -408,6 +408,8 @@ class Run:
             facts = {"models": number} | first.facts()
         else:
             facts = self._model_facts(self.model)
+        if self._known_training:
+            facts = facts | {"training data": self._known_training}
         return pd.Series(facts, name="value").rename_axis("fact").to_frame()
 
     def _model_facts(self, model: AudioLanguageModel) -> dict[str, str]:
@@ -873,7 +875,11 @@ class Run:
     def findings(self) -> list[str]:
         """The headline of the study in plain English."""
         measured = main_conditions(self.measures)
-        return study_findings(measured, self.tests, len(self.corpus.labels))
+        return study_findings(measured, self.tests, len(self.corpus.labels), self._known_training)
+
+    @property
+    def _known_training(self) -> str:
+        return known_training(self.settings.model, self.corpus.name)
 
     @property
     def _resampling(self) -> dict[str, Any]:

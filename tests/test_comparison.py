@@ -176,6 +176,12 @@ def test_f1_is_in_a_table_of_its_own(flamingo):
     assert "corrupted" not in " ".join(shown)
 
 
+def test_nothing_published_stands_beside_a_fine_tuned_model(flamingo):
+    """The study names its base, and the adapter among the options."""
+    change_provenance(flamingo, model={"name": "audio-flamingo-3+mine"})
+    assert "published" not in compare_studies([flamingo])["source"].tolist()
+
+
 def test_one_row_a_study_and_intervals_beneath(small_study, other_study, tmp_path):
     """The wide table is a pivot of the long one; LaTeX has a line of numbers, one of intervals."""
     table = compare_studies([small_study.folder, other_study])

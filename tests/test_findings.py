@@ -101,6 +101,12 @@ def test_without_constant_tokens_the_others_are_counted():
     assert sentence.endswith("inconclusive: 1.")
 
 
+def test_the_headline_tells_what_the_model_was_trained_on():
+    """It is what the summaries of both notebooks begin with."""
+    training = "IEMOCAP is listed among the training data."
+    assert study_findings(MEASURES, contrasts(), 4, training)[0].endswith(f". {training}")
+
+
 def test_an_interval_without_width_is_no_evidence():
     """Two speakers who differ by the same: resampled, they cannot differ by anything else."""
     table = contrasts(speakers=2)

@@ -82,6 +82,16 @@ def test_model_seed_conditions_and_versions_are_named(text, small_study):
     assert "A fixture, not evidence" in text
 
 
+def test_training_data_are_told_where_the_corpus_is_among_them(text, copy):
+    assert "training data of" not in text
+    change_parameters(copy, model="audio-flamingo-3")
+    path = copy / "artifacts" / "provenance.json"
+    held = json.loads(path.read_text())
+    held["corpus"]["name"] = "iemocap"
+    path.write_text(json.dumps(held))
+    assert "IEMOCAP is listed among the training data of audio-flamingo-3" in methods_text(copy)
+
+
 def test_controls_are_named_if_they_are_of_this_corpus(text, copy):
     """Whatever the model beside them answered; not those of a corpus that was corrected since."""
     assert "three small control models" in text

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from sercue.errors import InputError
-from sercue.report.published import FILE, card_of, of_evaluation, published_values
+from sercue.report.published import FILE, of_evaluation, published_values
 
 # Typed from the digest of the paper: UAR with the audio alone and with aligned tokens.
 FAU_AIBO = {
@@ -74,12 +74,6 @@ def test_values_of_unknown_classes_are_of_no_evaluation(values):
     loose = of_evaluation(values, "iemocap", 4, "all", unknown=True)
     assert strict["classes"].notna().all()
     assert loose.drop(strict.index)["value"].tolist() == [0.573, 0.626]
-
-
-def test_only_the_very_model_has_a_card():
-    """A folder of that name may hold anything."""
-    assert card_of("hf:nvidia/audio-flamingo-3-hf") == "audio-flamingo-3"
-    assert card_of("hf:audio-flamingo-3-hf") is None
 
 
 def edited(folder, **cells):

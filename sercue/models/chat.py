@@ -13,6 +13,7 @@ import transformers
 from pydantic import Field
 
 from sercue.errors import InputError
+from sercue.models.adapter import Adapter
 from sercue.models.cards import NoAnswer, check_labels, check_prompts
 from sercue.models.chat_inputs import ChatInputs
 from sercue.models.checkpoint import DTYPES, Checkpoint, check_loading
@@ -32,11 +33,16 @@ class CheckpointOptions(LongAudioOptions):
             see ``checkpoint.DEVICE_MAPS`` for others
         tree_tokens: most tokens that run behind a recording at once; by default what suits the
             width of the network
+        adapter: folder or hub repository of a PEFT adapter that is put on the checkpoint; see
+            ``Adapter``. It needs the package peft.
+        adapter_revision: branch, tag or commit of the adapter's repository
     """
 
     attention: str | None = None
     device_map: str | None = None
     tree_tokens: int | None = Field(default=None, ge=1)
+    adapter: str | None = Field(default=None, min_length=1)
+    adapter_revision: str | None = Field(default=None, min_length=1)
 
 
 class AudioChatModel:
@@ -49,7 +55,8 @@ class AudioChatModel:
     Args:
         source: a folder as ``save_pretrained`` writes it, or a hub repository
         options: how it is loaded and asked
-        name: how reports call the model; ``source`` by default
+        name: how reports call the model; ``source`` by default. With an adapter, that of the
+            adapter follows.
         revision: branch, tag or commit of the repository
         device: ``"cuda"``, ``"mps"``, ``"cpu"``, or ``"auto"`` for the first of these at hand
         dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``: bfloat16 on cuda,
@@ -71,12 +78,15 @@ class AudioChatModel:
         dtype: str = "auto",
         batch_size: int = 8,
     ) -> None:
-        self.name = name or str(source)
+        own = options or CheckpointOptions()
+        self._base_name = name or str(source)
+        self._adapter = _adapter_of(own, self._base_name)
+        self.name = self._base_name + (f"+{self._adapter.label}" if self._adapter else "")
         self.device, self._asked_device = resolve_device(device), device
         self.dtype = resolve_dtype(dtype, self.device)
         if batch_size < 1:
             raise InputError(f"batch_size: found {batch_size}, valid is 1 or more")
-        self._batch_size, self._options = batch_size, options or CheckpointOptions()
+        self._batch_size, self._options = batch_size, own
         check_loading(self._options.attention, self._options.device_map)
         self.checkpoint = Checkpoint(source, self.name, revision)
 
@@ -89,11 +99,16 @@ class AudioChatModel:
         The precision is that of here, and so is the commit: it stays the same model.
         """
         source, revision = self.checkpoint.pinned
+        options = self._options
+        if self._adapter is not None:
+            adapter, of_adapter = self._adapter.pinned
+            changed = {"adapter": adapter, "adapter_revision": of_adapter}
+            options = options.model_copy(update=changed)
         remade = partial(
             type(self),
             source,
-            self._options,
-            name=self.name,
+            options,
+            name=self._base_name,
             revision=revision,
             device=self._asked_device,
             dtype=self.dtype,
@@ -104,7 +119,8 @@ class AudioChatModel:
     @property
     def identity(self) -> str:
         """Name, content and precision: what the answers depend on. Loads no weights."""
-        return f"{self.name}@{self.checkpoint.content}/{self.dtype}"
+        adapter = f"+{self._adapter.content}" if self._adapter else ""
+        return f"{self.name}@{self.checkpoint.content}{adapter}/{self.dtype}"
 
     @property
     def sampling_rate(self) -> int:
@@ -123,8 +139,10 @@ class AudioChatModel:
         return self._scoring.at_once if loaded else self._batch_size
 
     def check(self) -> None:
-        """See ``Checkpoint.check``: raise ``InputError`` if the model cannot be had."""
-        self.checkpoint.check(self._options.attention)
+        """Raise ``InputError`` if the model cannot be had; see ``check`` of its parts."""
+        empty = self.checkpoint.check(self._options.attention)
+        if self._adapter is not None:
+            self._adapter.check(empty)
 
     def facts(self) -> dict[str, str]:
         """What a report says of the model: version, place, precision, size, limits, method."""
@@ -132,6 +150,7 @@ class AudioChatModel:
         return {
             "name": self.name,
             "identity": self.identity,
+            **({"adapter": self._adapter.facts} if self._adapter else {}),
             "class": type(model).__name__,
             "parameters": f"{sum(p.numel() for p in model.parameters()):,}",
             "device": "spread by device_map" if self._options.device_map else self.device,
@@ -231,9 +250,12 @@ class AudioChatModel:
 
     @cached_property
     def _model(self) -> transformers.PreTrainedModel:
-        return self.checkpoint.load(
+        model = self.checkpoint.load(
             self.device, self.dtype, self._options.attention, self._options.device_map
         )
+        if self._adapter is not None:
+            self._adapter.put_on(model)
+        return model
 
     @cached_property
     def _scoring(self) -> Scoring:
@@ -246,6 +268,17 @@ class AudioChatModel:
                 batch_size=self._batch_size,
                 tree_tokens=self._options.tree_tokens,
             )
+
+
+def _adapter_of(options: CheckpointOptions, name: str) -> Adapter | None:
+    if options.adapter is not None:
+        return Adapter(options.adapter, name, options.adapter_revision)
+    if options.adapter_revision is not None:
+        raise InputError(
+            f"adapter_revision: found {options.adapter_revision!r} without an adapter; valid is "
+            "one beside adapter"
+        )
+    return None
 
 
 def resolve_device(device: str) -> str:

@@ -98,7 +98,7 @@ class Checkpoint:
         self._source = str(folder) if folder.exists() else str(source)
         self._revision = revision
 
-    def check(self, attention: str | None = None) -> None:
+    def check(self, attention: str | None = None) -> transformers.PreTrainedModel | None:
         """Check without fetching or loading weights whether the model can be used.
 
         The network is built without memory and compared with the names and shapes in the headers
@@ -107,6 +107,9 @@ class Checkpoint:
         Args:
             attention: see ``load``
 
+        Returns:
+            the network with shapes in place of weights; ``None`` where these are packed
+
         Raises:
             InputError: if the folder or repository, its configuration, its weights as
                 safetensors, or its processor is missing or does not go with the others, if the
@@ -114,6 +117,7 @@ class Checkpoint:
                 if no chat template puts an audio before a text
         """
         _ = self._architecture
+        self._refuse_adapter(self._config_file.parent)
         self._require_safetensors()
         ChatInputs(self.processor, self.name).check()
         with told_of(self.name, "its config.json names no language model that can be asked"):
@@ -131,6 +135,16 @@ class Checkpoint:
             self._check_vocabulary(model)
         with told_of(self.name, "its generation_config.json cannot be used"):
             end_tokens(self._generation, self.processor.tokenizer, self.name)
+        return model
+
+    def _refuse_adapter(self, folder: Path) -> None:
+        """Transformers would put it on the model unasked, and only where peft is installed."""
+        if (folder / backends.ADAPTER_CONFIG_NAME).is_file():
+            raise InputError(
+                f"model {self.name!r}: found an adapter in {self._source} "
+                f"({backends.ADAPTER_CONFIG_NAME}); valid is a base model here, and the folder of "
+                "the adapter as model_options: {adapter: FOLDER}"
+            )
 
     def _without_memory(self, attention: str | None) -> transformers.PreTrainedModel | None:
         """The network with shapes in place of weights; ``None`` where these are packed."""
@@ -138,7 +152,7 @@ class Checkpoint:
         config = copy.deepcopy(self._part_config)
         what = f"{self._architecture.__name__} cannot be made of its config.json and weights"
         try:
-            with told_of(self.name, what), _bounded(), _quietly():
+            with told_of(self.name, what), _bounded(), quietly():
                 if getattr(self._config, "quantization_config", None) is not None:
                     # It asks for the package behind it, and for its device.
                     get_hf_quantizer(config, None, None, False, {})
@@ -293,6 +307,7 @@ class Checkpoint:
         except Exception as error:
             raise self._load_error(error) from error
         self._require_all_weights(found)
+        self._refuse_adapter(self._config_file.parent)
         folder = weights_folder(self._source, self._where().get("revision"))
         if folder is not None:
             check_weights(folder, self.name)
@@ -369,7 +384,10 @@ class Checkpoint:
     def _found_config(self) -> str | Path | None:
         if self._is_folder:
             path = Path(self._source) / "config.json"
-            return path if path.is_file() else None
+            if not path.is_file():
+                self._refuse_adapter(path.parent)
+                return None
+            return path
         if self._source.startswith(("/", ".", "~")):
             raise InputError(
                 f"model {self.name!r}: no folder at {self._source!r}; valid is a folder that "
@@ -528,7 +546,7 @@ def _bounded() -> Iterator[None]:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Within, transformers shows no progress bar and logs no report that its error repeats."""
     told = transformers.utils.logging
     shown, level = told.is_progress_bar_enabled(), told.get_verbosity()

@@ -103,11 +103,13 @@ def available_models() -> pd.DataFrame:
         DataFrame with one row per model: ``name``, ``repository``, ``class`` (of transformers),
         ``licence``, ``parameters``, memory of the weights as ``GB float32``, ``GB bfloat16`` and
         ``GB float16``, ``seconds`` (longest recording), ``revision`` (what loads by default),
-        ``cached`` (the commit whose weights the local cache holds whole, or ""), ``description``
+        ``cached`` (the commit whose weights the local cache holds whole, or ""), ``description``,
+        ``trained on`` (corpora of emotional speech that its makers list among its training data)
 
     Examples:
-        >>> available_models()["name"].tolist()
-        ['sercue-tiny', 'qwen2-audio', 'qwen2.5-omni', 'qwen2.5-omni-3b', 'audio-flamingo-3']
+        >>> available_models()["name"].tolist()  # doctest: +NORMALIZE_WHITESPACE
+        ['sercue-tiny', 'qwen2-audio', 'qwen2.5-omni', 'qwen2.5-omni-3b', 'audio-flamingo-3',
+         'music-flamingo', 'qwen3-omni', 'voxtral-mini', 'gemma-4-e4b']
     """
     import pandas as pd
 
@@ -127,6 +129,7 @@ def available_models() -> pd.DataFrame:
                 else ""
             ),
             "description": card.description,
+            "trained on": ", ".join(card.trained_on),
         }
         for card in CARDS
     ]
@@ -173,6 +176,7 @@ def load_model(
             ...
         sercue.errors.InputError: unknown model 'qwen2-audo': did you mean 'qwen2-audio'? \
 Valid are: sercue-tiny, qwen2-audio, qwen2.5-omni, qwen2.5-omni-3b, audio-flamingo-3, \
+music-flamingo, qwen3-omni, voxtral-mini, gemma-4-e4b, \
 hf:<repository or folder>, endpoint:<served name>
     """
     own = options or {}

@@ -16,9 +16,10 @@ import jinja2
 import pandas as pd
 
 from sercue.errors import InputError
+from sercue.models.cards import card_of
 from sercue.plots.results import plot_comparison
 from sercue.report.finished import EvaluatedRun, public_value, read_run
-from sercue.report.published import SECOND_HAND, WHOLE, card_of, of_evaluation, published_values
+from sercue.report.published import SECOND_HAND, WHOLE, of_evaluation, published_values
 from sercue.statistics.baselines import MAJORITY, SVM, TOKENS_ONLY, chance
 from sercue.statistics.contrasts import spearman
 from sercue.storage.files import write_csv, write_text
@@ -109,6 +110,12 @@ def read_runs(folders: Sequence[str | os.PathLike[str]]) -> dict[str, EvaluatedR
     return {study: named[study] for study in sorted(named, key=places.__getitem__)}
 
 
+def _card_name(run: EvaluatedRun) -> str | None:
+    """The card of the model of a run; ``None`` where it has none, or is fine-tuned."""
+    card = card_of(run.model)
+    return card and card.name
+
+
 def uar_of_runs(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
     """The table of ``compare_studies``.
 
@@ -128,7 +135,7 @@ def uar_of_runs(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
         # Once, below the first study of this model and evaluation.
         if (run.model, evaluation) not in shown:
             same = of_evaluation(theirs, *evaluation)
-            same = same[same["model"] == card_of(run.parameters["model"])]
+            same = same[same["model"] == _card_name(run)]
             for name, values in _by_publication(same):
                 named = values[["condition", *_UAR]]
                 parts.append((named, [run.model, *evaluation, name, AS_PUBLISHED], False))
@@ -408,7 +415,7 @@ def beside_published(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
                 for study, run in runs.items()
                 if place in known
                 and evaluations[study] == evaluation
-                and card_of(run.parameters["model"]) == value["model"]
+                and _card_name(run) == value["model"]
             }
             found = {study: numbers for study, numbers in ours.items() if numbers is not None}
             for study, numbers in (found or {"": (float("nan"),) * 3}).items():

@@ -19,7 +19,7 @@ from sercue.corpora import available_corpora
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column
 from sercue.errors import InputError
-from sercue.models.cards import CARDS, contrastive_name
+from sercue.models.cards import CARDS, contrastive_name, known_training
 from sercue.report.finished import EvaluatedRun, public_value, read_run
 from sercue.statistics.attribution import subset_conditions
 from sercue.statistics.baselines import SENTENCE, SVM, TOKENS_ONLY
@@ -263,6 +263,7 @@ def _prompt_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
         ],
         "card": next((card for card in CARDS if card.name == settings["model"]), None),
         "model_options": public_value(settings["model_options"]),
+        "training": plain(known_training(settings["model"], run.corpus)),
         "languages": READ,
     }
 

@@ -15,7 +15,6 @@ import pandas as pd
 from pydantic import ConfigDict, Field, model_validator
 
 from sercue.errors import InputError
-from sercue.models.cards import CARDS, ENDPOINT_PREFIX, HUB_PREFIX
 from sercue.options import Options, checked
 
 FILE = Path(__file__).with_name("published.csv")
@@ -123,26 +122,6 @@ def published_values(file: Path = FILE) -> pd.DataFrame:
             "stands above; valid is one row per value"
         )
     return table
-
-
-def card_of(model: str) -> str | None:
-    """The card of a model that a study names; ``None`` if it has none.
-
-    Args:
-        model: as a study names it; the repository of a known model counts as that model, a folder
-            does not: what lies in it cannot be told from its name
-
-    Examples:
-        >>> card_of("hf:nvidia/audio-flamingo-3-hf"), card_of("hf:audio-flamingo-3-hf")
-        ('audio-flamingo-3', None)
-    """
-    known = {card.name: card.name for card in CARDS} | {
-        prefix + card.repository: card.name
-        for card in CARDS
-        if card.repository
-        for prefix in (HUB_PREFIX, ENDPOINT_PREFIX)
-    }
-    return known.get(model)
 
 
 def of_evaluation(

@@ -266,13 +266,16 @@ def _reasons(predictions: pd.DataFrame) -> str:
     return f" ({told})" if told else ""
 
 
-def study_findings(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> list[str]:
+def study_findings(
+    measures: pd.DataFrame, tests: pd.DataFrame, labels: int, training: str = ""
+) -> list[str]:
     """The headline of a study in plain English, each number with its interval.
 
     Args:
         measures: as ``Run.measures`` gives them, with ``uar_low`` and ``uar_high``
         tests: as ``compare`` returns them
         labels: number of classes, for the chance level
+        training: what is known of the corpus among the model's training data, a sentence
 
     Returns:
         sentences: the gain from aligned tokens, what perturbed tokens do, whether answers are
@@ -286,7 +289,8 @@ def study_findings(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> 
     ]
     first = f"UAR is {' and '.join(levels)} (chance {1 / labels:.3f})."
     gain = tests[(tests["condition"] == "aligned") & (tests["reference"] == "none")]
-    sentences = [f"{first} {_gain(gain.iloc[0], len(tests))}" if len(gain) else first]
+    gained = _gain(gain.iloc[0], len(tests)) if len(gain) else ""
+    sentences = [" ".join(filter(None, (first, gained, training)))]
     for reference, words in (("aligned", "aligned tokens"), ("none", "the audio alone")):
         rows = tests[(tests["reference"] == reference) & (tests["condition"] != "aligned")]
         if rows.empty:

@@ -428,7 +428,7 @@ def _by_name(values: pd.Series) -> dict[str, float]:
 
 def _sexes(corpus: Corpus, index: pd.Index) -> np.ndarray:
     """The sex of the speaker of each row; ``""`` where it is not known, and of children."""
-    if "sex" not in corpus.table or getattr(corpus, "children", False):
+    if "sex" not in corpus.table or corpus.children:
         return np.full(len(index), "", dtype=object)
     sexes = corpus.table.loc[index, "sex"].astype(object)
     return sexes.where(sexes.notna(), "").to_numpy()

@@ -57,7 +57,7 @@ def test_a_model_that_fits_nowhere_here_names_no_precision(machine):
 
 
 def test_the_table_tells_what_fits(machine):
-    """On 32 GB the 3B model runs in float32 (22.6 GB); the 7B ones would, in two bytes."""
+    """On 32 GB the 3B models run in float32 (22.6 GB); the 7B ones would, in two bytes."""
     table = fits_this_device(available_models()).set_index("name")
     assert {name: text.split(":")[0] for name, text in table["fits here"].items()} == {
         "sercue-tiny": "yes",
@@ -65,5 +65,9 @@ def test_the_table_tells_what_fits(machine):
         "qwen2.5-omni": "no",
         "qwen2.5-omni-3b": "yes",
         "audio-flamingo-3": "no",
+        "music-flamingo": "no",
+        "qwen3-omni": "no",
+        "voxtral-mini": "yes",
+        "gemma-4-e4b": "no",
     }
     assert "bfloat16 (about 20.2 GB)" in table.loc["qwen2-audio", "fits here"]

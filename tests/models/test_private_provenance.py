@@ -1,6 +1,7 @@
 """A real study of a checkpoint on this machine: what is recorded of it names nothing private."""
 
 import getpass
+import importlib.metadata
 import os
 import re
 import shutil
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+from peft import LoraConfig, get_peft_model
 
 from sercue.corpora import load_corpus
+from sercue.models.checkpoint import Checkpoint
 from sercue.provenance import read
 from sercue.storage.files import project_folder
 
@@ -23,14 +26,18 @@ def _study(home, checkpoint):
     """Corpus, checkpoint and study file below the home of a user, as they lie with one."""
     corpus = load_corpus("demo", speakers=6, sentences=1)
     recordings, model = home / "corpora" / "recordings", home / "models" / "mine"
+    adapter = home / "models" / "tuned"
     shutil.copytree(corpus.root, recordings)
     shutil.copytree(checkpoint, model)
+    base = Checkpoint(model, "mine").load("cpu", "float32")
+    get_peft_model(base, LoraConfig(target_modules=["q_proj"])).save_pretrained(adapter)
     rows = corpus.table.reset_index()[["file", "emotion", "speaker", "partition"]]
     rows["file"] = [str(recordings / file) for file in rows["file"]]
     rows.to_csv(home / "corpora" / "list.csv", index=False)
     settings = {
         "study": "private", "corpus": "table", "corpus_root": str(home / "corpora" / "list.csv"),
-        "model": f"hf:{model}", "model_options": {"long_audio": "windows"}, "templates": ["plain"],
+        "model": f"hf:{model}", "templates": ["plain"],
+        "model_options": {"long_audio": "windows", "adapter": str(adapter)},
         "conditions": ["none", "aligned"], "controls": False, "label_orders": 1, "resamples": 100,
     }  # fmt: skip
     file = home / "studies" / "private.yaml"
@@ -53,6 +60,9 @@ def test_provenance_names_no_user_no_home_no_machine_and_no_folder(cache, writte
     assert len(pd.read_parquet(out / "artifacts" / "predictions")) > 0
     held = read(out / "artifacts" / "provenance.json")
     assert held["parameters"]["model"] == "hf:mine"
+    assert held["parameters"]["model_options"]["adapter"] == "tuned"
+    assert held["model"]["name"] == "hf:mine+tuned"
+    assert held["packages"]["peft"] == importlib.metadata.version("peft")
     assert held["parameters"]["corpus_root"] == "list.csv"
     assert held["command"] == "sercue run private.yaml --out private --only 04"
     private = [USER, str(tmp_path), str(Path.home()), str(project_folder()), str(Path.cwd())]

@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from checkpoints import ARCHITECTURES
 
+from sercue.corpora import CORPORA
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
 from sercue.models import CARDS, AudioLanguageModel, available_models, load_model
+from sercue.models.cards import card_of, known_training
+from sercue.models.checkpoint import Checkpoint
 
 # The sizes in the config.json of each repository; what is not named is the default of transformers.
 QWEN_7B = {
@@ -42,6 +46,36 @@ def _omni(text, vocabulary):
     )
 
 
+FLAMINGO = transformers.AudioFlamingo3Config(
+    text_config={"model_type": "qwen2", "vocab_size": 151672, **QWEN_7B},
+    tie_word_embeddings=False,
+)
+QWEN_30B = {
+    "hidden_size": 2048,
+    "num_hidden_layers": 48,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 4,
+    "head_dim": 128,
+    "num_experts": 128,
+    "num_experts_per_tok": 8,
+    "moe_intermediate_size": 768,
+    "vocab_size": 152064,
+}
+GEMMA_E4B = {
+    "hidden_size": 2560,
+    "intermediate_size": 10240,
+    "num_hidden_layers": 42,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 2,
+    "num_kv_shared_layers": 18,
+    "head_dim": 256,
+    "global_head_dim": 512,
+    "vocab_size": 262144,
+    "vocab_size_per_layer_input": 262144,
+    "hidden_size_per_layer_input": 256,
+    "layer_types": [*["sliding_attention"] * 5, "full_attention"] * 7,
+    "use_double_wide_mlp": False,
+}
 PUBLISHED = {
     "qwen2-audio": transformers.Qwen2AudioConfig(
         text_config={"model_type": "qwen2", "intermediate_size": 11008, "vocab_size": 156032},
@@ -49,10 +83,28 @@ PUBLISHED = {
     ),
     "qwen2.5-omni": _omni(QWEN_7B, 152064),
     "qwen2.5-omni-3b": _omni(QWEN_3B, 151936),
-    "audio-flamingo-3": transformers.AudioFlamingo3Config(
-        text_config={"model_type": "qwen2", "vocab_size": 151672, **QWEN_7B},
-        tie_word_embeddings=False,
+    "audio-flamingo-3": FLAMINGO,
+    "music-flamingo": FLAMINGO,
+    "qwen3-omni": transformers.Qwen3OmniMoeThinkerConfig(
+        text_config=QWEN_30B,
+        audio_config={"output_dim": 2048},
+        vision_config={"out_hidden_size": 2048},
     ),
+    "voxtral-mini": transformers.VoxtralConfig(audio_token_id=24),
+    "gemma-4-e4b": transformers.Gemma4Config(
+        text_config=GEMMA_E4B, audio_config={}, vision_config={}
+    ),
+}
+# By which small checkpoint the class of each card is tested.
+SMALL = {
+    "qwen2-audio": "qwen2-audio",
+    "qwen2.5-omni": "qwen2.5-omni",
+    "qwen2.5-omni-3b": "qwen2.5-omni",
+    "audio-flamingo-3": "audio-flamingo-3",
+    "music-flamingo": "audio-flamingo-3",
+    "qwen3-omni": "qwen3-omni",
+    "voxtral-mini": "voxtral",
+    "gemma-4-e4b": "gemma-4",
 }
 
 
@@ -74,14 +126,41 @@ def test_cards_are_complete():
     assert large["GB float16"] == large["GB bfloat16"]
     # The checkpoint on the hub is 16.79 GB in bfloat16.
     assert large["GB bfloat16"] == pytest.approx(16.79, rel=0.002)
-    assert table["seconds"].tolist() == [30.0, 30.0, 300.0, 300.0, 600.0]
+    assert table["seconds"].tolist() == [
+        30.0, 30.0, 300.0, 300.0, 600.0, 1200.0, 300.0, 2400.0, 30.0
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("card", CARDS[1:], ids=lambda card: card.name)
+def test_the_class_of_every_card_is_tested(card, written):
+    """On a small random checkpoint (test_scoring.py): a name is a promise that it can be asked."""
+    if SMALL[card.name] not in ARCHITECTURES:
+        pytest.skip("needs the package mistral-common")
+    checkpoint = Checkpoint(written(SMALL[card.name]), "mine")
+    assert type(checkpoint.check()).__name__ == card.architecture
 
 
 def test_every_repository_is_pinned_to_a_commit():
     """A branch would let two runs of one study hear two models."""
     pinned = [card.revision for card in CARDS if card.repository]
-    assert len(pinned) == len(set(pinned)) == 4
+    assert len(pinned) == len(set(pinned)) == 8
     assert all(re.fullmatch("[0-9a-f]{40}", revision) for revision in pinned)
+
+
+def test_training_data_are_told_of_the_corpora_that_are_listed():
+    """A reader of an accuracy should know if the model may have heard the very recordings."""
+    told = {name for name in CORPORA if known_training("audio-flamingo-3", name)}
+    assert told == {"iemocap", "crema_d", "ravdess"}
+    assert known_training("hf:nvidia/audio-flamingo-3-hf", "IEMOCAP")
+    assert known_training("audio-flamingo-3", "Meld")
+    assert all(bool(card.trained_on) == bool(card.trained_on_source) for card in CARDS)
+    assert not any(known_training(name, "iemocap") for name in ("qwen2-audio", "hf:/a/folder"))
+
+
+def test_a_card_goes_by_its_name_or_repository():
+    assert card_of("endpoint:Qwen/Qwen2-Audio-7B-Instruct") == CARDS[1]
+    assert card_of("sercue-tiny") == CARDS[0]
+    assert all(card_of(name) is None for name in ("hf:", "endpoint:", "hf:qwen2-audio", "nothing"))
 
 
 def test_the_revision_of_a_study_goes_before_that_of_the_card(monkeypatch):
