@@ -27,7 +27,8 @@ def run(cache, tmp_path_factory):
         templates=["plain"],
         label_orders=1,
         replicates=1,
-        model_options={"prompts": 2300},
+        # A fourth of the weights and half of the frames: the shares keep well apart.
+        model_options={"prompts": 2300, "width": 64, "mel_bins": 32, "hop": 640},
     )
     return Run(settings)
 
@@ -71,11 +72,11 @@ def test_controls_are_not_asked_twice(run, shares, monkeypatch):
     pd.testing.assert_frame_equal(again.controls[columns], run.controls[columns], check_dtype=False)
 
 
-def test_a_corpus_that_no_control_can_learn_keeps_its_study(small_study, tmp_path, monkeypatch):
+def test_a_corpus_that_no_control_can_learn_keeps_its_study(cache, tmp_path, monkeypatch):
     """A turn longer than the small models take is no reason for a large one to stop."""
     monkeypatch.setattr("sercue.models.tiny.LONGEST_SECONDS", 1)
-    settings = small_study.settings | {"out": str(tmp_path), "model": "qwen2-audio"}
-    study = Run(Settings(**settings | {"model_options": {}}))
+    corpus = {"speakers": 6, "sentences": 2}
+    study = Run(Settings(out=str(tmp_path), model="qwen2-audio", corpus_options=corpus))
     study.__dict__["model"] = "asked elsewhere"
     study._train()
     assert study.controls.empty

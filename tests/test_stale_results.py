@@ -59,15 +59,18 @@ class Model:
 
 @pytest.fixture
 def corpus(tmp_path):
-    """A table of 30 utterances of five speakers, three of them tested; the recordings beside it."""
+    """A table of 24 utterances of four speakers, three of them tested; the recordings beside it.
+
+    With one speaker to train on the SVM has nobody to hold out, and searches nothing.
+    """
     generator, rows = np.random.default_rng(0), []
-    for speaker in "abcde":
+    for speaker in "acde":
         for number in range(6):
             file, label = f"{speaker}{number}.wav", ("sad", "happy")[number % 2]
             noise = generator.normal(0, 0.02 * (number + 1), 8000)
             soundfile.write(tmp_path / file, noise, 16000)
             rows.append({"file": file, "emotion": label, "speaker": speaker,
-                         "partition": "train" if speaker in "ab" else "test"})  # fmt: skip
+                         "partition": "test" if speaker in "cde" else "train"})  # fmt: skip
     table = tmp_path / "corpus.csv"
     pd.DataFrame(rows).to_csv(table, index=False)
     return table
@@ -128,7 +131,7 @@ class Study:
         held["predictions"] = artifacts.provenance()["predictions"]
         return held
 
-    def change_table(self, rows=(29,), **columns):
+    def change_table(self, rows=(23,), **columns):
         """Correct the last utterance of the last speaker, or others."""
         table = pd.read_csv(self.corpus, dtype=str)
         for column, value in columns.items():
@@ -150,7 +153,7 @@ def change_speaker(study):
 
 
 def change_partition(study):
-    study.change_table(rows=range(24, 30), partition="dev")
+    study.change_table(rows=range(18, 24), partition="dev")
 
 
 def change_audio(study):

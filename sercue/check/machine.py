@@ -7,13 +7,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sercue.artifacts import check_run_folder
 from sercue.errors import InputError
-from sercue.run import run_folder
-from sercue.settings import Settings
 from sercue.storage.files import cache_folder
+
+if TYPE_CHECKING:
+    from sercue.settings import Settings
 
 # What a run makes in its folder; of an earlier run they may be somebody else's.
 _BELOW = ("", "artifacts", "artifacts/predictions", "figures", "tables")
@@ -31,7 +31,11 @@ def check_folders(settings: Settings) -> Path:
     Raises:
         InputError: naming the folder and what is wrong with it
     """
+    # Here, since they load all of the package, and a folder alone can be checked without.
     from jupyter_core.paths import jupyter_runtime_dir
+
+    from sercue.artifacts import check_run_folder
+    from sercue.run import run_folder
 
     run = run_folder(settings)
     check_run_folder(run)

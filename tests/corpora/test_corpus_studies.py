@@ -56,9 +56,9 @@ def run(name, corpus, folder, *changes):
 
 @pytest.fixture(scope="module")
 def iemocap(recordings, tmp_path_factory):
-    """All five sessions, each tested on in turn; one turn is digital silence and left out."""
+    """Three of the sessions, each tested on in turn; one turn is digital silence and left out."""
     folder = tmp_path_factory.mktemp("IEMOCAP_full_release")
-    trees.iemocap_tree(folder, recordings)
+    trees.iemocap_tree(folder, recordings, sessions=(1, 2, 3))
     silent = folder / "Session2/sentences/wav/Ses02F_impro01/Ses02F_impro01_M002.wav"
     audiofile.write(str(silent), np.zeros(16000, "float32"), 16000)
     return run("iemocap", folder, tmp_path_factory.mktemp("out"), "bad_audio=leave_out")
@@ -96,22 +96,22 @@ def test_a_study_ends_with_five_reports_and_an_index(iemocap, fau_aibo):
 
 
 def test_every_turn_of_iemocap_is_tested_once_by_what_has_not_heard_it(iemocap):
-    """80 turns in four classes less the silent one; five models, none of its own session."""
+    """48 turns in four classes less the silent one; three models, none of its own session."""
     table = artifact(iemocap, "predictions")
-    assert table["utterance"].nunique() == 79
-    assert table["speaker"].nunique() == 10
-    assert table["model"].nunique() == 5
+    assert table["utterance"].nunique() == 47
+    assert table["speaker"].nunique() == 6
+    assert table["model"].nunique() == 3
     fold = artifact(iemocap, "utterances.parquet").groupby("speaker")["fold"].first()
-    assert table.groupby(table["speaker"].map(fold))["model"].nunique().tolist() == [1] * 5
+    assert table.groupby(table["speaker"].map(fold))["model"].nunique().tolist() == [1] * 3
 
 
 def test_what_was_left_out_is_accounted_for(iemocap):
-    """100 turns are listed: 20 of other classes, a silent one, and 79 that are used."""
+    """60 turns are listed: 12 of other classes, a silent one, and 47 that are used."""
     for notebook in ("01_feature_exploration", "04_perturbation_study"):
         assert "left out: silence" in (iemocap.folder / f"{notebook}.html").read_text()
     table = pd.read_csv(iemocap.folder / "tables" / "denominators.csv", index_col=0)
     assert table["utterances"].to_dict() == {
-        "listed": 100, "left out: class not in the study": 20, "left out: silence": 1, "used": 79,
+        "listed": 60, "left out: class not in the study": 12, "left out: silence": 1, "used": 47,
     }  # fmt: skip
 
 
