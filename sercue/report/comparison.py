@@ -113,7 +113,7 @@ def read_runs(folders: Sequence[str | os.PathLike[str]]) -> dict[str, EvaluatedR
 def _card_name(run: EvaluatedRun) -> str | None:
     """The card of the model of a run; ``None`` where it has none, or is fine-tuned."""
     card = card_of(run.model)
-    return card and card.name
+    return None if card is None else card.name
 
 
 def uar_of_runs(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
