@@ -98,6 +98,12 @@ def test_a_published_value_stands_in_a_row_of_its_own(small_study, flamingo):
     assert printed_losses(table.assign(to_aligned=float("nan"))).empty
 
 
+def test_nothing_published_stands_beside_a_fine_tuned_model(flamingo):
+    """The study names its base, and the adapter among the options."""
+    change_provenance(flamingo, model={"name": "audio-flamingo-3+mine"})
+    assert "published" not in compare_studies([flamingo])["source"].tolist()
+
+
 def test_only_what_the_paper_says_is_published():
     """And only of the very model: a folder of that name may hold anything."""
     assert len(PUBLISHED) == 1

@@ -16,7 +16,7 @@ import jinja2
 import pandas as pd
 
 from sercue.errors import InputError
-from sercue.models.cards import CARDS, ENDPOINT_PREFIX, HUB_PREFIX
+from sercue.models.cards import card_of
 from sercue.plots.results import plot_comparison
 from sercue.report.finished import EvaluatedRun, public_value, read_run
 from sercue.statistics.baselines import SVM, TOKENS_ONLY, chance
@@ -72,14 +72,8 @@ def published_values(model: str, corpus: str) -> list[PublishedValue]:
         >>> published_values("qwen2-audio", "iemocap")
         []
     """
-    known = {card.name: card.name for card in CARDS} | {
-        prefix + card.repository: card.name
-        for card in CARDS
-        if card.repository
-        for prefix in (HUB_PREFIX, ENDPOINT_PREFIX)
-    }
-    name = known.get(model)
-    return [value for value in PUBLISHED if (value.model, value.corpus) == (name, corpus)]
+    card = card_of(model)
+    return [v for v in PUBLISHED if card and (v.model, v.corpus) == (card.name, corpus)]
 
 
 OURS = "this run"
@@ -176,7 +170,7 @@ def uar_of_runs(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
         parts.append((rows, [run.model, run.corpus, study, OURS], facts))
         # Once, below the first study of this model and corpus.
         pair = run.model, run.corpus
-        published = published_values(run.parameters["model"], run.corpus)
+        published = published_values(run.model, run.corpus)
         if published and pair not in shown:
             theirs = pd.DataFrame(
                 [(v.condition, v.uar) for v in published], columns=["condition", "uar"]
@@ -461,9 +455,7 @@ def write_comparison(
         f"audio alone, UAR+ that with the utterance's own tokens. {intervals}"
     )
     sources = dict.fromkeys(
-        value.source
-        for run in runs.values()
-        for value in published_values(run.parameters["model"], run.corpus)
+        value.source for run in runs.values() for value in published_values(run.model, run.corpus)
     )
     note = sources and (
         f"{_DAGGER} Published by others: {'; '.join(sources)}. Not computed here; templates, "
