@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from sercue.corpora.corpus import PARTITIONS, Corpus
@@ -25,7 +27,7 @@ from sercue.plots.style import (
 from sercue.tokens.binning import Binning, FoldBinning
 from sercue.tokens.concepts import UNKNOWN, Words
 
-_SEX_LINES = {"female": "--", "male": ":"}
+_SEX_LINES = ("--", ":", "-.")
 
 
 @styled
@@ -45,8 +47,7 @@ def plot_thresholds(
 
     Returns:
         figure with one panel per ordinal concept; the outer 1 % of the scores may lie outside.
-        Where each sex has edges of its own, those of female speakers are dashed and those of male
-        speakers dotted.
+        Where each sex has edges of its own, the lines are dashed and dotted.
 
     Examples:
         >>> from sercue.tokens.binning import fit_bins
@@ -61,6 +62,8 @@ def plot_thresholds(
     """
     partition = corpus.table.loc[scores.index, "partition"].to_numpy()
     figure, panels = small_multiples(scores.shape[1], ax)
+    every = {sex for concept in scores for sex, _ in binning.edges(str(concept))} - {""}
+    styles = dict(zip(sorted(every), _SEX_LINES, strict=False))
     for axes, concept in zip(panels, scores, strict=True):
         known = scores[concept].dropna()
         fits = binning.edges(str(concept))
@@ -84,17 +87,19 @@ def plot_thresholds(
             )
         thin = 1 if len(fits) == len({sex for sex, _ in fits}) else 0.5
         for sex, edge in ((sex, edge) for sex, fit in fits for edge in fit):
-            axes.axvline(edge, color="black", linewidth=thin, linestyle=_SEX_LINES.get(sex, "-"))
+            axes.axvline(edge, color="black", linewidth=thin, linestyle=styles.get(sex, "-"))
         axes.set(title=str(concept), xlim=(low, high), yticks=[])
         axes.set_ylim(top=1.18 * axes.get_ylim()[1])
-        bounds = [low, *edges, high]
-        for left, right, word in zip(
-            bounds[:-1], bounds[1:], binning.words[str(concept)].each, strict=True
-        ):
-            if right - left > 0.03 * len(word) * (high - low):
+        bounds, words = [low, *edges, high], binning.words[str(concept)].each
+        for left, right, word in zip(bounds[:-1], bounds[1:], words, strict=True):
+            # Edges of each sex have no place that is that of a word for both.
+            if not fits[0][0] and right - left > 0.04 * len(word) * (high - low):
                 place = ((left + right) / 2 - low) / (high - low)
                 axes.text(place, 0.98, word, transform=axes.transAxes, ha="center", va="top")
-    legend_above(figure, panels[0].get_legend_handles_labels()[0])
+    lines = [
+        Line2D([], [], color="black", linestyle=style, label=sex) for sex, style in styles.items()
+    ]
+    legend_above(figure, [*panels[0].get_legend_handles_labels()[0], *lines])
     figure.supxlabel("Score (robust z)", fontsize="medium")
     figure.supylabel("Density", fontsize="medium")
     return figure
@@ -154,10 +159,10 @@ def _palette(balance: pd.DataFrame) -> dict[str, str]:
     levels = sorted({value for value in level.values() if not np.isnan(value)})
     shades = sns.color_palette("crest", len(levels)).as_hex()
     nominal = [word for word, value in level.items() if np.isnan(value) and word != UNKNOWN]
-    tints = sns.color_palette("Set2", max(len(nominal), 1)).as_hex()
+    tints = sns.color_palette("Set2").as_hex()[1:]  # the first is like a shade of the levels
     return (
         {word: shades[levels.index(v)] for word, v in level.items() if not np.isnan(v)}
-        | dict(zip(nominal, tints, strict=False))
+        | dict(zip(nominal, cycle(tints), strict=False))
         | ({UNKNOWN: "#b5b5b5"} if UNKNOWN in level else {})
     )
 

@@ -59,7 +59,7 @@ def made_corpus(utterances: int) -> tuple[Corpus, pd.DataFrame, pd.Series]:
         index=index,
     )
     words = random.choice(["low", "mid", "high"], (utterances, 6))
-    tokens = pd.DataFrame(words, index, [concept.name for concept in sercue.CONCEPTS])
+    tokens = pd.DataFrame(words, index, sercue.read_scheme().names)
     digests = pd.Series([f"{number:032x}" for number in range(utterances)], index)
     return Corpus("made", Path(), table, LABELS, "neutral", "none"), tokens, digests
 
