@@ -152,7 +152,7 @@ def test_a_saved_binning_gives_the_same_tokens(tmp_path):
         ),
         (
             {"concepts": [Concept("x", {"loudnes": 1})]},
-            "feature of x 'loudnes': did you mean 'loudness'",
+            "no column 'loudnes', of which x is made; did you mean 'loudness'",
         ),
     ],
 )

@@ -50,11 +50,11 @@ def featured(folder, *, speakers, utterances, training):
     corpus.table["partition"] = np.where(numbers < training, "train", "test")
     # Of one utterance per speaker, all speakers together have each class.
     corpus.table["emotion"] = np.resize(["angry", "neutral"], len(corpus.table))
-    names = read_scheme().columns
+    names = list(dict.fromkeys([*read_scheme().columns, *read_scheme("sercue").columns]))
     random = np.random.default_rng(0).normal(size=(len(corpus.table), len(names)))
     features = pd.DataFrame(random, corpus.table.index, names)
     run = Run(Settings(out=str(folder)))
-    run.__dict__.update(corpus=corpus, features=features, content="made")
+    run.__dict__.update(corpus=corpus, measured=features, content="made")
     return run
 
 
@@ -153,7 +153,7 @@ def test_a_study_without_doses_or_neutral_says_so(tmp_path):
     run.__dict__.update(predictions=answers, corpus=replace(run.corpus, neutral_label=None))
     shown = execute("04", run)
     doses, neutral, controls = shown.missing
-    assert doses.startswith(f"{NOT}intervals: no condition corrupted(p) or masked(p)")
+    assert doses.startswith(f"{NOT}intervals: none with a dose")
     assert neutral.endswith("the corpus needs a neutral class.")
     assert controls == f"{NOT}This study asks for no control models (controls: false)."
     assert {"uar", "recall", "answers"} <= set(shown.tables)
@@ -177,11 +177,11 @@ def test_a_difference_that_cannot_be_is_a_dash(tmp_path):
 
 def test_conditions_about_concepts_are_no_part_of_the_family(tmp_path):
     """They are in their own tables, with their own correction."""
-    run = answered(ALL | {"only(pitch)": 0.6, "flip(pitch)": 0.3}, tmp_path)
+    run = answered(ALL | {"only(PITCH)": 0.6, "flip(PITCH)": 0.3}, tmp_path)
     pairs = len(run.equivalence)
     assert pairs == len(run.tests) == 1 + 2 * (len(ALL) - 2)
-    assert set(run.concept_effects["condition"]) == {"only(pitch)", "flip(pitch)"}
-    assert "only(pitch)" not in run.collapse["condition"].tolist()
+    assert set(run.concept_effects["condition"]) == {"only(PITCH)", "flip(PITCH)"}
+    assert "only(PITCH)" not in run.collapse["condition"].tolist()
 
 
 def test_with_one_utterance_per_speaker_all_else_is_shown(tmp_path):
@@ -191,15 +191,15 @@ def test_with_one_utterance_per_speaker_all_else_is_shown(tmp_path):
     assert shown.missing == []
     assert {"stability", "designs"} <= set(shown.figures)
     assert {"stability", "designs", "own_design"} <= set(shown.tables)
-    assert run.designs["centre"].tolist() == ["none"] * 4
+    assert run.designs["centre"].tolist() == ["none"] * 6
     assert list(run.designs.attrs["left_out"]) == [
         f"{bins} {method}, centred by speaker"
-        for bins in (3, 5)
+        for bins in (5, 3)
         for method in ("quantile", "width")
     ]
     caption = shown.tables["designs"].caption
-    assert "Left out: 3 quantile, centred by speaker, " in caption
-    assert caption.count("its functionals do not vary there") == 1
+    assert "Left out: 5 quantile, centred by speaker, " in caption
+    assert caption.count("its features do not vary there") == 1
 
 
 def test_of_a_single_training_speaker_nobody_can_be_left_out(tmp_path):

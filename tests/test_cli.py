@@ -11,6 +11,7 @@ import pytest
 
 from sercue.check import study as check
 from sercue.cli import main
+from sercue.models.cards import CARDS
 from sercue.report import notebooks as reports
 from sercue.report.notebooks import Outcome
 from sercue.settings import read_study
@@ -236,7 +237,7 @@ def test_the_models_are_listed_for_a_terminal(capsys):
     assert max(map(len, lines)) <= 100
     assert [line.split(":")[0] for line in lines[-2:]] == ["hf", "endpoint"]
     labels = [line.split()[0] for line in lines if re.match(r"  \S", line)]
-    assert labels.count("fits") == labels.count("cached") == labels.count("licence") == 5
+    assert labels.count("fits") == labels.count("cached") == labels.count("licence") == len(CARDS)
 
 
 def test_the_command_is_installed_and_help_is_quick_to_read():

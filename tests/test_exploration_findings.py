@@ -76,8 +76,8 @@ def test_the_best_design_is_named_with_what_it_may_be_used_for(folded):
         corpus = corpus.with_table(table)
     compared = designs(["3 quantile", "5 width"], [0.5, 0.6])
     own = designs(["3 quantile"], [0.4])
-    *_, result, best = binning_findings(*tables(), compared, own, corpus, "test")
-    assert "UAR 0.400 from the six words of the design of this study (3 quantile)" in result
+    *_, result, best = binning_findings(*tables(), compared, own, SCORES, corpus, "test")
+    assert "UAR 0.400 from the words of the design of this study (3 quantile)" in result
     assert "0.900 from all functionals" in result
     assert "of 2 designs “5 width” has the highest UAR (0.600, standard error 0.020)" in best
     assert "that of this study has 0.500" in best
@@ -88,5 +88,5 @@ def test_the_best_design_is_named_with_what_it_may_be_used_for(folded):
 def test_the_study_that_has_the_best_design_is_not_compared_with_itself():
     compared = designs(["3 quantile", "5 width"], [0.7, 0.6])
     own = designs(["3 quantile"], [0.4])
-    best = binning_findings(*tables(), compared, own, example_corpus(), "test")[-1]
+    best = binning_findings(*tables(), compared, own, SCORES, example_corpus(), "test")[-1]
     assert "that of this study" not in best

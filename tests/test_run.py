@@ -170,7 +170,12 @@ def example_plan(labels=("<b>", "sad")):
     )
     words = dict(zip(corpus.labels, labels, strict=True))
     return plan_study(
-        corpus, tokens, conditions=["none", "aligned", "conflicting"], label_words=words, orders=2
+        corpus,
+        tokens,
+        conditions=["none", "aligned", "conflicting"],
+        label_words=words,
+        orders=2,
+        templates=["plain", "question", "annotator"],
     )
 
 

@@ -31,7 +31,7 @@ from sercue.storage.tables import (
     write_json,
 )
 from sercue.study import run_study
-from sercue.tokens.binning import Binning, fit_bins
+from sercue.tokens.binning import Binning, FoldBinning, fit_bins
 from sercue.tokens.concepts import Concept
 
 # The small study names no contrastive baselines; tests/models/test_contrastive.py is about theirs.
@@ -309,14 +309,14 @@ def binning_of(corpus):
     return fit_bins(features, corpus, concepts=[Concept("energy", {"loudness": 1})])
 
 
-def test_thresholds_without_a_version_are_read(tmp_path):
-    binning = binning_of(example_corpus(speakers=3, utterances=3))
+def test_thresholds_of_an_earlier_version_are_refused(tmp_path):
+    """All concepts had the same words then: they cannot be told for each."""
     path = tmp_path / "binning.json"
-    binning.save(path)
+    binning_of(example_corpus(speakers=3, utterances=3)).save(path)
     held = json.loads(path.read_text())
-    del held["schema"]
-    path.write_text(json.dumps(held))
-    assert Binning.load(path) == binning
+    path.write_text(json.dumps(held | {"schema": {"kind": "binning", "version": 1}}))
+    with pytest.raises(UnfitError, match="found version 1, valid are 2 to 2"):
+        Binning.load(path)
 
 
 @pytest.mark.parametrize(
@@ -327,12 +327,13 @@ def test_thresholds_without_a_version_are_read(tmp_path):
         ('{"schema": {"kind": "tokens", "version": 1}}', "of the kind 'tokens'"),
         ('{"schema": {"kind": "binning", "version": "1"}}', "valid is a whole number"),
         ('{"schema": 1}', "valid is a whole number"),
-        ('{"concepts": [], "medians": 3}', "entry 'medians' is int.*no entry 'scales'"),
-        ('{"folds": {"1": {}}}', "no entry 'concepts'"),
+        ("{MARK, 'concepts': [], 'locations': 3}", "entry 'locations' is int.*no entry 'scales'"),
+        ("{MARK, 'folds': {'1': {}}}", "no entry 'concepts'"),
     ],
 )
 def test_thresholds_that_are_none_are_refused_by_name(tmp_path, text, why):
     path = tmp_path / "binning.json"
+    text = text.replace("MARK", "'schema': {'kind': 'binning', 'version': 2}").replace("'", '"')
     path.write_text(text)
     with pytest.raises(UnfitError, match=rf"binning\.json: no binning .*{why}"):
         Binning.load(path)
@@ -341,9 +342,7 @@ def test_thresholds_that_are_none_are_refused_by_name(tmp_path, text, why):
 
 def test_a_binning_for_each_fold_is_not_taken_for_one(tmp_path):
     binning = binning_of(example_corpus(speakers=3, utterances=3))
-    binning.save(tmp_path / "one.json")
-    one = json.loads((tmp_path / "one.json").read_text())
-    (tmp_path / "folds.json").write_text(json.dumps({"folds": {"a": one, "b": one}}))
+    FoldBinning({"a": binning, "b": binning}).save(tmp_path / "folds.json")
     with pytest.raises(InputError, match=r"one binning a fold \(a, b\), valid is one"):
         Binning.load(tmp_path / "folds.json")
 

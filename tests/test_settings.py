@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sercue.errors import InputError
 from sercue.settings import ANALYSIS_KEYS, STUDY_KEYS, Settings, read_study, settings_from
 
-CONCEPTS = ("energy", "pitch", "dynamics", "brightness", "formants", "voice quality")
-EDGES = {name: [-0.5, 0.5] for name in CONCEPTS}
+CONCEPTS = ("ENERGY", "PITCH", "BRIGHTNESS", "DYNAMICS", "FORMANTS")
+EDGES = {name: [-1.5, -0.5, 0.5, 1.5] for name in CONCEPTS}
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,12 @@ EDGES = {name: [-0.5, 0.5] for name in CONCEPTS}
         ({"limit": 0}, "limit: found 0"),
         ({"scheduler": "login1:8786"}, "scheduler: found 'login1:8786'"),
         ({"thresholds": EDGES}, "binning is quantile, which does not use them"),
-        ({"binning": "thresholds"}, "found None; thresholds: none for concept 'energy'"),
-        ({"binning": "thresholds", "thresholds": EDGES | {"pich": [-1, 1]}},
-         "unknown concept in thresholds 'pich': did you mean 'pitch'?"),
-        ({"binning": "thresholds", "thresholds": EDGES, "bins": 5},
-         "thresholds['energy']: found [-0.5, 0.5], valid are 4 ascending numbers"),
-        ({"binning": "thresholds", "thresholds": EDGES | {"pitch": [1, 0]}}, "2 ascending numbers"),
+        ({"binning": "thresholds"}, "found None; thresholds: none for concept 'ENERGY'"),
+        ({"binning": "thresholds", "thresholds": EDGES | {"PICH": [-1, 1]}},
+         "unknown concept in thresholds 'PICH': did you mean 'PITCH'?"),
+        ({"binning": "thresholds", "thresholds": EDGES, "bins": 3},
+         "thresholds['ENERGY']: found [-1.5, -0.5, 0.5, 1.5], valid are 2 ascending numbers"),
+        ({"binning": "thresholds", "thresholds": EDGES | {"PITCH": [1, 0]}}, "4 ascending numbers"),
     ],
 )  # fmt: skip
 def test_a_bad_value_is_named_with_what_is_valid(values, message):

@@ -173,7 +173,7 @@ def test_the_order_of_the_corpus_does_not_change_what_is_asked(corpus, tokens):
 def test_a_condition_of_ones_own_is_asked_beside_ours(corpus, tokens):
     loud = Condition("loud", "energy high", lambda m, generator: m.tokens.assign(energy="high"))
     table = run(corpus, tokens, RecordingModel(), conditions=["aligned", loud])
-    shown = table[(table["condition"] == "loud") & (table["template"] == "plain")]
+    shown = table[(table["condition"] == "loud") & (table["template"] == "paper")]
     assert len(shown) == 4 * 2
     assert (shown["shown_energy"] == "high").all()
     assert (shown["family"] == "loud").all()
@@ -393,7 +393,7 @@ def test_texts_are_held_once(corpus, tokens):
         ({"decoding": "beam"}, "unknown decoding 'beam'"),
         ({"conditions": ["aligend"]}, "did you mean 'aligned'"),
         ({"conditions": ["only(formants)"]}, "unknown concept 'formants'"),
-        ({"words": ["soft", "loud"]}, "tokens: found"),
+        ({"words": ["soft", "loud"]}, "tokens of 'energy': found"),
         ({"partition": "validation"}, "no utterance in 'validation'; found train, dev, test"),
         ({"orders": 7}, "label_orders: found 7, valid are 1 to 6 for 3 labels"),
     ],

@@ -111,8 +111,8 @@ class Recipe(Options):
 
 
 RECIPES: dict[str, dict[str, Any]] = {
-    # Tuned on development speakers of the demo corpus, with the scheme `sercue`, so that tokens help
-    # without ruling: UAR over two seeds none .75, aligned .81, shuffled .49, conflicting .50. With
+    # Tuned on development speakers of the demo corpus so that tokens help without ruling: with the
+    # scheme `sercue`, UAR over two seeds none .75, aligned .81, shuffled .49, conflicting .50. With
     # the scheme `paper` it is none .70, aligned .82, shuffled .45, conflicting .33 (one seed).
     "grounded": {},
     # Tokens that say nothing: what is left to learn from is the audio. Fewer prompts than a study's

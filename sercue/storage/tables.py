@@ -186,7 +186,7 @@ def stamped(table: pd.DataFrame, kind: Kind, **more: Any) -> pd.DataFrame:
 
     Examples:
         >>> stamped(pd.DataFrame(), BINNING).attrs["sercue"]
-        {'schema': {'kind': 'binning', 'version': 1}}
+        {'schema': {'kind': 'binning', 'version': 2}}
     """
     marked = table.copy(deep=False)
     marked.attrs = {STAMP: {**more, _SCHEMA: _mark(kind)}}

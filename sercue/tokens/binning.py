@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -336,7 +337,13 @@ def fit_bins(
     for concept in chosen:
         for column in concept.columns:
             if column not in features:
-                raise unknown(f"feature of {concept.name}", column, features.columns)
+                near = get_close_matches(column, map(str, features.columns), n=1)
+                raise InputError(
+                    f"features: no column {column!r}, of which {concept.name} is made; "
+                    + (f"did you mean {near[0]!r}? " if near else "")
+                    + "Functionals are those of extract_features, means of descriptors those of "
+                    "extract_descriptors"
+                )
     fit = partial(
         _fit, features, concepts=chosen, method=method, thresholds=thresholds or {}, centre=centre,
         standardise=standardise,

@@ -15,6 +15,9 @@ from sercue.corpora import CORPORA, load_corpus
 from sercue.corpora.audio import audio_digests
 from sercue.features import extract_features
 from sercue.tokens.binning import fit_bins
+from sercue.tokens.schemes import read_scheme
+
+SERCUE = read_scheme("sercue").concepts
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 REAL = Path(os.environ.get("SERCUE_EMODB", CHECKOUT.parent / "shared" / "corpora" / "emodb"))
@@ -112,7 +115,7 @@ def as_datasets(original, place):
 def tokens_by_content(corpus):
     """The tokens of each recording, whatever its name, and its partition."""
     features = extract_features(corpus, progress=False)
-    tokens = fit_bins(features, corpus).transform(features)
+    tokens = fit_bins(features, corpus, concepts=SERCUE).transform(features)
     tokens = tokens.assign(partition=corpus.table["partition"], emotion=corpus.table["emotion"])
     return tokens.set_index(audio_digests(corpus).to_numpy()).sort_index()
 

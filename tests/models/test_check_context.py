@@ -147,5 +147,5 @@ def test_what_a_server_refuses_is_told_with_the_template(study):
     with Loopback(answer) as server:
         keys = {"model": "endpoint:m", "device": "auto", "dtype": "auto", "decoding": "generate"}
         keys["model_options"] = {"base_url": server.url, "retries": 0}
-        with pytest.raises(InputError, match=r"template 'plain' about 6\.wav.*maximum context"):
+        with pytest.raises(InputError, match=r"template 'paper' about 6\.wav.*maximum context"):
             check_study(study(long=None, **keys))

@@ -7,7 +7,7 @@ from sercue.check.cost import written_to_run
 from sercue.check.rehearsal import Rehearsal
 from sercue.check.study import check_study
 from sercue.corpora.inspection import inspect_audio
-from sercue.features import descriptor_columns, extract_descriptors
+from sercue.features import extract_descriptors, extract_features
 from sercue.run import Run
 from sercue.study_corpus import listed_corpus
 
@@ -44,7 +44,7 @@ def test_prompts_and_bytes_are_those_of_the_study(settings, tmp_path):
     assert sum(stored) / 1.5 < written_to_run(rehearsal)["answers"] < sum(stored) * 1.5
 
 
-def test_descriptors_of_a_rehearsal_are_made_up_until_they_are_extracted(
+def test_features_of_a_rehearsal_are_made_up_until_they_are_extracted(
     settings, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("SERCUE_CACHE", str(tmp_path / "cache"))
@@ -52,14 +52,13 @@ def test_descriptors_of_a_rehearsal_are_made_up_until_they_are_extracted(
     rehearsal = Rehearsal(
         settings, corpus, corpus, inspect_audio(corpus), tmp_path / "else", measured=False
     )
-    made = rehearsal._descriptors(corpus)
-    assert list(made) == descriptor_columns()
+    made = rehearsal._features(corpus)
+    assert list(made) == settings.tokens.columns
     assert made.index.equals(corpus.table.index)
-    assert made["voiced_share"].between(0, 1).all()
     rehearsal.extract(corpus.table)
-    real = extract_descriptors(corpus, progress=False)
-    pd.testing.assert_frame_equal(rehearsal._descriptors(corpus), real)
-    assert not real.equals(made)
+    real = extract_features(corpus, progress=False)
+    real = real.join(extract_descriptors(corpus, progress=False))
+    pd.testing.assert_frame_equal(rehearsal._features(corpus), real)
 
 
 def test_of_an_anonymised_study_the_same_is_counted(settings):
