@@ -29,7 +29,7 @@ from sercue.models.windows import split_evenly
 from sercue.privacy import public_name
 from sercue.running import progress_bar
 from sercue.storage.files import cache_folder
-from sercue.storage.tables import CACHED_FEATURES, append_part, read_parts
+from sercue.storage.tables import CACHED_SIMILARITIES, append_part, read_parts
 
 # What an interruption can cost.
 _BATCHES_AT_ONCE = 8
@@ -243,7 +243,7 @@ def label_similarities(
     folder = cache_folder() / "contrastive" if cache is None else Path(cache)
     folder /= hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()
     # The same audio twice in a corpus is compared once.
-    different, known = digests[~digests.duplicated()], read_parts(folder, CACHED_FEATURES).index
+    different, known = digests[~digests.duplicated()], read_parts(folder, CACHED_SIMILARITIES).index
     size = _BATCHES_AT_ONCE * model.batch_size
     missing = int((~different.isin(known)).sum())
     shown = progress and missing
@@ -254,9 +254,9 @@ def label_similarities(
             batch = different.iloc[start : start + size]
             batch = batch[~batch.isin(known)]
             if len(batch):
-                append_part(folder, _compared(corpus, model, sentences, batch), CACHED_FEATURES)
+                append_part(folder, _compared(corpus, model, sentences, batch), CACHED_SIMILARITIES)
                 bar.update(len(batch))
-    stored = read_parts(folder, CACHED_FEATURES)
+    stored = read_parts(folder, CACHED_SIMILARITIES)
     stored = stored[~stored.index.duplicated()].loc[digests.to_numpy(), list(sentences.values())]
     return stored.astype(float).set_axis(list(sentences), axis=1).set_axis(index)
 

@@ -102,6 +102,10 @@ CACHED_FEATURES = Kind(
     columns={"audio": "text", "voiced_share": "float", "voiced_frames": "float", "*": "float"},
     cached=True,
 )
+#: Of a contrastive model: the similarity of each recording to each sentence.
+CACHED_SIMILARITIES = Kind(
+    "cached similarities", columns={"audio": "text", "*": "float"}, cached=True
+)
 CACHED_FACTS = Kind(
     "cached facts of recordings",
     columns={
