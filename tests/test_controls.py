@@ -92,7 +92,7 @@ def test_a_corpus_that_no_control_can_learn_keeps_its_study(cache, tmp_path, mon
     ("keys", "reason"),
     [
         ({"controls": False}, "asks for no control models"),
-        ({"conditions": ["none", "only(pitch)"]}, "has not two of them"),
+        ({"conditions": ["none", "only(PITCH)"]}, "has not two of them"),
         ({"decoding": "generate"}, "tell no probabilities"),
         ({}, ""),
     ],

@@ -19,6 +19,7 @@ from sercue.privacy import shareable
 from sercue.report import methods
 from sercue.report.methods import code, methods_text, write_methods
 from sercue.settings import Settings
+from sercue.tokens.binning import Binning, FoldBinning
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +64,18 @@ def test_counts_are_those_of_the_corpus_table(text, small_study):
 
 def test_thresholds_and_signs_are_those_that_were_fitted(text, small_study):
     stored = json.loads((small_study.folder / "artifacts" / "binning.json").read_text())
-    for concept in stored["concepts"]:
-        edges = ", ".join(f"{e:.3f}" for e in stored["thresholds"][concept["name"]])
-        assert f"| {concept['name']} | {edges.replace('-', '−')} |" in text
-        for functional, sign in concept["functionals"].items():
-            assert f"{'+' if sign > 0 else '−'}{functional}" in text
+    *ordinal, quality = stored["concepts"]
+    for concept in ordinal:
+        name = concept["name"].replace("_", r"\_")
+        (edges,) = stored["thresholds"][concept["name"]].values()
+        told = ", ".join(f"{e:.3f}" for e in edges)
+        assert f"| {name} | {told.replace('-', '−')} |" in text
+        for feature, sign in concept["features"].items():
+            assert f"{'+' if sign > 0 else '−'}{feature}" in text
+    plain = " ".join(text.split())
+    assert all(f"{word} if `{rule}`" in plain for word, rule in quality["rules"].items())
+    # Twelve women and twelve men to train: too few for edges of their own.
+    assert "for PITCH and FORMANTS; here they were fitted to all training utterances" in plain
 
 
 def test_model_seed_conditions_and_versions_are_named(text, small_study):
@@ -159,8 +167,8 @@ def test_generated_answers_and_label_words_are_told(copy):
 def test_folds_have_thresholds_of_their_own(copy):
     """A cross-validated run keeps one binning a fold and has no training partition."""
     artifacts = copy / "artifacts"
-    binning = json.loads((artifacts / "binning.json").read_text())
-    (artifacts / "binning.json").write_text(json.dumps({"folds": {"1": binning, "2": binning}}))
+    one = Binning.load(artifacts / "binning.json")
+    FoldBinning({"1": one, "2": one}).save(artifacts / "binning.json")
     table = pd.read_parquet(artifacts / "utterances.parquet")
     halves = pd.Series(pd.factorize(table["speaker"])[0] % 2 + 1, table.index).astype(str)
     crossed = table.assign(partition="test", fold=halves)
@@ -170,7 +178,7 @@ def test_folds_have_thresholds_of_their_own(copy):
     assert "cross-validated over 2 folds (1, 2)" in text
     assert "No speaker occurs in more than one fold." in text
     assert "separately for each fold" in text
-    assert text.count("| energy | ") == 2
+    assert text.count("| ENERGY | ") == 2
 
 
 def test_the_template_has_all_that_it_names_and_names_all_that_it_has(small_study, monkeypatch):

@@ -58,9 +58,9 @@ def test_what_is_read_back_is_written_as_what_is_computed(small_study, tmp_path,
     copy = tmp_path / "small"
     shutil.copytree(small_study.as_left, copy)
     run = open_run(small_study.settings | {"out": str(copy)}, reuse=reuse)
-    _ = run.features, run.tokens, run.measures, run.tests
+    _ = run.measured, run.tokens, run.measures, run.tests
     files = names(copy, "artifacts/*.parquet")
-    assert len(files) == 8
+    assert len(files) == 9
     assert [n for n in files if content(copy / n) != content(small_study.as_left / n)] == []
 
 

@@ -108,7 +108,9 @@ def test_every_file_of_a_study_says_its_kind_and_version(small_study):
     parts = [mark for path, mark in told.items() if path.parent != folder]
     assert parts
     assert all(mark == {"kind": "predictions", "version": 1} for mark in parts)
-    assert all(mark["version"] == 1 for mark in told.values())
+    kinds = {mark["kind"]: mark["version"] for mark in told.values()}
+    assert kinds.pop("binning") == 2
+    assert set(kinds.values()) == {1}
 
 
 def test_answers_of_before_there_were_versions_are_refused_by_name(study, tmp_path):
@@ -123,17 +125,17 @@ def test_answers_of_before_there_were_versions_are_refused_by_name(study, tmp_pa
 
 
 def test_a_study_of_before_there_were_versions_is_read_whole(small_study, tmp_path):
-    """Tables, thresholds, methods, comparison: all but the answers themselves."""
+    """Tables, methods, comparison: all but the answers themselves, and thresholds."""
     out = tmp_path / "out"
     shutil.copytree(small_study.folder, out)
     artifacts = out / "artifacts"
     for path in artifacts.glob("*.parquet"):
         without_version(path)
-    for path in artifacts.glob("*.json"):
-        held = json.loads(path.read_text())
-        del held["schema"]
-        held.pop("runs", None), held.pop("run_count", None), held.pop("packages", None)
-        path.write_text(json.dumps(held))
+    path = artifacts / "provenance.json"
+    held = json.loads(path.read_text())
+    del held["schema"]
+    held.pop("runs", None), held.pop("run_count", None), held.pop("packages", None)
+    path.write_text(json.dumps(held))
     expected = pd.read_parquet(artifacts / "tests.parquet")
     pd.testing.assert_frame_equal(compare_studies([out]), compare_studies([small_study.folder]))
     assert methods_text(out) == methods_text(small_study.folder)

@@ -94,6 +94,8 @@ class Study:
             "study": "made", "out": str(corpus.parent / "out"), "corpus": "table",
             "corpus_root": str(corpus), "model": "hf:made", "conditions": ["none", "aligned"],
             "templates": ["plain"], "label_orders": 1, "replicates": 1, "controls": False,
+            # Of steady tones the means of F0 do not vary.
+            "scheme": "sercue",
             "resamples": 100,
         } | changes  # fmt: skip
         monkeypatch.setattr(answers, "load_model", lambda *_, **__: self.model)

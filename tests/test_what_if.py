@@ -23,7 +23,7 @@ def test_the_answers_without_and_with_own_tokens_are_those_of_the_study(run):
     name = rows["utterance"].iloc[-1]
     cell = rows[(rows["utterance"] == name) & (rows["template"] == "plain")]
     study = cell[cell["label_order"] == 0].drop_duplicates("condition").set_index("condition")
-    table = what_if(run, {"energy": "low"}, name)
+    table = what_if(run, {"ENERGY": "LOW"}, name)
     for condition in ("none", "aligned"):
         assert table.loc[condition, "answer"] == study.loc[condition, "prediction"]
         own = study.loc[condition, [f"p_{label}" for label in run.corpus.labels]].astype(float)
@@ -32,12 +32,12 @@ def test_the_answers_without_and_with_own_tokens_are_those_of_the_study(run):
 
 
 def test_only_the_tokens_named_are_changed(run):
-    table = what_if(run, {"energy": "low", "voice quality": "unknown"})
+    table = what_if(run, {"ENERGY": "LOW", "VOICE_QUALITY": "unknown"})
     own, mine = (
         dict(item.split("=") for item in table.loc[name, "tokens"].split(", "))
         for name in ("aligned", YOURS)
     )
-    assert mine == own | {"energy": "low", "voice quality": "unknown"}
+    assert mine == own | {"ENERGY": "LOW", "VOICE_QUALITY": "unknown"}
     assert table.loc["none", "tokens"] == ""
 
 
@@ -46,7 +46,7 @@ def test_only_the_tokens_named_are_changed(run):
     [
         ({}, "tokens: found none"),
         ({"loudness": "low"}, "unknown concept 'loudness'"),
-        ({"energy": "very low"}, "unknown word for energy 'very low'"),
+        ({"ENERGY": "low"}, "unknown word for ENERGY 'low': did you mean 'LOW'"),
     ],
 )
 def test_what_is_not_known_is_named(run, tokens, message):

@@ -16,6 +16,7 @@ from sercue.storage.tables import read_parts
 from sercue.study import run_study
 from sercue.study.known_answers import ROW
 from sercue.tokens.binning import fit_bins
+from sercue.tokens.schemes import read_scheme
 
 # On one thread or on two, sums of float32 come out in another order.
 CLOSE = {"rtol": 0, "atol": 1e-6}
@@ -75,7 +76,8 @@ def test_a_real_network_answers_the_same_on_workers(client, cache, decoding):
     """On one thread here and there, to the last bit."""
     corpus = load_corpus("demo", speakers=6, sentences=1)
     features = extract_features(corpus, client=client, progress=False)
-    tokens = fit_bins(features, corpus).transform(features, corpus)
+    concepts = read_scheme("sercue").concepts
+    tokens = fit_bins(features, corpus, concepts=concepts).transform(features, corpus)
     tables = [
         run_study(
             corpus, tokens,
