@@ -176,10 +176,11 @@ def test_f1_is_in_a_table_of_its_own(flamingo):
     assert "corrupted" not in " ".join(shown)
 
 
-def test_nothing_published_stands_beside_a_fine_tuned_model(flamingo):
+def test_nothing_published_stands_beside_a_fine_tuned_model(flamingo, tmp_path):
     """The study names its base, and the adapter among the options."""
-    change_provenance(flamingo, model={"name": "audio-flamingo-3+mine"})
-    assert "published" not in compare_studies([flamingo])["source"].tolist()
+    tuned = shutil.copytree(flamingo, tmp_path / "tuned")
+    change_provenance(tuned, model={"name": "audio-flamingo-3+mine"})
+    assert "published" not in compare_studies([tuned])["source"].tolist()
 
 
 def test_one_row_a_study_and_intervals_beneath(small_study, other_study, tmp_path):
