@@ -347,7 +347,7 @@ def test_thresholds_with_another_digit_are_not_told(study):
     study.run()
     path = study.artifacts.folder / "binning.json"
     held = json.loads(path.read_text())
-    held["thresholds"]["energy"][0] += 0.001
+    held["thresholds"]["energy"][""][0] += 0.001
     path.write_text(json.dumps(held))
     with pytest.raises(InputError, match=r"binning\.json: its content is not what was written"):
         read_run(study.artifacts.folder.parent)
