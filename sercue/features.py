@@ -356,7 +356,7 @@ def missing_reasons(features: pd.DataFrame) -> pd.DataFrame:
       is NaN
     - infinite: a level in dB where every sample is 0
     - no slope: slopes of F0 and loudness are 0 by convention where there is none,
-      and their deviations where there is one. The six concepts do not use them; that 0 is kept.
+      and their deviations where there is one. The shipped schemes do not use them; that 0 is kept.
 
     Args:
         features: as ``extract_features`` or ``extract_descriptors`` return them

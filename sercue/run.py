@@ -286,7 +286,9 @@ class Run:
     @cached_property
     def designs(self) -> pd.DataFrame:
         """Other binning designs and schemes, measured on held-out training speakers."""
-        others = [read_scheme(name) for name in shipped_schemes() if name != self.scheme.name]
+        own = read_scheme(self.settings.scheme).digest
+        shipped = map(read_scheme, shipped_schemes())
+        others = [scheme for scheme in shipped if scheme.digest != own]
         chosen = self.settings.only(("thresholds", "seed"))
         return compare_binnings(
             self.measured, self.corpus, scheme=self.scheme, others=others, **chosen

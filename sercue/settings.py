@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -164,10 +165,18 @@ class Settings(Options):
         """With ``~`` written out, so that one folder has one name, and a user that exists."""
         return None if path is None else home_written_out(path)
 
+    @field_validator("scheme")
+    @classmethod
+    def _is_a_scheme(cls, scheme: str) -> str:
+        try:
+            read_scheme(scheme)
+        except InputError as error:
+            raise ValueError(str(error).removeprefix("scheme: ")) from None
+        return scheme
+
     @field_validator("bins")
     @classmethod
-    def _is_a_scheme(cls, bins: int | None, others: ValidationInfo) -> int | None:
-        """Of the file that ``scheme`` names; only then can conditions and thresholds be read."""
+    def _are_bins_of_the_scheme(cls, bins: int | None, others: ValidationInfo) -> int | None:
         if "scheme" in others.data:
             read_scheme(others.data["scheme"], bins=bins)
         return bins
@@ -256,9 +265,12 @@ class Settings(Options):
         resolve_templates(templates)
         return templates
 
-    @property
+    @cached_property
     def tokens(self) -> Scheme:
-        """The scheme of the tokens, with the number of bins that the study sets."""
+        """The scheme of the tokens, with the number of bins that the study sets.
+
+        It is read once: what is made with it bears its content, even if the file is edited since.
+        """
         return read_scheme(self.scheme, bins=self.bins)
 
     def only(self, keys: Iterable[str]) -> dict[str, Any]:

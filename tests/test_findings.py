@@ -62,8 +62,8 @@ def prior(*rows):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ((0.02, 0.01, 0.03, 0.001), "a token block that says nothing about the utterance helps"),
-        ((-0.02, -0.03, -0.01, 0.001), "a token block that says nothing about the utterance harms"),
+        ((0.02, 0.01, 0.03, 0.001), "the same tokens for every utterance help the model"),
+        ((-0.02, -0.03, -0.01, 0.001), "this may be an effect of the block or of its words"),
         ((0.02, -0.01, 0.05, 0.2), "this is inconclusive, since the interval includes zero"),
         ((0.02, 0.01, 0.03, 0.08), "but after Holm's correction for 1 contrasts this is inconcl"),
         ((0.02, 0.02, 0.02, 0.0), "Its interval has no width"),

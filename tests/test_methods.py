@@ -164,6 +164,13 @@ def test_generated_answers_and_label_words_are_told(copy):
     assert "one label order: furious, happy, neutral, sad." in text
 
 
+def test_a_scheme_of_ones_own_need_not_be_at_hand(copy):
+    """Of its path the last part is told; nothing of that name lies here."""
+    change_parameters(copy, scheme="mine.yaml")
+    text = " ".join(methods_text(copy).split())
+    assert "by the scheme mine.yaml, with these signs" in text
+
+
 def test_folds_have_thresholds_of_their_own(copy):
     """A cross-validated run keeps one binning a fold and has no training partition."""
     artifacts = copy / "artifacts"

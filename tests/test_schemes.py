@@ -9,9 +9,11 @@ import pytest
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
 from sercue.features import functionals
+from sercue.settings import Settings
+from sercue.statistics.designs import compare_binnings
 from sercue.tokens.binning import Binning, fit_bins
 from sercue.tokens.concepts import Category, Concept
-from sercue.tokens.schemes import read_scheme, shipped_schemes
+from sercue.tokens.schemes import Scheme, read_scheme, shipped_schemes
 
 FIVE = ["VERY_LOW", "LOW", "MID", "HIGH", "VERY_HIGH"]
 BRIGHT = ["VERY_DARK", "DARK", "MID", "BRIGHT", "VERY_BRIGHT"]
@@ -276,3 +278,46 @@ def test_quantile_edges_ascend(corpus):
         for edges in groups.values():
             assert len(edges) == 4
             assert all(a < b for a, b in pairwise(edges))
+
+
+@pytest.mark.parametrize(
+    "rule", ["(x > 1", "x = 1", "x.real > 0", "x ** 2 > 1", "x >", "x + 1 > 'a'"]
+)
+def test_a_rule_that_is_none_is_refused_as_the_scheme_is_read(rule):
+    with pytest.raises(InputError, match="rule of HIGH"):
+        Category("HEIGHT", {"x": "f0"}, {"HIGH": rule}, "ELSE")
+
+
+def test_a_few_measured_women_have_no_scale_of_their_own(corpus, features):
+    """Forty rows of women, two of them measured: the scale of all is used, and none is unknown."""
+    women = (corpus.table["sex"] == "female") & (corpus.table["partition"] == "train")
+    features.loc[features.index[women][2:], "f0"] = np.nan
+    height = Category("HEIGHT", {"f0": "f0"}, {"HIGH": "f0 > 0.5"}, "ELSE", by_sex=True)
+    assert list(fit_bins(features, corpus, concepts=[height]).locations) == ["", "male"]
+
+
+def test_a_scheme_that_is_edited_is_another_and_what_was_read_stays(tmp_path):
+    """A study that is running bears the scheme that it began with."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("words: {3: [a, b, c]}\nconcepts: {volume: {features: {x: 1}}}\n")
+    before = Settings(scheme=str(file), conditions=["none", "aligned"])
+    first = before.fingerprint()
+    file.write_text(file.read_text().replace("x: 1", "x: -1"))
+    assert before.fingerprint() == first
+    assert Settings(scheme=str(file), conditions=["none", "aligned"]).fingerprint() != first
+
+
+def test_a_scheme_has_an_ordinal_concept(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "words: {3: [a, b, c]}\n"
+        "concepts: {v: {measures: {x: f0}, rules: {HIGH: x > 1}, otherwise: ELSE}}\n"
+    )
+    with pytest.raises(InputError, match="valid is at least one ordinal concept"):
+        read_scheme(file)
+
+
+def test_words_for_three_bins_alone_are_compared_with_three(corpus, features):
+    mine = Scheme("mine", (Concept("PITCH", {"f0": 1}, scales={3: ("a", "b", "c")}),))
+    table = compare_binnings(features, corpus, scheme=mine, centres=[None], methods=["quantile"])
+    assert table.index.tolist() == ["3 quantile"]

@@ -146,6 +146,7 @@ class TinyModel:
             "tokens": self._tokens.loc[training.index].to_numpy().tolist(),
             "concepts": [str(concept) for concept in self._tokens.columns],
             "words": self._words,
+            "opposites": {c: dict(w.opposites) for c, w in self._vocabulary.items()},
             "templates": [asdict(template) for template in self.templates],
             "libraries": _versions(),
         }

@@ -16,6 +16,7 @@ from sercue.errors import InputError, shortened
 from sercue.run import fixture_notice
 from sercue.settings import Settings, settings_from
 from sercue.tokens.binning import binning_stamp
+from sercue.tokens.schemes import shipped_schemes
 
 # Which notebook writes what the evaluation of a run consists of.
 _WRITTEN_BY = {
@@ -169,7 +170,12 @@ def _require_entries(artifacts: Artifacts, provenance: dict[str, Any], folder: s
             f"{folder}: made by sercue {provenance['versions'].get('sercue')} without the study "
             f"keys {', '.join(lacking)}; valid is a run of this version: run its study again"
         )
-    settings_from(provenance["parameters"], f"{artifacts.provenance_file}: parameters")
+    checked = dict(provenance["parameters"])
+    if checked["scheme"] not in shipped_schemes():
+        # A file of one's own need not be at hand, and its folder is not told.
+        for key in ("scheme", "bins", "binning", "thresholds", "conditions"):
+            del checked[key]
+    settings_from(checked, f"{artifacts.provenance_file}: parameters")
 
 
 _Text = Annotated[str, Field(min_length=1)]

@@ -218,14 +218,18 @@ def _token_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
                 "measures": [f"{code(n)} is {code(m)}" for n, m in concept.measures.items()],
                 "rules": [f"{plain(word)} if {code(rule)}" for word, rule in concept.rules.items()],
                 "otherwise": plain(concept.otherwise),
-                "by_sex": concept.by_sex,
+                "by_sex": concept.by_sex and len(first.locations) > 1,
             }
             for concept in first.concepts
             if not isinstance(concept, Concept)
         ],
         "by_sex": [plain(c.name) for c in ordinal if len(first.thresholds[c.name]) > 1],
         "pooled": [
-            plain(c.name) for c in ordinal if c.by_sex and len(first.thresholds[c.name]) == 1
+            plain(concept.name)
+            for concept in ordinal
+            if concept.by_sex
+            and run.parameters["binning"] != "thresholds"
+            and all(len(one.thresholds[concept.name]) == 1 for one in binnings.values())
         ],
         "robust": first.standardise == "robust",
         "binnings": len(binnings),

@@ -563,7 +563,7 @@ def compare_binnings(
         \log_2 q(k \mid \text{tokens}_i)
 
     It can fall below 0 for a classifier worse than chance. Accuracy: UAR of a logistic
-    regression on the six words, and of one with the same settings on all 88 functionals (centred
+    regression on the words, and of one with the same settings on all 88 functionals (centred
     alike, median imputation, standardised). Standard errors are those of the jackknife over
     speakers; they do not hold the choice of the best of many designs, and are rough below
     about ten speakers.
@@ -612,7 +612,9 @@ def compare_binnings(
     # Threads cost more than they bring to fits of this size: one is several times faster.
     with threadpool_limits(1):
         own = scheme or read_scheme()
-        numbers = dict.fromkeys([own.bins, *WORDS]) if bins is None else bins
+        ordinal = [concept for concept in own.concepts if isinstance(concept, Concept)]
+        known = [n for n in WORDS if all(n in concept.scales for concept in ordinal)]
+        numbers = dict.fromkeys([own.bins, *known]) if bins is None else bins
         chosen = _designs(corpus, own, others, list(numbers), methods, centres, thresholds)
         rows, left_out = _compared(fits, chosen, partition)
     table = pd.DataFrame(rows).set_index("design")
@@ -733,7 +735,7 @@ def _designs(
         for centre, number, method in product(centres, bins, methods)
     ]  # fmt: skip
     fixed = scheme.bins, "quantile", None, None, scheme.standardise, ""
-    if known and any(concept.by_sex for concept in scheme.concepts):
+    if known and not corpus.children and any(concept.by_sex for concept in scheme.concepts):
         pooled = tuple(replace(concept, by_sex=False) for concept in scheme.concepts)
         designs.append(Design(pooled, *fixed, "edges of all"))
     nominal = [concept.name for concept in scheme.concepts if isinstance(concept, Category)]
@@ -785,7 +787,7 @@ def _balance(tokens: pd.DataFrame, words: Mapping[str, Words]) -> dict[str, floa
     known = tokens.where(tokens != UNKNOWN)
     shares = {name: known[name].value_counts(normalize=True) for name in known}
     entropy = [
-        stats.entropy(share, base=len(words[str(name)].each)) if len(share) else np.nan
+        stats.entropy(share, base=len(words[str(name)].known)) if len(share) else np.nan
         for name, share in shares.items()
     ]
     largest = max((float(share.max()) for share in shares.values() if len(share)), default=np.nan)
@@ -813,7 +815,7 @@ def readable_designs(designs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         DataFrame of text: ``words`` and ``ceiling`` (UAR of the words and of all functionals),
         ``gain`` (in UAR of the words over the first design), each with its standard error;
-        ``bits`` (of six words together; the mean of one word in brackets), ``balance`` and
+        ``bits`` (of all words together; the mean of one word in brackets), ``balance`` and
         ``fullest`` (share of the fullest bin; on the test speakers in brackets, where known),
         ``stable`` (agreement), ``overlap`` (redundancy)
 

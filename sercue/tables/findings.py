@@ -23,8 +23,8 @@ _VERDICTS = {
     0: "this is inconclusive, since the interval includes zero",
 }
 _PRIOR_VERDICTS = _VERDICTS | {
-    1: "a token block that says nothing about the utterance helps the model",
-    -1: "a token block that says nothing about the utterance harms the model",
+    1: "the same tokens for every utterance help the model, whatever they say",
+    -1: "this may be an effect of the block or of its words, which can suggest a class",
 }
 
 
@@ -153,7 +153,7 @@ def binning_findings(
         f"{told.max():.2f} bits ({told.idxmax()}) about the emotion, corrected for the bias of "
         "small samples.",
     ]
-    if scores.shape[1] > 1:
+    if scores.shape[1] > 1 and not scores.corr("spearman").isna().any(axis=None):
         related = scores.corr("spearman").to_numpy()
         place = np.abs(np.tril(related, -1)).argmax()
         one, other = (scores.columns[n] for n in divmod(int(place), len(related)))
@@ -180,9 +180,11 @@ def binning_findings(
     if designs is not None:
         for name, row in designs[designs.index.str.contains(", without ")].iterrows():
             change, error = row["against_first"], row["against_first_se"]
+            higher = "higher" if change > 0 else "lower"
             sentences.append(
-                f"Without the nominal token {str(name).partition(', without ')[2]}, the UAR from "
-                f"tokens changes by {with_minus(f'{change:.3f}')} (standard error {error:.3f})."
+                f"{'Out of fold' if corpus.folds else 'On held-out training speakers'}, the UAR "
+                f"from tokens is {abs(change):.3f} {higher} without the nominal token "
+                f"{str(name).partition(', without ')[2]} (standard error {error:.3f})."
             )
         uar, error = (designs[name].to_dict() for name in ("tokens_uar", "tokens_se"))
         best = max(uar, key=lambda name: uar[name])
@@ -330,8 +332,8 @@ def format_prior_finding(table: pd.DataFrame) -> list[str]:
     Examples:
         >>> row = {"condition": "constant", "difference": 0.02, "low": 0.01, "high": 0.03}
         >>> table = pd.DataFrame([row | {"reference": "none", "holm_p": 0.001}])
-        >>> print(format_prior_finding(table)[0][-70:])
-        : a token block that says nothing about the utterance helps the model.
+        >>> print(format_prior_finding(table)[0].rpartition(": ")[2])
+        the same tokens for every utterance help the model, whatever they say.
     """
     rows = [row for _, row in table.iterrows()]
     sentences = [

@@ -113,9 +113,12 @@ class Binning:
         )
 
     def edges(self, concept: str) -> list[tuple[str, tuple[float, ...]]]:
-        """Group and inner bin edges of an ordinal concept: one set, or one for each sex."""
+        """Group and inner bin edges of an ordinal concept: one set, or one for each sex.
+
+        Where one sex alone has edges of its own, those of all are listed, too: they are used.
+        """
         fitted = self.thresholds[concept]
-        return [(name, edges) for name, edges in fitted.items() if name or len(fitted) == 1]
+        return [(name, edges) for name, edges in fitted.items() if name or len(fitted) < 3]
 
     def save(self, path: str | Path, **stamp: str) -> None:
         """Write the binning as JSON, with what it was made from."""
@@ -145,7 +148,7 @@ class Binning:
             return np.full(len(index), "", dtype=object)
         if corpus is None:
             raise InputError("corpus: needed for edges of each sex, found None")
-        sexes = corpus.table.loc[index, "sex"].astype(object).to_numpy()
+        sexes = _sexes(corpus, index)
         return np.where(np.isin(sexes.astype(str), sorted(fitted)), sexes, "")
 
     def _binned(self, concept: Concept, score: pd.Series, sexes: np.ndarray) -> pd.Series:
@@ -369,7 +372,7 @@ def _fit(
     groups = {"": np.ones(len(training), dtype=bool)} | {
         sex: rows
         for sex in sorted(set(sexes) - {""})
-        if by_sex and (rows := sexes == sex).sum() >= FEWEST
+        if by_sex and inputs.loc[rows := sexes == sex, by_sex].notna().all(axis=1).sum() >= FEWEST
     }
     fitted = {name: _located(inputs[rows], standardise) for name, rows in groups.items()}
     binning = Binning(

@@ -144,10 +144,10 @@ def constant() -> Condition:
     """
     return Condition(
         "constant",
-        "every token the middle word: the effect of a token block without information",
+        "every token the middle word, or the plain one of a nominal concept: alike for all",
         _constant,
         remarks=lambda material: _remark(
-            material, [*material.words], "become the middle word, too"
+            material, [*material.words], "become the middle or plain word, too"
         ),
     )
 

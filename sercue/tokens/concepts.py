@@ -155,6 +155,8 @@ class Concept:
 _LOG = re.compile(r"log\((.+)\)")
 _NAMES = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _RULE = re.compile(r"[\w\s.<>=+/()*-]+")
+# Powers, attributes, and a single equals sign.
+_NO_RULE = re.compile(r"\*\*|[A-Za-z_]\w*\.|\.[A-Za-z_]|(?<![<>=])=(?!=)")
 
 
 @dataclass(frozen=True)
@@ -199,11 +201,13 @@ class Category:
             if word not in given:
                 raise unknown(f"word of {self.name}", word, given)
         for word, rule in self.rules.items():
-            if not _RULE.fullmatch(rule) or "**" in rule:
+            if not _RULE.fullmatch(rule) or _NO_RULE.search(rule):
                 raise InputError(
                     f"rule of {word}: found {rule!r}, valid are comparisons of measures and "
                     "numbers with < <= > >= + - * /, joined by and, or, and brackets"
                 )
+        zeros = pd.DataFrame(0.0, [0], list(self.measures))
+        self.tokens(zeros, pd.DataFrame(0.0, [0], self._named))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -240,7 +244,8 @@ class Category:
         for word, rule in reversed(list(self.rules.items())):
             try:
                 holds = np.asarray(values.eval(rule, engine="python"), dtype=bool)
-            except (SyntaxError, ValueError, TypeError, KeyError, NameError) as error:
+            # Of a rule that is none, pandas and Python raise what they like.
+            except Exception as error:
                 raise InputError(f"rule of {word}: {rule!r} cannot be evaluated: {error}") from None
             relative = set(_NAMES.findall(rule)) & set(self.measures)
             words = np.where(holds & ~lacking if relative else holds, word, words)

@@ -176,6 +176,11 @@ def _parsed(text: str, name: str, source: str, bins: int | None) -> Scheme:
         _concept(held, key, entry, f"{source}, line {line_of(text, ['concepts', key])}")
         for key, entry in held.concepts.items()
     )
+    if not any(isinstance(concept, Concept) for concept in concepts):
+        raise InputError(
+            f"scheme: {source}: concepts: found {', '.join(held.concepts)}, none with features; "
+            "valid is at least one ordinal concept"
+        )
     if bins is not None:
         concepts = tuple(concept.with_bins(bins) for concept in concepts)
     return Scheme(name, concepts, held.about, held.standardise, text)
