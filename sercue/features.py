@@ -74,7 +74,8 @@ def extract_features(
         Eyben et al.: The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for Voice Research
         and Affective Computing. IEEE Transactions on Affective Computing 7(2), 2016, 190-202.
     """
-    return _rows(corpus, cache, workers, client, progress)[_names(FeatureLevel.Functionals)]
+    rows = extract_all(corpus, cache=cache, workers=workers, client=client, progress=progress)
+    return rows[_names(FeatureLevel.Functionals)]
 
 
 def extract_descriptors(
@@ -116,7 +117,8 @@ def extract_descriptors(
     Source:
         As of ``extract_features``.
     """
-    return _rows(corpus, cache, workers, client, progress)[descriptor_columns()]
+    rows = extract_all(corpus, cache=cache, workers=workers, client=client, progress=progress)
+    return rows[descriptor_columns()]
 
 
 def descriptor_columns() -> list[str]:
@@ -132,14 +134,30 @@ def descriptor_columns() -> list[str]:
     return [*means, "voiced_share", "voiced_frames"]
 
 
-def _rows(
+def extract_all(
     corpus: Corpus,
-    cache: str | os.PathLike[str] | None,
-    workers: int | None,
-    client: Client | None,
-    progress: bool,
+    *,
+    cache: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    client: Client | None = None,
+    progress: bool = True,
 ) -> pd.DataFrame:
-    """Functionals and descriptors of each utterance, from the cache or extracted into it."""
+    """Functionals and descriptors of each utterance: the columns of both functions above.
+
+    Args:
+        corpus: the utterances
+        cache: as of ``extract_features``
+        workers: as of ``extract_features``
+        client: as of ``extract_features``
+        progress: whether to show a progress bar
+
+    Returns:
+        float64, shape (utterances, 140), indexed as ``corpus.table``
+
+    Raises:
+        InputError: as ``extract_features``
+        ServerError: as ``extract_features``
+    """
     folder = _folder(cache)
     digests = audio_digests(corpus)
     stored = read_parts(folder, CACHED_FEATURES)

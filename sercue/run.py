@@ -30,7 +30,7 @@ from sercue.corpora.corpus_check import check_corpus
 from sercue.corpora.inspection import inspect_audio
 from sercue.corpora.rows import stratified_sample
 from sercue.errors import DecodingError, InputError
-from sercue.features import extract_descriptors, extract_features, extraction
+from sercue.features import extract_all, extraction
 from sercue.models import TINY, load_model
 from sercue.models.cards import contrastive_name, known_training
 from sercue.privacy import public_name, shareable
@@ -95,6 +95,7 @@ from sercue.tables.exhibits import figure_exhibit, table_exhibit
 from sercue.tables.findings import study_findings
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
 from sercue.tokens.catalogue import about_concepts, main_conditions
+from sercue.tokens.concepts import functionals_of
 from sercue.tokens.condition import Material
 from sercue.tokens.prompts import resolve_templates
 from sercue.tokens.schemes import Scheme, read_scheme, shipped_schemes
@@ -218,31 +219,24 @@ class Run:
         self.artifacts.record(corpus=_fingerprint(corpus, digests) | {"stamp": content})
 
     @cached_property
-    def features(self) -> pd.DataFrame:
-        """Functionals of eGeMAPS, one row per utterance."""
-        if self._left is not None:
-            return self._left.features
-        features = extract_features(self.corpus, client=self.client)
-        stamp = self._stamp(CORPUS_KEYS)
-        self.artifacts.save("features.parquet", features, stamp, content=self.content)
-        return features
-
-    @cached_property
-    def descriptors(self) -> pd.DataFrame:
-        """Means of the low-level descriptors of eGeMAPS, one row per utterance."""
-        if self._left is not None:
-            return self._left.descriptors
-        descriptors = extract_descriptors(self.corpus, client=self.client)
-        stamp = self._stamp(CORPUS_KEYS)
-        self.artifacts.save("descriptors.parquet", descriptors, stamp, content=self.content)
-        return descriptors
-
-    @cached_property
     def measured(self) -> pd.DataFrame:
-        """Of what tokens are made: functionals, and means of descriptors."""
+        """Of what tokens are made: functionals of eGeMAPS, and means of its descriptors."""
         if self._extract is not None:
             return self._extract(self.corpus)
-        return self.features.join(self.descriptors)
+        if self._left is not None:
+            return self._left.features.join(self._left.descriptors)
+        measured = extract_all(self.corpus, client=self.client)
+        functionals = functionals_of(measured)
+        descriptors = measured.drop(columns=functionals.columns)
+        stamp = self._stamp(CORPUS_KEYS)
+        self.artifacts.save("features.parquet", functionals, stamp, content=self.content)
+        self.artifacts.save("descriptors.parquet", descriptors, stamp, content=self.content)
+        return measured
+
+    @cached_property
+    def features(self) -> pd.DataFrame:
+        """Functionals of eGeMAPS, one row per utterance."""
+        return functionals_of(self.measured)
 
     @cached_property
     def scheme(self) -> Scheme:

@@ -99,7 +99,7 @@ class Study:
             "resamples": 100,
         } | changes  # fmt: skip
         monkeypatch.setattr(answers, "load_model", lambda *_, **__: self.model)
-        monkeypatch.setattr(stages, "extract_features", functionals_by_content)
+        monkeypatch.setattr(stages, "extract_all", functionals_by_content)
 
     def opened(self, **options):
         return open_run(self.settings, **options)

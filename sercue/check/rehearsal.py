@@ -12,7 +12,7 @@ import pandas as pd
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.pseudonyms import pseudonymised
 from sercue.corpora.rows import stratified_sample
-from sercue.features import extract_descriptors, extract_features, extracted
+from sercue.features import extract_all, extracted
 from sercue.run import Run
 from sercue.settings import Settings
 from sercue.tokens.catalogue import one_of_each, parse_conditions
@@ -103,14 +103,13 @@ class Rehearsal:
 
     def extract(self, table: pd.DataFrame, *, progress: bool = False) -> None:
         """Extract the features of some rows of the corpus into the cache."""
-        extract_features(replace(self.run.corpus, table=table), progress=progress)
+        extract_all(replace(self.run.corpus, table=table), progress=progress)
         self.__dict__.pop("missing", None)
 
     def _features(self, corpus: Corpus) -> pd.DataFrame:
         """What tokens are made of, or numbers drawn at random where it is not extracted."""
         if self.extracted:
-            functionals = extract_features(corpus, progress=False)
-            return functionals.join(extract_descriptors(corpus, progress=False))
+            return extract_all(corpus, progress=False)
         names = self.run.settings.tokens.columns
         drawn = np.random.default_rng(0).normal(size=(len(corpus.table), len(names)))
         return pd.DataFrame(drawn, corpus.table.index, names)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,8 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
             "one study; valid is a run whose five notebooks are done"
         )
     corpus, versions = stored[0], run.provenance["versions"]
+    tokens = run.artifacts.read("tokens.parquet")
+    concepts = list(map(str, tokens.columns))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -79,10 +81,10 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
         git={"commit": None, "clean": None} | run.provenance.get("git", {}),
         software=[f"{name} {versions[name]}" for name in _SOFTWARE if name in versions],
         **_corpus_facts(run, corpus),
-        **_token_facts(run, corpus),
+        **_token_facts(run, tokens.loc[corpus.rows(run.parameters["partition"]).index]),
         **_prompt_facts(run, corpus),
-        **_condition_facts(run),
-        **_statistics_facts(run),
+        **_condition_facts(run, concepts),
+        **_statistics_facts(run, concepts),
     )
 
 
@@ -184,16 +186,10 @@ def _corpus_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def _concepts(run: EvaluatedRun) -> list[str]:
-    return list(map(str, run.artifacts.read("tokens.parquet").columns))
-
-
-def _token_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
-    """How concepts are made of features, and words of concepts; the true tokens."""
+def _token_facts(run: EvaluatedRun, tokens: pd.DataFrame) -> dict[str, Any]:
+    """How concepts are made of features, and words of concepts; the evaluated true tokens."""
     binnings = stored_binnings(run.artifacts.folder / "binning.json")
     first, by_fold = next(iter(binnings.values())), "" not in binnings
-    evaluated = corpus.rows(run.parameters["partition"]).index
-    tokens = run.artifacts.read("tokens.parquet").loc[evaluated]
     ordinal = [concept for concept in first.concepts if isinstance(concept, Concept)]
     signed = {
         plain(concept.name): [
@@ -272,9 +268,9 @@ def _prompt_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def _condition_facts(run: EvaluatedRun) -> dict[str, Any]:
+def _condition_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, Any]:
     """What each condition shows: those about concepts last and by kind, as there may be many."""
-    table = describe_conditions(run.parameters["conditions"], concepts=_concepts(run))
+    table = describe_conditions(run.parameters["conditions"], concepts=concepts)
     kind = {
         name: f"{parts_of(name)[0]}(...)" if about_concepts(name) else name for name in table.index
     }
@@ -288,7 +284,7 @@ def _condition_facts(run: EvaluatedRun) -> dict[str, Any]:
     }
 
 
-def _statistics_facts(run: EvaluatedRun) -> dict[str, Any]:
+def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, Any]:
     """What was measured and tested, as far as the study has what it takes."""
     settings, measured = run.parameters, set(run.measures["condition"])
     names = settings["conditions"]
@@ -313,7 +309,7 @@ def _statistics_facts(run: EvaluatedRun) -> dict[str, Any]:
         "reliance": reliance is not None,
         "controls": _has_controls(run),
         "single": any(map(about_concepts, names)),
-        "shapley": set(subset_conditions(_concepts(run))) <= set(names),
+        "shapley": set(subset_conditions(concepts)) <= set(names),
     }
 
 

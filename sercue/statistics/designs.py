@@ -25,7 +25,7 @@ from sercue.errors import InputError, unknown
 from sercue.statistics.baselines import fit_token_classifier
 from sercue.statistics.effects import redundancy
 from sercue.statistics.measures import log_probability
-from sercue.tokens.binning import Binning, fit_bins
+from sercue.tokens.binning import Binning, centred, fit_bins
 from sercue.tokens.concepts import (
     UNKNOWN,
     WORDS,
@@ -493,7 +493,7 @@ class DesignFits:
         parts = []
         for view in views.values():
             functionals = functionals_of(self.features.loc[view.table.index])
-            values, rows = _centred(functionals, view, centre), view.table
+            values, rows = centred(functionals, view, centre), view.table
             training = rows["partition"] == "train"
             classifier = _functional_classifier(self.seed)
             classifier.fit(values[training], rows.loc[training, "emotion"])
@@ -521,13 +521,6 @@ def _functional_classifier(seed: int) -> Pipeline:
         StandardScaler(),
         LogisticRegression(class_weight="balanced", max_iter=2000, random_state=seed),
     )
-
-
-def _centred(values: pd.DataFrame, corpus: Corpus, centre: str | None) -> pd.DataFrame:
-    if centre is None:
-        return values
-    groups = corpus.table.loc[values.index, centre].to_numpy()
-    return values - values.groupby(groups).transform("median")
 
 
 def compare_binnings(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def conclusions(run: Run) -> list[str]:
-    """What the tests of a study show and what they leave open.
+    """What the tests of a study show, and what remains inconclusive.
 
     What the study has no conditions for is left out: the sections of notebook 05 say why.
 

@@ -83,8 +83,9 @@ class Binning:
         Raises:
             InputError: if ``centre`` is set and ``corpus`` is missing
         """
-        z = self._standardised(_inputs(features, self.concepts, corpus, self.centre), "")
-        return _scores(z, self.concepts)
+        measured = measurable(features)
+        inputs = _inputs(measured, self.concepts, corpus, self.centre)
+        return _scores(self._standardised(inputs, ""), self.concepts)
 
     def transform(self, features: pd.DataFrame, corpus: Corpus | None = None) -> pd.DataFrame:
         """Tokens: the word of the bin that each score falls into, or of the first rule that holds.
@@ -99,14 +100,16 @@ class Binning:
         Returns:
             DataFrame of shape (utterances, concepts) holding words
         """
-        inputs = _inputs(features, self.concepts, corpus, self.centre)
+        measured = measurable(features)
+        inputs = _inputs(measured, self.concepts, corpus, self.centre)
         sexes = self._groups(features.index, corpus)
-        scores = _scores(self._standardised(inputs, ""), self.concepts)
+        z = self._standardised(inputs, "")
+        scores = _scores(z, self.concepts)
         return pd.DataFrame(
             {
                 concept.name: self._binned(concept, scores[concept.name], sexes)
                 if isinstance(concept, Concept)
-                else self._ruled(concept, inputs, measurable(features), sexes)
+                else concept.tokens(self._relative(concept, inputs, z, sexes), measured)
                 for concept in self.concepts
             },
             index=features.index,
@@ -162,15 +165,16 @@ class Binning:
             words[rows] = each[np.minimum(level, len(each) - 1)]
         return words
 
-    def _ruled(
-        self, concept: Category, inputs: pd.DataFrame, features: pd.DataFrame, sexes: np.ndarray
-    ) -> pd.Series:
+    def _relative(
+        self, concept: Category, inputs: pd.DataFrame, z: pd.DataFrame, sexes: np.ndarray
+    ) -> pd.DataFrame:
+        """The measures of a nominal concept, by their names in the rules, as z-scores."""
         names = list(concept.measures.values())
-        z = self._standardised(inputs, "")[names]
+        z = z[names].copy()
         for group in set(self.locations) - {""} if concept.by_sex else ():
             rows = sexes == group
             z[rows] = self._standardised(inputs[rows], group)[names]
-        return concept.tokens(z.set_axis(list(concept.measures), axis=1), features)
+        return z.set_axis(list(concept.measures), axis=1)
 
 
 @dataclass(frozen=True)
@@ -366,7 +370,7 @@ def _fit(
     standardise: str,
 ) -> Binning:
     training = corpus.table.index[corpus.table["partition"] == "train"]
-    inputs = _inputs(features, concepts, corpus, centre).loc[training]
+    inputs = _inputs(measurable(features), concepts, corpus, centre).loc[training]
     sexes = _sexes(corpus, training)
     by_sex = sorted({c for concept in concepts if concept.by_sex for c in _measures(concept)})
     groups = {"": np.ones(len(training), dtype=bool)} | {
@@ -407,19 +411,18 @@ def _measures(concept: Concept | Category) -> tuple[str, ...]:
 
 
 def _inputs(
-    features: pd.DataFrame,
+    measured: pd.DataFrame,
     concepts: Sequence[Concept | Category],
     corpus: Corpus | None,
     centre: str | None,
 ) -> pd.DataFrame:
     """What is standardised, one column for each measure, after centring; NaN where not measured."""
     measures = list(dict.fromkeys(m for concept in concepts for m in _measures(concept)))
-    measured = measurable(features)
     columns = {}
     for measure in measures:
         values = measured[source_of(measure)]
         columns[measure] = values if measure in measured else np.log(values.where(values > 0))
-    return _centred(pd.DataFrame(columns, features.index), corpus, centre)
+    return centred(pd.DataFrame(columns, measured.index), corpus, centre)
 
 
 def _located(inputs: pd.DataFrame, standardise: str) -> tuple[dict[str, float], dict[str, float]]:
@@ -444,7 +447,17 @@ def _sexes(corpus: Corpus, index: pd.Index) -> np.ndarray:
     return sexes.where(sexes.notna(), "").to_numpy()
 
 
-def _centred(values: pd.DataFrame, corpus: Corpus | None, centre: str | None) -> pd.DataFrame:
+def centred(values: pd.DataFrame, corpus: Corpus | None, centre: str | None) -> pd.DataFrame:
+    """Values with the median of each speaker or sex taken off.
+
+    Args:
+        values: one row per utterance
+        corpus: names the speaker or sex of each row
+        centre: ``"speaker"``, ``"sex"``, or ``None``, which leaves them as they are
+
+    Raises:
+        InputError: if the corpus is missing, or does not know whose median it is
+    """
     if centre is None:
         return values
     if corpus is None:
