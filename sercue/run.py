@@ -61,8 +61,8 @@ from sercue.statistics.contrasts import (
     format_prior,
     gain_by,
     planned_contrasts,
-    split_gain,
     uar_components,
+    uar_differences,
     uar_intervals,
 )
 from sercue.statistics.controls import (
@@ -85,6 +85,7 @@ from sercue.statistics.designs import (
 from sercue.statistics.equivalence import collapse_tests, equivalence_tests
 from sercue.statistics.measures import measures
 from sercue.statistics.reliance import study_reliance, why_no_reliance
+from sercue.statistics.speakers import speaker_counts
 from sercue.storage.files import project_folder
 from sercue.storage.tables import codes_among
 from sercue.study import DECODINGS, run_study
@@ -773,14 +774,16 @@ class Run:
 
     @cached_property
     def format_prior(self) -> pd.DataFrame:
-        """Perturbed tokens against the audio alone, corrected as a family of their own."""
+        """Perturbed tokens against the audio alone, a block without content first."""
         return format_prior(self.tests)
 
     @cached_property
-    def split_gain(self) -> pd.DataFrame:
-        """What of the gain over shuffled tokens is the utterance's own, and what the label's."""
+    def within_class(self) -> pd.DataFrame:
+        """Tokens of another utterance of the same class, between own ones and those of any."""
         self._needs("aligned", "shuffled", "shuffled_within_class")
-        return split_gain(*self._answered, confidence=self.settings.confidence)
+        pairs = [("aligned", "shuffled_within_class"), ("shuffled_within_class", "shuffled")]
+        counted = speaker_counts(*self._answered)
+        return uar_differences(counted, pairs, confidence=self.settings.confidence)
 
     @cached_property
     def shift(self) -> pd.DataFrame:

@@ -22,7 +22,7 @@ ALL = {
     "corrupted(0.25)": 0.7, "corrupted(0.5)": 0.6, "corrupted(1)": 0.45,
 }  # fmt: skip
 TESTED = {"sizes", "contrasts", "mcnemar", "detectable", "equivalence", "collapse", "dose_trend",
-          "spearman", "split_gain", "shift", "components", "gain_by_template", "format_prior",
+          "spearman", "within_class", "shift", "components", "gain_by_template", "format_prior",
           "utterance_tests"}  # fmt: skip
 
 
@@ -98,30 +98,30 @@ def test_a_table_is_printed_with_intervals_and_words(full):
 
 
 def test_both_tests_stand_side_by_side(full):
-    """Over speakers and over independent utterances, each with Holm's correction."""
+    """Over speakers and over independent utterances, each corrected."""
     shown = full[1].tables["utterance_tests"].shown
     assert shown.columns.tolist() == [
-        "difference", "p", "p (Holm)", "difference in accuracy", "p (independent)",
+        "difference", "p", "p (corrected)", "difference in accuracy", "p (independent)",
         "p (independent, Holm)",
     ]  # fmt: skip
     assert len(shown) == len(full[0].tests)
 
 
-def test_the_format_prior_is_drawn_and_summed_up(full):
-    """Its five lines are those of the table, and the summary says how many are clear."""
-    run, shown = full
+def test_the_format_prior_is_drawn_as_it_is_tabled(full):
+    shown = full[1]
     names = [
         label.get_text() for label in shown.figures["format_prior"].figure.axes[0].get_yticklabels()
     ]
     assert len(names) == len(shown.tables["format_prior"].data) == len(ALL) - 2
     assert all(name.endswith(" − none") for name in names)
-    (sentence,) = (text for text in conclusions(run) if "with perturbed tokens" in text)
-    assert sentence.startswith(f"Of {len(names)} conditions")
 
 
-def test_parts_of_the_gain_add_up(full):
-    table = full[1].tables["split_gain"].data["difference"].groupby("part").first()
-    assert table["utterance"] + table["label"] == pytest.approx(table["whole"])
+def test_tokens_within_the_class_stand_between_own_ones_and_any(full):
+    """The two differences bridge the way from shuffled to aligned, which is a planned contrast."""
+    run, shown = full
+    own, drawn = shown.tables["within_class"].data["difference"]
+    tests = run.tests.set_index(["condition", "reference"])["difference"]
+    assert own + drawn == pytest.approx(-tests["shuffled", "aligned"])
 
 
 def test_deviations_by_factor_are_those_of_their_variances(full):

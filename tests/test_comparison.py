@@ -332,29 +332,33 @@ def test_the_page_names_the_source_of_what_is_published(page):
     assert "Studies are not tested against each other" in words
 
 
-def test_the_headline_counts_by_the_intervals(page, other_study):
+def test_the_headline_counts_by_the_test_of_the_primary_contrast(page, other_study):
     """From the stored contrast: the two studies have the same one."""
     tests = stored(other_study, "tests").set_index(["condition", "reference"])
     row = tests.loc[("aligned", "none")]
-    if row["low"] > 0:
-        side = "lies above zero"
+    if row["holm_p"] >= 0.05:
+        side = "is inconclusive"
     else:
-        side = "lies below zero" if row["high"] < 0 else "includes zero"
-    assert f"(UAR+ − UAR−), 2 studies: the interval {side} in 2 (other" in page[0]
+        side = f"is significantly {'above' if row['difference'] > 0 else 'below'} zero"
+    assert f"(UAR+ − UAR−), 2 studies: it {side} in 2 (other" in page[0]
 
 
-def test_an_interval_without_width_is_on_no_side_of_zero():
-    """Two speakers who gain the same cannot gain anything else when they are resampled."""
-    gains = {"wide": (0.1, -0.1, 0.3), "sure": (0.1, 0.05, 0.2), "two": (0.1, 0.1, 0.1)}
+def test_a_gain_counts_by_its_p_value_and_never_by_its_interval():
+    """Two speakers who gain the same have an interval without width, and p = 2 / 2^2."""
+    gains = {"wide": (0.1, -0.1, 0.3, 0.2), "sure": (0.1, 0.05, 0.2, 0.01),
+             "two": (0.1, 0.1, 0.1, 0.5)}  # fmt: skip
+    columns = ["difference", "low", "high", "holm_p"]
     runs = {
-        study: SimpleNamespace(labels=["calm", "sad"], difference=lambda *_, gain=gain: gain)
+        study: SimpleNamespace(
+            labels=["calm", "sad"],
+            tests=pd.DataFrame([gain], columns=columns).assign(step="primary"),
+        )
         for study, gain in gains.items()
     }
-    told = gain_sentences(runs)[0].partition("3 studies: the interval ")[2]
+    told = gain_sentences(runs)[0].partition("3 studies: it ")[2]
     assert told == (
-        "lies above zero in 1 (sure +.100 [+.050, +.200]); "
-        "includes zero in 1 (wide +.100 [−.100, +.300]); "
-        "has no width and is not counted in 1 (two +.100 [+.100, +.100])."
+        "is significantly above zero in 1 (sure +.100 [+.050, +.200]); "
+        "is inconclusive in 2 (wide +.100 [−.100, +.300], two +.100 [+.100, +.100])."
     )
 
 

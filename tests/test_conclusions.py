@@ -18,34 +18,51 @@ def family(**columns):
     return pd.DataFrame(table | columns)
 
 
-TESTS = family(holm_p=[0.001, 0.01, 0.9, 0.2])
+STEPS = ["family"] * 4
+TESTS = family(holm_p=[0.001, 0.01, 0.9, 0.2], step=STEPS)
 EQUAL = family(margin=[0.05] * 4, equivalent=[False, True, True, False])
 
 
 def test_each_contrast_stands_where_its_numbers_put_it():
     """Different, different but small, equal, open: four sentences, each of one contrast."""
     different, equal, small, open_ = say.family_sentences(TESTS, EQUAL)
-    assert different.startswith("2 of the 4 planned contrasts differ from zero")
+    assert different.startswith("Of the 4 planned contrasts after the primary one, 2 differ from")
     assert "shuffled − aligned (−0.200), masked(0.25) − aligned (−0.020)" in different
-    assert equal == "Equivalent to within ±0.05 of UAR (TOST): constant − aligned."
+    assert equal == (
+        "Equivalent to within ±0.05 of UAR (TOST, corrected alike): constant − aligned."
+    )
     assert "yet shown to differ by less than 0.05: masked(0.25) − aligned" in small
-    assert "conflicting − aligned: inconclusive, neither a difference nor equality" in open_
+    assert open_.startswith("Inconclusive, neither a difference nor equality")
+    assert open_.endswith(": conflicting − aligned.")
 
 
 def test_a_large_p_value_is_never_called_equality():
     """Nothing found and nothing shown to be equal: all of it is open."""
     none = say.family_sentences(TESTS.assign(holm_p=0.9), EQUAL.assign(equivalent=False))
-    assert none[0].startswith("0 of the 4")
+    assert "0 differ from zero" in none[0]
     assert len(none) == 2
     assert "neither a difference nor equality" in none[1]
     assert not any("Equivalent to within ±0.05" in sentence for sentence in none)
 
 
-def test_what_could_have_been_found_is_said_with_its_bounds():
-    table = pd.DataFrame({"detectable": [0.031, 0.12, 3.0]})
+@pytest.mark.parametrize(("p", "said"), [(0.04, False), (0.06, True)])
+def test_what_follows_a_primary_contrast_that_finds_nothing_is_exploratory(p, said):
+    """The primary contrast is not counted among the others, whatever it finds."""
+    tests = TESTS.assign(step=["primary", *STEPS[1:]], holm_p=[p, 0.01, 0.9, 0.2])
+    sentences = say.family_sentences(tests, EQUAL)
+    assert sentences[0].startswith("Of the 3 planned contrasts after the primary one, 1 differ")
+    exploratory = "The primary contrast is not significant: the others are exploratory."
+    assert (exploratory in sentences) == said
+
+
+def test_what_could_have_been_found_is_said_as_it_is_tested():
+    """The primary contrast by itself, the others at the strictest step of the correction."""
+    pairs = [("aligned", "none"), ("shuffled", "aligned"), ("shuffled", "none"), ("a", "none")]
+    table = pd.DataFrame(pairs, columns=["condition", "reference"])
+    table["detectable_holm"] = [0.031, 0.12, 0.2, 3.0]
     (sentence,) = say.detectable_sentence(table)
-    assert "is 0.031 to 0.120 of UAR" in sentence
-    (hopeless,) = say.detectable_sentence(pd.DataFrame({"detectable": [float("inf")]}))
+    assert "is 0.031 for the primary contrast and 0.120 to 0.200 for the others" in sentence
+    (hopeless,) = say.detectable_sentence(table.assign(detectable_holm=float("inf")))
     assert hopeless.startswith("With these speakers, no difference")
 
 
@@ -68,13 +85,14 @@ def test_a_trend_is_not_called_monotone_unless_it_is(falls, told):
     assert told in sentence
 
 
-def test_parts_of_the_gain_are_named():
-    rows = [("whole", 0.2, 0.1, 0.3), ("utterance", 0.15, 0.1, 0.2), ("label", 0.05, -0.01, 0.11)]
-    (sentence,) = say.split_sentence(
-        pd.DataFrame(rows, columns=["part", "difference", "low", "high"])
-    )
-    assert "+0.150 [+0.100, +0.200] from what they say about the utterance itself" in sentence
-    assert "+0.050 [−0.010, +0.110] from what they say about its class" in sentence
+def test_tokens_of_the_same_class_are_no_part_of_the_gain():
+    """Both differences with their intervals, own tokens first in the table; and no share."""
+    rows = [(-0.05, -0.1, 0.0), (0.15, 0.1, 0.2)]
+    table = pd.DataFrame(rows, columns=["difference", "low", "high"])
+    (sentence,) = say.within_class_sentence(table)
+    assert "differs by +0.150 [+0.100, +0.200] from that with tokens of any utterance" in sentence
+    assert "own tokens by −0.050 [−0.100, +0.000] from it" in sentence
+    assert "neither difference is a part of the gain" in sentence
 
 
 def shares(low, high):

@@ -6,10 +6,9 @@ import pytest
 from sercue.corpora.corpus import example_corpus
 from sercue.tables.findings import (
     corpus_findings,
-    direction,
-    format_prior_finding,
     prompting_findings,
     study_findings,
+    use_of_tokens,
 )
 
 MEASURES = pd.DataFrame(
@@ -38,67 +37,64 @@ def contrasts(gain=(0.1, 0.02, 0.2), speakers=30, holm_p=0.01):
 
 
 @pytest.mark.parametrize(
-    ("gain", "said"),
+    ("gain", "holm_p", "said"),
     [
-        ((0.1, 0.02, 0.2), "the model makes use of the cues"),
-        ((-0.1, -0.2, -0.02), "the cues in the prompt harm the model"),
-        ((0.1, -0.02, 0.2), "this is inconclusive, since the interval includes zero"),
-        ((0.1, 0.0, 0.2), "this is inconclusive, since the interval includes zero"),
+        ((0.1, 0.02, 0.2), 0.01, "aligned tokens raise UAR (p = .010)"),
+        ((-0.1, -0.2, -0.02), 0.0004, "aligned tokens lower UAR (p < .001)"),
+        ((0.1, 0.02, 0.2), 0.17, "inconclusive (p = .170)"),
+        ((0.1, -0.02, 0.2), 0.031, "aligned tokens raise UAR (p = .031)"),
+        ((0.1, 0.1, 0.1), 0.5, "inconclusive (p = .500)"),
     ],
 )
-def test_the_verdict_follows_the_interval_and_not_the_estimate(gain, said):
-    text = " ".join(study_findings(MEASURES, contrasts(gain), 4))
-    assert said in text
-    verdicts = ("makes use", "harm the model", "this is inconclusive")
-    assert sum(verdict in text for verdict in verdicts) == 1
+def test_the_verdict_follows_the_corrected_p_value(gain, holm_p, said):
+    """Never the interval, which is uncorrected and may belong to another test."""
+    text = study_findings(MEASURES, contrasts(gain, holm_p=holm_p), 4)[0]
+    difference = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*gain).replace("-", "−")
+    assert f"The difference is {difference}: {said}." in text
 
 
-def prior(*rows):
-    """Perturbed tokens against the audio alone: condition, difference, its ends, Holm's p."""
-    table = pd.DataFrame(rows, columns=["condition", "difference", "low", "high", "holm_p"])
-    return table.assign(reference="none")
+def pair(condition, reference, difference, holm_p):
+    low, high = difference - 0.01, difference + 0.01
+    names = {"condition": condition, "reference": reference, "holm_p": holm_p}
+    return names | {"difference": difference, "low": low, "high": high}
 
 
-@pytest.mark.parametrize(
-    ("row", "said"),
-    [
-        ((0.02, 0.01, 0.03, 0.001), "the same tokens for every utterance help the model"),
-        ((-0.02, -0.03, -0.01, 0.001), "this may be an effect of the block or of its words"),
-        ((0.02, -0.01, 0.05, 0.2), "this is inconclusive, since the interval includes zero"),
-        ((0.02, 0.01, 0.03, 0.08), "but after Holm's correction for 1 contrasts this is inconcl"),
-        ((0.02, 0.02, 0.02, 0.0), "Its interval has no width"),
-    ],
-)
-def test_a_format_prior_is_found_no_surer_than_it_is(row, said):
-    """What was found first, the difference with its interval, then how sure it is."""
-    (sentence,) = format_prior_finding(prior(("constant", *row)))
-    difference = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*row[:3]).replace("-", "−")
-    assert sentence.startswith("Format prior: under constant every utterance is shown the same")
-    assert sentence.index(difference) < sentence.index(said)
+#: Of a model that reacts to a block, and not to a word of it.
+BLIND = [
+    pair("aligned", "none", 0.1, 0.001),
+    pair("shuffled", "aligned", 0.0, 1.0),
+    pair("masked(1)", "aligned", 0.001, 0.9),
+    pair("constant", "aligned", 0.0, 1.0),
+    pair("shuffled", "none", 0.1, 0.001),
+    pair("masked(1)", "none", 0.1, 0.001),
+    pair("constant", "none", 0.1, 0.001),
+]
 
 
-def test_conditions_that_keep_something_true_are_not_called_a_format_prior():
-    """One above for certain, one before the correction only, one below."""
-    constant, rest = format_prior_finding(
-        prior(
-            ("constant", 0.0, -0.01, 0.01, 0.9),
-            ("masked(0.25)", 0.1, 0.05, 0.15, 0.001),
-            ("shuffled", 0.02, 0.001, 0.04, 0.06),
-            ("conflicting", -0.1, -0.15, -0.05, 0.001),
-        )
+def test_a_gain_from_the_presence_of_a_block_is_no_use_of_its_content():
+    content, beyond, presence = use_of_tokens(pd.DataFrame(BLIND))
+    assert content.startswith("Content: ")
+    assert content.endswith(
+        "(aligned − shuffled): +0.000 [−0.010, +0.010]; inconclusive (p = 1.000)."
     )
-    assert "inconclusive" in constant
-    assert rest.startswith(
-        "Of 4 conditions with perturbed tokens, UAR lies above that of the audio alone for 1 "
-        "(masked(0.25)) and below it for 1 (conflicting) after Holm's correction within this "
-        "family; inconclusive: 2. A gain is a format prior only where the tokens tell nothing"
+    assert beyond.endswith(
+        "(aligned − masked(1)): −0.001 [−0.011, +0.009]; inconclusive (p = .900)."
+    )
+    assert presence.endswith(
+        "(masked(1) − none): +0.100 [+0.090, +0.110]; a token block raises UAR, whatever it says "
+        "(p < .001)."
     )
 
 
-def test_without_constant_tokens_the_others_are_counted():
-    (sentence,) = format_prior_finding(prior(("shuffled", 0.02, -0.01, 0.04, 0.3)))
-    assert "for 0 and below it for 0" in sentence
-    assert sentence.endswith("inconclusive: 1.")
+def test_content_is_used_where_own_tokens_do_better_than_those_of_others():
+    """And where nothing is masked, constant tokens are the block without content."""
+    rows = [pair("shuffled", "aligned", -0.2, 0.01), pair("constant", "aligned", -0.1, 0.02)]
+    content, beyond = use_of_tokens(pd.DataFrame(rows))
+    assert content.endswith(
+        "+0.200 [+0.190, +0.210]; the model uses what the tokens say (p = .010)."
+    )
+    assert "(aligned − constant): +0.100" in beyond
+    assert beyond.endswith("what the tokens say raises UAR (p = .020).")
 
 
 def test_the_headline_tells_what_the_model_was_trained_on():
@@ -107,40 +103,19 @@ def test_the_headline_tells_what_the_model_was_trained_on():
     assert study_findings(MEASURES, contrasts(), 4, training)[0].endswith(f". {training}")
 
 
-def test_an_interval_without_width_is_no_evidence():
-    """Two speakers who differ by the same: resampled, they cannot differ by anything else."""
-    table = contrasts(speakers=2)
-    table.loc[2, ["low", "high"]] = -0.1
-    against_aligned, against_none = study_findings(MEASURES, table, 4)[1:3]
-    assert "below zero for 1 of 1" in against_aligned
-    assert "width" not in against_aligned
-    assert "below zero for 0 of 1" in against_none
-    assert against_none.endswith(
-        "That of shuffled has no width, since the few speakers agree by chance, and does not count."
-    )
-
-
-def test_a_gain_without_width_is_no_evidence():
-    text = study_findings(MEASURES, contrasts((0.1, 0.1, 0.1), speakers=2), 4)[0]
-    assert "is +0.100 [+0.100, +0.100]. Its interval has no width" in text
-    assert "makes use" not in text
-
-
-def test_what_the_correction_takes_back_is_not_claimed():
-    """An interval that excludes zero, of a contrast that is not significant in its family."""
-    text = study_findings(MEASURES, contrasts(holm_p=0.17), 4)[0]
-    assert "excludes zero, but after Holm's correction for 3 contrasts" in text
-    assert "(p = 0.170)" in text
-    assert "makes use" not in text
-
-
 def test_the_numbers_are_those_of_the_tables():
     text = " ".join(study_findings(MEASURES, contrasts(), 4))
     assert "0.500 [0.400, 0.600] with the audio alone" in text
     assert "0.600 [0.500, 0.700] with aligned tokens (chance 0.250)" in text
     assert "+0.100 [+0.020, +0.200]" in text
-    assert "below zero for 1 of 1 perturbed conditions: shuffled −0.200 [−0.300, −0.100]" in text
-    assert "below zero for 0 of 1 perturbed conditions: shuffled −0.100 [−0.250, +0.050]" in text
+    assert (
+        "Against aligned tokens, UAR is lower for 1 and higher for 0 of 1 perturbed conditions "
+        "after Holm's correction: shuffled −0.200 [−0.300, −0.100]."
+    ) in text
+    assert (
+        "Against the audio alone, UAR is lower for 0 and higher for 0 of 1 perturbed conditions "
+        "after Holm's correction: shuffled −0.100 [−0.250, +0.050]."
+    ) in text
 
 
 def test_a_baseline_is_not_taken_for_a_collapse():
@@ -158,12 +133,6 @@ def test_few_speakers_are_said_to_be_few(speakers, warned):
 def test_a_study_without_none_or_aligned_says_what_it_can():
     only = MEASURES[MEASURES["condition"] == "shuffled"]
     assert study_findings(only, contrasts().iloc[:0], 4)[-1].startswith("Answers are most")
-
-
-def test_direction_of_an_interval():
-    assert [direction(*i) for i in ((0.1, 0.2), (-0.1, 0.1), (-0.2, -0.1), (0.0, 0.1))] == [
-        1, 0, -1, 0,
-    ]  # fmt: skip
 
 
 def tried(decodings):

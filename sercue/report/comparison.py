@@ -25,7 +25,7 @@ from sercue.statistics.contrasts import spearman
 from sercue.storage.files import write_csv, write_text
 from sercue.tables import latex
 from sercue.tables.exhibits import TableExhibit, figure_exhibit
-from sercue.tables.findings import direction, without_width
+from sercue.tables.findings import LEVEL
 from sercue.tokens.catalogue import doses_of, facts_by_name, main_conditions, shortened
 from sercue.tokens.schemes import concepts_of
 
@@ -276,30 +276,36 @@ def _told(row: Sequence[str]) -> list[str]:
 
 
 def gain_sentences(runs: Mapping[str, EvaluatedRun]) -> list[str]:
-    """In how many studies aligned tokens raise UAR, judged by the intervals.
+    """In how many studies aligned tokens raise UAR, by the test of each study.
 
     Args:
         runs: as ``read_runs`` returns them
     """
-    gains = {study: run.difference("aligned", "none") for study, run in runs.items()}
-    known = {study: gain for study, gain in gains.items() if gain is not None}
-    if not known:
+    tests = {study: run.tests for study, run in runs.items()}
+    gains = {
+        study: row
+        for study, table in tests.items()
+        for _, row in table[table["step"] == "primary"].iterrows()
+    }
+    if not gains:
         return ["No study has both UAR− (none) and UAR+ (aligned)."]
-    words = {1: "lies above zero", 0: "includes zero", -1: "lies below zero"}
-    point = "has no width and is not counted"
-    sides: dict[str, list[str]] = {side: [] for side in (*words.values(), point)}
-    for study, (value, low, high) in known.items():
-        side = point if without_width(low, high) else words[direction(low, high)]
-        sides[side].append(f"{study} {_with_ends(value, low, high, signed=True, space=' ')}")
+    words = ("is significantly above zero", "is inconclusive", "is significantly below zero")
+    sides: dict[str, list[str]] = {side: [] for side in words}
+    for study, row in gains.items():
+        found = row["holm_p"] < LEVEL
+        side = words[1] if not found else words[0 if row["difference"] > 0 else 2]
+        ends = row[["difference", "low", "high"]]
+        sides[side].append(f"{study} {_with_ends(*ends, signed=True, space=' ')}")
     told = "; ".join(
         f"{side} in {len(names)} ({', '.join(names)})" for side, names in sides.items() if names
     )
     differ = len({len(run.labels) for run in runs.values()}) > 1
     return [
-        f"Gain from aligned tokens over the audio alone (UAR+ − UAR−), {len(known)} "
-        f"{'study' if len(known) == 1 else 'studies'}: the interval {told}.",
-        "Each interval is that of one study, over its own speakers. Studies are not tested against "
-        "each other: if they share speakers, overlapping intervals do not show that they are equal."
+        f"Gain from aligned tokens over the audio alone (UAR+ − UAR−), {len(gains)} "
+        f"{'study' if len(gains) == 1 else 'studies'}: it {told}.",
+        "Each test and interval is that of one study, over its own speakers. Studies are not "
+        "tested against each other: if they share speakers, overlapping intervals do not show that "
+        "they are equal."
         + " The number of classes differs between studies: compare each UAR with its own chance "
         "level." * differ,
     ]

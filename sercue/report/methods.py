@@ -34,7 +34,6 @@ from sercue.tokens.prompts import label_orders, resolve_templates
 
 _MARKS = re.compile(r"([\\`*_\[\]<>|~$&#!])")
 _SOFTWARE = ("python", "torch", "transformers", "opensmile", "statsmodels", "scikit-learn", "scipy")
-_SPLIT = {"aligned", "shuffled", "shuffled_within_class"}
 _PAGE = 3  # doses, from which on Page's test is made
 
 
@@ -298,19 +297,27 @@ def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, A
         "sentence": SENTENCE,
         "level": f"{settings['confidence']:.0%}",
         "contrasts": len(run.tests),
-        "prior": len(run.tests.query("reference == 'none' and condition != 'aligned'")),
+        "primary": "primary" in set(run.tests["step"]),
+        "flips": _decided_by_flips(run.tests),
         "speakers": speakers,
         "enumerated": speakers <= ENUMERATED,
         "collapse": "aligned" in set(run.tests["reference"]),
         "margin": f"{settings['margin']:g}",
         "doses": doses,
         "page": any(len(conditions) >= _PAGE for conditions in doses.values()),
-        "split": set(names) >= _SPLIT,
         "reliance": reliance is not None,
         "controls": _has_controls(run),
         "single": any(map(about_concepts, names)),
         "shapley": set(subset_conditions(concepts)) <= set(names),
     }
+
+
+def _decided_by_flips(tests: pd.DataFrame) -> str:
+    """Which contrasts are decided by sign flips of speakers, in words; empty if none is."""
+    flips = tests["decided_by"] == "flips"
+    if flips.all():
+        return "all contrasts" if len(tests) else ""
+    return "the primary contrast" if flips.any() else ""
 
 
 def _contrastive_facts(run: EvaluatedRun, measured: set[str]) -> dict[str, dict[str, str]]:

@@ -1,4 +1,10 @@
-"""Differences in UAR: planned contrasts, doses, parts of the gain, power, wording of prompts."""
+"""Differences in UAR: planned contrasts and their correction, doses, power, wording of prompts.
+
+One rule of evidence holds for every claim of a study. The primary contrast, aligned tokens against
+the audio alone, is tested first and by itself at 5 %. All other planned contrasts follow, corrected
+by Holm's method among themselves. What is called a difference, or equivalent, is so after this
+correction; an uncorrected interval that excludes zero is no finding.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +20,7 @@ from sercue.errors import InputError, unknown
 from sercue.statistics.correctness_tests import mcnemar_tests
 from sercue.statistics.measures import confusion_counts
 from sercue.statistics.resampling import (
+    ENUMERATED,
     check_confidence,
     check_resampling,
     drawn_p,
@@ -21,9 +28,14 @@ from sercue.statistics.resampling import (
     rearranged_sums,
     sign_flip_p,
 )
-from sercue.statistics.speakers import Clustered, SpeakerCounts, fieller, speaker_counts
+from sercue.statistics.speakers import SpeakerCounts, speaker_counts
 from sercue.tokens.catalogue import about_concepts, condition_facts, doses_of
 
+#: The contrast that is tested first and by itself: do aligned tokens help at all?
+PRIMARY = ("aligned", "none")
+#: Conditions under which the block tells nothing about the utterance, the purest first.
+BLOCK = ("masked(1)", "constant")
+_ALPHA = 0.05
 #: What the UAR of a cell may vary with.
 FACTORS = ("template", "label_order", "replicate", "speaker")
 
@@ -31,10 +43,11 @@ FACTORS = ("template", "label_order", "replicate", "speaker")
 def planned_contrasts(conditions: Iterable[str]) -> list[tuple[str, str]]:
     """The family of contrasts, in an order that depends on no result.
 
-    First aligned against none (do cues help at all), then each other condition against aligned
-    (what is lost when the cues are wrong), then each other one against none (are wrong cues worse
-    than no cues). A contrast that lacks one of its conditions is left out. Conditions about single
-    concepts (``only``, ``without``, ``flip``) are a family of their own: see ``concept_effects``.
+    First the primary one, aligned against none (do cues help at all), then each other condition
+    against aligned (what is lost when the cues are wrong), then each other one against none (are
+    wrong cues worse than no cues). A contrast that lacks one of its conditions is left out.
+    Conditions about single concepts (``only``, ``without``, ``flip``) are a family of their own:
+    see ``concept_effects``.
 
     Args:
         conditions: names of the conditions of the study
@@ -48,29 +61,25 @@ def planned_contrasts(conditions: Iterable[str]) -> list[tuple[str, str]]:
     """
     names = [name for name in dict.fromkeys(conditions) if not about_concepts(name)]
     perturbed = [name for name in names if name not in ("none", "aligned")]
-    family = [("aligned", "none")]
+    family = [PRIMARY]
     family += [(name, reference) for reference in ("aligned", "none") for name in perturbed]
     return [pair for pair in family if set(pair) <= set(names)]
 
 
 def format_prior(tests: pd.DataFrame) -> pd.DataFrame:
-    """Perturbed tokens against the audio alone, as a family of their own.
+    """Perturbed tokens against the audio alone: does a token block help whatever it says?
 
-    Does a token block help whatever it says? Tsangko et al. (arXiv 2606.07309; second-hand) call
-    it a format prior that wrong tokens stay a little above the audio alone. ``constant`` asks it
-    most purely: all utterances are shown the same tokens, which can tell nothing about them.
+    Tsangko et al. (arXiv 2606.07309; second-hand) call it a format prior that wrong tokens stay a
+    little above the audio alone. Two conditions ask it most purely: ``masked(1)``, a block in which
+    every token is ``unknown``, and ``constant``, where all utterances are shown the same tokens.
     Others may keep something true: a low dose some of the own tokens, a shuffle within the class
     what tokens tell of the class, opposite tokens the very order of the own ones.
-
-    The numbers are those of the planned contrasts but for Holm's correction, which covers these
-    contrasts alone. That of the planned family stays as it is.
 
     Args:
         tests: as ``compare`` returns the planned contrasts
 
     Returns:
-        the rows of every condition but ``aligned`` against ``none``, ``constant`` first;
-        ``holm_p`` and ``independent_holm_p`` are corrected for them
+        the rows of every condition but ``aligned`` against ``none``, those of ``BLOCK`` first
 
     Raises:
         InputError: if there is no such contrast
@@ -88,13 +97,66 @@ def format_prior(tests: pd.DataFrame) -> pd.DataFrame:
             "format prior: found no condition to hold against none; valid are studies with none "
             "and a condition that perturbs the tokens, such as constant"
         )
-    rows = rows.sort_values("condition", key=lambda names: names != "constant", kind="stable")
-    corrected = {"holm_p": _holm(rows["p"]), "independent_holm_p": _holm(rows["independent_p"])}
-    return rows.assign(**corrected).reset_index(drop=True)
+    rank = {name: place for place, name in enumerate(BLOCK)}
+    order = rows["condition"].map(rank).fillna(len(rank)).argsort(kind="stable")
+    return rows.iloc[order].reset_index(drop=True)
 
 
-def _holm(p: pd.Series) -> np.ndarray:
-    return np.asarray(multipletests(p, method="holm")[1]) if len(p) else p.to_numpy(dtype=float)
+def corrected_p(
+    contrasts: Sequence[tuple[str, str]], p: Sequence[float] | np.ndarray | pd.Series
+) -> np.ndarray:
+    """P-values of a family in two steps: the primary contrast by itself, the others by Holm.
+
+    Each step errs in at most 5 % of studies at the 5 % level. Where the first finds nothing, what
+    the second finds is exploratory.
+
+    Args:
+        contrasts: pairs (condition, reference)
+        p: of each
+
+    Returns:
+        p of ``PRIMARY`` as it is, if it is among them; all others corrected among themselves
+
+    References:
+        Holm, Scand. J. Statist. 6 (1979); Bauer, Röhmel, Maurer and Hothorn, Statist. Med. 17
+        (1998), on tests in a stated order
+
+    Examples:
+        >>> pairs = [("aligned", "none"), ("shuffled", "aligned"), ("shuffled", "none")]
+        >>> corrected_p(pairs, [0.04, 0.01, 0.03]).tolist()
+        [0.04, 0.02, 0.03]
+    """
+    made = np.array(p, dtype=float)
+    others = np.array([tuple(pair) != PRIMARY for pair in contrasts], dtype=bool)
+    if others.any():
+        made[others] = multipletests(made[others], method="holm")[1]
+    return made
+
+
+def flips_decide(contrasts: Sequence[tuple[str, str]], speakers: int, resamples: int) -> np.ndarray:
+    """Whether sign flips of so many speakers can be significant at the strictest step.
+
+    The t test loses its power where one speaker has much of the data, or a class few utterances:
+    its degrees of freedom fall. Flips of whole speakers keep theirs, but their smallest possible
+    p-value is 2 / 2^speakers, or 1 / (1 + resamples) where patterns are drawn. The rule looks at
+    the number of speakers and contrasts only, never at an answer.
+
+    Args:
+        contrasts: pairs (condition, reference)
+        speakers: number of speakers
+        resamples: patterns that are drawn where there are too many speakers to enumerate
+
+    Returns:
+        array of bool, one per contrast
+
+    Examples:
+        >>> pairs = [("aligned", "none")] + 9 * [("shuffled", "none")]
+        >>> flips_decide(pairs, 8, 10_000)[:2], flips_decide(pairs, 9, 10_000)[:2]
+        (array([ True, False]), array([ True,  True]))
+    """
+    smallest = 2.0 ** (1 - speakers) if speakers <= ENUMERATED else 1 / (1 + resamples)
+    primary = np.array([tuple(pair) == PRIMARY for pair in contrasts], dtype=bool)
+    return smallest <= _ALPHA / np.where(primary, 1, max((~primary).sum(), 1))
 
 
 def uar_intervals(
@@ -151,8 +213,11 @@ def compare(
     They are made as those of ``uar_intervals``, from what each speaker adds to the difference, and
     hold from 8 speakers on. ``permutation_p`` asks the same of exchangeable conditions without
     any assumption on the shape of speakers' differences: it flips the two conditions for
-    whole speakers, and is exact up to 14 of them. With 8 speakers it can be no lower than 2 / 256,
-    too coarse to be corrected for a family; that is why Holm's correction takes ``p``.
+    whole speakers, and is exact up to 14 of them. With 8 speakers it can be no lower than 2 / 256.
+
+    Which of the two is corrected and decides is fixed by the number of speakers and contrasts: the
+    flips wherever they can be significant at all (``flips_decide``), else ``p``. The primary
+    contrast is tested by itself, the others are corrected by Holm's method (``corrected_p``).
 
     ``mcnemar_p`` asks another question, of single answers: see ``mcnemar_tests``. It uses one
     answer per utterance; all else uses every row. ``independent_p`` and ``independent_holm_p`` are
@@ -162,8 +227,7 @@ def compare(
     Args:
         predictions: predictions as ``run_study`` returns them
         labels: the classes
-        contrasts: pairs (condition, reference); ``planned_contrasts`` by default. They are the
-            family that Holm's correction covers.
+        contrasts: pairs (condition, reference); ``planned_contrasts`` by default
         resamples: patterns of signs drawn for the permutation tests with more than 14 speakers
         confidence: coverage that the interval aims at, between 0 and 1; it is not corrected
             for the number of contrasts
@@ -173,10 +237,11 @@ def compare(
         DataFrame, one row per contrast: ``condition``, ``reference``, ``uar``, ``uar_reference``,
         ``difference`` (:math:`\text{UAR} - \text{UAR}_\text{reference}`, -1 to 1), ``low``,
         ``high``, ``se``, ``df``, ``speakers``, ``p`` (two-sided, of no difference in UAR),
-        ``holm_p`` (``p`` corrected for the family), ``permutation_p``, ``discordant_better``,
+        ``permutation_p``, ``step`` (``"primary"`` or ``"family"``), ``decided_by`` (``"flips"`` or
+        ``"t"``), ``holm_p`` (the deciding one, corrected), ``discordant_better``,
         ``discordant_worse``, ``accuracy_difference``, ``odds_ratio``, ``mcnemar_p``,
         ``independent_p`` (all as ``mcnemar_tests`` has them), ``independent_holm_p`` (the last one
-        corrected for the family)
+        corrected by Holm's method for all contrasts)
 
     Raises:
         InputError: if a condition is unknown, if two conditions of a contrast do not have the
@@ -196,14 +261,18 @@ def compare(
     counted = speaker_counts(predictions, labels)
     family = planned_contrasts(counted.conditions) if contrasts is None else list(contrasts)
     table = uar_differences(counted, family, confidence=confidence)
-    p = table["p"]
-    table["holm_p"] = _holm(p)
     added = counted.contrast_weights(family) @ counted.share_of_recall()
-    table["permutation_p"] = (
-        sign_flip_p(added.T, resamples=resamples, seed=seed) if len(family) else p
-    )
+    flipped = sign_flip_p(added.T, resamples=resamples, seed=seed) if family else np.empty(0)
+    flips = flips_decide(family, len(counted.speakers), resamples)
+    table["permutation_p"] = flipped
+    table["step"] = ["primary" if pair == PRIMARY else "family" for pair in map(tuple, family)]
+    table["decided_by"] = np.where(flips, "flips", "t")
+    table["holm_p"] = corrected_p(family, np.where(flips, flipped, table["p"]))
     single = mcnemar_tests(predictions, family, resamples=resamples, seed=seed)
-    single["independent_holm_p"] = _holm(single["independent_p"])
+    independent = single["independent_p"]
+    single["independent_holm_p"] = (
+        multipletests(independent, method="holm")[1] if family else independent
+    )
     return table.join(single.drop(columns=["condition", "reference"]))
 
 
@@ -230,90 +299,6 @@ def uar_differences(
     return table.assign(speakers=counted.answering[first], p=p)
 
 
-def split_gain(
-    predictions: pd.DataFrame,
-    labels: Sequence[str],
-    *,
-    aligned: str = "aligned",
-    within_class: str = "shuffled_within_class",
-    shuffled: str = "shuffled",
-    confidence: float = 0.95,
-) -> pd.DataFrame:
-    r"""Split the gain of aligned over shuffled tokens into two parts that add up to it.
-
-    .. math:: \underbrace{A - S}_\text{whole} =
-        \underbrace{A - W}_\text{utterance} + \underbrace{W - S}_\text{label}
-
-    with the UAR under aligned tokens (A), under those of another utterance of the same class (W)
-    and of any other utterance (S). W keeps what tokens tell of the class and breaks the link to
-    the utterance. The intervals of all three come from the same speakers' terms. W is shown
-    tokens by the true class: the label part says what the tokens tell of the class *on average*,
-    not that the model could have used it without being handed the class.
-
-    The share of each part in the whole has Fieller's interval. It is NaN where the whole cannot be
-    told from zero at this confidence: then there is nothing to share out.
-
-    Args:
-        predictions: predictions as ``run_study`` returns them
-        labels: the classes
-        aligned: name of the condition with the utterance's own tokens
-        within_class: name of the condition shuffled within the true class
-        shuffled: name of the condition shuffled over all
-        confidence: coverage that the intervals aim at, between 0 and 1
-
-    Returns:
-        DataFrame with the rows whole, utterance, label: ``part``, ``condition``, ``reference``,
-        ``difference``, ``low``, ``high``, ``se``, ``df``, ``p``, ``share``, ``share_low``,
-        ``share_high``
-
-    Raises:
-        InputError: if a condition is missing, or as ``compare`` raises it
-
-    References:
-        Fieller, J. R. Statist. Soc. B 16 (1954)
-
-    Examples:
-        >>> from sercue.statistics.measures import LABELS, example_predictions
-        >>> accuracy = {"aligned": 0.9, "shuffled_within_class": 0.6, "shuffled": 0.5}
-        >>> rows = example_predictions(accuracy, speakers=20, utterances=30)
-        >>> split_gain(rows, LABELS)[["part", "difference", "share"]].round(2)
-                part  difference  share
-        0      whole        0.37   1.00
-        1  utterance        0.30   0.81
-        2      label        0.07   0.19
-    """
-    check_confidence(confidence)
-    counted = speaker_counts(predictions, labels)
-    pairs = [(aligned, shuffled), (aligned, within_class), (within_class, shuffled)]
-    found = counted.uar.combine(counted.contrast_weights(pairs))
-    table = pd.DataFrame(pairs, columns=["condition", "reference"]).join(found.rows(confidence))
-    table.insert(0, "part", ["whole", "utterance", "label"])
-    shares = [shares_of_first(found, part, confidence) for part in range(3)]
-    table[["share", "share_low", "share_high"]] = shares
-    return table
-
-
-def shares_of_first(
-    found: Clustered, part: int, confidence: float = 0.95
-) -> tuple[float, float, float]:
-    """The ratio of an estimate to the first one, with Fieller's interval.
-
-    Args:
-        found: estimates with their errors over speakers
-        part: which one
-        confidence: coverage that the interval aims at, between 0 and 1
-
-    Returns:
-        ratio, low, high; all NaN where the first estimate cannot be told from zero
-    """
-    whole, one = found.estimate[[0, part]]
-    df = found.df[[0, part]].min()
-    t = stats.t.ppf((1 + confidence) / 2, df) if df > 0 else np.inf
-    covariance = found.influence[[0, part]] @ found.influence[[0, part]].T
-    low, high = fieller(one, whole, (covariance[1, 1], covariance[0, 1], covariance[0, 0]), t)
-    return (np.nan if np.isnan(low) else one / whole), low, high
-
-
 def detectable_differences(
     contrasts: pd.DataFrame, *, power: float = 0.8, alpha: float = 0.05
 ) -> pd.DataFrame:
@@ -332,9 +317,9 @@ def detectable_differences(
 
     Returns:
         DataFrame, one row per contrast: ``condition``, ``reference``, ``difference``, ``se``,
-        ``df``, ``detectable`` (of this contrast alone), ``detectable_holm`` (if it has to pass the
-        strictest step of Holm's correction, alpha / contrasts); infinite where no difference can
-        be shown
+        ``df``, ``detectable`` (of this contrast alone), ``detectable_holm`` (as it is tested: the
+        primary contrast alone, any other at the strictest step of Holm's correction); infinite
+        where no difference can be shown
 
     Raises:
         InputError: if a column is missing or a parameter is not valid
@@ -356,13 +341,15 @@ def detectable_differences(
             f"alpha and power: found {alpha} and {power}, valid are 0 < alpha < power < 1"
         )
     table = contrasts[needed].reset_index(drop=True)
-    for column, level in (
-        ("detectable", alpha),
-        ("detectable_holm", alpha / max(len(table), 1)),
+    primary = [pair == PRIMARY for pair in zip(table["condition"], table["reference"], strict=True)]
+    strictest = np.where(primary, alpha, alpha / max(len(table) - sum(primary), 1))
+    for column, levels in (
+        ("detectable", np.full(len(table), alpha)),
+        ("detectable_holm", strictest),
     ):
         table[column] = [
             detectable_difference(se, df, power=power, alpha=level)
-            for se, df in zip(table["se"], table["df"], strict=True)
+            for se, df, level in zip(table["se"], table["df"], levels, strict=True)
         ]
     return table
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sercue.errors import InputError
+from sercue.statistics.contrasts import corrected_p
 from sercue.statistics.speakers import Clustered, SpeakerCounts, recall_estimates, speaker_counts
 
 
@@ -37,8 +38,9 @@ def equivalence_tests(
 
     Returns:
         DataFrame, one row per contrast: ``condition``, ``reference``, ``difference``, ``low``,
-        ``high`` (interval of confidence 1 - 2 alpha), ``margin``, ``equivalence_p`` (the larger
-        one-sided p-value), ``equivalent`` (whether the interval lies inside the margin)
+        ``high`` (interval of confidence 1 - 2 alpha, not corrected), ``margin``, ``equivalence_p``
+        (the larger one-sided p-value), ``holm_p`` (corrected as that of ``compare``: the primary
+        contrast by itself, the others by Holm), ``equivalent`` (whether ``holm_p`` is below alpha)
 
     Raises:
         InputError: if the margin or alpha is not valid, or as ``compare`` raises it
@@ -60,7 +62,8 @@ def equivalence_tests(
     table = table.join(found.rows(1 - 2 * alpha)[["difference", "low", "high"]])
     table["margin"] = margin
     table["equivalence_p"] = equivalence_p(found, margin)
-    table["equivalent"] = table["equivalence_p"] < alpha
+    table["holm_p"] = corrected_p(contrasts, table["equivalence_p"])
+    table["equivalent"] = table["holm_p"] < alpha
     return table
 
 
@@ -88,7 +91,8 @@ def collapse_tests(
     Two measures of the valid answers: normalised entropy
     :math:`H = -\sum_k q_k \log q_k / \log K`, and the share of the commonest class. "No collapse"
     is shown where entropy falls by less than its margin, and where the commonest share rises by
-    less than its margin (one-sided tests, at level alpha). Equivalence asks for both sides.
+    less than its margin (one-sided tests of non-inferiority). A condition has to pass both, so its
+    p-value is the larger one; these are corrected by Holm's method for all conditions.
 
     Errors are linearised over speakers. Where the classes are answered equally often, entropy is at
     its maximum and has no slope: its variance has a second-order part for that. With 8 speakers "no
@@ -110,8 +114,9 @@ def collapse_tests(
     Returns:
         DataFrame, two rows a condition: ``condition``, ``reference``, ``measure`` (``"entropy"`` or
         ``"commonest_share"``), ``value``, ``value_reference``, ``difference``, ``low``, ``high``
-        (interval of confidence 1 - 2 alpha), ``margin``, ``collapse_p`` (of "it collapsed by the
-        margin or more"), ``no_collapse``, ``equivalence_p``, ``equivalent``
+        (interval of confidence 1 - 2 alpha, not corrected), ``margin``, ``collapse_p`` (of "it
+        collapsed by the margin or more"), ``holm_p`` (of the condition: both measures, corrected),
+        ``no_collapse`` (whether that is below alpha)
 
     Raises:
         InputError: if a margin or alpha is not valid, or a condition is unknown or unpaired
@@ -136,9 +141,15 @@ def collapse_tests(
         table = pd.DataFrame(pairs, columns=["condition", "reference"]).assign(measure=measure)
         table["value"] = values.estimate[[counted.place(name) for name, _ in pairs]]
         table["value_reference"] = values.estimate[counted.place(reference)]
-        tables.append(table.join(_no_collapse(values.combine(weights), margin, harmful, alpha)))
-    joined = pd.concat(tables).sort_index(kind="stable")
-    return joined.reset_index(drop=True)
+        found = values.combine(weights)
+        table = table.join(found.rows(1 - 2 * alpha)[["difference", "low", "high"]])
+        safe = found.p_above(-margin) if harmful < 0 else 1 - found.p_above(margin)
+        tables.append(table.assign(margin=margin, collapse_p=safe))
+    joined = pd.concat(tables).sort_index(kind="stable").reset_index(drop=True)
+    both = joined.groupby("condition", sort=False)["collapse_p"].max()
+    corrected = pd.Series(corrected_p(pairs, both), both.index, dtype=float)
+    joined["holm_p"] = joined["condition"].map(corrected)
+    return joined.assign(no_collapse=joined["holm_p"] < alpha)
 
 
 def predicted_shares(counted: SpeakerCounts) -> list[Clustered]:
@@ -210,15 +221,6 @@ def commonest_shares(shares: Sequence[Clustered]) -> Clustered:
     most, conditions = q.argmax(axis=0), np.arange(q.shape[1])
     influence = np.stack([share.influence for share in shares])[most, conditions]
     return Clustered(q[most, conditions], influence, shares[0].df)
-
-
-def _no_collapse(found: Clustered, margin: float, harmful: int, alpha: float) -> pd.DataFrame:
-    safe = found.p_above(-margin) if harmful < 0 else 1 - found.p_above(margin)
-    equal = equivalence_p(found, margin)
-    return found.rows(1 - 2 * alpha)[["difference", "low", "high"]].assign(
-        margin=margin, collapse_p=safe, no_collapse=safe < alpha,
-        equivalence_p=equal, equivalent=equal < alpha,
-    )  # fmt: skip
 
 
 def _check(alpha: float, **margins: float) -> None:

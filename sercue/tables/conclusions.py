@@ -1,7 +1,8 @@
 """The closing sentences of notebooks 02 and 05: what a study shows, what it leaves open, no more.
 
-"No evidence of a difference" is not "evidence of no difference": where an interval includes zero
-the sentence says that it is open, unless a test of equivalence has closed it.
+"No evidence of a difference" is not "evidence of no difference": what is not significant is called
+inconclusive, unless a test of equivalence has shown it to be small. Every claim is one after the
+correction that ``contrasts.corrected_p`` makes: none rests on an uncorrected interval.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from sercue.errors import or_none
+from sercue.statistics.contrasts import PRIMARY
 from sercue.statistics.controls import THIS_MODEL
 from sercue.statistics.designs import token_balance, token_information
 from sercue.tables.findings import (
     LEVEL,
     binning_findings,
-    direction,
     few_speakers,
-    format_prior_finding,
     reliance_finding,
+    use_of_tokens,
 )
 from sercue.tables.printed import with_interval
 
@@ -37,12 +38,12 @@ def conclusions(run: Run) -> list[str]:
         run: a finished run
     """
     parts: list[Callable[[], list[str]]] = [
+        lambda: use_of_tokens(run.tests),
         lambda: family_sentences(run.tests, run.equivalence),
         lambda: detectable_sentence(run.detectable),
         lambda: collapse_sentence(run.collapse),
-        lambda: format_prior_finding(run.format_prior),
         lambda: dose_sentences(run.dose_trend),
-        lambda: split_sentence(run.split_gain),
+        lambda: within_class_sentence(run.within_class),
         lambda: template_sentence(run.gain_by_template),
         lambda: [reliance_finding(run.reliance, run.settings.confidence)],
         lambda: control_sentence(run.control_reliance, THIS_MODEL),
@@ -71,54 +72,72 @@ def binning_conclusions(run: Run) -> list[str]:
 
 
 def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str]:
-    """What the planned contrasts show, and what of the rest is shown to be equal.
+    """What the planned contrasts show after the primary one, and what is shown to be equal.
 
     Args:
         tests: as ``compare`` returns them
         equivalence: as ``equivalence_tests`` returns it, of the same contrasts
 
     Examples:
-        >>> pair = {"condition": ["aligned"], "reference": ["none"]}
+        >>> pair = {"condition": ["shuffled"], "reference": ["none"], "step": "family"}
         >>> tests = pd.DataFrame(pair | {"difference": [0.01], "holm_p": [0.4]})
         >>> equal = pd.DataFrame(pair | {"margin": [0.05], "equivalent": [False]})
-        >>> print(family_sentences(tests, equal)[1][:52])
-        aligned − none: inconclusive, neither a difference n
+        >>> print(family_sentences(tests, equal)[1][:53])
+        Inconclusive, neither a difference nor equality to wi
     """
+    primary, family = tests["step"] == "primary", tests["step"] == "family"
     found = tests["holm_p"] < LEVEL
-    sentences = [
-        f"{int(found.sum())} of the {len(tests)} planned contrasts differ from zero after Holm's "
-        f"correction{_listed(tests[found])}."
-    ]
-    equal = equivalence["equivalent"].to_numpy()
+    equal = pd.Series(equivalence["equivalent"].to_numpy(dtype=bool), tests.index)
     margin = equivalence["margin"].iloc[0] if len(equivalence) else float("nan")
-    if (equal & ~found).any():
-        names = _names(tests[equal & ~found.to_numpy()])
-        sentences.append(f"Equivalent to within ±{margin:g} of UAR (TOST): {names}.")
-    small = equal & found.to_numpy()
-    if small.any():
+    sentences = []
+    if family.any():
+        listed = _listed(tests[found & family])
         sentences.append(
-            f"Different, and yet shown to differ by less than {margin:g}: {_names(tests[small])}."
+            f"Of the {family.sum()} planned contrasts after the primary one, "
+            f"{(found & family).sum()} differ from zero (Holm's correction){listed}."
+        )
+    if (primary & ~found).any():
+        sentences.append("The primary contrast is not significant: the others are exploratory.")
+    if (equal & ~found).any():
+        names = _names(tests[equal & ~found])
+        sentences.append(
+            f"Equivalent to within ±{margin:g} of UAR (TOST, corrected alike): {names}."
+        )
+    if (equal & found).any():
+        sentences.append(
+            f"Different, and yet shown to differ by less than {margin:g}: "
+            f"{_names(tests[equal & found])}."
         )
     if (~found & ~equal).any():
         sentences.append(
-            f"{_names(tests[~found.to_numpy() & ~equal])}: inconclusive, neither a difference nor "
-            f"equality to within ±{margin:g} is shown."
+            f"Inconclusive, neither a difference nor equality to within ±{margin:g} being shown: "
+            f"{_names(tests[~found & ~equal])}."
         )
     return sentences
 
 
 def detectable_sentence(detectable: pd.DataFrame) -> list[str]:
-    """The smallest differences that the study could be expected to find.
+    """The smallest differences that the study could be expected to find, tested as it tests them.
 
     Args:
         detectable: as ``detectable_differences`` returns it
     """
-    known = detectable["detectable"][detectable["detectable"] <= 1]
+    known = detectable[detectable["detectable_holm"] <= 1]
     if known.empty:
         return ["With these speakers, no difference in UAR would be detected, however large."]
+    pairs = zip(known["condition"], known["reference"], strict=True)
+    primary = pd.Series([pair == PRIMARY for pair in pairs], known.index, dtype=bool)
+    parts = [
+        f"{rows.min():.3f}{f' to {rows.max():.3f}' * (len(rows) > 1)} for {words}"
+        for rows, words in (
+            (known.loc[primary, "detectable_holm"], "the primary contrast"),
+            (known.loc[~primary, "detectable_holm"], "the others at the strictest step of Holm's"),
+        )
+        if len(rows)
+    ]
     return [
-        f"The minimum detectable effect (80 % power) is {known.min():.3f} to {known.max():.3f} of "
-        "UAR, depending on the contrast; smaller differences may exist and remain unseen."
+        f"The minimum detectable effect (80 % power, t test) is {' and '.join(parts)}; smaller "
+        "differences in UAR may exist and remain unseen."
     ]
 
 
@@ -155,20 +174,19 @@ def dose_sentences(trends: pd.DataFrame) -> list[str]:
     ]
 
 
-def split_sentence(parts: pd.DataFrame) -> list[str]:
-    """What of the loss from shuffling is the utterance's own, and what the label's.
+def within_class_sentence(contrasts: pd.DataFrame) -> list[str]:
+    """What tokens of another utterance of the same class do, and what that cannot tell.
 
     Args:
-        parts: as ``split_gain`` returns it
+        contrasts: as ``Run.within_class`` gives them
     """
-    rows = {row["part"]: row for row in parts.to_dict("records")}
-    whole, own, label = (
-        _signed(row["difference"], row["low"], row["high"])
-        for row in map(rows.__getitem__, ("whole", "utterance", "label"))
+    own, drawn = (
+        _signed(row["difference"], row["low"], row["high"]) for row in contrasts.to_dict("records")
     )
     return [
-        f"Aligned tokens gain {whole} of UAR over shuffled ones: {own} from what they say about "
-        f"the utterance itself, {label} from what they say about its class."
+        f"With the tokens of another utterance of the same class, UAR differs by {drawn} from that "
+        f"with tokens of any utterance, and that with own tokens by {own} from it. Such tokens are "
+        "chosen by the true class: neither difference is a part of the gain from own tokens."
     ]
 
 
@@ -204,7 +222,7 @@ def shapley_sentence(table: pd.DataFrame) -> list[str]:
     """
     rows = table.to_dict("records")
     most = max(rows, key=lambda row: float(row["shapley"]))
-    clear = [direction(row["low"], row["high"]) > 0 for row in rows]
+    clear = [row["low"] > 0 for row in rows]
     return [
         f"Of the total gain from all concepts ({_plain(table['shapley'].sum())} of UAR), "
         f"{most['concept']} has the largest Shapley share "

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
+from sercue.statistics.contrasts import BLOCK, PRIMARY
 from sercue.tables.printed import rounded, with_interval, with_minus
 
 #: Below so many speakers intervals are so wide that a reader should be told why.
 FEW_SPEAKERS = 20
 #: Of p-values corrected for the family.
 LEVEL = 0.05
+# Conditions, reference, what their difference tells, and the verdict above and below zero.
+_QUESTIONS = (
+    (("shuffled",), "aligned", "Content: UAR with own tokens against those of another utterance",
+     "the model uses what the tokens say", "own tokens give the lower UAR"),
+    (BLOCK, "aligned", "Content beyond presence: UAR with own tokens against a block without any",
+     "what the tokens say raises UAR", "what the tokens say lowers UAR"),
+    (BLOCK, "none", "Presence: UAR with a block without content against no block",
+     "a token block raises UAR, whatever it says", "a block without content lowers UAR"),
+)  # fmt: skip
 _SHOWN = ["w_audio", "w_audio_low", "w_audio_high", "w_cue", "w_cue_low", "w_cue_high",
           "share", "low", "high"]  # fmt: skip
-_VERDICTS = {
-    1: "the model makes use of the cues in the prompt",
-    -1: "the cues in the prompt harm the model",
-    0: "this is inconclusive, since the interval includes zero",
-}
-_PRIOR_VERDICTS = _VERDICTS | {
-    1: "the same tokens for every utterance help the model, whatever they say",
-    -1: "this may be an effect of the block or of its words, which can suggest a class",
-}
 
 
 def corpus_findings(
@@ -280,8 +279,9 @@ def study_findings(
         training: what is known of the corpus among the model's training data, a sentence
 
     Returns:
-        sentences: the gain from aligned tokens, what perturbed tokens do, whether answers are
-        concentrated in one class
+        sentences: the gain from aligned tokens; whether their content is used and what a block
+        without content does; what perturbed tokens do; whether answers are concentrated in one
+        class
     """
     table = measures.set_index("condition")
     levels = [
@@ -290,20 +290,22 @@ def study_findings(
         for _, row in table[table.index == name].iterrows()
     ]
     first = f"UAR is {' and '.join(levels)} (chance {1 / labels:.3f})."
-    gain = tests[(tests["condition"] == "aligned") & (tests["reference"] == "none")]
-    gained = _gain(gain.iloc[0], len(tests)) if len(gain) else ""
-    sentences = [" ".join(filter(None, (first, gained, training)))]
+    gained = "".join(
+        f"The difference is {_difference(row)}: "
+        + _verdict(row, "aligned tokens raise UAR", "aligned tokens lower UAR")
+        for row in _contrast(tests, *PRIMARY)
+    )
+    sentences = [" ".join(filter(None, (first, gained, training))), *use_of_tokens(tests)]
     for reference, words in (("aligned", "aligned tokens"), ("none", "the audio alone")):
         rows = tests[(tests["reference"] == reference) & (tests["condition"] != "aligned")]
         if rows.empty:
             continue
-        told = [(str(row["condition"]), row["low"], row["high"]) for _, row in rows.iterrows()]
-        lower = sum(direction(low, high) < 0 for _, low, high in told)
-        flat = " and ".join(name for name, low, high in told if without_width(low, high))
+        found = rows[rows["holm_p"] < LEVEL]["difference"]
         listed = "; ".join(f"{row['condition']} {_difference(row)}" for _, row in rows.iterrows())
         sentences.append(
-            f"Against {words}, the uncorrected interval lies below zero for {lower} of {len(rows)} "
-            f"perturbed conditions: {listed}.{_not_counted(f'That of {flat}') if flat else ''}"
+            f"Against {words}, UAR is lower for {(found < 0).sum()} and higher for "
+            f"{(found > 0).sum()} of {len(rows)} perturbed conditions after Holm's correction: "
+            f"{listed}."
         )
     answered = table[table["entropy"].notna() & ~table.get("baseline", False)]
     if len(answered):
@@ -323,66 +325,59 @@ def study_findings(
     return sentences + few_speakers(tests)
 
 
-def format_prior_finding(table: pd.DataFrame) -> list[str]:
-    """Whether a token block helps by itself: constant tokens first, then all perturbed ones.
+def use_of_tokens(tests: pd.DataFrame) -> list[str]:
+    """Whether what the tokens say is used, and what a block that says nothing does.
+
+    A model that reacts to the presence of a block, and to no word of it, gains from aligned tokens
+    as from any others. Only a difference between two blocks can show that their content is used.
 
     Args:
-        table: as ``format_prior`` returns it
+        tests: as ``compare`` returns them
+
+    Returns:
+        up to three sentences: own tokens against those of other utterances (``shuffled``), own
+        tokens against a block without content (one of ``BLOCK``), such a block against none
 
     Examples:
-        >>> row = {"condition": "constant", "difference": 0.02, "low": 0.01, "high": 0.03}
-        >>> table = pd.DataFrame([row | {"reference": "none", "holm_p": 0.001}])
-        >>> print(format_prior_finding(table)[0].rpartition(": ")[2])
-        the same tokens for every utterance help the model, whatever they say.
+        >>> row = {"condition": ["shuffled"], "reference": ["aligned"], "difference": [-0.1]}
+        >>> tests = pd.DataFrame(row | {"low": [-0.2], "high": [0.0], "holm_p": [0.2]})
+        >>> print(use_of_tokens(tests)[0].partition("): ")[2])
+        +0.100 [+0.000, +0.200]; inconclusive (p = .200).
     """
-    rows = [row for _, row in table.iterrows()]
-    sentences = [
-        "Format prior: under constant every utterance is shown the same tokens, and UAR is "
-        f"compared with that of the audio alone. {_gain(row, len(rows), _PRIOR_VERDICTS)}"
-        for row in rows
-        if row["condition"] == "constant"
-    ]
-    if len(rows) == len(sentences):
-        return sentences
-    side = {
-        str(row["condition"]): direction(row["low"], row["high"]) * (row["holm_p"] < LEVEL)
-        for row in rows
-    }
-    above, below = ([name for name in side if side[name] == sign] for sign in (1, -1))
-    told = [f"{len(names)} ({', '.join(names)})" if names else "0" for names in (above, below)]
-    partly = any(name != "constant" for name in above)
-    only = (
-        " A gain is a format prior only where the tokens tell nothing about the utterance, not "
-        "where they keep some of its own tokens or what these tell of its class."
-    )
-    return [
-        *sentences,
-        f"Of {len(rows)} conditions with perturbed tokens, UAR lies above that of the audio alone "
-        f"for {told[0]} and below it for {told[1]} after Holm's correction within this family; "
-        f"inconclusive: {len(rows) - len(above) - len(below)}.{only if partly else ''}",
-    ]
+    sentences = []
+    for names, reference, what, above, below in _QUESTIONS:
+        rows = [row for name in names for row in _contrast(tests, name, reference)]
+        for row in rows[:1]:
+            own = _mirrored(row) if reference == "aligned" else row
+            pair = f"{own['condition']} − {own['reference']}"
+            sentences.append(f"{what} ({pair}): {_difference(own)}; {_verdict(own, above, below)}")
+    return sentences
 
 
-def _gain(row: pd.Series, family: int, verdicts: Mapping[int, str] = _VERDICTS) -> str:
-    difference = f"The difference is {_difference(row)}"
-    if without_width(row["low"], row["high"]):
-        return f"{difference}.{_not_counted('Its interval')}"
-    side = direction(row["low"], row["high"])
-    if side and row["holm_p"] >= LEVEL:
-        return (
-            f"{difference}: the uncorrected interval excludes zero, but after Holm's correction "
-            f"for {family} contrasts this is inconclusive (p = {row['holm_p']:.3f})."
-        )
-    return f"{difference}: {verdicts[side]}."
+def _contrast(tests: pd.DataFrame, condition: str, reference: str) -> list[pd.Series]:
+    """The row of a contrast, if it was planned."""
+    rows = tests[(tests["condition"] == condition) & (tests["reference"] == reference)]
+    return [row for _, row in rows.iterrows()]
+
+
+def _mirrored(row: pd.Series) -> pd.Series:
+    """The same contrast the other way round."""
+    swapped = {"condition": row["reference"], "reference": row["condition"]}
+    ends = {"difference": 0 - row["difference"], "low": 0 - row["high"], "high": 0 - row["low"]}
+    return pd.Series({**row, **swapped, **ends})
+
+
+def _verdict(row: pd.Series, above: str, below: str) -> str:
+    """What a corrected p-value allows to be said."""
+    p = "p < .001" if row["holm_p"] < 0.001 else f"p = {row['holm_p']:.3f}".replace("0.", ".")
+    if not row["holm_p"] < LEVEL:
+        return f"inconclusive ({p})."
+    return f"{above if row['difference'] > 0 else below} ({p})."
 
 
 def _difference(row: pd.Series) -> str:
     text = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
     return text.replace("-", "−")
-
-
-def _not_counted(interval: str) -> str:
-    return f" {interval} has no width, since the few speakers agree by chance, and does not count."
 
 
 def few_speakers(tests: pd.DataFrame) -> list[str]:
@@ -398,26 +393,6 @@ def few_speakers(tests: pd.DataFrame) -> list[str]:
         f"The intervals are wide, since they rest on {speakers} speakers: one that includes zero "
         "leaves the question open."
     ]
-
-
-def direction(low: float, high: float) -> int:
-    """The sign of a difference if its interval leaves no doubt about it, else 0.
-
-    Examples:
-        >>> direction(0.01, 0.2), direction(-0.1, 0.1), direction(-0.3, -0.1)
-        (1, 0, -1)
-        >>> direction(0.1, 0.1)
-        0
-    """
-    return 0 if without_width(low, high) else int(low > 0) - int(high < 0)
-
-
-def without_width(low: float, high: float) -> bool:
-    """Whether an interval is one point off zero, which is no evidence, however narrow.
-
-    Few speakers may differ by the same; resampled, they cannot differ by anything else.
-    """
-    return low == high != 0
 
 
 def readable_collapse(table: pd.DataFrame) -> pd.DataFrame:

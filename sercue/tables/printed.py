@@ -12,7 +12,8 @@ import pandas as pd
 # too, and stay as they are: only these names are put into words.
 _WORDS = {
     "uar": "UAR", "uar_reference": "UAR of reference", "macro_f1": "macro F1",
-    "holm_p": "p (Holm)", "permutation_p": "p (flips)", "page_p": "p (Page)",
+    "holm_p": "p (corrected)", "decided_by": "decided by", "permutation_p": "p (flips)",
+    "page_p": "p (Page)",
     "mcnemar_p": "p (McNemar)", "independent_p": "p (independent)",
     "independent_holm_p": "p (independent, Holm)", "accuracy_difference": "difference in accuracy",
     "spearman_rho": "Spearman's ρ", "spearman_p": "p (ρ)", "spearman_exact_p": "p (ρ, exact)",
@@ -23,7 +24,7 @@ _WORDS = {
     "invalid_rate": "invalid", "flip_none": "flips (none)", "flip_aligned": "flips (aligned)",
     "kappa_none": "κ (none)", "kappa_aligned": "κ (aligned)", "most_gained": "most gained",
     "most_lost": "most lost", "w_audio": "w audio", "w_cue": "w cue", "label_order": "label order",
-    "detectable_holm": "in the family", "label_mass": "mass of labels",
+    "detectable_holm": "detectable as tested", "label_mass": "mass of labels",
 }  # fmt: skip
 _ENDS = ("low", "high")
 #: What stands where there is no number.

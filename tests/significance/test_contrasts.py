@@ -12,6 +12,8 @@ from statsmodels.stats.multitest import multipletests
 from sercue.errors import InputError
 from sercue.statistics.contrasts import (
     compare,
+    corrected_p,
+    flips_decide,
     format_prior,
     planned_contrasts,
     uar_intervals,
@@ -83,16 +85,73 @@ def test_interval_and_p_say_the_same(seed):
     assert holds.to_list() == (table["p"] >= 0.1).to_list()
 
 
-def test_holm_corrects_the_p_values_of_the_uar_differences():
-    """Sorted p times 3, 2, 1, never falling: by hand, and as statsmodels has it."""
-    rows = example_predictions({**CONDITIONS, "conflicting": 0.3}, speakers=9, utterances=9)
-    family = [("aligned", "none"), ("shuffled", "none"), ("conflicting", "none")]
-    table = compare(rows, LABELS, family)
-    ascending = table.sort_values("p")
-    by_hand = np.maximum.accumulate(np.minimum(ascending["p"] * [3, 2, 1], 1))
-    np.testing.assert_allclose(ascending["holm_p"], by_hand)
-    expected = multipletests(table["p"], method="holm")[1]
-    np.testing.assert_allclose(table["holm_p"], expected)
+def test_the_primary_contrast_is_tested_by_itself_and_the_others_by_holm():
+    """Its p stays; of the others, sorted p times 3, 2, 1, never falling; at most 1."""
+    pairs = [("shuffled", "none"), ("aligned", "none"), ("a", "none"), ("b", "aligned")]
+    found = corrected_p(pairs, [0.02, 0.04, 0.011, 0.6])
+    np.testing.assert_allclose(found, [0.04, 0.04, 0.033, 0.6])
+    np.testing.assert_allclose(corrected_p(pairs[:1], [0.3]), [0.3])
+    assert corrected_p([], []).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("speakers", "resamples", "primary", "family"),
+    [
+        (5, 10_000, False, False),  # 2 / 2^5 = .0625
+        (6, 10_000, True, False),  # .03125 is below .05, but not below .05 / 6
+        (8, 10_000, True, True),  # .0078 < .0083
+        (40, 10_000, True, True),  # drawn: 1 / 10,001
+        (40, 100, True, False),  # 1 / 101 = .0099
+    ],
+)
+def test_flips_decide_wherever_their_smallest_p_allows_it(speakers, resamples, primary, family):
+    """Six contrasts beside the primary one: the strictest step is .05 / 6 = .0083."""
+    pairs = [("aligned", "none"), *(6 * [("shuffled", "none")])]
+    found = flips_decide(pairs, speakers, resamples)
+    assert found.tolist() == [primary] + 6 * [family]
+
+
+@pytest.mark.parametrize(("speakers", "by", "p"), [(9, "flips", "permutation_p"), (5, "t", "p")])
+def test_the_deciding_p_values_are_corrected(speakers, by, p):
+    """Holm's correction is that of statsmodels, over the three contrasts after the primary one."""
+    accuracy = {**CONDITIONS, "conflicting": 0.3}
+    rows = example_predictions(accuracy, speakers=speakers, utterances=9)
+    family = [("shuffled", "none"), ("aligned", "none"), ("conflicting", "none")]
+    table = compare(rows, LABELS, [*family, ("shuffled", "aligned")])
+    first = table["condition"] == "aligned"
+    assert table["step"].tolist() == ["family", "primary", "family", "family"]
+    assert set(table["decided_by"]) == {by}
+    assert table.loc[first, "holm_p"].item() == table.loc[first, p].item()
+    expected = multipletests(table.loc[~first, p], method="holm")[1]
+    np.testing.assert_allclose(table.loc[~first, "holm_p"], expected)
+
+
+def test_flips_find_what_the_t_test_misses_where_one_speaker_has_half_of_the_data():
+    """Ten speakers who all gain: 2 of 1024 patterns are as extreme; Student's t has df near 1."""
+    sizes = [90, *(9 * [10])]
+    parts = []
+    for number, size in enumerate(sizes):
+        truth = np.repeat(["angry", "neutral"], size // 2)
+        hits = np.arange(size) % 5
+        for condition, wrong in (("none", 2), ("aligned", 1)):
+            other = np.where(truth == "angry", "neutral", "angry")
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "utterance": [f"s{number}_{u}" for u in range(size)],
+                        "speaker": f"s{number}", "truth": truth, "condition": condition,
+                        "replicate": 0, "template": "plain", "label_order": 0,
+                        "prediction": np.where(hits < wrong, other, truth), "valid": True,
+                    }
+                )
+            )  # fmt: skip
+    rows = pd.concat(parts, ignore_index=True)
+    # All gain a fifth; what differs a little must differ for the t test to have an error at all.
+    rows.loc[(rows["speaker"] == "s1") & (rows["condition"] == "aligned"), "prediction"] = "angry"
+    found = compare(rows, ["angry", "neutral"]).loc[0]
+    assert found["df"] < 4
+    assert found["decided_by"] == "flips"
+    assert found["holm_p"] == found["permutation_p"] < 0.01 < found["p"]
 
 
 def test_an_interval_stays_where_uar_can_be():
@@ -138,16 +197,17 @@ def test_mcnemar_columns_are_those_of_its_own_table():
     np.testing.assert_allclose(table["independent_holm_p"], expected)
 
 
-def test_the_format_prior_is_a_family_of_its_own():
-    """As if these contrasts alone had been planned: the same numbers, Holm over three of seven."""
-    rows = example_predictions({**CONDITIONS, "constant": 0.6, "conflicting": 0.3}, speakers=9)
-    tests = compare(rows, LABELS)
-    assert len(tests) == 7
-    before = tests.copy()
+def test_the_format_prior_is_a_part_of_the_planned_family():
+    """Its rows are those of the contrasts, as corrected there, a block without content first."""
+    accuracy = {**CONDITIONS, "constant": 0.6, "masked(1)": 0.5}
+    tests = compare(example_predictions(accuracy, speakers=9), LABELS)
     found = format_prior(tests)
-    family = [("constant", "none"), ("shuffled", "none"), ("conflicting", "none")]
-    pd.testing.assert_frame_equal(found, compare(rows, LABELS, family), check_exact=False)
-    pd.testing.assert_frame_equal(tests, before)
+    assert found["condition"].tolist() == ["masked(1)", "constant", "shuffled"]
+    expected = tests[(tests["reference"] == "none") & (tests["condition"] != "aligned")]
+    pd.testing.assert_frame_equal(
+        found.sort_values("condition", ignore_index=True),
+        expected.sort_values("condition", ignore_index=True),
+    )
 
 
 @pytest.mark.parametrize(

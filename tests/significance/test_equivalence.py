@@ -41,6 +41,18 @@ def test_equal_speakers_give_the_paired_tost(seed, margin):
     assert found["equivalent"] == inside
 
 
+def test_equality_is_claimed_after_correction():
+    """The primary contrast by itself, Holm over the others, by hand: p times 2, then times 1."""
+    accuracy = {"none": 0.5, "aligned": 0.52, "shuffled": 0.5, "constant": 0.5}
+    rows = example_predictions(accuracy, speakers=12, utterances=60, seed=2)
+    pairs = [*PAIR, ("shuffled", "none"), ("constant", "none")]
+    table = equivalence_tests(rows, LABELS, pairs, margin=0.06)
+    small, large = sorted(table["equivalence_p"][1:])
+    assert table["holm_p"][0] == table["equivalence_p"][0]
+    assert sorted(table["holm_p"][1:]) == pytest.approx([2 * small, max(large, 2 * small)])
+    assert table["equivalent"].tolist() == (table["holm_p"] < 0.05).tolist()
+
+
 def test_no_difference_found_is_not_equivalence():
     """Few speakers: the interval holds zero, and the margin does not hold the interval."""
     rows = example_predictions({"none": 0.5, "aligned": 0.5}, speakers=3, utterances=3, seed=1)
@@ -123,10 +135,23 @@ def test_a_collapse_is_seen_and_its_absence_shown():
         pd.concat([rows, same, one]), LABELS, entropy_margin=0.1, share_margin=0.1
     ).set_index(["condition", "measure"])
     assert table.loc["shuffled", "no_collapse"].all()
-    assert table.loc["shuffled", "equivalent"].all()
     assert not table.loc["conflicting", "no_collapse"].any()
     assert table.loc[("conflicting", "entropy"), "value"] == 0
     assert table.loc[("conflicting", "commonest_share"), "value"] == 1
+
+
+def test_absence_of_collapse_is_corrected_over_conditions():
+    """The larger p of both measures, then times 2 and 1, by hand; the same for both rows."""
+    accuracy = {"aligned": 0.6, "shuffled": 0.5, "constant": 0.55}
+    rows = example_predictions(accuracy, speakers=10, utterances=30, seed=3)
+    table = collapse_tests(rows, LABELS, entropy_margin=0.05, share_margin=0.05)
+    larger = table.groupby("condition")["collapse_p"].max().sort_values()
+    expected = dict(zip(larger.index, [2 * larger.iloc[0], larger.max()], strict=True))
+    expected[larger.index[1]] = max(expected.values())
+    assert table["holm_p"].to_list() == pytest.approx(
+        [min(expected[name], 1) for name in table["condition"]]
+    )
+    assert table["no_collapse"].tolist() == (table["holm_p"] < 0.05).tolist()
 
 
 def test_margins_must_be_stated_and_sensible():
