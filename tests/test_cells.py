@@ -12,7 +12,6 @@ from sercue.errors import InputError, ServerError, StorageError, or_none
 from sercue.run import Run
 from sercue.settings import Settings
 from sercue.statistics.measures import LABELS, example_predictions
-from sercue.tables.conclusions import conclusions
 from sercue.tables.exhibits import if_possible
 from sercue.tokens.schemes import read_scheme
 
