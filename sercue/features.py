@@ -372,7 +372,7 @@ NO_VOICE = "no voiced frame"
 INFINITE = "infinite level (digital silence)"
 UNDEFINED = "not a number"
 NO_SLOPE = "no slope (0 is kept)"
-#: Fewer voiced frames (of 10 ms) are nearly no voice: what is measured on them is kept, and counted.
+#: Values of fewer voiced frames (one per 10 ms) rest on almost nothing; they are kept, and counted.
 FEW_FRAMES = 10
 FEW_VOICED = f"1 to {FEW_FRAMES - 1} voiced frames (values are kept)"
 
