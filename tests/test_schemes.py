@@ -270,6 +270,24 @@ def test_a_file_of_ones_own_is_a_scheme(tmp_path):
         read_scheme(file, bins=5)
 
 
+def test_a_relative_path_is_looked_for_as_that_of_a_corpus(tmp_path, monkeypatch):
+    """In the current folder, then in that of the project; the error names both."""
+    here, project = tmp_path / "here", tmp_path / "project"
+    here.mkdir()
+    (project / "schemes").mkdir(parents=True)
+    file = project / "schemes" / "mine.yaml"
+    file.write_text("words: {3: [a, b, c]}\nconcepts: {volume: {features: {x: 1}}}\n")
+    monkeypatch.chdir(here)
+    monkeypatch.setattr("sercue.storage.files.project_folder", lambda: project)
+    assert read_scheme("schemes/mine.yaml").names == ("volume",)
+    with pytest.raises(InputError) as error:
+        read_scheme("mine.yaml")
+    assert str(error.value) == (
+        "scheme: nothing found at 'mine.yaml' "
+        f"(looked at {here / 'mine.yaml'} and {project / 'mine.yaml'})"
+    )
+
+
 def test_quantile_edges_ascend(corpus):
     scheme = read_scheme("paper")
     random = np.random.default_rng(1).normal(5, 1, (180, len(scheme.columns)))

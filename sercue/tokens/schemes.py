@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from sercue.errors import InputError
 from sercue.options import Options, checked
 from sercue.plain_yaml import MOST_BYTES, line_of, plain_yaml
+from sercue.storage.files import existing_path
 from sercue.tokens.concepts import Category, Concept, Words
 
 #: The scheme of a study that names none.
@@ -123,11 +124,13 @@ def read_scheme(scheme: str | Path = DEFAULT, *, bins: int | None = None) -> Sch
     """Read a scheme of tokens.
 
     Args:
-        scheme: name of one that is shipped, or a file of one's own
+        scheme: name of one that is shipped, or a file of one's own: a relative path is looked for
+            in the current folder, then in that of the project
         bins: number of bins in place of that of the file: 3 or 5
 
     Raises:
-        InputError: if it cannot be read, naming the line, what was found and what is valid
+        InputError: if it is not there, naming each place that was looked at; if it cannot be read,
+            naming the line, what was found and what is valid
 
     Examples:
         >>> read_scheme("paper").words["BRIGHTNESS"].each
@@ -138,18 +141,20 @@ def read_scheme(scheme: str | Path = DEFAULT, *, bins: int | None = None) -> Sch
         sercue.errors.InputError: scheme: found 'papr', valid are paper, sercue, or a file (*.yaml)
     """
     shipped = shipped_schemes()
-    file = shipped.get(str(scheme), Path(scheme))
-    if str(scheme) not in shipped and file.suffix not in (".yaml", ".yml"):
+    if str(scheme) not in shipped and Path(scheme).suffix not in (".yaml", ".yml"):
         raise InputError(
             f"scheme: found {str(scheme)!r}, valid are {', '.join(shipped)}, or a file (*.yaml)"
         )
     try:
+        file = shipped.get(str(scheme)) or existing_path(scheme, "scheme")
         with file.open("rb") as opened:
             text = opened.read(MOST_BYTES + 1).decode("utf-8")
+    except InputError:
+        raise
     # A name with a zero byte in it is a ValueError, as is a text that is not UTF-8.
     except (OSError, ValueError) as error:
-        raise InputError(f"scheme: {file} cannot be read: {error}") from None
-    return _parsed(text, file.stem, str(file), bins)
+        raise InputError(f"scheme: {scheme} cannot be read: {error}") from None
+    return _parsed(text, Path(scheme).stem, str(shipped.get(str(scheme), scheme)), bins)
 
 
 def concepts_of(scheme: str) -> tuple[str, ...]:
