@@ -142,6 +142,16 @@ def descriptor_columns() -> list[str]:
     return [*means, "voiced_share", "voiced_frames"]
 
 
+def feature_columns() -> tuple[str, ...]:
+    """The columns of ``extract_all``, of which concepts may be made: known without a recording.
+
+    Examples:
+        >>> len(feature_columns()), feature_columns()[0]
+        (140, 'F0semitoneFrom27.5Hz_sma3nz_amean')
+    """
+    return (*_names(FeatureLevel.Functionals), *descriptor_columns())
+
+
 def extract_all(
     corpus: Corpus,
     *,
@@ -240,7 +250,7 @@ class Extractor:
     def __init__(self) -> None:
         smile = functionals()
         root = Path(smile.default_config_root)
-        self.columns = [*smile.feature_names, *descriptor_columns()]
+        self.columns = list(feature_columns())
         self._config = smile.config_path
         self._options = {
             "source": root / config.EXTERNAL_INPUT_CONFIG,
