@@ -25,7 +25,15 @@ from sercue.errors import InputError
 from sercue.running import progress_bar
 from sercue.storage.files import cache_folder
 from sercue.storage.tables import CACHED_FEATURES, append_part, read_parts
-from sercue.tokens.concepts import Category, Concept, functionals_of, measurable
+from sercue.tokens.concepts import (
+    UNKNOWN,
+    Category,
+    Concept,
+    functionals_of,
+    measurable,
+    needs_voice,
+    source_of,
+)
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -134,6 +142,16 @@ def descriptor_columns() -> list[str]:
     return [*means, "voiced_share", "voiced_frames"]
 
 
+def feature_columns() -> tuple[str, ...]:
+    """The columns of ``extract_all``, of which concepts may be made: known without a recording.
+
+    Examples:
+        >>> len(feature_columns()), feature_columns()[0]
+        (140, 'F0semitoneFrom27.5Hz_sma3nz_amean')
+    """
+    return (*_names(FeatureLevel.Functionals), *descriptor_columns())
+
+
 def extract_all(
     corpus: Corpus,
     *,
@@ -232,7 +250,7 @@ class Extractor:
     def __init__(self) -> None:
         smile = functionals()
         root = Path(smile.default_config_root)
-        self.columns = [*smile.feature_names, *descriptor_columns()]
+        self.columns = list(feature_columns())
         self._config = smile.config_path
         self._options = {
             "source": root / config.EXTERNAL_INPUT_CONFIG,
@@ -364,6 +382,9 @@ NO_VOICE = "no voiced frame"
 INFINITE = "infinite level (digital silence)"
 UNDEFINED = "not a number"
 NO_SLOPE = "no slope (0 is kept)"
+#: Values of fewer voiced frames (one per 10 ms) rest on almost nothing; they are kept, and counted.
+FEW_FRAMES = 10
+FEW_VOICED = f"1 to {FEW_FRAMES - 1} voiced frames (values are kept)"
 
 
 def missing_reasons(features: pd.DataFrame) -> pd.DataFrame:
@@ -408,18 +429,20 @@ def missing_functionals(
 ) -> pd.DataFrame:
     """How many utterances lack functionals for each reason, and under which emotion.
 
-    Where one emotion lacks more than another, the very lack tells of the emotion.
+    Where one emotion lacks more than another, the very lack tells of the emotion. Utterances with
+    fewer than ``FEW_FRAMES`` voiced frames lack nothing, but have a row of their own: their
+    functionals of voiced frames are means of almost nothing.
 
     Args:
         features: functionals as openSMILE wrote them, indexed as ``corpus.table``; with means of
-            descriptors if concepts are made of them
+            descriptors and ``voiced_frames`` if concepts are made of them
         corpus: names the emotion of each row
         concepts: those of a scheme, such as ``read_scheme("paper").concepts``
 
     Returns:
-        DataFrame, one row per reason, ``"any"`` first: ``functionals`` (that lack somewhere),
-        ``utterances``, ``share`` (of all), ``concepts`` (whose token is ``unknown`` for it), then
-        for each emotion the share of its utterances (0 to 1)
+        DataFrame, one row per reason, ``"any"`` first: ``functionals`` (that lack somewhere, or
+        rest on few voiced frames), ``utterances``, ``share`` (of all), ``concepts`` (whose token is
+        ``unknown`` for it), then for each emotion the share of its utterances (0 to 1)
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus
@@ -439,27 +462,38 @@ def missing_functionals(
     present = set(np.unique(reasons.to_numpy().astype(str)))
     lacking = (reasons != "") & (reasons != NO_SLOPE)
     masks = {"any": lacking} | {name: reasons == name for name in ordered if name in present}
-    rows = {
-        name: _counted(mask, emotion, corpus.labels, concepts if name != NO_SLOPE else ())
-        for name, mask in masks.items()
-    }
+    if "voiced_frames" in features:
+        few = features["voiced_frames"].between(1, FEW_FRAMES, inclusive="left")
+        if few.any():
+            names = map(str, features)
+            voiced = [needs_voice(name) or name.startswith("voiced_mean(") for name in names]
+            masks[FEW_VOICED] = pd.DataFrame(np.outer(few, voiced), few.index, features.columns)
+    unknown = {concept.name: _is_unknown(concept, features) for concept in concepts}
+    rows = {}
+    for name, mask in masks.items():
+        lost = [
+            concept.name
+            for concept in concepts
+            if (mask.filter(concept.columns).any(axis=1) & unknown[concept.name]).any()
+        ]
+        touched = mask.any(axis=1)
+        by_emotion = touched.groupby(emotion.to_numpy()).mean().reindex(corpus.labels)
+        rows[name] = {
+            "functionals": functionals_of(mask).any().sum(),
+            "utterances": int(touched.sum()),
+            "share": float(touched.mean()),
+            "concepts": "" if name in (NO_SLOPE, FEW_VOICED) else ", ".join(lost),
+            **{label: float(by_emotion[label]) for label in corpus.labels},
+        }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _counted(
-    mask: pd.DataFrame,
-    emotion: pd.Series,
-    labels: tuple[str, ...],
-    concepts: Sequence[Concept | Category],
-) -> dict[str, object]:
-    touched = mask.any(axis=1)
-    lacking = set(mask.columns[mask.any()])
-    unknown = [concept.name for concept in concepts if lacking & set(concept.columns)]
-    by_emotion = touched.groupby(emotion.to_numpy()).mean().reindex(labels)
-    return {
-        "functionals": functionals_of(mask).any().sum(),
-        "utterances": int(touched.sum()),
-        "share": float(touched.mean()),
-        "concepts": ", ".join(unknown),
-        **{label: float(by_emotion[label]) for label in labels},
-    }
+def _is_unknown(concept: Concept | Category, features: pd.DataFrame) -> pd.Series:
+    """In which rows the token is ``unknown``; a rule may give a word to speech without voice."""
+    values = measurable(features).reindex(columns=list(concept.columns))
+    if isinstance(concept, Concept):
+        return values.isna().any(axis=1)
+    sources = [source_of(measure) for measure in concept.measures.values()]
+    # Which word it is does not matter: of what can be measured, any value will do.
+    z = 0 * values[sources].set_axis(list(concept.measures), axis=1)
+    return concept.tokens(z, values) == UNKNOWN

@@ -169,6 +169,8 @@ class Run:
         self.artifacts.record(
             parameters=shareable(settings),
             settings=settings.fingerprint(ANALYSIS_KEYS),
+            # Of a file of one's own, the name does not tell what is in it.
+            scheme=self.scheme.digest,
             **provenance.environment(),
         )
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from sercue.errors import InputError
+from sercue.features import feature_columns
 from sercue.models.cards import CLAP, contrastive_name
 from sercue.models.endpoint import resolve_url, variable
 from sercue.options import Options, checked
@@ -169,7 +170,7 @@ class Settings(Options):
     @classmethod
     def _is_a_scheme(cls, scheme: str) -> str:
         try:
-            read_scheme(scheme)
+            read_scheme(scheme, columns=feature_columns())
         except InputError as error:
             raise ValueError(str(error).removeprefix("scheme: ")) from None
         return scheme

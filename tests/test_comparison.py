@@ -229,6 +229,24 @@ def test_what_differs_between_studies_is_told_and_nothing_else(small_study, othe
     assert differing.loc["confidence"].tolist() == ["0.95", "0.8"]
 
 
+def test_two_schemes_of_one_name_are_told_apart(small_study, other_study, tmp_path):
+    """Two files of one's own are both mine.yaml: runs record what is in them."""
+    runs = read_runs([small_study.folder, other_study])
+    for place, (run, word) in enumerate(zip(runs.values(), "ab", strict=True)):
+        file = tmp_path / word / "mine.yaml"
+        file.parent.mkdir()
+        text = f"words: {{3: [{word}, m, n]}}\nconcepts: {{v: {{features: {{voiced_share: 1}}}}}}\n"
+        file.write_text(text)
+        keys = {"scheme": str(file), "conditions": ["none", "aligned"]}
+        begun = open_run(keys | {"out": str(tmp_path / f"out{place}")})
+        recorded = begun.artifacts.provenance()
+        assert recorded["parameters"]["scheme"] == "mine.yaml"
+        run.provenance["scheme"] = recorded["scheme"]
+    differing = settings_table(runs)
+    assert differing.index.tolist() == ["confidence", "scheme content"]
+    assert differing.loc["scheme content"].nunique() == 2
+
+
 def test_of_lists_it_is_told_what_a_study_lacks(small_study, flamingo):
     runs = read_runs([small_study.folder, flamingo])
     runs["flamingo"].provenance["parameters"]["conditions"] = ["none", "aligned", "constant"]

@@ -6,8 +6,10 @@ import pytest
 
 from sercue.corpora.corpus import example_corpus
 from sercue.tables.findings import binning_findings, corpus_findings
+from sercue.tokens.schemes import read_scheme
 
 SCORES = pd.DataFrame({"energy": [1.0, np.nan], "pitch": [1.0, 2.0]})
+TOKENS = pd.DataFrame({"energy": ["high", "unknown"], "quality": ["MODAL", "UNVOICED"]})
 COMPONENTS = pd.DataFrame({"emotion": [0.6, 0.1], "speaker": [0.1, 0.7]}, index=["energy", "pitch"])
 
 
@@ -35,34 +37,92 @@ def test_the_corpus_findings_are_the_tables():
         index=["loudness", "jitter", "still"],
     )
     clusters = pd.DataFrame({"cluster": [1, 1, 1, 2]}, index=list("abcd"))
-    agreement = pd.DataFrame(
-        {
-            "utterances": [50, 50], "bias": [-0.2, np.nan], "low": [-1.0, np.nan],
-            "high": [0.6, np.nan], "gross": [0.02, np.nan], "rank_correlation": [0.99, 0.7],
-        },
-        index=["F0", "HNR"],
-    )  # fmt: skip
-    found = {"effects": effects, "clusters": clusters, "agreement": agreement}
-    text = " ".join(corpus_findings(example_corpus(), COMPONENTS, SCORES, **found))
+    found = {"effects": effects, "clusters": clusters}
+    text = " ".join(corpus_findings(example_corpus(), COMPONENTS, TOKENS, **found))
     assert "1 utterances have at least one concept that could not be measured" in text
     assert "1 of 2 functionals differ" in text
     assert "tested over 8 speakers; most of all loudness (ω² = 0.30)" in text
-    assert "Energy varies most with emotion (60% of its variance), pitch least (10%)" in text
     assert (
-        "Pitch varies most with the speaker (70% of its variance, against 10% with emotion)" in text
+        "Energy varies most with emotion (60\u202f% of its variance), pitch least (10\u202f%)"
+        in text
     )
+    assert "Pitch varies most with the speaker (70\u202f% of its variance, against 10" in text
     assert (
         "the 4 functionals form 2 clusters, the largest of 3; 1 functionals are in a cluster"
         in text
     )
-    assert "by −0.20 semitones on average" in text
-    assert "2% of 50 utterances differ by more than half an octave" in text
-    assert "rank correlation is 0.70" in text
+
+
+AGREEMENT = pd.DataFrame(
+    {
+        "unit": ["semitones", "Hz", "Hz", "dB"], "utterances": [50, 50, 49, 50],
+        "bias": [-0.2, 120.4, -60.0, np.nan], "low": [-1.0, -95.0, -318.0, np.nan],
+        "high": [0.6, 350.0, 198.0, np.nan], "rank_correlation": [0.99, 0.8, 0.4, 0.7],
+        "gross": [0.1, 0.36, 0.0, np.nan],
+    },
+    index=["F0", "F1", "F2", "HNR"],
+)  # fmt: skip
+
+
+def agreement_text(agreement, scheme):
+    concepts = read_scheme(scheme).concepts
+    found = {"agreement": agreement, "concepts": concepts}
+    return " ".join(corpus_findings(example_corpus(), COMPONENTS, TOKENS, **found))
+
+
+@pytest.mark.parametrize(("scheme", "concept"), [("paper", "FORMANTS"), ("sercue", "formants")])
+def test_weak_agreement_is_said_of_the_tokens_that_rest_on_it(scheme, concept):
+    """F1 has many gross errors, F2 a low correlation; F0 and HNR are on the edge, and not below.
+
+    F3, which the formants are made of, too, was not compared here.
+    """
+    text = agreement_text(AGREEMENT, scheme)
+    assert "with Praat on 49 to 50 utterances" in text
+    assert (
+        "F0 (ρ = 0.99, bias −0.20 [−1.00, +0.60] semitones, 10\u202f% gross); F1 (ρ = 0.80" in text
+    )
+    assert "bias +120 [−95, +350] Hz, 36\u202f% gross); F2 (ρ = 0.40" in text
+    assert "HNR (ρ = 0.70)." in text
+    assert "more than 10\u202f% gross errors) for F1, F2." in text
+    assert f"The tokens of {concept} rest partly on F1, F2, on which two standard" in text
+    assert text.count("The tokens of") == 1
+
+
+def test_what_rests_partly_on_weak_agreement_is_told_apart():
+    """Voice quality is made of HNR, jitter and shimmer; pitch is made of F0 alone."""
+    text = agreement_text(AGREEMENT.assign(rank_correlation=0.6), "sercue")
+    assert "The tokens of voice quality rest partly on HNR, on which" in text
+    assert "The tokens of pitch rest on F0, on which" in text
+    assert "The tokens of energy" not in text
+
+
+def test_where_all_agree_no_token_is_doubted():
+    text = agreement_text(AGREEMENT.loc[["F0", "HNR"]], "paper")
+    assert "gross errors) for none of them." in text
+    assert "The tokens of" not in text
+
+
+def test_no_agreement_is_made_up_of_two_utterances():
+    """Of fewer than three there is no correlation: neither weak nor good."""
+    unknown = AGREEMENT.assign(rank_correlation=np.nan, gross=np.nan)
+    text = agreement_text(unknown, "paper")
+    assert "openSMILE cannot be compared with Praat" in text
+    assert "weak" not in text
+
+
+def test_utterances_of_few_voiced_frames_are_counted():
+    """Below ten: 0, 4 and 9. One that is too short to have frames is missing, not without voice."""
+    frames = pd.Series([0.0, 4.0, 9.0, 10.0, 120.0, np.nan])
+    text = corpus_findings(example_corpus(), COMPONENTS, TOKENS, voiced_frames=frames)[2]
+    assert text.startswith("3 utterances have fewer than 10 voiced frames (1 with none): ")
+    assert "consider dropping them" in text
+    enough = corpus_findings(example_corpus(), COMPONENTS, TOKENS, voiced_frames=frames[3:])[2]
+    assert enough == "No utterance has fewer than 10 voiced frames."
 
 
 def test_nothing_is_said_of_shares_that_cannot_be_estimated():
     """A corpus in which every speaker has one emotion only."""
-    text = " ".join(corpus_findings(example_corpus(), COMPONENTS * np.nan, SCORES))
+    text = " ".join(corpus_findings(example_corpus(), COMPONENTS * np.nan, TOKENS))
     assert "In no concept can the emotion and the speaker be told apart." in text
     assert "%" not in text
 

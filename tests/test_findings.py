@@ -178,9 +178,9 @@ def test_what_is_left_out_is_said_and_folds_are_named():
     """Three folds of one speaker with four utterances each; one utterance is left out."""
     corpus = in_folds(CORPUS)
     lost = pd.DataFrame({"reason": "silence", "detail": ""}, index=corpus.table.index[:1])
-    scores = pd.DataFrame({"energy": 1.0}, index=corpus.table.index[1:])
+    tokens = pd.DataFrame({"energy": "high"}, index=corpus.table.index[1:])
     variance = pd.DataFrame({"emotion": [0.5], "speaker": [0.1]}, index=["energy"])
-    text = corpus_findings(corpus.without(lost), variance, scores)[0]
+    text = corpus_findings(corpus.without(lost), variance, tokens)[0]
     assert text.startswith("11 utterances in 2 classes: fold s0 3 utterances of 1 speaker, fold s1")
     assert "No speaker is in two folds. Not used: 1 further utterance;" in text
 

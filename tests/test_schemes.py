@@ -8,8 +8,8 @@ import pytest
 
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
-from sercue.features import functionals
-from sercue.settings import Settings
+from sercue.features import feature_columns, functionals
+from sercue.settings import Settings, settings_from
 from sercue.statistics.designs import compare_binnings
 from sercue.tokens.binning import Binning, fit_bins
 from sercue.tokens.concepts import Category, Concept
@@ -270,6 +270,58 @@ def test_a_file_of_ones_own_is_a_scheme(tmp_path):
         read_scheme(file, bins=5)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "concept", "near"),
+    [
+        ("mean(Loudness_sma3)", "mean(Loudnes_sma3)", "ENERGY", "'mean(Loudness_sma3)'"),
+        ("hnr: HNRdBACF_sma3nz_amean", "hnr: HNRdBACF_sma3nz_mean", "VOICE_QUALITY",
+         "'HNRdBACF_sma3nz_amean'"),
+        ("log(jitterLocal_sma3nz_amean)", "log(jitterlocal_sma3nz_amean)", "VOICE_QUALITY",
+         "'jitterLocal_sma3nz_amean'"),
+        ("voiced_frames < 5", "voiced_frame < 5", "VOICE_QUALITY", "'voiced_frames'"),
+        ("BREATHY: h1h2 > 0.75", "BREATHY: h1_h2 > 0.75", "VOICE_QUALITY", "'h1h2'"),
+    ],
+    ids=["descriptor", "functional", "log", "rule", "measure"],
+)  # fmt: skip
+def test_a_feature_that_there_is_not_is_refused_before_anything_is_extracted(
+    tmp_path, old, new, concept, near
+):
+    """Opening a run, and a check, begin with the settings: they know openSMILE's names."""
+    text = read_scheme("paper").text
+    file = tmp_path / "mine.yaml"
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+    (number,) = [n for n, row in enumerate(text.splitlines(), 1) if row.strip() == f"{concept}:"]
+    with pytest.raises(InputError) as error:
+        settings_from({"scheme": str(file)})
+    said = str(error.value)
+    assert f"mine.yaml, line {number}: concepts.{concept}: found feature '" in said
+    assert f"did you mean {near}" in said
+    assert "valid are functionals of eGeMAPSv02" in said
+
+
+@pytest.mark.parametrize("name", sorted(shipped_schemes()))
+def test_the_shipped_schemes_name_features_that_there_are(name):
+    assert set(read_scheme(name, columns=feature_columns()).columns) <= set(feature_columns())
+
+
+def test_a_relative_path_is_looked_for_as_that_of_a_corpus(tmp_path, monkeypatch):
+    """In the current folder, then in that of the project; the error names both."""
+    here, project = tmp_path / "here", tmp_path / "project"
+    here.mkdir()
+    (project / "schemes").mkdir(parents=True)
+    file = project / "schemes" / "mine.yaml"
+    file.write_text("words: {3: [a, b, c]}\nconcepts: {volume: {features: {x: 1}}}\n")
+    monkeypatch.chdir(here)
+    monkeypatch.setattr("sercue.storage.files.project_folder", lambda: project)
+    assert read_scheme("schemes/mine.yaml").names == ("volume",)
+    with pytest.raises(InputError) as error:
+        read_scheme("mine.yaml")
+    assert str(error.value) == (
+        "scheme: nothing found at 'mine.yaml' "
+        f"(looked at {here / 'mine.yaml'} and {project / 'mine.yaml'})"
+    )
+
+
 def test_quantile_edges_ascend(corpus):
     scheme = read_scheme("paper")
     random = np.random.default_rng(1).normal(5, 1, (180, len(scheme.columns)))
@@ -299,10 +351,10 @@ def test_a_few_measured_women_have_no_scale_of_their_own(corpus, features):
 def test_a_scheme_that_is_edited_is_another_and_what_was_read_stays(tmp_path):
     """A study that is running bears the scheme that it began with."""
     file = tmp_path / "mine.yaml"
-    file.write_text("words: {3: [a, b, c]}\nconcepts: {volume: {features: {x: 1}}}\n")
+    file.write_text("words: {3: [a, b, c]}\nconcepts: {volume: {features: {voiced_share: 1}}}\n")
     before = Settings(scheme=str(file), conditions=["none", "aligned"])
     first = before.fingerprint()
-    file.write_text(file.read_text().replace("x: 1", "x: -1"))
+    file.write_text(file.read_text().replace("share: 1", "share: -1"))
     assert before.fingerprint() == first
     assert Settings(scheme=str(file), conditions=["none", "aligned"]).fingerprint() != first
 

@@ -222,15 +222,15 @@ def _flat(text: str) -> str:
 
 @styled
 def plot_praat_agreement(pairs: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
-    """Bland and Altman's plot of each measure; where the scales differ, one against the other.
+    """Bland-Altman plot of each measure; where the scales differ, one against the other.
 
     Args:
         pairs: as ``praat_pairs`` returns them
         ax: Axes whose place the panels take; a new figure by default
 
     Returns:
-        figure with one panel per measure: openSMILE less Praat against their mean, the bias (line)
-        and limits of agreement (dashed), gross errors in red; of HNR both values
+        figure with one panel per measure, in its unit: openSMILE less Praat against their mean, the
+        bias (line) and 95 % limits of agreement (dashed), gross errors in red; of HNR both values
 
     Examples:
         >>> values = {"opensmile": [10.0, 20.0, 31.0], "praat": [9.0, 21.0, 31.0]}

@@ -248,6 +248,7 @@ def settings_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
         chosen = {k: public_value(v) for k, v in given.items() if k not in ("study", "out")}
         facts = {
             "corpus content": str(held["corpus"].get("content")),
+            "scheme content": held.get("scheme", _LACKING),
             "ran on": str(held["model"].get("device")),
             "precision": str(held["model"].get("dtype")),
             "git commit": str(held.get("git", {}).get("commit"))[:12],

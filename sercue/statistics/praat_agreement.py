@@ -1,4 +1,4 @@
-"""Do openSMILE and Praat measure the same voice? F0, formants and HNR of a sample, side by side."""
+"""Bland-Altman agreement of openSMILE with Praat: F0, formants and HNR of a sample."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ from sercue.tokens.concepts import measurable
 #: Pitch range of Praat in Hz; openSMILE's is 55 to 1000. Formants below 5.5 kHz, as in openSMILE.
 PITCH_RANGE = (60.0, 600.0)
 FORMANT_CEILING = 5500.0
+#: Agreement is weak below this rank correlation, or above this share of gross errors.
+WEAK_CORRELATION = 0.7
+WEAK_GROSS = 0.1
 _STEP = 0.01
 _UNDEFINED_HNR = -200.0
 # What Praat's manual recommends for speech: fewer periods underestimate a high HNR.
@@ -44,6 +47,16 @@ class Measure:
     unit: str
     gross: float | None
     relative: bool = False
+
+    def is_in(self, columns: Iterable[str]) -> bool:
+        """Whether one of some features is made of the low-level descriptor of ``functional``.
+
+        Examples:
+            >>> MEASURES["F1"].is_in(["voiced_mean(F1frequency_sma3nz)"])
+            True
+        """
+        descriptor, _, _ = self.functional.partition("_sma3")
+        return any(descriptor in column for column in columns)
 
 
 MEASURES = {

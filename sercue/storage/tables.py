@@ -166,7 +166,8 @@ PROVENANCE = Kind(
     "provenance",
     entries={
         "command": str, "corpus": dict, "notebooks": dict, "parameters": dict, "predictions": dict,
-        "run_count": int, "runs": list, "seconds": dict, "settings": str, "versions": dict,
+        "run_count": int, "runs": list, "scheme": str, "seconds": dict, "settings": str,
+        "versions": dict,
     },
 )  # fmt: skip
 TRAINING = Kind("training", entries={"recipe": dict, "dev uar": dict, "training seconds": float})

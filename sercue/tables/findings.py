@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
+from sercue.features import FEW_FRAMES
 from sercue.statistics.contrasts import BLOCK, PRIMARY
-from sercue.tables.printed import rounded, with_interval, with_minus
+from sercue.statistics.praat_agreement import MEASURES, WEAK_CORRELATION, WEAK_GROSS
+from sercue.tables.printed import percent, rounded, with_interval, with_minus
+from sercue.tokens.concepts import UNKNOWN, Category, Concept
 
 #: Below so many speakers intervals are so wide that a reader should be told why.
 FEW_SPEAKERS = 20
@@ -30,49 +35,52 @@ _SHOWN = ["w_audio", "w_audio_low", "w_audio_high", "w_cue", "w_cue_low", "w_cue
 def corpus_findings(
     corpus: Corpus,
     components: pd.DataFrame,
-    scores: pd.DataFrame,
+    tokens: pd.DataFrame,
     *,
+    voiced_frames: pd.Series | None = None,
     effects: pd.DataFrame | None = None,
     clusters: pd.DataFrame | None = None,
     agreement: pd.DataFrame | None = None,
+    concepts: Sequence[Concept | Category] = (),
 ) -> list[str]:
     """What notebook 01 found.
 
     Args:
         corpus: the corpus
         components: ``variance_components`` of the concept scores
-        scores: concept scores, one row per utterance
+        tokens: the true tokens, one row per utterance
+        voiced_frames: their number in each utterance, NaN where it is too short, if they were
+            counted
         effects: ``emotion_effects`` of the functionals, if they were tested
         clusters: ``functional_clusters``, if there are any
         agreement: ``praat_agreement``, if Praat was asked
+        concepts: those of the scheme, of which it is said which rest on weak agreement
     """
-    unmeasured = int(scores.isna().any(axis=1).sum())
+    unmeasured = int((tokens == UNKNOWN).any(axis=1).sum())
     sentences = [
         _size(corpus),
         f"{unmeasured} utterances have at least one concept that could not be measured; its "
-        "token is 'unknown'.",
+        f"token is '{UNKNOWN}'.",
     ]
-    measured = {} if agreement is None else agreement.query("utterances > 2").to_dict("index")
-    if "F0" in measured:
-        row = measured["F0"]
-        bias, low, high = (f"{row[x]:+.2f}".replace("-", "−") for x in ("bias", "low", "high"))
+    if voiced_frames is not None:
+        few, none = int((voiced_frames < FEW_FRAMES).sum()), int((voiced_frames == 0).sum())
         sentences.append(
-            f"openSMILE's median F0 differs from Praat's by {bias} semitones on average, with "
-            f"95% limits of agreement from {low} to {high}; {row['gross']:.0%} of "
-            f"{int(row['utterances'])} utterances differ by more than half an octave."
+            f"{few} utterances have fewer than {FEW_FRAMES} voiced frames ({none} with none): what "
+            "is measured on voiced frames rests on almost nothing there. They are used like all "
+            "others; consider dropping them."
+            if few
+            else f"No utterance has fewer than {FEW_FRAMES} voiced frames."
         )
-    if "HNR" in measured:
-        rank = measured["HNR"]["rank_correlation"]
-        sentences.append(
-            f"HNR is scaled differently in the two programs; the rank correlation is {rank:.2f}."
-        )
+    if agreement is not None:
+        sentences += _agreement_findings(agreement, concepts)
     if effects is not None:
         tested, found = int(effects["q"].notna().sum()), int((effects["q"] < LEVEL).sum())
         sizes = effects["omega_squared"].dropna()
         most = f"; most of all {sizes.idxmax()} (ω² = {sizes.max():.2f})" if len(sizes) else ""
         sentences.append(
             f"{found} of {tested} functionals differ between the emotions at a false discovery "
-            f"rate of 5%, tested over {int(effects['speakers'].max())} speakers{most}."
+            f"rate of {percent(LEVEL)}, tested over {int(effects['speakers'].max())} speakers"
+            f"{most}."
         )
     known = components.dropna(subset=["emotion", "speaker"])
     if known.empty:
@@ -81,10 +89,11 @@ def corpus_findings(
         emotion, speaker = known["emotion"], known["speaker"]
         voice = str(speaker.idxmax())
         sentences += [
-            f"{str(emotion.idxmax()).capitalize()} varies most with emotion ({emotion.max():.0%} "
-            f"of its variance), {emotion.idxmin()} least ({emotion.min():.0%}).",
-            f"{voice.capitalize()} varies most with the speaker ({speaker.max():.0%} of its "
-            f"variance, against {emotion[voice]:.0%} with emotion).",
+            f"{str(emotion.idxmax()).capitalize()} varies most with emotion "
+            f"({percent(emotion.max())} of its variance), {emotion.idxmin()} least "
+            f"({percent(emotion.min())}).",
+            f"{voice.capitalize()} varies most with the speaker ({percent(speaker.max())} of "
+            f"its variance, against {percent(emotion[voice])} with emotion).",
         ]
     if clusters is not None:
         of_cluster = clusters["cluster"].value_counts()
@@ -93,6 +102,46 @@ def corpus_findings(
             f"the largest of {of_cluster.max()}; {(of_cluster == 1).sum()} functionals are in a "
             "cluster of their own."
         )
+    return sentences
+
+
+def _agreement_findings(
+    agreement: pd.DataFrame, concepts: Sequence[Concept | Category]
+) -> list[str]:
+    """How well openSMILE agrees with Praat, and which tokens rest on what agrees weakly."""
+    known = agreement[agreement["rank_correlation"].notna()]
+    if known.empty:
+        return ["openSMILE cannot be compared with Praat: too few utterances are voiced in both."]
+    told = []
+    for name, row in known.iterrows():
+        facts = f"{name} (ρ = {row['rank_correlation']:.2f}"
+        if pd.notna(row["gross"]):
+            digits = 0 if row["unit"] == "Hz" else 2
+            bias, low, high = (f"{row[limit]:+.{digits}f}" for limit in ("bias", "low", "high"))
+            facts += f", bias {bias} [{low}, {high}] {row['unit']}, {percent(row['gross'])} gross"
+        told.append(with_minus(f"{facts})"))
+    fewest, most = known["utterances"].min(), known["utterances"].max()
+    weak = known[(known["rank_correlation"] < WEAK_CORRELATION) | (known["gross"] > WEAK_GROSS)]
+    sentences = [
+        "Agreement of openSMILE with Praat on "
+        f"{most if fewest == most else f'{fewest} to {most}'} utterances (Spearman's ρ; where both "
+        "measure on one scale, Bland-Altman bias with 95\u202f% limits of agreement, and share of "
+        f"gross errors): {'; '.join(told)}.",
+        f"Agreement is weak (ρ below {WEAK_CORRELATION}, or more than {percent(WEAK_GROSS)} gross "
+        f"errors) for {', '.join(map(str, weak.index)) or 'none of them'}.",
+    ]
+    for concept in concepts:
+        made_of = [str(name) for name in weak.index if MEASURES[str(name)].is_in(concept.columns)]
+        if made_of:
+            partly = any(
+                not any(MEASURES[name].is_in([column]) for name in made_of)
+                for column in concept.columns
+            )
+            sentences.append(
+                f"The tokens of {concept.name} rest {'partly ' * partly}on {', '.join(made_of)}, "
+                "on which two standard programs disagree: a token that does not fit the voice may "
+                "be a measurement error rather than a cue."
+            )
     return sentences
 
 

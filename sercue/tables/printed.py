@@ -114,6 +114,16 @@ def with_minus(text: str) -> str:
     return _NEGATIVE.sub("−", text)
 
 
+def percent(share: float) -> str:
+    """A share in whole per cent, which a line does not break.
+
+    Examples:
+        >>> percent(0.357) == "36\u202f%"
+        True
+    """
+    return f"{share:.0%}".replace("%", "\u202f%")
+
+
 def is_number(text: str) -> bool:
     """Whether a cell is a number as tables print it, with what belongs to it, or none at all.
 

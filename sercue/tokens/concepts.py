@@ -278,7 +278,7 @@ def measurable(features: pd.DataFrame) -> pd.DataFrame:
     """
     values = features.astype(float).replace([np.inf, -np.inf], np.nan)
     if _F0_MEDIAN in values:
-        voiced = [name for name in values if _needs_voice(str(name))]
+        voiced = [name for name in values if needs_voice(str(name))]
         values.loc[values[_F0_MEDIAN] <= 0, voiced] = np.nan
     return values
 
@@ -294,5 +294,11 @@ def functionals_of(features: pd.DataFrame) -> pd.DataFrame:
     return features.loc[:, [not _OF_DESCRIPTORS.match(str(name)) for name in features]]
 
 
-def _needs_voice(functional: str) -> bool:
+def needs_voice(functional: str) -> bool:
+    """Whether openSMILE takes a functional from voiced frames alone.
+
+    Examples:
+        >>> needs_voice("F1frequency_sma3nz_amean"), needs_voice("loudness_sma3_amean")
+        (True, False)
+    """
     return functional.startswith(_VOICED_ONLY) or "V_sma3nz" in functional

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pydantic import Field, model_validator
 from sercue.errors import InputError
 from sercue.options import Options, checked
 from sercue.plain_yaml import MOST_BYTES, line_of, plain_yaml
+from sercue.storage.files import existing_path
 from sercue.tokens.concepts import Category, Concept, Words
 
 #: The scheme of a study that names none.
@@ -119,15 +121,25 @@ def shipped_schemes() -> dict[str, Path]:
     return {file.stem: file for file in sorted(_FOLDER.glob("*.yaml"))}
 
 
-def read_scheme(scheme: str | Path = DEFAULT, *, bins: int | None = None) -> Scheme:
+def read_scheme(
+    scheme: str | Path = DEFAULT,
+    *,
+    bins: int | None = None,
+    columns: tuple[str, ...] | None = None,
+) -> Scheme:
     """Read a scheme of tokens.
 
     Args:
-        scheme: name of one that is shipped, or a file of one's own
+        scheme: name of one that is shipped, or a file of one's own: a relative path is looked for
+            in the current folder, then in that of the project
         bins: number of bins in place of that of the file: 3 or 5
+        columns: those of the features that there will be, such as ``feature_columns()``, of which
+            every concept must be made; by default any will do
 
     Raises:
-        InputError: if it cannot be read, naming the line, what was found and what is valid
+        InputError: if it is not there, naming each place that was looked at; if it cannot be read,
+            or is made of a feature that there is not, naming the line, what was found and what is
+            valid
 
     Examples:
         >>> read_scheme("paper").words["BRIGHTNESS"].each
@@ -138,18 +150,20 @@ def read_scheme(scheme: str | Path = DEFAULT, *, bins: int | None = None) -> Sch
         sercue.errors.InputError: scheme: found 'papr', valid are paper, sercue, or a file (*.yaml)
     """
     shipped = shipped_schemes()
-    file = shipped.get(str(scheme), Path(scheme))
-    if str(scheme) not in shipped and file.suffix not in (".yaml", ".yml"):
+    if str(scheme) not in shipped and Path(scheme).suffix not in (".yaml", ".yml"):
         raise InputError(
             f"scheme: found {str(scheme)!r}, valid are {', '.join(shipped)}, or a file (*.yaml)"
         )
     try:
+        file = shipped.get(str(scheme)) or existing_path(scheme, "scheme")
         with file.open("rb") as opened:
             text = opened.read(MOST_BYTES + 1).decode("utf-8")
+    except InputError:
+        raise
     # A name with a zero byte in it is a ValueError, as is a text that is not UTF-8.
     except (OSError, ValueError) as error:
-        raise InputError(f"scheme: {file} cannot be read: {error}") from None
-    return _parsed(text, file.stem, str(file), bins)
+        raise InputError(f"scheme: {scheme} cannot be read: {error}") from None
+    return _parsed(text, Path(scheme).stem, str(shipped.get(str(scheme), scheme)), bins, columns)
 
 
 def concepts_of(scheme: str) -> tuple[str, ...]:
@@ -163,7 +177,9 @@ def concepts_of(scheme: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
-def _parsed(text: str, name: str, source: str, bins: int | None) -> Scheme:
+def _parsed(
+    text: str, name: str, source: str, bins: int | None, columns: tuple[str, ...] | None
+) -> Scheme:
     try:
         values = plain_yaml(text)
     except InputError as error:
@@ -176,6 +192,10 @@ def _parsed(text: str, name: str, source: str, bins: int | None) -> Scheme:
         _concept(held, key, entry, f"{source}, line {line_of(text, ['concepts', key])}")
         for key, entry in held.concepts.items()
     )
+    if columns is not None:
+        for concept in concepts:
+            place = f"{source}, line {line_of(text, ['concepts', concept.name])}"
+            _check_columns(concept, columns, place)
     if not any(isinstance(concept, Concept) for concept in concepts):
         raise InputError(
             f"scheme: {source}: concepts: found {', '.join(held.concepts)}, none with features; "
@@ -208,3 +228,18 @@ def _concept(held: _File, name: str, entry: _Entry, place: str) -> Concept | Cat
         return concept.with_bins(held.bins)
     except InputError as error:
         raise InputError(f"scheme: {place}: concepts.{name}: {error}") from None
+
+
+def _check_columns(concept: Concept | Category, columns: tuple[str, ...], place: str) -> None:
+    for name in concept.columns:
+        if name in columns:
+            continue
+        # Of what stands in a rule, a measure may be meant.
+        meant = [*getattr(concept, "measures", ()), *columns]
+        near = " or ".join(map(repr, difflib.get_close_matches(name, meant, n=3)))
+        raise InputError(
+            f"scheme: {place}: concepts.{concept.name}: found feature {name!r}, "
+            + f"did you mean {near}? " * bool(near)
+            + "valid are functionals of eGeMAPSv02 by their names in openSMILE, means of its "
+            "descriptors, voiced_share and voiced_frames"
+        )

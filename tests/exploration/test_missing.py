@@ -1,18 +1,24 @@
 """What openSMILE cannot measure is named with its reason: on recordings made for each."""
 
+from dataclasses import replace
+
 import audformat
 import audiofile
 import numpy as np
+import opensmile
 import pandas as pd
 import pytest
 
+from sercue.corpora.audio import read_utterance
 from sercue.corpora.corpus import Corpus
-from sercue.features import extract_features, missing_functionals, missing_reasons
+from sercue.features import extract_all, extract_features, missing_functionals, missing_reasons
 from sercue.tokens.schemes import read_scheme
 
 F0 = "F0semitoneFrom27.5Hz_sma3nz_percentile50.0"
 LEVEL = "equivalentSoundLevel_dBp"
 SERCUE = read_scheme("sercue").concepts
+PAPER = read_scheme("paper").concepts
+FEW = "1 to 9 voiced frames (values are kept)"
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +81,49 @@ def test_a_kept_zero_is_not_missing():
         "no slope (0 is kept)": 1,
     }
     assert found["concepts"].tolist() == ["energy", "energy", ""]
+
+
+@pytest.fixture(scope="module")
+def hardly_voiced(tmp_path_factory):
+    """60 ms and 150 ms of a vowel in a second of faint noise, and noise alone."""
+    root = tmp_path_factory.mktemp("grunts")
+    rng = np.random.default_rng(0)
+    vowel = sum(np.sin(2 * np.pi * 150 * k * np.arange(2400) / 16000) / k for k in range(1, 20))
+    for name, samples in (("grunt", 960), ("word", 2400), ("noise", 0)):
+        signal = 0.01 * rng.normal(size=16000)
+        signal[4000 : 4000 + samples] += 0.3 * vowel[:samples]
+        audiofile.write(str(root / f"{name}.wav"), signal.astype("float32"), 16000)
+    index = audformat.segmented_index(["grunt.wav", "word.wav", "noise.wav"])
+    emotion = ["angry", "angry", "neutral"]
+    table = pd.DataFrame({"emotion": emotion, "speaker": "s", "partition": "train"}, index)
+    corpus = Corpus("made", root, table, ("angry", "neutral"), "neutral", "none")
+    return corpus, extract_all(corpus, cache=root / "cache", progress=False)
+
+
+def test_utterances_of_few_voiced_frames_have_a_row_of_their_own(hardly_voiced):
+    """Ten frames or more of openSMILE's own with F0 > 0 are enough; none at all is another row."""
+    corpus, measured = hardly_voiced
+    smile = opensmile.Smile(
+        opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.LowLevelDescriptors
+    )
+    frames = [smile.process_signal(read_utterance(corpus, key), 16000) for key in measured.index]
+    voiced = [int((one["F0semitoneFrom27.5Hz_sma3nz"] > 0).sum()) for one in frames]
+    assert [1 <= number <= 9 for number in voiced] == [True, False, False]
+    assert measured["voiced_frames"].tolist() == voiced
+    table = missing_functionals(measured, corpus, PAPER)
+    assert table.loc[FEW, ["utterances", "angry", "neutral"]].tolist() == [1, 0.5, 0.0]
+    assert table.loc[FEW, "functionals"] == table.loc["no voiced frame", "functionals"]
+    assert table.loc["any", "utterances"] == 1
+    assert FEW not in missing_functionals(measured.iloc[1:], corpus, PAPER).index
+
+
+def test_a_rule_for_speech_without_voice_leaves_no_unknown_token(hardly_voiced):
+    """The paper's voice quality of noise is UNVOICED; without that rule it is unknown."""
+    corpus, measured = hardly_voiced
+    found = missing_functionals(measured, corpus, PAPER).loc["no voiced frame", "concepts"]
+    assert found == "PITCH, BRIGHTNESS, FORMANTS"
+    quality = PAPER[-1]
+    rules = {word: rule for word, rule in quality.rules.items() if word != "UNVOICED"}
+    unruled = [replace(quality, rules=rules)]
+    table = missing_functionals(measured, corpus, unruled)
+    assert table.loc["no voiced frame", "concepts"] == "VOICE_QUALITY"
