@@ -128,7 +128,8 @@ def confusion_counts(
         order of their first appearance; the names of the speakers, sorted
 
     Raises:
-        InputError: if a column is missing or a class is not among ``labels``
+        InputError: if a column is missing, a class is not among ``labels``, or utterances of a
+            condition differ in their numbers of rows
 
     Examples:
         >>> counts, conditions, speakers = confusion_counts(example_predictions(), LABELS)
@@ -330,11 +331,28 @@ def check_predictions(predictions: pd.DataFrame) -> None:
     """Refuse a table without the columns or the rows that measuring needs.
 
     Raises:
-        InputError: naming the missing columns
+        InputError: naming the missing columns, or the condition under which utterances differ in
+            their numbers of rows: pooled, those with more rows would weigh more
     """
     check_columns(predictions, _NEEDED)
     if predictions.empty:
         raise InputError("predictions: found no row, at least one is needed")
+    condition, conditions = pd.factorize(predictions["condition"], use_na_sentinel=False)
+    utterance, utterances = pd.factorize(predictions["utterance"], use_na_sentinel=False)
+    rows = np.bincount(
+        condition * len(utterances) + utterance, minlength=len(conditions) * len(utterances)
+    ).reshape(len(conditions), len(utterances))
+    fewest = np.where(rows > 0, rows, len(predictions))
+    unequal = fewest.min(axis=1) < rows.max(axis=1)
+    if unequal.any():
+        place = int(unequal.argmax())
+        one, other = int(fewest[place].argmin()), int(rows[place].argmax())
+        raise InputError(
+            f"predictions: rows under condition {conditions[place]!r}: found {rows[place, one]} "
+            f"of utterance {utterances[one]!r} and {rows[place, other]} of {utterances[other]!r}; "
+            "valid is the same number for each utterance of a condition (templates, label orders, "
+            "decodings, replicates)"
+        )
 
 
 def _correctness(pooled: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
