@@ -86,6 +86,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "variance_components",
         ],
         "statistics.measures": ["confusion_matrices", "measures", "measures_by", "uar", "uar_by"],
+        "statistics.neutral_shift": ["neutral_shifts"],
         "statistics.praat_agreement": ["praat_agreement", "praat_pairs"],
         "statistics.reliance": ["label_evidence", "reliance"],
         "statistics.resampling": ["bootstrap_differences", "bootstrap_uar"],

@@ -84,6 +84,7 @@ from sercue.statistics.designs import (
 )
 from sercue.statistics.equivalence import collapse_tests, equivalence_tests
 from sercue.statistics.measures import measures
+from sercue.statistics.neutral_shift import neutral_shifts
 from sercue.statistics.reliance import study_reliance, why_no_reliance
 from sercue.statistics.speakers import speaker_counts
 from sercue.storage.files import project_folder
@@ -690,9 +691,9 @@ class Run:
     @cached_property
     def measures(self) -> pd.DataFrame:
         """Measures of each condition with the interval of its UAR, and of the baselines."""
-        labels, neutral = self.corpus.labels, self.corpus.neutral_label
+        labels = self.corpus.labels
         parts = [
-            measures(rows, labels, neutral).merge(self._intervals(rows)).assign(baseline=baseline)
+            measures(rows, labels).merge(self._intervals(rows)).assign(baseline=baseline)
             for rows, baseline in ((self.predictions, False), (self.baselines, True))
         ]
         table = pd.concat(parts, ignore_index=True)
@@ -792,6 +793,17 @@ class Run:
         """Which predicted classes gain and lose in each planned contrast."""
         drawn = self.settings.only(("resamples", "seed"))
         return shift_tests(*self._answered, self.contrasts, **drawn)
+
+    @cached_property
+    def neutral_shift(self) -> pd.DataFrame:
+        """How much more often other classes are answered neutral than under aligned and none."""
+        neutral = self.corpus.neutral_label
+        if neutral is None:
+            raise InputError(
+                f"corpus {self.corpus.name!r} names no neutral class among its labels "
+                f"{', '.join(self.corpus.labels)}, and a shift towards neutral needs one"
+            )
+        return neutral_shifts(*self._answered, neutral, **self._resampling)
 
     @cached_property
     def components(self) -> pd.DataFrame:

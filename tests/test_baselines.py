@@ -66,7 +66,7 @@ def test_shape_is_that_of_predictions(table, data):
     test = data[2].rows("test")
     assert table["condition"].unique().tolist() == [MAJORITY, TOKENS_ONLY, SVM]
     assert len(table) == 3 * len(test)
-    scored = measures(table, LABELS, "neutral").set_index("condition")
+    scored = measures(table, LABELS).set_index("condition")
     assert scored.loc[MAJORITY, "uar"] == pytest.approx(chance(LABELS))
     assert scored.loc[MAJORITY, "entropy"] == 0
     with pytest.raises(InputError, match="speakers: found 1"):

@@ -22,7 +22,7 @@ ALL = {
 }  # fmt: skip
 TESTED = {"sizes", "contrasts", "mcnemar", "detectable", "equivalence", "collapse", "dose_trend",
           "spearman", "within_class", "shift", "components", "gain_by_template", "format_prior",
-          "utterance_tests"}  # fmt: skip
+          "utterance_tests", "neutral_shift"}  # fmt: skip
 
 
 def answered(accuracy, folder, **keys):
@@ -137,7 +137,8 @@ def test_a_study_that_lacks_conditions_says_which(tmp_path):
     few = answered({"none": 0.5, "shuffled": 0.4}, tmp_path)
     shown = execute("05", few)
     assert set(shown.tables) == {"sizes", "contrasts", "mcnemar", "detectable", "equivalence",
-                                 "shift", "format_prior", "utterance_tests"}  # fmt: skip
+                                 "shift", "neutral_shift", "format_prior",
+                                 "utterance_tests"}  # fmt: skip
     told = "\n".join(shown.missing)
     for words in ("needs the conditions aligned, and this study has no aligned",
                   "dose trend: found no two doses", "no aligned, shuffled_within_class",
@@ -153,7 +154,10 @@ def test_a_study_without_doses_or_neutral_says_so(tmp_path):
     shown = execute("04", run)
     doses, neutral, controls = shown.missing
     assert doses.startswith(f"{NOT}intervals: none with a dose")
-    assert neutral.endswith("the corpus needs a neutral class.")
+    assert neutral == (
+        f"{NOT}corpus 'example' names no neutral class among its labels angry, neutral, sad, and "
+        "a shift towards neutral needs one."
+    )
     assert controls == f"{NOT}This study asks for no control models (controls: false)."
     assert {"uar", "recall", "answers"} <= set(shown.tables)
 

@@ -95,6 +95,52 @@ def test_tokens_of_the_same_class_are_no_part_of_the_gain():
     assert "neither difference is a part of the gain" in sentence
 
 
+def neutral(**shifted):
+    """Shifts against both references, all open but those named, by condition and reference."""
+    names = ["none", "shuffled", "conflicting", "constant"]
+    pairs = [(name, "aligned") for name in names] + [(name, "none") for name in names[1:]]
+    table = pd.DataFrame(pairs, columns=["condition", "reference"]).assign(holm_p=0.2)
+    named = table["condition"] + "_" + table["reference"]
+    table["difference"] = named.map(shifted).fillna(0.01)
+    return table.assign(holm_p=table["holm_p"].mask(named.isin(list(shifted)), 0.01))
+
+
+def test_a_shift_that_tokens_without_information_cause_is_no_effect_of_wrong_cues():
+    """Said of the references relative to which they shift the answers, and of no other."""
+    (sentence,) = say.neutral_sentence(
+        neutral(conflicting_aligned=0.05, constant_aligned=0.07, conflicting_none=0.04,
+                shuffled_none=-0.03)
+    )  # fmt: skip
+    assert "correction for these 7 contrasts" in sentence
+    assert (
+        "under 1 of 2 perturbed conditions relative to aligned: conflicting − aligned (+0.050); "
+        "under 1 of 2 perturbed conditions relative to none: conflicting − none (+0.040)."
+    ) in sentence
+    assert sentence.endswith(
+        "constant − aligned (+0.070): a shift relative to aligned cannot be called an effect of "
+        "wrong cues."
+    )
+
+
+def test_an_open_shift_of_tokens_without_information_rules_nothing_out():
+    (sentence,) = say.neutral_sentence(neutral(conflicting_aligned=0.05))
+    assert "under 0 of 2 perturbed conditions relative to none." in sentence
+    assert sentence.endswith("which does not rule it out (constant).")
+    without = neutral(conflicting_aligned=0.05).query("condition != 'constant'")
+    (sentence,) = say.neutral_sentence(without)
+    assert "no condition without information (constant or masked(1))" in sentence
+
+
+def test_of_shifts_that_are_not_known_nothing_is_said():
+    """A condition without valid answers is in no count; without any other there is no sentence."""
+    shifts = neutral()
+    unknown = shifts.assign(holm_p=shifts["holm_p"].mask(shifts["condition"] == "shuffled"))
+    (sentence,) = say.neutral_sentence(unknown)
+    assert "these 5 contrasts, under 0 of 1 perturbed conditions" in sentence
+    assert say.neutral_sentence(shifts.assign(holm_p=float("nan"))) == []
+    assert say.neutral_sentence(shifts.query("condition == 'none'")) == []
+
+
 def shares(low, high):
     rows = [
         ("audio-bound", 0.0, -0.02, 0.02),

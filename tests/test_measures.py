@@ -58,16 +58,13 @@ def by_hand():
 
 def test_ten_rows_worked_by_hand():
     """Every measure on an example small enough to count on paper, invalid answer included."""
-    table = measures(by_hand(), ["angry", "neutral", "sad"], "neutral").set_index("condition")
+    table = measures(by_hand(), ["angry", "neutral", "sad"]).set_index("condition")
     none, aligned = table.loc["none"], table.loc["aligned"]
     assert none["uar"] == pytest.approx((2 / 4 + 2 / 3 + 1 / 3) / 3)
     assert aligned["uar"] == pytest.approx((3 / 4 + 3 / 3 + 2 / 3) / 3)
     assert none["accuracy"] == pytest.approx(5 / 10)
     # f1 = 2 hits / (true + predicted): angry 4/7, neutral 4/7, sad 2/5
     assert none["macro_f1"] == pytest.approx((4 / 7 + 4 / 7 + 2 / 5) / 3)
-    assert none["neutral_rate"] == pytest.approx(2 / 7)
-    assert aligned["neutral_rate"] == pytest.approx(2 / 7)
-    assert none["neutral_shift"] == 0
     assert none["invalid_rate"] == pytest.approx(1 / 10)
     assert aligned["invalid_rate"] == 0
     assert none["commonest"] == "neutral"
@@ -81,19 +78,9 @@ def test_ten_rows_worked_by_hand():
     assert (none["utterances"], none["rows"]) == (10, 10)
 
 
-def test_neutral_shift_is_the_change_against_aligned():
-    """The sign convention: more neutral answers than under aligned is a positive shift."""
-    rows = by_hand()
-    wrong = (rows["condition"] == "none") & (rows["truth"] == "sad")
-    rows.loc[wrong, "prediction"] = "neutral"
-    table = measures(rows, ["angry", "neutral", "sad"], "neutral").set_index("condition")
-    assert table.loc["none", "neutral_shift"] == pytest.approx(4 / 7 - 2 / 7)
-    assert table.loc["aligned", "neutral_shift"] == 0
-
-
 def test_correctness_equals_sklearn(simulated):
     """UAR, recall, accuracy and F1 of each condition are scikit-learn's."""
-    table = measures(simulated, LABELS, "neutral").set_index("condition")
+    table = measures(simulated, LABELS).set_index("condition")
     for condition, rows in simulated.groupby("condition"):
         truth, answer = rows["truth"], rows["prediction"].fillna("no answer")
         recall = recall_score(truth, answer, labels=LABELS, average=None, zero_division=0)
@@ -159,8 +146,8 @@ def test_agreement_matches_replicates_to_the_reference(simulated):
 def test_order_of_rows_does_not_matter(simulated):
     """Predictions are stored as they come; the measures must not depend on that."""
     shuffled = simulated.sample(frac=1, random_state=0)
-    first = measures(simulated, LABELS, "neutral").set_index("condition")
-    second = measures(shuffled, LABELS, "neutral").set_index("condition")
+    first = measures(simulated, LABELS).set_index("condition")
+    second = measures(shuffled, LABELS).set_index("condition")
     pd.testing.assert_frame_equal(first, second.loc[first.index])
 
 
@@ -202,7 +189,7 @@ def test_confusions_equal_sklearn(simulated):
 def test_a_condition_of_invalid_answers_only():
     """A model that never answers has UAR 0, no predicted class, and does not crash the table."""
     rows = example_predictions({"none": 0.5}).assign(prediction=None)
-    table = measures(rows, ["angry", "neutral", "sad"], "neutral").iloc[0]
+    table = measures(rows, ["angry", "neutral", "sad"]).iloc[0]
     assert table["uar"] == 0
     assert table["invalid_rate"] == 1
     assert np.isnan(table["entropy"])
@@ -218,11 +205,10 @@ def test_collapse_onto_one_class():
     assert np.isnan(table["kappa_none"])
 
 
-def test_without_references_and_neutral_class():
-    """A study without none, aligned or a neutral class still gets a table."""
+def test_without_references():
+    """A study without none and aligned still gets a table."""
     table = measures(example_predictions({"shuffled": 0.5}), ["angry", "neutral", "sad"])
     assert table[["flip_none", "flip_aligned", "kappa_none", "kappa_aligned"]].isna().all().all()
-    assert "neutral_shift" not in table
 
 
 @pytest.mark.parametrize(
@@ -245,5 +231,3 @@ def test_bad_input_is_named():
         measures(example_predictions().drop(columns="speaker"), LABELS)
     with pytest.raises(InputError, match="found no row"):
         measures(example_predictions().head(0), LABELS)
-    with pytest.raises(InputError, match="unknown neutral label 'netural': did you mean 'neutral'"):
-        measures(example_predictions(), LABELS, "netural")

@@ -37,7 +37,8 @@ from sercue.statistics.effects import (
     variance_components,
 )
 from sercue.statistics.measures import LABELS as MEASURED
-from sercue.statistics.measures import confusion_matrices, example_predictions, measures, uar_by
+from sercue.statistics.measures import confusion_matrices, example_predictions, uar_by
+from sercue.statistics.neutral_shift import neutral_shifts
 from sercue.statistics.reliance import example_evidence, reliance
 from sercue.statistics.resampling import bootstrap_uar
 from sercue.tokens.binning import fit_bins
@@ -130,7 +131,16 @@ def contrasts(predictions):
 
 
 @pytest.fixture(scope="module")
-def every_figure(corpus, features, concepts, binning, tokens, predictions, intervals, contrasts):
+def shifts(predictions):
+    same = predictions[predictions["condition"] == "conflicting"].assign(condition="constant")
+    rows = pd.concat([same, predictions], ignore_index=True)
+    return neutral_shifts(rows, LABELS, "neutral")
+
+
+@pytest.fixture(scope="module")
+def every_figure(
+    corpus, features, concepts, binning, tokens, predictions, intervals, contrasts, shifts
+):
     """One function that draws each figure, by name."""
     scores = binning.scores(features)
     counts = confusion_matrices(predictions, LABELS, normalize=False)
@@ -175,9 +185,7 @@ def every_figure(corpus, features, concepts, binning, tokens, predictions, inter
         "plot_comparison": partial(plots.plot_comparison, compared_studies(intervals)),
         "plot_contrasts": partial(plots.plot_contrasts, contrasts),
         "plot_dose_response": partial(plots.plot_dose_response, intervals),
-        "plot_neutral_shift": partial(
-            plots.plot_neutral_shift, measures(predictions, LABELS, "neutral")
-        ),
+        "plot_neutral_shift": partial(plots.plot_neutral_shift, shifts),
         "plot_prompt_sensitivity": partial(plots.plot_prompt_sensitivity, by),
         "plot_confusions": partial(plots.plot_confusions, counts),
         "plot_predicted_classes": partial(plots.plot_predicted_classes, counts),
@@ -395,16 +403,44 @@ def test_dose_response_starts_at_aligned(intervals):
         plots.plot_dose_response(intervals.head(2))
 
 
-def test_neutral_shift_draws_percentage_points(predictions):
-    """The table holds shares, the figure percentage points; aligned itself is left out."""
-    table = measures(predictions, LABELS, "neutral")
-    axes = plots.plot_neutral_shift(table).axes[0]
-    points = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
-    others = table[table["condition"] != "aligned"]
-    np.testing.assert_allclose(points, 100 * others["neutral_shift"])
-    assert "aligned" not in tick_texts(axes.yaxis)
-    with pytest.raises(InputError, match="neutral_shift"):
-        plots.plot_neutral_shift(measures(predictions, LABELS))
+def test_neutral_shift_draws_percentage_points(shifts):
+    """Intervals as the table has them, a colour per reference, filled where Holm's p is small."""
+    one = shifts["condition"] == "conflicting"
+    shifts = shifts.assign(holm_p=np.where(one, 0.01, 0.5))
+    axes = plots.plot_neutral_shift(shifts).axes[0]
+    lines, drawn = tick_texts(axes.yaxis), drawn_intervals(axes)
+    assert lines == ["none", "shuffled within class", "conflicting", "corrupted(0.25)",
+                     "corrupted(1)", "constant"]  # fmt: skip
+    colours = {"aligned": "#0173b2", "none": "#6b6b6b"}
+    assert len(drawn) == len(shifts)
+    for row, found in zip(shifts.to_dict("records"), drawn.to_dict("records"), strict=True):
+        ends = found["value"], found["low"], found["high"]
+        assert ends == pytest.approx(tuple(100 * row[x] for x in ("difference", "low", "high")))
+        assert lines[round(found["y"])] == row["condition"].replace("_", " ")
+        assert found["colour"] == colours[row["reference"]]
+        filled = colours[row["reference"]] if row["condition"] == "conflicting" else "#ffffff"
+        assert found["face"] == filled
+
+
+def test_neutral_shift_marks_what_carries_no_information(shifts):
+    """On grey and last, and the legend says so; without such a condition there is nothing grey."""
+    figure = plots.plot_neutral_shift(shifts)
+    (grey,) = figure.axes[0].patches
+    assert (grey.get_y(), grey.get_height()) == (4.5, 1)
+    told = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert told == ["relative to aligned", "relative to none", "tokens without information",
+                    "Holm-corrected p < .05", "Holm-corrected p ≥ .05"]  # fmt: skip
+    others = plots.plot_neutral_shift(shifts[shifts["condition"] != "constant"])
+    assert not others.axes[0].patches
+
+
+def test_a_shift_that_is_not_known_is_not_drawn(shifts):
+    """A condition without valid answers keeps its line, empty."""
+    lost = shifts["condition"] == "constant"
+    unknown = shifts.assign(**{x: shifts[x].mask(lost) for x in ("difference", "low", "high", "p")})
+    axes = plots.plot_neutral_shift(unknown).axes[0]
+    assert len(axes.containers) == (~lost).sum()
+    assert tick_texts(axes.yaxis)[-1] == "constant"
 
 
 def test_prompt_sensitivity_draws_each_cell(predictions):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -30,6 +31,7 @@ from sercue.plots.style import (
     small_multiples,
     styled,
 )
+from sercue.statistics.contrasts import BLOCK
 from sercue.statistics.measures import INVALID
 from sercue.tokens.catalogue import condition_facts, doses_of
 
@@ -112,16 +114,19 @@ def plot_contrasts(
         if families[y] != families[y - 1]:
             axes.axhline(y - 0.5, color="#bbbbbb", linewidth=0.8)
     axes.set_xlabel("Difference in UAR")
+    legend_above(figure, _significance_marks(alpha), ax)
+    return figure
+
+
+def _significance_marks(alpha: float) -> list[Line2D]:
     level = f"{alpha:g}".removeprefix("0")
-    marks = [
+    return [
         Line2D([], [], marker="o", linestyle="", color=GREY, markerfacecolor=face, label=text)
         for face, text in (
             (GREY, f"Holm-corrected p < {level}"),
             ("white", f"Holm-corrected p ≥ {level}"),
         )
     ]
-    legend_above(figure, marks, ax)
-    return figure
 
 
 @styled
@@ -181,38 +186,56 @@ def plot_dose_response(intervals: pd.DataFrame, *, ax: Axes | None = None) -> Fi
 
 
 @styled
-def plot_neutral_shift(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
-    """Change of the rate of wrong neutral answers against ``aligned``.
+def plot_neutral_shift(
+    shifts: pd.DataFrame, *, alpha: float = 0.05, ax: Axes | None = None
+) -> Figure:
+    """Change in neutral answers to other emotions, by condition, against each reference.
+
+    Conditions that show every utterance the same tokens stand last, on grey: a shift that they
+    cause as well is no effect of wrong cues.
 
     Args:
-        table: as ``measures`` returns it for a corpus with a neutral class
+        shifts: as ``neutral_shifts`` returns it
+        alpha: a point is filled if its Holm-corrected p-value is below this
         ax: Axes to draw on; a new figure by default
 
     Returns:
-        figure with one point per condition, in percentage points
-
-    Raises:
-        InputError: if the table has no neutral measures
+        figure with one line per condition and on it, in percentage points with its interval, one
+        point per reference in the colour of the reference; without valid answers there is no point
 
     Examples:
-        >>> rows = {"condition": ["none", "aligned"], "neutral_shift": [0.1, 0.0]}
-        >>> plot_neutral_shift(pd.DataFrame(rows)).axes[0].get_yticklabels()[0].get_text()
-        'none'
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> from sercue.statistics.neutral_shift import neutral_shifts
+        >>> rows = example_predictions({"aligned": 0.7, "constant": 0.5, "shuffled": 0.5})
+        >>> axes = plot_neutral_shift(neutral_shifts(rows, LABELS, "neutral")).axes[0]
+        >>> [label.get_text() for label in axes.get_yticklabels()]
+        ['shuffled', 'constant']
     """
-    if "neutral_shift" not in table:
-        raise InputError("table: no column neutral_shift; the corpus needs a neutral class")
-    shown = table[table["condition"] != "aligned"] if len(table) > 1 else table
-    conditions = list(shown["condition"])
-    palette = condition_palette(conditions)
-    figure, axes = canvas(ax, width=6.5, height=1.0 + 0.3 * len(conditions))
-    for y, (condition, shift) in enumerate(zip(conditions, shown["neutral_shift"], strict=True)):
-        axes.plot([0, 100 * shift], [y, y], color=palette[condition], linewidth=2.5)
-        axes.plot([100 * shift], [y], "o", color=palette[condition], markersize=7)
+    conditions = sorted(shifts["condition"].unique(), key=BLOCK.__contains__)
+    palette = condition_palette(shifts["reference"].unique())
+    figure, axes = canvas(ax, width=6.5, height=1.5 + 0.4 * len(conditions))
+    marks: list[Artist] = []
+    for number, (reference, colour) in enumerate(palette.items()):
+        style: dict[str, Any] = {"color": colour, "marker": _MARKERS[number], "linestyle": ""}
+        marks.append(Line2D([], [], label=f"relative to {reference}", **style))
+        offset = 0.3 * (number - (len(palette) - 1) / 2)
+        for row in shifts[shifts["reference"] == reference].dropna(subset="p").to_dict("records"):
+            value, low, high = (100 * row[name] for name in ("difference", "low", "high"))
+            axes.errorbar(
+                value, conditions.index(row["condition"]) + offset,
+                xerr=[[max(value - low, 0)], [max(high - value, 0)]], elinewidth=2, zorder=3,
+                markerfacecolor=colour if row["holm_p"] < alpha else "white", markersize=6,
+                markeredgewidth=1.6, **style,
+            )  # fmt: skip
+    same = sum(name in BLOCK for name in conditions)
+    if same:
+        place = len(conditions) - same - 0.5, len(conditions) - 0.5
+        label = "tokens without information"
+        marks.append(axes.axhspan(*place, color="#ececec", zorder=0, label=label))
     axes.axvline(0, color="black", linewidth=1)
     lines_from_top(axes, [readable(name) for name in conditions])
-    axes.set_xlabel(
-        "Change in “neutral” answers to other emotions,\nrelative to aligned (percentage points)"
-    )
+    axes.set_xlabel("Change in “neutral” answers to other emotions (percentage points)")
+    legend_above(figure, [*marks, *_significance_marks(alpha)], ax)
     return figure
 
 

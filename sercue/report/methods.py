@@ -77,6 +77,7 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
         **{name: run.provenance[name] for name in ("corpus", "model", "predictions", "versions")},
         settings=run.parameters,
         notice=run.notice,
+        neutral=corpus.neutral_label,
         git={"commit": None, "clean": None} | run.provenance.get("git", {}),
         software=[f"{name} {versions[name]}" for name in _SOFTWARE if name in versions],
         **_corpus_facts(run, corpus),

@@ -1,4 +1,4 @@
-"""What a table of predictions says of each condition: recall, confusions, neutral shift, collapse.
+"""What a table of predictions says of each condition: recall, confusions, collapse, agreement.
 
 Everything here counts an invalid answer (no prediction) as wrong; none is ever dropped.
 """
@@ -128,7 +128,8 @@ def confusion_counts(
         order of their first appearance; the names of the speakers, sorted
 
     Raises:
-        InputError: if a column is missing or a class is not among ``labels``
+        InputError: if a column is missing, a class is not among ``labels``, or utterances of a
+            condition differ in their numbers of rows
 
     Examples:
         >>> counts, conditions, speakers = confusion_counts(example_predictions(), LABELS)
@@ -175,9 +176,7 @@ def confusion_matrices(
     return pd.DataFrame(pooled.reshape(len(index), len(columns)), index=index, columns=columns)
 
 
-def measures(
-    predictions: pd.DataFrame, labels: Sequence[str], neutral_label: str | None = None
-) -> pd.DataFrame:
+def measures(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     r"""Every measure of every condition.
 
     Within a condition each utterance has equally many rows (replicates, templates, label orders),
@@ -186,7 +185,6 @@ def measures(
     Args:
         predictions: predictions as ``run_study`` or ``baselines`` returns them
         labels: the classes
-        neutral_label: the neutral class; without one the neutral measures are left out
 
     Returns:
         DataFrame, one row per condition in the order of first appearance, with columns
@@ -194,8 +192,6 @@ def measures(
         - ``condition``, ``utterances``, ``rows``
         - ``uar``, ``accuracy``, ``macro_f1``, ``recall_<label>``: 0 to 1, an invalid answer is
           wrong; a class that never occurs has recall NaN and is left out of both means
-        - ``neutral_rate``: P(prediction = neutral | truth is not neutral);
-          ``neutral_shift``: its difference from the condition ``aligned``
         - ``entropy``: :math:`-\sum_k q_k \log q_k / \log K` of the predicted classes, 1 if all
           are predicted equally often, 0 if only one is; ``commonest`` and ``commonest_share``:
           the class predicted most often and its share. Of valid answers only.
@@ -209,14 +205,12 @@ def measures(
         InputError: if a column is missing or a class is not among ``labels``
 
     Examples:
-        >>> table = measures(example_predictions(), LABELS, "neutral")
-        >>> table[["condition", "uar", "neutral_shift", "flip_none"]].round(3)
-          condition    uar  neutral_shift  flip_none
-        0      none  0.417          0.062      0.000
-        1   aligned  0.708          0.000      0.792
+        >>> table = measures(example_predictions(), LABELS)
+        >>> table[["condition", "uar", "commonest_share", "flip_none"]].round(3)
+          condition    uar  commonest_share  flip_none
+        0      none  0.417            0.458      0.000
+        1   aligned  0.708            0.375      0.792
     """
-    if neutral_label is not None and neutral_label not in labels:
-        raise unknown("neutral label", neutral_label, labels)
     counts, conditions, _ = confusion_counts(predictions, labels)
     table = pd.DataFrame({"condition": conditions})
     grouped = predictions.groupby("condition", sort=False)["utterance"]
@@ -224,23 +218,18 @@ def measures(
     table["rows"] = grouped.size().to_numpy()
     pooled = counts.sum(axis=1)
     blocks = [_correctness(pooled, labels), _collapse(pooled, labels)]
-    if neutral_label is not None:
-        blocks.insert(1, _neutral(pooled, conditions, list(labels).index(neutral_label)))
     blocks += [_agreement(predictions, conditions, reference) for reference in REFERENCES]
     invalid = pd.DataFrame({"invalid_rate": pooled[:, :, -1].sum(-1) / pooled.sum((1, 2))})
     return pd.concat([table, *blocks, invalid], axis=1)
 
 
-def measures_by(
-    predictions: pd.DataFrame, labels: Sequence[str], by: str, neutral_label: str | None = None
-) -> pd.DataFrame:
+def measures_by(predictions: pd.DataFrame, labels: Sequence[str], by: str) -> pd.DataFrame:
     """Measures of each group of rows, for instance of each decoding.
 
     Args:
         predictions: predictions as ``run_study`` returns them
         labels: the classes
         by: the column that makes the groups
-        neutral_label: the neutral class, if there is one
 
     Returns:
         DataFrame of ``measures`` with the index (``by``, condition)
@@ -251,7 +240,7 @@ def measures_by(
         [('score', 'none'), ('score', 'aligned')]
     """
     groups = predictions.groupby(by, sort=False)
-    tables = {key: measures(rows, labels, neutral_label) for key, rows in groups}
+    tables = {key: measures(rows, labels) for key, rows in groups}
     table = pd.concat(tables, names=[by]).droplevel(1)
     return table.set_index("condition", append=True)
 
@@ -330,11 +319,28 @@ def check_predictions(predictions: pd.DataFrame) -> None:
     """Refuse a table without the columns or the rows that measuring needs.
 
     Raises:
-        InputError: naming the missing columns
+        InputError: naming the missing columns, or the condition under which utterances differ in
+            their numbers of rows: pooled, those with more rows would weigh more
     """
     check_columns(predictions, _NEEDED)
     if predictions.empty:
         raise InputError("predictions: found no row, at least one is needed")
+    condition, conditions = pd.factorize(predictions["condition"], use_na_sentinel=False)
+    utterance, utterances = pd.factorize(predictions["utterance"], use_na_sentinel=False)
+    rows = np.bincount(
+        condition * len(utterances) + utterance, minlength=len(conditions) * len(utterances)
+    ).reshape(len(conditions), len(utterances))
+    fewest = np.where(rows > 0, rows, len(predictions))
+    unequal = fewest.min(axis=1) < rows.max(axis=1)
+    if unequal.any():
+        place = int(unequal.argmax())
+        one, other = int(fewest[place].argmin()), int(rows[place].argmax())
+        raise InputError(
+            f"predictions: rows under condition {conditions[place]!r}: found {rows[place, one]} "
+            f"of utterance {utterances[one]!r} and {rows[place, other]} of {utterances[other]!r}; "
+            "valid is the same number for each utterance of a condition (templates, label orders, "
+            "decodings, replicates)"
+        )
 
 
 def _correctness(pooled: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
@@ -350,13 +356,6 @@ def _correctness(pooled: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
         }
     )
     return table.join(pd.DataFrame(recall, columns=[f"recall_{label}" for label in labels]))
-
-
-def _neutral(pooled: np.ndarray, conditions: list[str], neutral: int) -> pd.DataFrame:
-    emotional = np.delete(pooled, neutral, axis=1)
-    rate = ratio(emotional[:, :, neutral].sum(1), emotional.sum((1, 2)), np.nan)
-    aligned = rate[conditions.index("aligned")] if "aligned" in conditions else np.nan
-    return pd.DataFrame({"neutral_rate": rate, "neutral_shift": rate - aligned})
 
 
 def _collapse(pooled: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:

@@ -38,7 +38,7 @@ import pandas as pd
 from scipy import stats
 
 from sercue.errors import InputError, unknown
-from sercue.statistics.measures import CELL, check_predictions, confusion_counts, ratio
+from sercue.statistics.measures import CELL, confusion_counts, ratio
 
 _ANSWERED = ("utterance", "speaker", "truth", "condition", "replicate", "prediction")
 # Of the degrees of freedom alone. With 0 they come out too high where speakers differ in size;
@@ -362,16 +362,14 @@ def speaker_counts(predictions: pd.DataFrame, labels: Sequence[str]) -> SpeakerC
     """Count the confusions of each speaker under each condition.
 
     Args:
-        predictions: predictions as ``run_study`` or ``baselines`` returns them. Within a condition
-            each utterance has equally many rows.
+        predictions: predictions as ``run_study`` or ``baselines`` returns them
         labels: the classes
 
     Returns:
         the counts
 
     Raises:
-        InputError: if there are fewer than two speakers, a column is missing, or a class is not
-            among ``labels``
+        InputError: if there are fewer than two speakers, or as ``confusion_counts`` raises it
 
     Examples:
         >>> from sercue.statistics.measures import LABELS, example_predictions
@@ -379,11 +377,9 @@ def speaker_counts(predictions: pd.DataFrame, labels: Sequence[str]) -> SpeakerC
         >>> counted.uar.estimate.round(3), counted.totals.sum(axis=(1, 2))
         (array([0.417, 0.708]), array([24., 24.]))
     """
-    check_predictions(predictions)
-    number = predictions["speaker"].nunique()
-    if number < 2:
-        raise InputError(f"speakers: found {number}, inference over speakers needs two")
     counts, conditions, speakers = confusion_counts(predictions, labels)
+    if len(speakers) < 2:
+        raise InputError(f"speakers: found {len(speakers)}, inference over speakers needs two")
     utterance, _ = pd.factorize(predictions["utterance"])
     condition = predictions["condition"]
     spoken = {name: np.unique(utterance[(condition == name).to_numpy()]) for name in conditions}

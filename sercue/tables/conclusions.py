@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from sercue.errors import or_none
-from sercue.statistics.contrasts import PRIMARY
+from sercue.statistics.contrasts import BLOCK, PRIMARY
 from sercue.statistics.controls import THIS_MODEL
 from sercue.statistics.designs import token_balance, token_information
 from sercue.tables.findings import (
@@ -44,6 +44,7 @@ def conclusions(run: Run) -> list[str]:
         lambda: collapse_sentence(run.collapse),
         lambda: dose_sentences(run.dose_trend),
         lambda: within_class_sentence(run.within_class),
+        lambda: neutral_sentence(run.neutral_shift),
         lambda: template_sentence(run.gain_by_template),
         lambda: [reliance_finding(run.reliance, run.settings.confidence)],
         lambda: control_sentence(run.control_reliance, THIS_MODEL),
@@ -188,6 +189,46 @@ def within_class_sentence(contrasts: pd.DataFrame) -> list[str]:
         f"with tokens of any utterance, and that with own tokens by {own} from it. Such tokens are "
         "chosen by the true class: neither difference is a part of the gain from own tokens."
     ]
+
+
+def neutral_sentence(shifts: pd.DataFrame) -> list[str]:
+    """Whether perturbed tokens shift answers to neutral, and tokens without information do so, too.
+
+    Args:
+        shifts: as ``neutral_shifts`` returns them
+    """
+    tested = shifts.dropna(subset="holm_p")
+    shifted = (tested["holm_p"] < LEVEL) & (tested["difference"] > 0)
+    empty = tested["condition"].isin(BLOCK)
+    perturbed = ~empty & ~tested["condition"].isin(["none", "aligned"])
+    counts = [
+        f"{shifted[own].sum()} of {own.sum()} perturbed conditions relative to {reference}"
+        f"{_listed(tested[own & shifted])}"
+        for reference in tested["reference"].unique()
+        if (own := perturbed & (tested["reference"] == reference)).any()
+    ]
+    if not counts:
+        return []
+    sentence = (
+        "Other classes are more often answered neutral, after Holm's correction for these "
+        f"{len(tested)} contrasts, under {'; under '.join(counts)}."
+    )
+    if (empty & shifted).any():
+        references = " and ".join(tested["reference"][empty & shifted].unique())
+        sentence += (
+            f" So they are with tokens that carry no information{_listed(tested[empty & shifted])}:"
+            f" a shift relative to {references} cannot be called an effect of wrong cues."
+        )
+    elif (perturbed & shifted).any():
+        sentence += (
+            " No such shift is shown for tokens that carry no information, which does not rule it "
+            f"out ({', '.join(tested['condition'][empty].unique())})."
+            if empty.any()
+            else " The study has no condition without information "
+            f"({' or '.join(BLOCK)}) that would tell an effect of wrong cues from one of "
+            "the block."
+        )
+    return [sentence]
 
 
 def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:

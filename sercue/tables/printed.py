@@ -12,6 +12,7 @@ import pandas as pd
 # too, and stay as they are: only these names are put into words.
 _WORDS = {
     "uar": "UAR", "uar_reference": "UAR of reference", "macro_f1": "macro F1",
+    "share_reference": "share of reference",
     "holm_p": "p (corrected)", "decided_by": "decided by", "permutation_p": "p (flips)",
     "page_p": "p (Page)",
     "mcnemar_p": "p (McNemar)", "independent_p": "p (independent)",

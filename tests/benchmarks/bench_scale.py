@@ -81,7 +81,7 @@ def stages(utterances: int, store: Path) -> dict[str, Callable[[dict], object]]:
     return {
         "study": study,
         "study, read back": study,
-        "measures": lambda done: sercue.measures(*answers(done), "neutral"),
+        "measures": lambda done: sercue.measures(*answers(done)),
         "intervals": lambda done: uar_intervals(*answers(done)),
         "contrasts": lambda done: compare(*answers(done), pairs),
         "equivalence": lambda done: equivalence_tests(*answers(done), pairs, margin=0.05),

@@ -6,7 +6,13 @@ import pytest
 from sklearn.metrics import accuracy_score
 
 from sercue.errors import InputError
-from sercue.statistics.measures import LABELS, example_predictions, measures
+from sercue.statistics.contrasts import compare
+from sercue.statistics.measures import (
+    LABELS,
+    confusion_matrices,
+    example_predictions,
+    measures,
+)
 from sercue.statistics.speakers import speaker_counts
 
 
@@ -44,3 +50,25 @@ def test_contrasts_that_cannot_be_made_are_refused():
         speaker_counts(rows.drop(index=0), LABELS).contrast_weights([("aligned", "none")])
     with pytest.raises(InputError, match="speakers: found 1"):
         speaker_counts(rows[rows["speaker"] == "s0"], LABELS)
+
+
+@pytest.mark.parametrize("analysis", [speaker_counts, measures, confusion_matrices, compare])
+@pytest.mark.parametrize("kind", ["str", "category"])
+def test_an_utterance_asked_more_often_than_others_is_refused(analysis, kind):
+    """Pooled, it would weigh three times as much: recall of its class 3 of 4, not 1 of 2."""
+    rows = example_predictions(speakers=2)
+    again = rows[(rows["condition"] == "aligned") & (rows["utterance"] == "s1_2.wav")]
+    copies = [again.assign(replicate=number) for number in (1, 2)]
+    uneven = pd.concat([rows, *copies], ignore_index=True).astype({"utterance": kind})
+    told = "under condition 'aligned': found 1 of utterance 's0_0.wav' and 3 of 's1_2.wav'; valid"
+    with pytest.raises(InputError, match=told):
+        analysis(uneven.sample(frac=1, random_state=0).sort_values("utterance"), LABELS)
+
+
+def test_conditions_may_be_asked_differently_often():
+    """Random ones have replicates, others one answer; and some may lack utterances of others."""
+    rows = example_predictions({"none": 0.5, "aligned": 0.7, "shuffled": 0.4}, speakers=3)
+    again = rows[rows["condition"] == "shuffled"].assign(replicate=1)
+    fewer = rows[(rows["condition"] != "none") | (rows["speaker"] != "s1")]
+    counted = speaker_counts(pd.concat([fewer, again], ignore_index=True), LABELS)
+    assert counted.totals.sum(axis=(1, 2)).tolist() == [12, 18, 18]
