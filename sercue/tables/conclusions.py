@@ -18,10 +18,10 @@ from sercue.tables.findings import (
     LEVEL,
     binning_findings,
     direction,
-    few_speakers,
     format_prior_finding,
     reliance_finding,
 )
+from sercue.tables.limits import limits
 from sercue.tables.printed import with_interval
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def conclusions(run: Run) -> list[str]:
         lambda: [reliance_finding(run.reliance, run.settings.confidence)],
         lambda: control_sentence(run.control_reliance, THIS_MODEL),
         lambda: shapley_sentence(run.shapley),
-        lambda: few_speakers(run.tests),
+        lambda: limits(run.corpus, run.settings.partition),
     ]
     return [run.findings[0], *(line for part in parts for line in or_none(part) or [])]
 

@@ -11,8 +11,6 @@ from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
 from sercue.tables.printed import rounded, with_interval, with_minus
 
-#: Below so many speakers intervals are so wide that a reader should be told why.
-FEW_SPEAKERS = 20
 #: Of p-values corrected for the family.
 LEVEL = 0.05
 _SHOWN = ["w_audio", "w_audio_low", "w_audio_high", "w_cue", "w_cue_low", "w_cue_high",
@@ -320,7 +318,7 @@ def study_findings(
             "Answers that are invalid, and count as wrong: "
             f"from {rates.min():.1%} to {rates.max():.1%} ({rates.idxmax()}), by condition."
         )
-    return sentences + few_speakers(tests)
+    return sentences
 
 
 def format_prior_finding(table: pd.DataFrame) -> list[str]:
@@ -383,21 +381,6 @@ def _difference(row: pd.Series) -> str:
 
 def _not_counted(interval: str) -> str:
     return f" {interval} has no width, since the few speakers agree by chance, and does not count."
-
-
-def few_speakers(tests: pd.DataFrame) -> list[str]:
-    """A reminder of how many speakers the intervals rest on, where they are few.
-
-    Args:
-        tests: as ``compare`` returns them
-    """
-    speakers = int(tests["speakers"].min()) if len(tests) else 0
-    if not 0 < speakers < FEW_SPEAKERS:
-        return []
-    return [
-        f"The intervals are wide, since they rest on {speakers} speakers: one that includes zero "
-        "leaves the question open."
-    ]
 
 
 def direction(low: float, high: float) -> int:
