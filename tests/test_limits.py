@@ -96,8 +96,9 @@ def test_few_speakers_are_said_to_be_few(speakers, said):
 def test_folds_are_the_way_out_of_four_test_speakers():
     """2 / 2^4; four who are tested and six who train are ten."""
     assert limits(corpus(4, trained=6))[-1] == (
-        "With 4 speakers a sign-flip test cannot give a p-value below 2/2^4 = 0.125. `fold: all` "
-        "evaluates all 10 speakers of the corpus, each by what was fitted on the others."
+        "With 4 speakers a sign-flip test cannot give a p-value below 2/2^4 = 0.125. With "
+        "`fold: all`, all 10 speakers of the corpus are evaluated, each by what was fitted on the "
+        "others."
     )
     assert "sign-flip" not in " ".join(limits(corpus(10)))
 

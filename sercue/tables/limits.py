@@ -110,8 +110,8 @@ def _few_speakers(speakers: int, corpus: Corpus) -> list[str]:
         way_out = (
             "All speakers of the corpus are evaluated; only more of them could lower it."
             if everybody == speakers
-            else f"`fold: all` evaluates all {everybody} speakers of the corpus, each by what was "
-            "fitted on the others."
+            else f"With `fold: all`, all {everybody} speakers of the corpus are evaluated, each by "
+            "what was fitted on the others."
         )
         sentences.append(
             f"With {speakers} speakers a sign-flip test cannot give a p-value below "
