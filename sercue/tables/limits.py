@@ -43,14 +43,12 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
     rows = corpus.rows(partition)
     counts = pd.crosstab(rows["speaker"], rows["emotion"])
     counts = counts[[label for label in corpus.labels if label in counts]]
-    having = (counts > 0).sum()
-    few = (having > 1) & (
-        (counts.sum() < _FEW_UTTERANCES) | (having < min(_FEW_OF_CLASS, len(counts)))
-    )
+    totals, having = counts.sum(), (counts > 0).sum()
+    few = (having > 1) & ((totals < _FEW_UTTERANCES) | (having < min(_FEW_OF_CLASS, len(counts))))
     sentences = []
     if alone := [
         f"class {label!r} has {partition} utterances from one speaker only "
-        f"({counts[label].idxmax()}, {_utterances(counts[label].sum())})"
+        f"({counts[label].idxmax()}, {_utterances(totals[label])})"
         for label in counts.columns[having == 1]
     ]:
         sentences.append(
@@ -58,8 +56,8 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
             "Sign-flip tests are possible."
         )
     if rare := [
-        f"class {label!r} has {_utterances(number := counts[label].sum())} from {having[label]} "
-        f"speakers (one answer changes UAR by {1 / number / counts.shape[1]:.3f})"
+        f"class {label!r} has {_utterances(totals[label])} from {having[label]} "
+        f"speakers (one answer changes UAR by {1 / totals[label] / len(totals):.3f})"
         for label in counts.columns[few]
     ]:
         sentences.append(
@@ -84,7 +82,7 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
     return sentences + _few_speakers(len(counts), corpus)
 
 
-def _utterances(number: int) -> str:
+def _utterances(number: float) -> str:
     return f"{number} utterance{'' if number == 1 else 's'}"
 
 
