@@ -37,7 +37,7 @@ def test_twenty_speakers_of_equal_size_have_no_limits():
 def test_the_class_that_one_speaker_has_is_named():
     """With its recall of no known error there is no interval at all, however many speakers."""
     (sentence,) = limits(corpus(20, fear=[0, 3]))
-    assert "since class 'fear' has test utterances from one speaker only (s1, 3 utterances)." in (
+    assert "since class 'fear' has test utterances from one speaker only (s1: 3 in all)." in (
         sentence
     )
 
@@ -45,14 +45,26 @@ def test_the_class_that_one_speaker_has_is_named():
 def test_a_rare_class_is_named_with_what_one_answer_does_to_uar():
     """Seven utterances, one of three classes: 1 / (3 x 7) = 0.048."""
     first = limits(corpus(20, fear=[1] * 7))[0]
-    assert "'fear' has 7 utterances from 7 speakers (one answer changes UAR by 0.048)" in first
+    assert (
+        "only 7 utterances from 7 speakers for class 'fear' (one answer changes UAR by 0.048)"
+        in first
+    )
     assert "'sad'" not in first
+
+
+def test_rare_classes_of_the_same_size_are_named_together():
+    first = limits(corpus(20, fear=[1] * 7, joy=[1] * 7, awe=[2, 2]))[0]
+    assert "7 utterances from 7 speakers for each of the classes 'fear', 'joy' (" in first
+    assert "4 utterances from 2 speakers for class 'awe' (" in first
 
 
 def test_a_class_of_few_of_the_speakers_is_named():
     """Thirty utterances are many, and from three of twenty speakers: 1 / (3 x 30) = 0.011."""
     first = limits(corpus(20, fear=[10] * 3))[0]
-    assert "'fear' has 30 utterances from 3 speakers (one answer changes UAR by 0.011)" in first
+    assert (
+        "only 30 utterances from 3 speakers for class 'fear' (one answer changes UAR by 0.011)"
+        in first
+    )
 
 
 def test_the_speaker_who_has_half_of_the_utterances_is_named():

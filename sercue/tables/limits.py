@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 from scipy import stats
 
@@ -48,7 +50,7 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
     sentences = []
     if alone := [
         f"class {label!r} has {partition} utterances from one speaker only "
-        f"({counts[label].idxmax()}, {_utterances(totals[label])})"
+        f"({counts[label].idxmax()}: {totals[label]} in all)"
         for label in counts.columns[having == 1]
     ]:
         sentences.append(
@@ -56,13 +58,13 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
             "Sign-flip tests are possible."
         )
     if rare := [
-        f"class {label!r} has {_utterances(totals[label])} from {having[label]} "
-        f"speakers (one answer changes UAR by {1 / totals[label] / len(totals):.3f})"
-        for label in counts.columns[few]
+        f"{number} utterances from {speakers} speakers for {_classes(alike.index)} (one answer "
+        f"changes UAR by {1 / alike.iloc[0] / len(totals):.3f})"
+        for (number, speakers), alike in totals[few].groupby([totals, having], sort=False)
     ]:
         sentences.append(
-            f"UAR weights all classes equally, but {'; '.join(rare)}. The width of its intervals "
-            "depends on this little material."
+            f"UAR weights all classes equally, but there are only {'; '.join(rare)}. The width of "
+            "its intervals depends on this little material."
         )
     large = _large(counts.sum(axis=1), f"the {partition} utterances")
     for label in counts.columns[(having > 1) & ~few]:
@@ -82,8 +84,9 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
     return sentences + _few_speakers(len(counts), corpus)
 
 
-def _utterances(number: float) -> str:
-    return f"{number} utterance{'' if number == 1 else 's'}"
+def _classes(labels: Iterable[object]) -> str:
+    names = [repr(label) for label in labels]
+    return f"each of the classes {', '.join(names)}" if len(names) > 1 else f"class {names[0]}"
 
 
 def _large(counts: pd.Series, of: str) -> dict[str, str]:
