@@ -95,6 +95,7 @@ from sercue.study.store import rows_digest
 from sercue.study_corpus import listed_corpus, usable_corpus
 from sercue.tables.exhibits import figure_exhibit, table_exhibit
 from sercue.tables.findings import study_findings
+from sercue.tables.limits import limits
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
 from sercue.tokens.catalogue import about_concepts, main_conditions
 from sercue.tokens.concepts import functionals_of
@@ -886,9 +887,10 @@ class Run:
 
     @property
     def findings(self) -> list[str]:
-        """The headline of the study in plain English."""
-        measured = main_conditions(self.measures)
-        return study_findings(measured, self.tests, len(self.corpus.labels), self._known_training)
+        """The headline of the study in plain English, and what limits it."""
+        measured, corpus = main_conditions(self.measures), self.corpus
+        told = study_findings(measured, self.tests, len(corpus.labels), self._known_training)
+        return told + limits(corpus, self.settings.partition)
 
     @property
     def _known_training(self) -> str:

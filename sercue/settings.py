@@ -57,7 +57,7 @@ class Settings(Options):
         labels: the labels in their order, or a mapping from label to the words that prompts show;
             labels that differ in spelling only and have the same words there are one class
         drop_labels: labels whose utterances are left out
-        fold: for a corpus that has folds, the one to evaluate, or ``all`` to cross-validate
+        fold: the fold to evaluate, or ``all`` to cross-validate; without folds, each speaker is one
         channel: the one channel that is heard, counted from 0; by default all that are not
             silent are averaged
         bad_audio: ``stop`` at recordings that cannot be used, or ``leave_out`` and report them

@@ -183,6 +183,14 @@ def test_a_partition_with_one_speaker_is_told_before_the_study(small_study, caps
     assert "'dev' of corpus 'demo' has 4 utterances of 1 speaker;" in capsys.readouterr().err
 
 
+def test_check_says_what_limits_the_inference_before_the_hours_are_spent(small_study, capsys):
+    """Two of six speakers are test: 2 / 2^2."""
+    assert main(["check", str(small_study.file), "--quick"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "inference With 2 speakers a sign-flip test cannot give a p-value below 2/2^2" in told
+    assert "all 6 speakers of the corpus are evaluated" in told
+
+
 def test_check_counts_the_prompts(small_study, capsys):
     """48 utterances of 6 speakers, 2 of them test: 16 x (1 + 1 + 3 x 2) x 2 x 2, by hand."""
     assert main(["check", str(small_study.file), "--quick"]) == 0

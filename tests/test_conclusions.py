@@ -14,6 +14,7 @@ def family(**columns):
         "condition": names,
         "reference": ["aligned"] * 4,
         "difference": [-0.2, -0.02, 0.0, 0.04],
+        "se": [0.02] * 4,
     }
     return pd.DataFrame(table | columns)
 
@@ -43,6 +44,14 @@ def test_a_large_p_value_is_never_called_equality():
     assert len(none) == 2
     assert "neither a difference nor equality" in none[1]
     assert not any("Equivalent to within ±0.05" in sentence for sentence in none)
+
+
+def test_no_change_for_any_speaker_is_a_fact_and_not_inconclusive():
+    """Of eight speakers, exact zeros have p = 2^-8 as a test of equality: too much for Holm."""
+    equal = EQUAL.assign(equivalent=False)
+    told = say.family_sentences(TESTS.assign(se=[0.02, 0.02, 0.0, 0.02]), equal)
+    assert "UAR is exactly the same for every speaker: constant − aligned." in told
+    assert told[-1].endswith(": conflicting − aligned.")
 
 
 @pytest.mark.parametrize(("p", "said"), [(0.04, False), (0.06, True)])

@@ -10,10 +10,10 @@ import pytest
 from bad_audio import RATE, bad_audio, voice, write
 
 from sercue.corpora import load_corpus
-from sercue.corpora.corpus import Corpus
+from sercue.corpora.corpus import Corpus, speaker_folds
 from sercue.corpora.corpus_check import VERDICTS, check_corpus
 from sercue.corpora.inspection import inspect_audio
-from sercue.corpora.rows import divided, speaker_folds
+from sercue.corpora.rows import divided
 
 EMOTIONS = ("angry", "happy", "neutral")
 # Two speakers a partition, each with two utterances of each emotion.
@@ -157,9 +157,9 @@ def test_folds_that_were_made_of_few_speakers_are_told(corpus, checked):
 
 
 def test_folds_of_one_speaker_each_are_not_few_by_their_names(corpus, checked):
-    """Eight speakers, whose folds are named as those of few speakers are."""
-    take = corpus.table.index.get_level_values("file").str[-5]
-    table = corpus.table.assign(partition="test", speaker=corpus.table["speaker"] + take)
+    """Sixteen speakers, whose folds are named as those of few speakers are."""
+    emotion = corpus.table["emotion"]
+    table = corpus.table.assign(partition="test", speaker=corpus.table["speaker"] + emotion)
     table["fold"] = speaker_folds(table["speaker"])
     assert "few speakers" not in checked(replace(corpus, table=table)).index
 

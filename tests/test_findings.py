@@ -124,12 +124,6 @@ def test_a_baseline_is_not_taken_for_a_collapse():
     assert "most concentrated under shuffled, where neutral is 55% of them" in text
 
 
-@pytest.mark.parametrize(("speakers", "warned"), [(8, True), (19, True), (20, False)])
-def test_few_speakers_are_said_to_be_few(speakers, warned):
-    text = " ".join(study_findings(MEASURES, contrasts(speakers=speakers), 4))
-    assert ("The intervals are wide" in text) == warned
-
-
 def test_a_study_without_none_or_aligned_says_what_it_can():
     only = MEASURES[MEASURES["condition"] == "shuffled"]
     assert study_findings(only, contrasts().iloc[:0], 4)[-1].startswith("Answers are most")

@@ -185,6 +185,7 @@ def test_folds_have_thresholds_of_their_own(copy):
     assert "cross-validated over 2 folds (1, 2)" in text
     assert "No speaker occurs in more than one fold." in text
     assert "separately for each fold" in text
+    assert "It pools the folds: each recall is taken over the utterances of all folds" in text
     assert text.count("| ENERGY | ") == 2
 
 

@@ -147,6 +147,13 @@ def test_the_index_gives_what_it_takes_to_repeat_the_run(pages):
         assert part in text
 
 
+def test_what_limits_the_inference_stands_beside_the_claims(pages):
+    """In the closing sentences of both notebooks and on the index; two of six speakers are test."""
+    for name, text in pages.items():
+        claims = name[:2] in ("04", "05", "in")
+        assert ("With 2 speakers a sign-flip test cannot give" in text) == claims
+
+
 def test_the_headline_number_is_that_of_the_predictions(pages, small_study):
     """Recomputed from the stored rows, from nothing else."""
     predictions = pd.concat(

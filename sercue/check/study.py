@@ -20,6 +20,7 @@ from sercue.errors import InputError
 from sercue.report.notebooks import notebook_files
 from sercue.settings import Settings
 from sercue.study_corpus import listed_corpus, usable_corpus
+from sercue.tables.limits import limits
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,7 @@ def check_study(settings: Settings, *, measure: bool = False) -> StudyCheck:
     rows += [
         ("corpus", repr(corpus)),
         ("audio", f"{len(corpus.table)} of {len(facts)} recordings are used, {minutes:.1f} min"),
+        *(("inference", told) for told in limits(corpus, settings.partition)),
     ]
     with tempfile.TemporaryDirectory() as folder:
         study = Rehearsal(settings, listed, corpus, facts, Path(folder), measured=measure)
@@ -110,7 +112,6 @@ def _check_evaluated(settings: Settings, corpus: Corpus) -> None:
         raise InputError(
             f"partition: {settings.partition!r} of corpus {corpus.name!r} has {len(rows)} "
             f"utterances of {speakers} speaker{'s' * (speakers != 1)}; valid is a partition with "
-            "two speakers or more, since intervals are taken over speakers. Of few speakers all "
-            "can be evaluated: with a fold for each and fold: all, or where the corpus has the "
-            "option, with corpus_options: {draw_partition: true}"
+            "two speakers or more, since intervals are taken over speakers; fold: all evaluates "
+            "all speakers, each in turn"
         )

@@ -191,8 +191,8 @@ def load_corpus(
             label to prompt words the labels count, and those that differ in spelling only and have
             the same words are one class. By default the order of the corpus.
         drop_labels: labels whose utterances are left out
-        fold: of a corpus with folds, the one to test, with all others to train; ``"all"`` for a
-            cross-validation over them. By default as the reader has it.
+        fold: the one to test, with all others to train; ``"all"`` for a cross-validation over
+            them. In a corpus without folds each speaker is one. By default as the reader has it.
         channel: of recordings with several channels, the one that is heard, counted from 0;
             ``None`` averages them
         limit: at most so many utterances of each partition, drawn in proportion to emotions and

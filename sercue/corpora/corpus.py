@@ -158,6 +158,25 @@ def natural_order(name: str) -> tuple[int, str]:
     return len(name), name
 
 
+def speaker_folds(speakers: pd.Series) -> pd.Series:
+    """A fold for each speaker, so that one after the other is tested on and the others train.
+
+    Args:
+        speakers: the speaker of each utterance
+
+    Returns:
+        the fold of each utterance, indexed as ``speakers``: ``speaker 1``, ``speaker 2`` and so on
+        in the order of their names
+
+    Examples:
+        >>> speaker_folds(pd.Series(["YAF", "OAF", "YAF"])).tolist()
+        ['speaker 2', 'speaker 1', 'speaker 2']
+    """
+    # Numbers, since pseudonyms leave the names of folds as they are.
+    names = {name: f"speaker {n}" for n, name in enumerate(sorted(set(speakers)), 1)}
+    return speakers.map(names).rename("fold")
+
+
 def utterance_ids(index: pd.Index) -> pd.Index:
     """Readable names of utterances: the file, and the seconds of the segment if it is one.
 
@@ -359,21 +378,21 @@ def select_fold(corpus: Corpus, fold: str | int | None) -> Corpus:
     Args:
         corpus: the corpus as its reader made it
         fold: name of the fold to test; ``"all"`` cross-validates over all of them; ``None``
-            leaves the partitions as they are
+            leaves the partitions as they are. In a corpus without folds, each speaker is one, as
+            ``speaker_folds`` names them.
 
     Raises:
-        InputError: if the corpus has no folds, or no such fold
+        InputError: if there is no such fold
 
     Examples:
-        >>> corpus = example_corpus(speakers=3)
-        >>> corpus.table["fold"] = corpus.table["speaker"]
-        >>> select_fold(corpus, "all").folds
-        ['s0', 's1', 's2']
+        >>> select_fold(example_corpus(speakers=3), "all").folds
+        ['speaker 1', 'speaker 2', 'speaker 3']
     """
     if fold is None:
         return corpus
     if "fold" not in corpus.table:
-        raise InputError(f"fold: found {fold!r}, but corpus {corpus.name!r} has no folds")
+        each = speaker_folds(corpus.table["speaker"])
+        corpus = replace(corpus, table=corpus.table.assign(fold=each))
     folds = sorted(corpus.table["fold"].unique(), key=natural_order)
     named = same_word(str(fold), folds)
     if named is not None:

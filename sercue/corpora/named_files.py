@@ -11,8 +11,8 @@ import audformat
 import pandas as pd
 
 from sercue.answers import folded
-from sercue.corpora.corpus import REQUIRED, Corpus, first_names
-from sercue.corpora.rows import divided, speaker_folds
+from sercue.corpora.corpus import REQUIRED, Corpus, first_names, speaker_folds
+from sercue.corpora.rows import divided
 from sercue.errors import InputError
 
 

@@ -15,21 +15,22 @@ import pandas as pd
 from pandas.api.typing import NaTType
 
 from sercue.answers import plain_words, same_word
-from sercue.corpora.corpus import LEFT_OUT, PARTITIONS, Corpus, first_names
+from sercue.corpora.corpus import LEFT_OUT, PARTITIONS, Corpus, first_names, speaker_folds
 from sercue.errors import InputError, StorageError, shortened, unknown
 from sercue.options import Options
 
-#: Of fewer, less than two speakers would train or test.
-FEWEST = 5
+#: Of fewer speakers all are evaluated. Drawn, three at most would test, and with three no p-value
+#: of exchanged conditions can be below 2 / 2^3 = 0.25; of nine who are all tested, 2 / 2^9 = 0.004.
+FEWEST = 10
 SHARES: Mapping[str, float] = {"train": 0.5, "dev": 0.15, "test": 0.35}
 
 
 def divided(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Rows with a partition for each speaker; of fewer than five speakers, with folds instead.
+    """Rows with a partition for each speaker; of fewer than ten speakers, with folds instead.
 
-    Intervals are taken over the evaluated speakers, so that there must be two at least, and
-    thresholds are compared between training speakers. Of two to four speakers, all are evaluated:
-    each is a fold, tested on with the others to train, unless the rows have folds of their own.
+    Tests and intervals are made over the evaluated speakers. Of two to nine speakers, all are
+    evaluated: each is a fold, tested on with the others to train, unless the rows have folds of
+    their own.
 
     Args:
         rows: ``speaker``, and where known ``sex`` and ``fold``, one row per utterance
@@ -52,25 +53,6 @@ def divided(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     if rows["speaker"].nunique() >= FEWEST:
         return rows.assign(partition=drawn)
     return rows.assign(partition="test", fold=rows.get("fold", speaker_folds(rows["speaker"])))
-
-
-def speaker_folds(speakers: pd.Series) -> pd.Series:
-    """A fold for each speaker, so that one after the other is tested on and the others train.
-
-    Args:
-        speakers: the speaker of each utterance
-
-    Returns:
-        the fold of each utterance, indexed as ``speakers``: ``speaker 1``, ``speaker 2`` and so on
-        in the order of their names
-
-    Examples:
-        >>> speaker_folds(pd.Series(["YAF", "OAF", "YAF"])).tolist()
-        ['speaker 2', 'speaker 1', 'speaker 2']
-    """
-    # Numbers, since pseudonyms leave the names of folds as they are.
-    names = {name: f"speaker {n}" for n, name in enumerate(sorted(set(speakers)), 1)}
-    return speakers.map(names).rename("fold")
 
 
 def speaker_partition(
@@ -210,7 +192,7 @@ class RowsOptions(Options):
 
     Attributes:
         draw_partition: make a speaker-disjoint partition even if the corpus has one; of fewer
-            than five speakers, each is a fold
+            than ten speakers, each is a fold
         neutral_label: the neutral class; by default the label ``neutral``, however capitalised
         licence: under what terms the recordings may be used, by default as the corpus says
         may_share_audio: whether a report may hold a recording

@@ -21,10 +21,11 @@ from nbconvert.filters import markdown2html
 from sercue.artifacts import Artifacts, made_from
 from sercue.privacy import clean_notebook, without_private_paths
 from sercue.run import fixture_notice
-from sercue.settings import ANALYSIS_KEYS, Settings
+from sercue.settings import ANALYSIS_KEYS, CORPUS_KEYS, Settings
 from sercue.storage.files import write_text
 from sercue.tables import markup
 from sercue.tables.findings import study_findings
+from sercue.tables.limits import limits
 from sercue.tables.printed import with_interval
 from sercue.tokens.catalogue import main_conditions, shortened
 from sercue.tokens.schemes import concepts_of
@@ -163,6 +164,9 @@ def write_index(
     measures = artifacts.load("measures.parquet", stamp, **artifacts.inputs())
     tests = artifacts.load("tests.parquet", stamp, **artifacts.inputs())
     findings = _findings(measures, tests)
+    stored = artifacts.load_corpus(settings.fingerprint(CORPUS_KEYS))
+    if tests is not None and stored is not None:
+        findings += limits(stored[0], settings.partition)
     loader = jinja2.FileSystemLoader([_TEMPLATES, _TEMPLATES / "report"])
     environment = jinja2.Environment(loader=loader, autoescape=True)
     names = _names(folder, outcomes)

@@ -70,6 +70,10 @@ def equivalence_tests(
 def equivalence_p(found: Clustered, margin: float) -> np.ndarray:
     """P-values of "the estimate is outside ± margin": the larger of the two one-sided ones.
 
+    Where all speakers have the same difference, as under a model that ignores all tokens, there is
+    no error to hold the margin against. If it lies inside the margin the p-value is then
+    2^-speakers, that of all signs alike, and no less: 0.0625 for 4 speakers, 0.004 for 8.
+
     Args:
         found: estimates with their errors over speakers
         margin: above 0

@@ -131,7 +131,12 @@ class Clustered:
         return np.where(se > _NOTHING, p, agreed)
 
     def p_above(self, null: float) -> np.ndarray:
-        """One-sided p-values of "the estimate is at most ``null``"; small if it lies above."""
+        """One-sided p-values of "the estimate is at most ``null``"; small if it lies above.
+
+        Half of ``p_value``, or 1 less that. Where all speakers agree to the last digit it is that
+        of all signs alike, 2^-speakers, if they agree on more than ``null``, 0.5 if they agree on
+        ``null`` itself, and 1 - 2^-speakers if on less.
+        """
         p = self.p_value(null) / 2
         return np.where(self.estimate > null, p, 1 - p)
 

@@ -19,10 +19,10 @@ from sercue.statistics.designs import token_balance, token_information
 from sercue.tables.findings import (
     LEVEL,
     binning_findings,
-    few_speakers,
     reliance_finding,
     use_of_tokens,
 )
+from sercue.tables.limits import limits
 from sercue.tables.printed import with_interval
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def conclusions(run: Run) -> list[str]:
         lambda: [reliance_finding(run.reliance, run.settings.confidence)],
         lambda: control_sentence(run.control_reliance, THIS_MODEL),
         lambda: shapley_sentence(run.shapley),
-        lambda: few_speakers(run.tests),
+        lambda: limits(run.corpus, run.settings.partition),
     ]
     return [run.findings[0], *(line for part in parts for line in or_none(part) or [])]
 
@@ -81,7 +81,7 @@ def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str
 
     Examples:
         >>> pair = {"condition": ["shuffled"], "reference": ["none"], "step": "family"}
-        >>> tests = pd.DataFrame(pair | {"difference": [0.01], "holm_p": [0.4]})
+        >>> tests = pd.DataFrame(pair | {"difference": [0.01], "se": 0.02, "holm_p": [0.4]})
         >>> equal = pd.DataFrame(pair | {"margin": [0.05], "equivalent": [False]})
         >>> print(family_sentences(tests, equal)[1][:53])
         Inconclusive, neither a difference nor equality to wi
@@ -99,6 +99,9 @@ def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str
         )
     if (primary & ~found).any():
         sentences.append("The primary contrast is not significant: the others are exploratory.")
+    same = (tests["difference"] == 0) & (tests["se"] == 0) & ~equal
+    if same.any():
+        sentences.append(f"UAR is exactly the same for every speaker: {_names(tests[same])}.")
     if (equal & ~found).any():
         names = _names(tests[equal & ~found])
         sentences.append(
@@ -109,10 +112,11 @@ def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str
             f"Different, and yet shown to differ by less than {margin:g}: "
             f"{_names(tests[equal & found])}."
         )
-    if (~found & ~equal).any():
+    unknown = ~found & ~equal & ~same
+    if unknown.any():
         sentences.append(
             f"Inconclusive, neither a difference nor equality to within ±{margin:g} being shown: "
-            f"{_names(tests[~found & ~equal])}."
+            f"{_names(tests[unknown])}."
         )
     return sentences
 

@@ -15,8 +15,6 @@ from sercue.statistics.praat_agreement import MEASURES, WEAK_CORRELATION, WEAK_G
 from sercue.tables.printed import percent, rounded, with_interval, with_minus
 from sercue.tokens.concepts import UNKNOWN, Category, Concept
 
-#: Below so many speakers intervals are so wide that a reader should be told why.
-FEW_SPEAKERS = 20
 #: Of p-values corrected for the family.
 LEVEL = 0.05
 # Conditions, reference, what their difference tells, and the verdict above and below zero.
@@ -371,7 +369,7 @@ def study_findings(
             "Answers that are invalid, and count as wrong: "
             f"from {rates.min():.1%} to {rates.max():.1%} ({rates.idxmax()}), by condition."
         )
-    return sentences + few_speakers(tests)
+    return sentences
 
 
 def use_of_tokens(tests: pd.DataFrame) -> list[str]:
@@ -427,21 +425,6 @@ def _verdict(row: pd.Series, above: str, below: str) -> str:
 def _difference(row: pd.Series) -> str:
     text = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
     return text.replace("-", "−")
-
-
-def few_speakers(tests: pd.DataFrame) -> list[str]:
-    """A reminder of how many speakers the intervals rest on, where they are few.
-
-    Args:
-        tests: as ``compare`` returns them
-    """
-    speakers = int(tests["speakers"].min()) if len(tests) else 0
-    if not 0 < speakers < FEW_SPEAKERS:
-        return []
-    return [
-        f"The intervals are wide, since they rest on {speakers} speakers: one that includes zero "
-        "leaves the question open."
-    ]
 
 
 def readable_collapse(table: pd.DataFrame) -> pd.DataFrame:

@@ -63,8 +63,8 @@ def test_top_folders_called_as_partitions_are_partitions(tmp_path):
 
 def test_partitions_are_drawn_where_the_tree_has_nobody_to_test_or_the_study_says_so(tmp_path):
     """Published test labels are often missing; speakers often recur in splits of others."""
-    shared = [f"{part}/sad/{s}_1.wav" for part in ("train", "test") for s in "abcdef"]
-    untested = [f"{part}/sad/{part}{s}_1.wav" for part in ("train", "val") for s in "abc"]
+    shared = [f"{part}/sad/{s}_1.wav" for part in ("train", "test") for s in "abcdefghij"]
+    untested = [f"{part}/sad/{part}{s}_1.wav" for part in ("train", "val") for s in "abcde"]
     drawn = read_folders(tree(tmp_path / "1", shared), speaker=SPEAKER, draw_partition=True)
     for corpus in (drawn, read_folders(tree(tmp_path / "2", untested), speaker=SPEAKER)):
         assert set(corpus.table["partition"]) == {"train", "dev", "test"}

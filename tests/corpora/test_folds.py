@@ -48,8 +48,20 @@ def test_a_study_may_name_one_fold_by_number_or_text(corpus):
 def test_folds_that_are_not_there_are_named(corpus):
     with pytest.raises(InputError, match=r"unknown fold '4'.*1, 2, 3, all"):
         select_fold(corpus, 4)
-    with pytest.raises(InputError, match="fold: found 1, but corpus 'example' has no folds"):
+    with pytest.raises(InputError, match=r"unknown fold '1'.*speaker 1, speaker 2, speaker 3, all"):
         select_fold(example_corpus(), 1)
+
+
+def test_without_folds_each_speaker_is_one():
+    """Also those of a corpus with partitions of its own: train, dev and test are all evaluated."""
+    corpus = example_corpus()
+    everybody = select_fold(corpus, "all")
+    assert set(corpus.table["partition"]) == {"train", "dev", "test"}
+    assert set(everybody.table["partition"]) == {"test"}
+    assert dict(zip(everybody.table["speaker"], everybody.table["fold"], strict=True)) == {
+        "s0": "speaker 1", "s1": "speaker 2", "s2": "speaker 3",
+    }  # fmt: skip
+    assert select_fold(corpus, "speaker 2").rows("test")["speaker"].unique().tolist() == ["s1"]
 
 
 def test_a_speaker_in_two_folds_is_named(corpus):

@@ -22,20 +22,20 @@ SERCUE = read_scheme("sercue").concepts
 CHECKOUT = Path(__file__).resolve().parents[2]
 REAL = Path(os.environ.get("SERCUE_EMODB", CHECKOUT.parent / "shared" / "corpora" / "emodb"))
 LETTERS = {"angry": "W", "happy": "F", "neutral": "N", "sad": "T"}
-NUMBERS = {"female": ["08", "09", "13", "14"], "male": ["03", "10", "11", "12"]}
+NUMBERS = {"female": ["08", "09", "13", "14", "16"], "male": ["03", "10", "11", "12", "15"]}
 SEED = 3
 
 
 def synthetic(folder):
-    """The demo corpus under names of EmoDB: 48 files of six speakers."""
-    corpus = load_corpus("demo", speakers=6, sentences=2)
+    """The demo corpus under names of EmoDB: 40 files of ten speakers, as few as are divided."""
+    corpus = load_corpus("demo", speakers=12, sentences=1)
     voices = corpus.table.drop_duplicates("speaker")
     number = {
-        speaker: NUMBERS[sex][place]
+        speaker: name
         for sex, group in voices.groupby("sex")
-        for place, speaker in enumerate(group["speaker"])
+        for speaker, name in zip(group["speaker"], NUMBERS[sex], strict=False)
     }
-    for (file, _, _), row in corpus.table.iterrows():
+    for (file, _, _), row in corpus.table[corpus.table["speaker"].isin(list(number))].iterrows():
         text = int(re.findall(r"\d+", file)[-1]) + 1
         name = f"{number[row['speaker']]}a{text:02}{LETTERS[row['emotion']]}a.wav"
         shutil.copy(corpus.path(file), folder / name)

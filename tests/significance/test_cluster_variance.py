@@ -115,6 +115,12 @@ def test_without_any_error_p_is_that_of_all_signs_alike():
     assert agreed.p_value().tolist() == [2 / 256, 1.0]
 
 
+def test_without_any_error_one_sided_p_is_that_of_all_signs_alike():
+    """Eight speakers who agree: 1 / 2^8 above the null, the rest below, neither side on it."""
+    agreed = Clustered(np.array([0.3, 0.0, -0.3]), np.zeros((3, 8)), np.full(3, 7.0))
+    assert agreed.p_above(0).tolist() == [1 / 256, 0.5, 255 / 256]
+
+
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), factor=st.integers(2, 5))
 def test_the_order_of_speakers_and_of_classes_means_nothing(seed, factor):

@@ -14,6 +14,7 @@ from sercue.statistics.equivalence import (
     collapse_tests,
     commonest_shares,
     entropies,
+    equivalence_p,
     equivalence_tests,
     predicted_shares,
 )
@@ -59,6 +60,22 @@ def test_no_difference_found_is_not_equivalence():
     found = equivalence_tests(rows, LABELS, PAIR, margin=0.05).loc[0]
     assert found["low"] < 0 < found["high"]
     assert not found["equivalent"]
+
+
+@pytest.mark.parametrize(("speakers", "p"), [(4, 1 / 16), (8, 1 / 256)])
+def test_the_same_answers_twice_are_equal_as_surely_as_signs_can_say(speakers, p):
+    """No speaker differs: no error, and of 2^S patterns of signs one has all on the same side."""
+    rows = example_predictions({"none": 0.6}, speakers=speakers, utterances=12)
+    both = pd.concat([rows, rows.assign(condition="aligned")])
+    found = equivalence_tests(both, LABELS, PAIR, margin=0.05).loc[0]
+    assert (found["difference"], found["low"], found["high"]) == (0, 0, 0)
+    assert found["equivalence_p"] == p
+
+
+def test_speakers_who_agree_on_a_difference_beyond_the_margin_are_not_equal():
+    """0.3 against 0.05: of eight speakers all signs but one pattern."""
+    agreed = Clustered(np.array([0.3, -0.3, 0.05]), np.zeros((3, 8)), np.full(3, 7.0))
+    assert equivalence_p(agreed, 0.05).tolist() == [255 / 256, 255 / 256, 0.5]
 
 
 def test_measures_of_collapse_are_those_of_the_report():

@@ -1,0 +1,130 @@
+"""What limits the inference is named: the class, the speaker, and how few speakers there are."""
+
+from dataclasses import replace
+
+import audformat
+import pandas as pd
+import pytest
+from scipy import stats
+
+from sercue.corpora.corpus import example_corpus, select_fold
+from sercue.corpora.pseudonyms import pseudonymised
+from sercue.tables.limits import limits
+
+
+def corpus(speakers, trained=3, **changes):
+    """Test speakers with ten utterances each of angry and sad, and some who train.
+
+    Changes are by class: the utterances of each speaker, from the first on; of others none.
+    """
+    numbers = {"angry": [10] * speakers, "sad": [10] * speakers} | changes
+    rows = [
+        (label, f"s{speaker}", "test")
+        for label, of_speakers in numbers.items()
+        for speaker, number in enumerate(of_speakers)
+        for _ in range(number)
+    ]
+    rows += [(label, f"t{n}", "train") for label in numbers for n in range(trained)]
+    table = pd.DataFrame(rows, columns=["emotion", "speaker", "partition"])
+    table.index = audformat.segmented_index([f"{n}.wav" for n in range(len(table))])
+    return replace(example_corpus(), table=table, labels=tuple(numbers))
+
+
+def test_twenty_speakers_of_equal_size_have_no_limits():
+    assert limits(corpus(20)) == []
+
+
+def test_the_class_that_one_speaker_has_is_named():
+    """With its recall of no known error there is no interval at all, however many speakers."""
+    (sentence,) = limits(corpus(20, fear=[0, 3]))
+    assert "since class 'fear' has test utterances from one speaker only (s1: 3 in all)." in (
+        sentence
+    )
+
+
+def test_a_rare_class_is_named_with_what_one_answer_does_to_uar():
+    """Seven utterances, one of three classes: 1 / (3 x 7) = 0.048."""
+    first = limits(corpus(20, fear=[1] * 7))[0]
+    assert (
+        "only 7 utterances from 7 speakers for class 'fear' (one answer changes UAR by 0.048)"
+        in first
+    )
+    assert "'sad'" not in first
+
+
+def test_rare_classes_of_the_same_size_are_named_together():
+    first = limits(corpus(20, fear=[1] * 7, joy=[1] * 7, awe=[2, 2]))[0]
+    assert "7 utterances from 7 speakers for each of the classes 'fear', 'joy' (" in first
+    assert "4 utterances from 2 speakers for class 'awe' (" in first
+
+
+def test_a_class_of_few_of_the_speakers_is_named():
+    """Thirty utterances are many, and from three of twenty speakers: 1 / (3 x 30) = 0.011."""
+    first = limits(corpus(20, fear=[10] * 3))[0]
+    assert (
+        "only 30 utterances from 3 speakers for class 'fear' (one answer changes UAR by 0.011)"
+        in first
+    )
+
+
+def test_the_speaker_who_has_half_of_the_utterances_is_named():
+    """90 of each class beside 9 others with 10: 180 of 360."""
+    numbers = [90] + [10] * 9
+    assert limits(corpus(10, angry=numbers, sad=numbers))[0] == (
+        "Speaker s0 has 50% of the test utterances (180 of 360)."
+    )
+
+
+def test_the_speaker_who_has_half_of_one_class_is_named():
+    """20 of 42 of one class, and 30 of 162 of all."""
+    first = limits(corpus(12, sad=[20] + [2] * 11))[0]
+    assert first == "Speaker s0 has 48% of the test utterances of class 'sad' (20 of 42)."
+
+
+@pytest.mark.parametrize("speakers", [2, 3])
+def test_a_third_or_half_is_an_equal_part_where_speakers_are_three_or_two(speakers):
+    assert not any(told.startswith("Speaker s") for told in limits(corpus(speakers)))
+
+
+def test_what_unequal_speakers_cost_is_told_in_standard_errors():
+    """One speaker with nearly all is compared with the rest as one: about one degree of freedom.
+
+    50, 1, 1, 1 utterances; Student's t with 1.06 and with 3 degrees of freedom.
+    """
+    numbers = [50, 1, 1, 1]
+    only = corpus(4, angry=numbers, sad=numbers)
+    told = next(told for told in limits(only) if "degrees of freedom" in told)
+    reach, usual = stats.t.ppf(0.975, [1.06, 3])
+    assert told.startswith("The intervals have 1.1 degrees of freedom, where 4 speakers")
+    assert f"{usual:.1f}." in told
+    assert float(told.partition("interval reaches ")[2].split()[0]) == pytest.approx(reach, abs=0.3)
+
+
+@pytest.mark.parametrize(("speakers", "said"), [(8, True), (19, True), (20, False)])
+def test_few_speakers_are_said_to_be_few(speakers, said):
+    assert ("The intervals are wide" in " ".join(limits(corpus(speakers)))) == said
+
+
+def test_folds_are_the_way_out_of_four_test_speakers():
+    """2 / 2^4; four who are tested and six who train are ten."""
+    assert limits(corpus(4, trained=6))[-1] == (
+        "With 4 speakers a sign-flip test cannot give a p-value below 2/2^4 = 0.125. With "
+        "`fold: all`, all 10 speakers of the corpus are evaluated, each by what was fitted on the "
+        "others."
+    )
+    assert "sign-flip" not in " ".join(limits(corpus(10)))
+
+
+def test_whoever_has_folds_already_is_not_told_to_make_some():
+    last = limits(select_fold(corpus(4, trained=2), "all"))[-1]
+    assert "2/2^6 = 0.031. All speakers of the corpus are evaluated" in last
+    assert "fold: all" not in last
+
+
+def test_speakers_with_pseudonyms_keep_them():
+    numbers = [90] + [10] * 9
+    hidden = pseudonymised(corpus(10, angry=numbers, sad=numbers), b"key")
+    name = hidden.rows("test")["speaker"].value_counts().idxmax()
+    first = limits(hidden)[0]
+    assert name != "s0"
+    assert first.startswith(f"Speaker {name} has 50%")
