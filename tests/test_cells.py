@@ -88,7 +88,9 @@ def test_each_exhibit_is_saved_for_a_paper(full):
 def test_a_table_is_printed_with_intervals_and_words(full):
     _, shown = full
     contrasts, first = shown.tables["contrasts"].shown, full[0].tests.iloc[0]
-    assert contrasts.columns.tolist() == ["UAR", "difference", "p", "p (Holm)", "p (flips)"]
+    assert contrasts.columns.tolist() == [
+        "UAR", "difference", "p (t)", "p (flips)", "decided by", "p (corrected)",
+    ]  # fmt: skip
     assert contrasts.index[0] == "aligned − none"
     ends = "{difference:.3f} [{low:.3f}, {high:.3f}]".format(**first)
     assert contrasts["difference"].iloc[0] == ends

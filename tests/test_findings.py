@@ -66,7 +66,7 @@ BLIND = [
     pair("masked(1)", "aligned", 0.001, 0.9),
     pair("constant", "aligned", 0.0, 1.0),
     pair("shuffled", "none", 0.1, 0.001),
-    pair("masked(1)", "none", 0.1, 0.001),
+    pair("masked(1)", "none", 0.1, 0.0009),
     pair("constant", "none", 0.1, 0.001),
 ]
 

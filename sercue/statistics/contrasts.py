@@ -156,7 +156,7 @@ def flips_decide(contrasts: Sequence[tuple[str, str]], speakers: int, resamples:
     """
     smallest = 2.0 ** (1 - speakers) if speakers <= ENUMERATED else 1 / (1 + resamples)
     primary = np.array([tuple(pair) == PRIMARY for pair in contrasts], dtype=bool)
-    return smallest <= _ALPHA / np.where(primary, 1, max((~primary).sum(), 1))
+    return smallest < _ALPHA / np.where(primary, 1, max((~primary).sum(), 1))
 
 
 def uar_intervals(

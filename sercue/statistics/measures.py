@@ -208,7 +208,7 @@ def measures(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
         >>> table = measures(example_predictions(), LABELS)
         >>> table[["condition", "uar", "commonest_share", "flip_none"]].round(3)
           condition    uar  commonest_share  flip_none
-        0      none  0.417            0.458      0.000
+        0      none  0.417            0.417      0.000
         1   aligned  0.708            0.375      0.792
     """
     counts, conditions, _ = confusion_counts(predictions, labels)
