@@ -19,11 +19,11 @@ from sercue.tokens.schemes import read_scheme
 NOT = "Not available in this study: "
 ALL = {
     "none": 0.5, "aligned": 0.75, "shuffled": 0.5, "shuffled_within_class": 0.6,
-    "corrupted(0.25)": 0.7, "corrupted(0.5)": 0.6, "corrupted(1)": 0.45,
+    "masked(1)": 0.55, "corrupted(0.25)": 0.7, "corrupted(0.5)": 0.6, "corrupted(1)": 0.45,
 }  # fmt: skip
 TESTED = {"sizes", "contrasts", "mcnemar", "detectable", "equivalence", "collapse", "dose_trend",
           "spearman", "split_gain", "shift", "components", "gain_by_template", "format_prior",
-          "utterance_tests"}  # fmt: skip
+          "utterance_tests", "presence"}  # fmt: skip
 
 
 def answered(accuracy, folder, **keys):
@@ -108,7 +108,7 @@ def test_both_tests_stand_side_by_side(full):
 
 
 def test_the_format_prior_is_drawn_and_summed_up(full):
-    """Its five lines are those of the table, and the summary says how many are clear."""
+    """Its six lines are those of the table, and the summary says how many are clear."""
     run, shown = full
     names = [
         label.get_text() for label in shown.figures["format_prior"].figure.axes[0].get_yticklabels()
@@ -122,6 +122,13 @@ def test_the_format_prior_is_drawn_and_summed_up(full):
 def test_parts_of_the_gain_add_up(full):
     table = full[1].tables["split_gain"].data["difference"].groupby("part").first()
     assert table["utterance"] + table["label"] == pytest.approx(table["whole"])
+
+
+def test_presence_and_content_are_the_gain(full):
+    run, shown = full
+    table = shown.tables["presence"].data["difference"].groupby("part").first()
+    gain = run.tests.query("condition == 'aligned' and reference == 'none'")["difference"].item()
+    assert table["presence"] + table["content"] == pytest.approx(gain)
 
 
 def test_deviations_by_factor_are_those_of_their_variances(full):
@@ -143,7 +150,8 @@ def test_a_study_that_lacks_conditions_says_which(tmp_path):
     for words in ("needs the conditions aligned, and this study has no aligned",
                   "dose trend: found no two doses", "no aligned, shuffled_within_class",
                   "need two of template, label_order", "needs the conditions none, aligned",
-                  "no condition is about single concepts", "need every subset"):  # fmt: skip
+                  "no condition is about single concepts", "need every subset",
+                  "need the contrast masked(1) against none"):  # fmt: skip
         assert words in told
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -22,6 +22,7 @@ from sercue.tokens.changes import (
     shuffled_within,
     without,
 )
+from sercue.tokens.concepts import Words
 from sercue.tokens.condition import (
     PLUS,
     Condition,
@@ -63,7 +64,7 @@ def parse_condition(text: str, concepts: Sequence[str] | None = None) -> Conditi
     """The condition that a study file names.
 
     Equal spellings have one name: spacing and the order of concepts do not matter, and ``only`` of
-    all concepts is ``aligned``.
+    all concepts is ``aligned``, ``without`` all of them ``masked(1)``.
 
     Args:
         text: a name, with what it takes in brackets: ``corrupted(0.5)``, ``only(energy + pitch)``
@@ -164,7 +165,7 @@ def describe_conditions(
     material: Material | None = None,
     *,
     seed: int = 0,
-    concepts: Sequence[str] | None = None,
+    words: Mapping[str, Words] | None = None,
 ) -> pd.DataFrame:
     """One line per condition, for the report.
 
@@ -172,7 +173,7 @@ def describe_conditions(
         texts: names, or conditions
         material: what they will be applied to, if it is to be described, too
         seed: the study's seed
-        concepts: names of all concepts; those of the material, or of the scheme ``paper``
+        words: concept to its words; by default those of the material, or of the scheme ``paper``
 
     Returns:
         DataFrame by ``condition`` with ``what is shown`` and ``random`` (whether replicates
@@ -196,13 +197,13 @@ def describe_conditions(
         >>> described.loc["masked(1)", "remarks"]
         "1 of 4 tokens are 'unknown' and are so without being masked"
     """
-    if material is not None:
-        concepts = list(map(str, material.tokens))
-    conditions = parse_conditions(texts, concepts)
+    if words is None:
+        words = read_scheme().words if material is None else material.words
+    conditions = parse_conditions(texts, list(words))
     table = pd.DataFrame(
         {
             "what is shown": [condition.description for condition in conditions],
-            "random": [condition.stochastic for condition in conditions],
+            "random": [condition.is_random(words) for condition in conditions],
         },
         index=pd.Index([condition.name for condition in conditions], name="condition"),
     )
@@ -282,7 +283,7 @@ def doses_of(facts: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def about_concepts(name: str) -> bool:
-    """Whether a condition of ours shows or mirrors some of the concepts.
+    """Whether a condition of ours shows, hides or mirrors some of the concepts.
 
     Examples:
         >>> [name for name in ("aligned", "only(pitch)", "flip(energy)") if about_concepts(name)]
@@ -353,14 +354,14 @@ def _of_concepts(text: str, name: str, inside: str | None, concepts: Sequence[st
         if concept not in concepts:
             raise InputError(
                 f"condition {text!r}: {unknown('concept', concept, concepts)}; "
-                f"several are joined by +, none at all is the condition none"
+                f"several are joined by +, none at all is the condition masked(1)"
             )
         if chosen.count(concept) > 1:
             raise InputError(f"condition {text!r}: {concept} stands twice")
     if len(chosen) < len(concepts):
         return _OF_CONCEPTS[name]([concept for concept in concepts if concept in chosen])
     if name == "without":
-        raise InputError(f"condition {text!r}: leaves no concept; that is the condition none")
+        return masked(1)
     return _PLAIN[{"only": "aligned", "flip": "conflicting"}[name]]
 
 
