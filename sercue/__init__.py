@@ -65,7 +65,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "report.published": ["published_values"],
         "run": ["Run", "open_run"],
         "settings": ["Settings", "read_study"],
-        "statistics.attribution": ["concept_effects", "shapley", "subset_conditions"],
+        "statistics.attribution": [
+            "concept_effects",
+            "presence_and_content",
+            "shapley",
+            "subset_conditions",
+        ],
         "statistics.baselines": ["baselines", "chance"],
         "statistics.contrasts": ["compare", "planned_contrasts", "uar_intervals"],
         "statistics.controls": ["same_as_control"],

@@ -97,7 +97,7 @@ from sercue.tables.exhibits import figure_exhibit, table_exhibit
 from sercue.tables.findings import study_findings
 from sercue.tables.limits import limits
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
-from sercue.tokens.catalogue import about_concepts, main_conditions
+from sercue.tokens.catalogue import about_concepts, main_conditions, shortened
 from sercue.tokens.concepts import functionals_of
 from sercue.tokens.condition import Material
 from sercue.tokens.prompts import resolve_templates
@@ -873,15 +873,17 @@ class Run:
     def concept_effects(self) -> pd.DataFrame:
         """What each concept does to UAR alone, when missing, when replaced by the opposite."""
         if not any(map(about_concepts, self.settings.conditions)):
-            raise InputError("no condition is about single concepts; add only(each), without(each)")
+            raise InputError("no condition is about single concepts; add masked(1), only(each)")
         level = self.settings.confidence
         return concept_effects(self.predictions, self.corpus.labels, confidence=level)
 
     @cached_property
     def shapley(self) -> pd.DataFrame:
-        """The Shapley value of each concept in UAR."""
-        if not set(subset_conditions(self.scheme.names)) <= set(self.settings.conditions):
-            raise InputError("Shapley values need every subset of the concepts; add only(any)")
+        """The Shapley value of each concept in UAR: its part in the content of the block."""
+        names, asked = self.scheme.names, self.settings.conditions
+        if missing := [name for name in subset_conditions(names) if name not in asked]:
+            lacking = ", ".join(shortened(missing, names))
+            raise InputError(f"Shapley values need every subset of the concepts; add {lacking}")
         level = self.settings.confidence
         return shapley(self.predictions, self.corpus.labels, confidence=level)
 

@@ -124,7 +124,7 @@ class Settings(Options):
     label_orders: int = Field(2, ge=1)
     conditions: list[_Name] = Field([
         "none", "aligned", "shuffled", "shuffled_within_class", "conflicting", "constant",
-        "corrupted(0.25)", "corrupted(0.5)", "corrupted(0.75)", "corrupted(1)",
+        "masked(1)", "corrupted(0.25)", "corrupted(0.5)", "corrupted(0.75)", "corrupted(1)",
     ])  # fmt: skip
     replicates: int = Field(2, ge=1, le=1000)
     controls: bool = True

@@ -17,7 +17,7 @@ ALL = [
     "without(ENERGY + DYNAMICS)", "flip(BRIGHTNESS)", "flip(PITCH + VOICE_QUALITY)",
 ]  # fmt: skip
 SUBSETS = [
-    "none",
+    "masked(1)",
     *(f"only({' + '.join(some)})" for size in range(1, 6) for some in combinations(CONCEPTS, size)),
     "aligned",
 ]

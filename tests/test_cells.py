@@ -18,11 +18,11 @@ from sercue.tokens.schemes import read_scheme
 NOT = "Not available in this study: "
 ALL = {
     "none": 0.5, "aligned": 0.75, "shuffled": 0.5, "shuffled_within_class": 0.6,
-    "corrupted(0.25)": 0.7, "corrupted(0.5)": 0.6, "corrupted(1)": 0.45,
+    "masked(1)": 0.55, "corrupted(0.25)": 0.7, "corrupted(0.5)": 0.6, "corrupted(1)": 0.45,
 }  # fmt: skip
 TESTED = {"sizes", "contrasts", "mcnemar", "detectable", "equivalence", "collapse", "dose_trend",
           "spearman", "within_class", "shift", "components", "gain_by_template", "format_prior",
-          "utterance_tests", "neutral_shift"}  # fmt: skip
+          "utterance_tests", "neutral_shift", "presence"}  # fmt: skip
 
 
 def answered(accuracy, folder, **keys):
@@ -125,6 +125,13 @@ def test_tokens_within_the_class_stand_between_own_ones_and_any(full):
     assert own + drawn == pytest.approx(-tests["shuffled", "aligned"])
 
 
+def test_presence_and_content_are_the_gain(full):
+    run, shown = full
+    table = shown.tables["presence"].data["difference"].groupby("part").first()
+    gain = run.tests.query("condition == 'aligned' and reference == 'none'")["difference"].item()
+    assert table["presence"] + table["content"] == pytest.approx(gain)
+
+
 def test_deviations_by_factor_are_those_of_their_variances(full):
     run, shown = full
     table = shown.tables["components"]
@@ -145,7 +152,8 @@ def test_a_study_that_lacks_conditions_says_which(tmp_path):
     for words in ("needs the conditions aligned, and this study has no aligned",
                   "dose trend: found no two doses", "no aligned, shuffled_within_class",
                   "need two of template, label_order", "needs the conditions none, aligned",
-                  "no condition is about single concepts", "need every subset"):  # fmt: skip
+                  "no condition is about single concepts", "need every subset",
+                  "need the contrast masked(1) against none"):  # fmt: skip
         assert words in told
 
 

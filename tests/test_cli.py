@@ -192,12 +192,12 @@ def test_check_says_what_limits_the_inference_before_the_hours_are_spent(small_s
 
 
 def test_check_counts_the_prompts(small_study, capsys):
-    """48 utterances of 6 speakers, 2 of them test: 16 x (1 + 1 + 3 x 2) x 2 x 2, by hand."""
+    """16 utterances of 2 test speakers x (3 conditions + 2 random ones x 2) x 2 x 2, by hand."""
     assert main(["check", str(small_study.file), "--quick"]) == 0
     told = capsys.readouterr().out
     assert "48 utterances" in told
-    assert "16 utterances of 'test' x 8 conditions and replicates x 2 templates x 2" in told
-    assert "= 512 prompts at most" in told
+    assert "16 utterances of 'test' x 7 conditions and replicates x 2 templates x 2" in told
+    assert "= 448 prompts at most" in told
     assert "\ntime" not in told
 
 
@@ -207,7 +207,7 @@ def test_check_measures_unless_it_is_to_be_quick(small_study, capsys):
     different = len(predictions[["audio", "prompt"]].drop_duplicates())
     assert main(["check", str(small_study.file)]) == 0
     told = capsys.readouterr().out
-    assert f"= 512 prompts, {different} after merging equal ones" in told
+    assert f"= 448 prompts, {different} after merging equal ones" in told
     assert "sercue-tiny: trained on this corpus already" in told
     assert re.search(r"context +at most \d+ tokens .*; the model takes 4096", told)
     assert re.search(r"time +about .* for all answers: .* measured on \d+ ", told)

@@ -180,11 +180,15 @@ def test_a_control_that_is_not_identified_is_not_placed():
 
 
 def test_the_largest_concept_and_how_many_are_clear():
-    rows = [("energy", 0.05, 0.02, 0.08), ("pitch", 0.01, -0.01, 0.03)]
-    table = pd.DataFrame(rows, columns=["concept", "shapley", "low", "high"])
+    """By the corrected p-value: the interval of pitch excludes zero, and does not count."""
+    rows = [("energy", 0.05, 0.02, 0.08, 0.01), ("pitch", 0.02, 0.01, 0.03, 0.06)]
+    table = pd.DataFrame(rows, columns=["concept", "shapley", "low", "high", "holm_p"])
     (sentence,) = say.shapley_sentence(table)
-    assert "(+0.060 of UAR), energy has the largest Shapley share" in sentence
-    assert sentence.endswith("above zero for 1 of 2 concepts.")
+    assert sentence.startswith("Of the content of the tokens (aligned − masked(1): +0.070 of UAR),")
+    assert "energy has the largest Shapley value (+0.050 [+0.020, +0.080])" in sentence
+    assert sentence.endswith("after Holm's correction, 1 of 2 concepts have a value above zero.")
+    (other,) = say.shapley_sentence(table.assign(shapley=[0.05, -0.02], holm_p=[0.01, 0.03]))
+    assert other.endswith("1 of 2 concepts have a value above zero and 1 one below it (pitch).")
 
 
 def test_the_gain_of_wordings_from_least_to_most():

@@ -5,6 +5,7 @@ import html
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import jinja2
@@ -19,6 +20,7 @@ from sercue.privacy import shareable
 from sercue.report import methods
 from sercue.report.methods import code, methods_text, write_methods
 from sercue.settings import Settings
+from sercue.statistics.attribution import subset_conditions
 from sercue.tokens.binning import Binning, FoldBinning
 
 
@@ -129,6 +131,32 @@ def test_no_statistic_is_named_that_the_study_has_no_conditions_for(text):
     assert "Fieller's interval [Fieller, 1954] over speakers" in text
     assert "was split into" not in text
     assert "The trend with the dose of corrupted" in text
+
+
+def test_opposites_and_what_is_random_are_those_of_the_scheme(text):
+    """Typed from the scheme ``paper``: one opposite per word, so that none is drawn."""
+    told = " ".join(text.split())
+    assert "the middle word stays as it is." in told
+    pairs = "ROUGH for MODAL, MODAL for ROUGH, PRESSED for BREATHY, BREATHY for PRESSED"
+    assert rf"words of VOICE\_QUALITY are {pairs} and MODAL for CREAKY; any other word" in told
+    assert "The random conditions (`shuffled` and `corrupted(0.5)`) have 2 replicates" in told
+
+
+def test_presence_and_content_are_told_where_every_subset_is_asked(small_study, monkeypatch):
+    """Of the facts of a study with these conditions, which the small one has not."""
+    every = ["none", *subset_conditions()]
+    facts = methods._statistics_facts
+
+    def of_every_subset(run, concepts):
+        asked = {"parameters": run.parameters | {"conditions": every}}
+        return facts(replace(run, provenance=run.provenance | asked), concepts)
+
+    monkeypatch.setattr(methods, "_statistics_facts", of_every_subset)
+    told = " ".join(methods_text(small_study.folder).split())
+    assert "In `only(...)` and `without(...)` the token block names every concept" in told
+    assert "a hidden one has the word unknown" in told
+    assert "content (`aligned` against `masked(1)`)" in told
+    assert "its Shapley value [Shapley, 1953] over all subsets of the concepts" in told
 
 
 def test_reliance_of_another_study_is_not_named(copy):

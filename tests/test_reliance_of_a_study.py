@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from sercue.corpora.corpus import example_corpus
+from sercue.errors import InputError
 from sercue.run import Run
 from sercue.settings import Settings
 from sercue.statistics.attribution import subset_conditions
@@ -65,16 +66,32 @@ def test_the_sentence_says_the_interval_and_no_more(table):
     assert reliance_finding(lost, 0.95) == "What the model relies on cannot be told: separation."
 
 
-def test_shapley_values_of_all_subsets_add_up_to_the_gain(tmp_path):
+def test_shapley_values_of_all_subsets_add_up_to_the_content(tmp_path):
     names = subset_conditions()
     rows = example_predictions(dict.fromkeys(names, 0.5) | {"aligned": 0.9})
     run = Run(Settings(conditions=names, out=str(tmp_path)))
     run.__dict__.update(predictions=rows, corpus=replace(example_corpus(), labels=tuple(LABELS)))
     assert run.concept_effects["kind"].tolist() == ["only"] * 6
     uar = uar_by(rows, LABELS, ["condition"]).set_index("condition")["uar"]
-    assert run.shapley["shapley"].sum() == pytest.approx(uar["aligned"] - uar["none"])
+    assert run.shapley["shapley"].sum() == pytest.approx(uar["aligned"] - uar["masked(1)"])
+
+
+@pytest.mark.parametrize(
+    ("conditions", "lacking"),
+    [
+        (["none", "aligned", "only(any)"], r"masked\(1\)"),
+        (
+            ["none", "aligned", "only(each)", "masked(0.5)"],
+            r"masked\(1\), only\(ENERGY \+ PITCH\), ",
+        ),
+        (["none", "masked(1)", "aligned"], r"only\(any\)"),
+    ],
+)
+def test_what_shapley_values_lack_is_named(conditions, lacking, tmp_path):
+    with pytest.raises(InputError, match=f"every subset of the concepts; add {lacking}"):
+        _ = Run(Settings(conditions=conditions, out=str(tmp_path))).shapley
 
 
 def test_words_for_many_conditions_are_written_out():
-    written = Settings(conditions=["none", "only(any)", "aligned"]).conditions
+    written = Settings(conditions=["masked(1)", "only(any)", "aligned"]).conditions
     assert sorted(written) == sorted(subset_conditions())

@@ -180,7 +180,7 @@ def test_a_second_run_asks_nothing_again(small_study):
     """Parts keep their names and bytes; what notebook 04 asks is found in them."""
     before = contents(small_study.folder / "artifacts" / "predictions")
     run = open_run(small_study.settings | {"out": str(small_study.folder)})
-    assert len(run.predictions) == 512
+    assert len(run.predictions) == 448
     assert contents(small_study.folder / "artifacts" / "predictions") == before
 
 

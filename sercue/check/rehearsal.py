@@ -82,8 +82,9 @@ class Rehearsal:
     @property
     def variants(self) -> int:
         """Conditions, each as often as it is repeated."""
-        conditions = parse_conditions(self.run.settings.conditions, self.run.settings.tokens.names)
-        return sum(len(one.replicates(self.run.settings.replicates)) for one in conditions)
+        settings, words = self.run.settings, self.run.settings.tokens.words
+        conditions = parse_conditions(settings.conditions, list(words))
+        return sum(len(one.replicates(settings.replicates, words)) for one in conditions)
 
     @property
     def planned(self) -> int:

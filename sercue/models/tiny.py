@@ -50,7 +50,7 @@ from sercue.tokens.prompts import Template, resolve_templates
 LONGEST_SECONDS = 30
 DEV_CONDITIONS = ("none", "aligned", "shuffled", "conflicting")
 # Raise it whenever training code changes the weights: trained models are keyed by it.
-_TRAINING = 2
+_TRAINING = 3
 # Processes that train at once: each holds half a gigabyte.
 _MOST_JOBS = 4
 _RECORD = "training.json"
@@ -169,6 +169,7 @@ class TinyModel:
             "prompts without tokens": recipe["share_none"],
             "with own tokens": recipe["share_aligned"],
             "probability that a token of the rest is replaced": recipe["noise"],
+            "some of the tokens hidden where there are tokens": recipe["share_masked"],
             "recordings blanked where there are tokens": recipe["blank_audio"],
             "recordings exchanged where there are tokens": recipe["swap_audio"],
         }

@@ -21,7 +21,7 @@ from sercue.plots.style import (
 )
 
 _HERE = "#0173b2"
-_KINDS = {"only": "only this concept, vs none", "without": "without it, vs aligned",
+_KINDS = {"only": "only this concept, vs masked(1)", "without": "it hidden, vs aligned",
           "flip": "opposite, vs aligned"}  # fmt: skip
 # Families that figures show in one colour of several shades.
 _DOSES = ("corrupted", "replaced", "masked")
@@ -104,11 +104,12 @@ def plot_reliance_by(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
 
 
 @styled
-def plot_shapley(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
+def plot_shapley(table: pd.DataFrame, *, alpha: float = 0.05, ax: Axes | None = None) -> Figure:
     """The Shapley value of each concept with its interval.
 
     Args:
         table: as ``shapley`` returns it, of one ``value``
+        alpha: a point is filled if its Holm-corrected p-value is below this
         ax: Axes to draw on; a new figure by default
 
     Returns:
@@ -119,7 +120,7 @@ def plot_shapley(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
 
     Examples:
         >>> rows = {"concept": ["energy", "pitch"], "value": "uar", "shapley": [0.05, 0.02],
-        ...         "low": [0.03, -0.01], "high": [0.07, 0.05]}
+        ...         "low": [0.03, -0.01], "high": [0.07, 0.05], "holm_p": [0.001, 0.3]}
         >>> plot_shapley(pd.DataFrame(rows)).axes[0].get_xlabel()
         'Shapley value in UAR (sum .070)'
     """
@@ -128,7 +129,8 @@ def plot_shapley(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     figure, axes = canvas(ax, height=1.0 + 0.34 * len(rows))
     palette = condition_palette(rows["condition"])
     names = list(table["concept"])
-    horizontal_intervals(axes, rows, "shapley", names, palette, [True] * len(rows))
+    filled = (table["holm_p"] < alpha).tolist()
+    horizontal_intervals(axes, rows, "shapley", names, palette, filled)
     axes.axvline(0, color="black", linewidth=1)
     total = f"{table['shapley'].sum():.3f}".replace("-", "−").replace("0.", ".", 1)
     axes.set_xlabel(f"Shapley value in {_UNITS[value]} (sum {total})")
@@ -136,11 +138,14 @@ def plot_shapley(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
 
 
 @styled
-def plot_concept_effects(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
-    """What each concept does alone, when missing and when replaced by the opposite: one panel each.
+def plot_concept_effects(
+    table: pd.DataFrame, *, alpha: float = 0.05, ax: Axes | None = None
+) -> Figure:
+    """What each concept does alone, when hidden and when replaced by the opposite: one panel each.
 
     Args:
         table: as ``concept_effects`` returns it, of one ``value``
+        alpha: a point is filled if its Holm-corrected p-value is below this
         ax: Axes whose place the panels take; a new figure by default
 
     Returns:
@@ -152,9 +157,9 @@ def plot_concept_effects(table: pd.DataFrame, *, ax: Axes | None = None) -> Figu
     Examples:
         >>> rows = {"kind": ["only", "flip"], "concept": "energy", "value": "uar",
         ...         "condition": ["only(energy)", "flip(energy)"], "effect": [0.05, -0.1],
-        ...         "low": [0.03, -0.2], "high": [0.07, -0.05]}
+        ...         "low": [0.03, -0.2], "high": [0.07, -0.05], "holm_p": 0.01}
         >>> [axes.get_title() for axes in plot_concept_effects(pd.DataFrame(rows)).axes]
-        ['only this concept, vs none', 'opposite, vs aligned']
+        ['only this concept, vs masked(1)', 'opposite, vs aligned']
     """
     value = _only_value(table)
     kinds = [kind for kind in _KINDS if kind in set(table["kind"])]
@@ -166,8 +171,9 @@ def plot_concept_effects(table: pd.DataFrame, *, ax: Axes | None = None) -> Figu
         palette = condition_palette(part["condition"])
         for row in part.to_dict("records"):
             y, colour = concepts.index(row["concept"]), palette[row["condition"]]
+            face = colour if row["holm_p"] < alpha else "white"
             axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=2)
-            axes.plot([row["effect"]], [y], "o", color=colour, markersize=7)
+            axes.plot([row["effect"]], [y], "o", color=colour, markerfacecolor=face, markersize=7)
         axes.axvline(0, color="black", linewidth=1)
         axes.set_title(_KINDS[kind], fontsize="medium")
         lines_from_top(axes, concepts)

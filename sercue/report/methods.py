@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ from sercue.statistics.baselines import SENTENCE, SVM, TOKENS_ONLY
 from sercue.statistics.resampling import ENUMERATED
 from sercue.storage.files import write_text
 from sercue.tables.printed import with_minus
-from sercue.tokens.binning import stored_binnings
+from sercue.tokens.binning import Binning, stored_binnings
 from sercue.tokens.catalogue import about_concepts, describe_conditions, doses_of, facts_by_name
-from sercue.tokens.concepts import UNKNOWN, Concept
+from sercue.tokens.concepts import UNKNOWN, Concept, Words
 from sercue.tokens.condition import parts_of
 from sercue.tokens.prompts import label_orders, resolve_templates
 
@@ -67,7 +67,8 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
         )
     corpus, versions = stored[0], run.provenance["versions"]
     tokens = run.artifacts.read("tokens.parquet")
-    concepts = list(map(str, tokens.columns))
+    binnings = stored_binnings(run.artifacts.folder / "binning.json")
+    words = next(iter(binnings.values())).words
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -81,10 +82,10 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
         git={"commit": None, "clean": None} | run.provenance.get("git", {}),
         software=[f"{name} {versions[name]}" for name in _SOFTWARE if name in versions],
         **_corpus_facts(run, corpus),
-        **_token_facts(run, tokens.loc[corpus.rows(run.parameters["partition"]).index]),
+        **_token_facts(run, binnings, tokens.loc[corpus.rows(run.parameters["partition"]).index]),
         **_prompt_facts(run, corpus),
-        **_condition_facts(run, concepts),
-        **_statistics_facts(run, concepts),
+        **_condition_facts(run, words),
+        **_statistics_facts(run, list(words)),
     )
 
 
@@ -186,9 +187,10 @@ def _corpus_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def _token_facts(run: EvaluatedRun, tokens: pd.DataFrame) -> dict[str, Any]:
+def _token_facts(
+    run: EvaluatedRun, binnings: Mapping[str, Binning], tokens: pd.DataFrame
+) -> dict[str, Any]:
     """How concepts are made of features, and words of concepts; the evaluated true tokens."""
-    binnings = stored_binnings(run.artifacts.folder / "binning.json")
     first, by_fold = next(iter(binnings.values())), "" not in binnings
     ordinal = [concept for concept in first.concepts if isinstance(concept, Concept)]
     signed = {
@@ -268,9 +270,9 @@ def _prompt_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def _condition_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, Any]:
+def _condition_facts(run: EvaluatedRun, words: Mapping[str, Words]) -> dict[str, Any]:
     """What each condition shows: those about concepts last and by kind, as there may be many."""
-    table = describe_conditions(run.parameters["conditions"], concepts=concepts)
+    table = describe_conditions(run.parameters["conditions"], words=words)
     kind = {
         name: f"{parts_of(name)[0]}(...)" if about_concepts(name) else name for name in table.index
     }
@@ -281,6 +283,19 @@ def _condition_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, An
         "conditions": conditions,
         "shown": table["what is shown"].to_dict(),
         "random": dict.fromkeys(f"`{kind[name]}`" for name in table.index[table["random"]]),
+        "mirrored": bool({"conflicting", "flip(...)"} & set(conditions)),
+        "middle_stays": all(
+            own.opposites[own.plain] == (own.plain,)
+            for own in words.values()
+            if own.ordered and own.plain
+        ),
+        "opposites": {
+            plain(concept): [
+                f"{plain(other)} for {plain(word)}" for word, (other,) in own.opposites.items()
+            ]
+            for concept, own in words.items()
+            if own.opposites and not own.ordered
+        },
     }
 
 
@@ -309,6 +324,7 @@ def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, A
         "reliance": reliance is not None,
         "controls": _has_controls(run),
         "single": any(map(about_concepts, names)),
+        "hiding": any(parts_of(name)[0] in ("only", "without") for name in names),
         "shapley": set(subset_conditions(concepts)) <= set(names),
     }
 

@@ -37,7 +37,8 @@ def condition_values(
 
     Raises:
         InputError: if conditions do not have the same utterances, if there are fewer than two
-            speakers, or if probabilities of labels are wanted and missing
+            speakers, if a block leaves out a concept, or if probabilities of labels are wanted
+            and missing
 
     Examples:
         >>> from sercue.statistics.measures import LABELS, example_predictions
@@ -49,12 +50,27 @@ def condition_values(
     if value not in VALUES:
         raise unknown("value", value, VALUES)
     rows = predictions[predictions["condition"].isin(conditions)]
+    _check_blocks(rows)
     counted = speaker_counts(rows, labels)
     counted.check_paired(counted.conditions)
     if value == "uar":
         return counted, counted.uar
     said = _log_p_sums(rows, counted)
     return counted, recall_estimates(said, counted.totals)
+
+
+def _check_blocks(rows: pd.DataFrame) -> None:
+    """Raise an error where a hidden concept is left out, as it was by earlier versions."""
+    facts = condition_facts(rows)
+    concepts = set(facts["concepts"].explode().dropna())
+    columns = [name for name in rows if str(name).removeprefix("shown_") in concepts]
+    hiding = facts.index[facts["family"].isin(("only", "without"))]
+    shown = rows.loc[rows["condition"].isin(hiding), columns]
+    if shown.isna().to_numpy().any():
+        raise InputError(
+            f"predictions: prompts of {hiding[0]} leave out concepts, as an earlier version made "
+            "them; valid are prompts that show hidden concepts as 'unknown': run the study again"
+        )
 
 
 def _log_p_sums(rows: pd.DataFrame, counted: SpeakerCounts) -> np.ndarray:
@@ -88,23 +104,28 @@ def _log_p_truth(rows: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
     return log_probability(probability)
 
 
+#: Shows the empty set of concepts: a token block that names them all and tells of none.
+EMPTY = "masked(1)"
 #: What each kind of single-concept condition is compared with.
-REFERENCES = {"only": "none", "without": "aligned", "flip": "aligned"}
+REFERENCES = {"only": EMPTY, "without": "aligned", "flip": "aligned"}
 
 
 def subset_conditions(concepts: Sequence[str] | None = None) -> list[str]:
     """The conditions that show each subset of the concepts: what ``shapley`` needs.
 
+    In all of them the token block names every concept, and those outside the subset are
+    ``unknown``, so that they differ in what the block tells and not in its shape.
+
     Args:
         concepts: their names, in order; those of the scheme ``paper`` by default
 
     Returns:
-        2 to the power of their number: ``none`` for the empty set, ``only(...)`` for each other
-        one by size, ``aligned`` for all of them
+        2 to the power of their number: ``masked(1)`` for the empty set, ``only(...)`` for each
+        other one by size, ``aligned`` for all of them
 
     Examples:
         >>> subset_conditions(["energy", "pitch"])
-        ['none', 'only(energy)', 'only(pitch)', 'aligned']
+        ['masked(1)', 'only(energy)', 'only(pitch)', 'aligned']
         >>> len(subset_conditions())
         64
     """
@@ -114,7 +135,48 @@ def subset_conditions(concepts: Sequence[str] | None = None) -> list[str]:
         for size in range(1, len(names))
         for subset in combinations(names, size)
     ]
-    return ["none", *partial, "aligned"]
+    return [EMPTY, *partial, "aligned"]
+
+
+def presence_and_content(tests: pd.DataFrame) -> pd.DataFrame:
+    """The gain of aligned tokens over none as the sum of two differences.
+
+    Presence is what a token block does that tells nothing, ``masked(1)`` against ``none``; content
+    is what the tokens add to such a block, ``aligned`` against ``masked(1)``.
+
+    Args:
+        tests: as ``compare`` returns them, of the planned contrasts
+
+    Returns:
+        DataFrame, one row per part: ``part`` (presence, content, gain: their sum), ``condition``,
+        ``reference``, and ``difference``, ``low``, ``high``, ``p`` and ``holm_p`` of that contrast
+
+    Raises:
+        InputError: if one of the three contrasts is missing
+
+    Examples:
+        >>> from sercue.statistics.contrasts import compare
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> rows = example_predictions({"none": 0.4, "aligned": 0.9, "masked(1)": 0.7})
+        >>> presence_and_content(compare(rows, LABELS)).iloc[:, :4].round(2)
+               part  condition  reference  difference
+        0  presence  masked(1)       none        0.04
+        1   content    aligned  masked(1)        0.46
+        2      gain    aligned       none        0.50
+    """
+    rows = tests.set_index(["condition", "reference"])
+    pairs = [(EMPTY, "none"), (EMPTY, "aligned"), ("aligned", "none")]
+    if missing := [" against ".join(pair) for pair in pairs if pair not in rows.index]:
+        raise InputError(
+            f"Presence and content of a token block need the contrast {missing[0]}; add the "
+            f"conditions none, aligned and {EMPTY}"
+        )
+    found = rows.reindex(pairs)[["difference", "low", "high", "p", "holm_p"]].reset_index()
+    # The planned contrast takes the masked block from aligned: content is its opposite.
+    found.loc[1, ["condition", "reference"]] = ["aligned", EMPTY]
+    found.loc[1, ["difference", "low", "high"]] = -found.loc[1, ["difference", "high", "low"]].array
+    found.insert(0, "part", ["presence", "content", "gain"])
+    return found
 
 
 def concept_effects(
@@ -126,9 +188,10 @@ def concept_effects(
 ) -> pd.DataFrame:
     """What single concepts do: alone, when missing, when replaced by the opposite.
 
-    ``only(c)`` is compared with ``none`` (what the concept gives by itself), ``without(c)`` and
-    ``flip(c)`` with ``aligned`` (what is lost without it, or when it lies). The first and the
-    second differ where concepts repeat each other; ``shapley`` averages over all company.
+    ``only(c)`` is compared with ``masked(1)``, the block in which all concepts are hidden (what
+    the concept adds by itself), ``without(c)`` and ``flip(c)`` with ``aligned`` (what is lost when
+    it is hidden, or opposite). The first and the second differ where concepts repeat each other;
+    ``shapley`` averages over all subsets of the others.
 
     These comparisons are a family of their own, beside the planned contrasts: they ask which
     concept it is, once the contrasts have told whether tokens do anything.
@@ -147,15 +210,16 @@ def concept_effects(
         and p-values are made as those of ``compare``.
 
     Raises:
-        InputError: if no such condition is there with its reference, or a parameter is not valid
+        InputError: if no such condition is there, if one is there without its reference, if a
+            block leaves out a concept, or a parameter is not valid
 
     Examples:
         >>> from sercue.statistics.measures import LABELS, example_predictions
-        >>> rows = example_predictions({"none": 0.4, "only(pitch)": 0.7, "aligned": 0.8})
+        >>> rows = example_predictions({"masked(1)": 0.4, "only(pitch)": 0.7, "aligned": 0.8})
         >>> table = concept_effects(rows, LABELS)
         >>> table[["concept", "condition", "reference", "effect"]].round(2)
-          concept    condition reference  effect
-        0   pitch  only(pitch)      none    0.33
+          concept    condition  reference  effect
+        0   pitch  only(pitch)  masked(1)    0.33
     """
     check_confidence(confidence)
     facts = condition_facts(predictions)
@@ -168,11 +232,10 @@ def concept_effects(
             "reference": single["family"].map(REFERENCES),
         }
     )
-    table = table[table["reference"].isin(facts.index)].reset_index(drop=True)
-    if table.empty:
+    if table.empty or not table["reference"].isin(facts.index).all():
         raise InputError(
             f"conditions: found {', '.join(facts.index)}; effects of concepts need only(c) with "
-            "none, or without(c) or flip(c) with aligned"
+            f"{EMPTY}, or without(c) or flip(c) with aligned"
         )
     pairs = list(zip(table["condition"], table["reference"], strict=True))
     sides = [*table["condition"], *table["reference"]]
@@ -191,7 +254,7 @@ def shapley(
     value: str = "uar",
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    r"""Exact Shapley values of the concepts: each one's part in what all of them together give.
+    r"""Exact Shapley values of the concepts: each one's part in the content of the token block.
 
     With :math:`v(S)` the value where the subset S of the n concepts is shown,
 
@@ -199,9 +262,10 @@ def shapley(
         \bigl(v(S \cup \{c\}) - v(S)\bigr)
 
     It is the mean gain that the concept adds to those shown before it, over all orders. The values
-    sum to :math:`v(\text{aligned}) - v(\text{none})`; concepts that always do the same get the
-    same; one that never does anything gets 0. They describe this model on these utterances, not
-    what a concept would do for another.
+    sum to :math:`v(\text{aligned}) - v(\text{masked(1)})`; concepts that always do the same get
+    the same; one that never does anything gets 0. What a block does whatever it tells is in none
+    of them: every subset is shown in one (see ``presence_and_content``). They describe this model
+    on these utterances, not what a concept would do for another.
 
     A Shapley value is a weighted sum of the values of all subsets, so that its interval comes from
     what each speaker adds to that sum, as those of ``compare`` do.
@@ -217,11 +281,12 @@ def shapley(
 
     Returns:
         DataFrame, one row per concept: ``concept``, ``value``, ``shapley`` (in UAR from -1 to 1,
-        or in nats), ``low``, ``high``, ``speakers``
+        or in nats), ``low``, ``high``, ``p`` (two-sided), ``holm_p`` (corrected for the number of
+        concepts), ``speakers``
 
     Raises:
-        InputError: if a subset is missing, if conditions do not have the same utterances, or a
-            parameter is not valid
+        InputError: if a subset is missing, if a block leaves out a concept, if conditions do not
+            have the same utterances, or a parameter is not valid
 
     References:
         Shapley, "A value for n-person games" (1953)
@@ -229,7 +294,7 @@ def shapley(
     Examples:
         >>> from sercue.statistics.measures import LABELS, example_predictions
         >>> rows = example_predictions(
-        ...     {"none": 0.4, "only(energy)": 0.5, "only(pitch)": 0.7, "aligned": 0.8})
+        ...     {"masked(1)": 0.4, "only(energy)": 0.5, "only(pitch)": 0.7, "aligned": 0.8})
         >>> shapley(rows, LABELS)[["concept", "shapley"]].round(3)
           concept  shapley
         0  energy    0.271
@@ -246,8 +311,9 @@ def shapley(
     found = worth.combine(signs)
     rows = found.rows(confidence, "shapley", least=-np.inf, most=np.inf)
     table = pd.DataFrame({"concept": concepts, "value": value})
-    table = table.join(rows[["shapley", "low", "high"]])
-    return table.assign(speakers=len(counted.speakers))
+    table = table.join(rows[["shapley", "low", "high", "p"]])
+    holm_p = multipletests(rows["p"], method="holm")[1]
+    return table.assign(holm_p=holm_p, speakers=len(counted.speakers))
 
 
 def shapley_weights(players: int) -> Mapping[frozenset[int], np.ndarray]:
@@ -277,7 +343,7 @@ def _subset(
     condition: str, family: str, named: tuple[str, ...], concepts: Sequence[str]
 ) -> frozenset[str] | None:
     """The concepts that a condition shows truly while it hides the others."""
-    if condition in ("none", "aligned"):
+    if condition in (EMPTY, "aligned"):
         return frozenset(concepts if condition == "aligned" else ())
     if family not in ("only", "without"):
         return None

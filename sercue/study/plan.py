@@ -68,7 +68,7 @@ def plan_study(
     distinct = _Distinct()
     asked, shown = [], []
     for condition in parse_conditions(conditions, list(map(str, tokens))):
-        for replicate in condition.replicates(replicates):
+        for replicate in condition.replicates(replicates, material.words):
             changed = condition.show(material, seed=seed, replicate=replicate)
             concepts_of = PLUS.join(condition.concepts)
             asked.append((condition.name, condition.family, condition.dose, concepts_of, replicate))

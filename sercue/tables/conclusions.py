@@ -260,19 +260,23 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
 
 
 def shapley_sentence(table: pd.DataFrame) -> list[str]:
-    """Which concept has the largest part in what all of them give.
+    """Which concept has the largest part in the content of the tokens, and how many have one.
 
     Args:
         table: as ``shapley`` returns it
     """
     rows = table.to_dict("records")
     most = max(rows, key=lambda row: float(row["shapley"]))
-    clear = [row["low"] > 0 for row in rows]
+    above, below = (
+        [row["concept"] for row in rows if row["holm_p"] < LEVEL and sign * row["shapley"] > 0]
+        for sign in (1, -1)
+    )
     return [
-        f"Of the total gain from all concepts ({_plain(table['shapley'].sum())} of UAR), "
-        f"{most['concept']} has the largest Shapley share "
-        f"({_signed(most['shapley'], most['low'], most['high'])}); the interval lies above zero "
-        f"for {sum(clear)} of {len(clear)} concepts."
+        f"Of the content of the tokens (aligned − masked(1): {_plain(table['shapley'].sum())} of "
+        f"UAR), {most['concept']} has the largest Shapley value "
+        f"({_signed(most['shapley'], most['low'], most['high'])}); after Holm's correction, "
+        f"{len(above)} of {len(rows)} concepts have a value above zero"
+        + (f" and {len(below)} one below it ({', '.join(below)})." if below else ".")
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -22,6 +22,7 @@ from sercue.tokens.changes import (
     shuffled_within,
     without,
 )
+from sercue.tokens.concepts import Words
 from sercue.tokens.condition import (
     PLUS,
     Condition,
@@ -63,7 +64,7 @@ def parse_condition(text: str, concepts: Sequence[str] | None = None) -> Conditi
     """The condition that a study file names.
 
     Equal spellings have one name: spacing and the order of concepts do not matter, and ``only`` of
-    all concepts is ``aligned``.
+    all concepts is ``aligned``, ``without`` all of them ``masked(1)``.
 
     Args:
         text: a name, with what it takes in brackets: ``corrupted(0.5)``, ``only(energy + pitch)``
@@ -164,7 +165,7 @@ def describe_conditions(
     material: Material | None = None,
     *,
     seed: int = 0,
-    concepts: Sequence[str] | None = None,
+    words: Mapping[str, Words] | None = None,
 ) -> pd.DataFrame:
     """One line per condition, for the report.
 
@@ -172,7 +173,7 @@ def describe_conditions(
         texts: names, or conditions
         material: what they will be applied to, if it is to be described, too
         seed: the study's seed
-        concepts: names of all concepts; those of the material, or of the scheme ``paper``
+        words: concept to its words; by default those of the material, or of the scheme ``paper``
 
     Returns:
         DataFrame by ``condition`` with ``what is shown`` and ``random`` (whether replicates
@@ -196,13 +197,13 @@ def describe_conditions(
         >>> described.loc["masked(1)", "remarks"]
         "1 of 4 tokens are 'unknown' and are so without being masked"
     """
-    if material is not None:
-        concepts = list(map(str, material.tokens))
-    conditions = parse_conditions(texts, concepts)
+    if words is None:
+        words = read_scheme().words if material is None else material.words
+    conditions = parse_conditions(texts, list(words))
     table = pd.DataFrame(
         {
             "what is shown": [condition.description for condition in conditions],
-            "random": [condition.stochastic for condition in conditions],
+            "random": [condition.is_random(words) for condition in conditions],
         },
         index=pd.Index([condition.name for condition in conditions], name="condition"),
     )
@@ -262,6 +263,8 @@ def facts_by_name(names: Iterable[str]) -> pd.DataFrame:
 def doses_of(facts: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Families of conditions that have a dose, such as ``corrupted(p)``.
 
+    One that is only there in full, as ``masked(1)`` by itself, is no matter of dose.
+
     Args:
         facts: of conditions, as ``condition_facts`` gives them
 
@@ -274,15 +277,16 @@ def doses_of(facts: pd.DataFrame) -> dict[str, dict[str, float]]:
     """
     own = {"aligned": 0.0} if "aligned" in facts.index else {}
     dosed = facts[facts["dose"].notna()].sort_values("dose", kind="stable")
+    partial = set(dosed.loc[dosed["dose"] < 1, "family"])
     return {
         family: own | dosed.loc[dosed["family"] == family, "dose"].to_dict()
         for family in facts["family"].unique()
-        if family in set(dosed["family"])
+        if family in partial
     }
 
 
 def about_concepts(name: str) -> bool:
-    """Whether a condition of ours shows or mirrors some of the concepts.
+    """Whether a condition of ours shows, hides or mirrors some of the concepts.
 
     Examples:
         >>> [name for name in ("aligned", "only(pitch)", "flip(energy)") if about_concepts(name)]
@@ -353,14 +357,14 @@ def _of_concepts(text: str, name: str, inside: str | None, concepts: Sequence[st
         if concept not in concepts:
             raise InputError(
                 f"condition {text!r}: {unknown('concept', concept, concepts)}; "
-                f"several are joined by +, none at all is the condition none"
+                f"several are joined by +, none at all is the condition masked(1)"
             )
         if chosen.count(concept) > 1:
             raise InputError(f"condition {text!r}: {concept} stands twice")
     if len(chosen) < len(concepts):
         return _OF_CONCEPTS[name]([concept for concept in concepts if concept in chosen])
     if name == "without":
-        raise InputError(f"condition {text!r}: leaves no concept; that is the condition none")
+        return masked(1)
     return _PLAIN[{"only": "aligned", "flip": "conflicting"}[name]]
 
 

@@ -1,8 +1,8 @@
-"""What conditions do to tokens: replace them, take concepts out, exchange whole utterances."""
+"""What conditions do to tokens: replace them, hide concepts, exchange whole utterances."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,15 @@ from sercue.tokens.condition import Condition, Material
 
 
 def conflicting() -> Condition:
-    """Every token replaced by its opposite in the scheme; one that has none, ``unknown``, stays."""
+    """Every token replaced by its opposite in the scheme; one that has none, ``unknown``, stays.
+
+    It is random where the scheme gives a word several opposites.
+    """
     return Condition(
         "conflicting",
         "the opposite of each token, as the scheme has it: low for high, high for low",
         _mirrored,
-        stochastic=True,
+        stochastic=lambda words: _several_opposites(words.values()),
         remarks=lambda material: _remark(material, [*material.words], "stay so"),
     )
 
@@ -42,7 +45,7 @@ def flip(concepts: Sequence[str]) -> Condition:
         f"flip({' + '.join(chosen)})",
         f"{' and '.join(chosen)} replaced by the opposite, the other concepts true",
         change,
-        stochastic=True,
+        stochastic=lambda words: _several_opposites(words[concept] for concept in chosen),
         stream="conflicting",
         remarks=lambda material: _remark(material, chosen, "stay so"),
         family="flip",
@@ -173,6 +176,11 @@ def _mirrored(material: Material, generator: np.random.Generator) -> pd.DataFram
     return pd.DataFrame(columns, tokens.index, dtype=object)
 
 
+def _several_opposites(words: Iterable[Words]) -> bool:
+    """Whether ``conflicting`` has a choice for some word of these concepts."""
+    return any(len(some) > 1 for of_concept in words for some in of_concept.opposites.values())
+
+
 def _any_words(own: pd.Series, words: Words, draw: np.ndarray) -> np.ndarray:
     """A word for each token, from numbers drawn in [0, 1)."""
     return np.array(words.each, dtype=object)[(draw * len(words.each)).astype(int)]
@@ -213,45 +221,43 @@ def _remark(material: Material, concepts: Sequence[str], what: str, *, undrawn: 
 
 
 def only(concepts: Sequence[str]) -> Condition:
-    """The true tokens of some concepts; the prompt does not name the others.
+    """The true tokens of some concepts; all others show ``unknown``.
+
+    The block names every concept, so that it has the same shape whatever it tells. With no concept
+    at all it would be that of ``masked(1)``.
 
     Args:
         concepts: names of concepts, in the order of the columns
     """
-    chosen = list(concepts)
-
-    def change(material: Material, generator: np.random.Generator) -> pd.DataFrame:
-        check_columns(material.tokens, chosen)
-        return material.tokens[[name for name in material.tokens if name in chosen]]
-
-    listed = " and ".join(chosen)
-    return Condition(
-        f"only({' + '.join(chosen)})",
-        f"the true tokens of {listed} alone",
-        change,
-        family="only",
-        concepts=tuple(chosen),
-    )
+    listed = " and ".join(concepts)
+    shown = f"the true tokens of {listed}, and {UNKNOWN!r} for the other concepts"
+    return _hiding("only", concepts, shown, hides=False)
 
 
 def without(concepts: Sequence[str]) -> Condition:
-    """The true tokens of all concepts but some, which the prompt does not name.
+    """``unknown`` for some concepts; all others show their true tokens.
 
     Args:
         concepts: names of concepts, in the order of the columns
     """
+    listed = " and ".join(concepts)
+    shown = f"{UNKNOWN!r} for {listed}, and the true tokens of the other concepts"
+    return _hiding("without", concepts, shown, hides=True)
+
+
+def _hiding(family: str, concepts: Sequence[str], description: str, *, hides: bool) -> Condition:
     chosen = list(concepts)
 
     def change(material: Material, generator: np.random.Generator) -> pd.DataFrame:
         check_columns(material.tokens, chosen)
-        return material.tokens.drop(columns=chosen)
+        hidden = material.tokens.columns.isin(chosen) == hides
+        return material.tokens.mask(np.tile(hidden, (len(material.tokens), 1)), UNKNOWN)
 
-    listed = " and ".join(chosen)
     return Condition(
-        f"without({' + '.join(chosen)})",
-        f"all true tokens except {listed}",
+        f"{family}({' + '.join(chosen)})",
+        description,
         change,
-        family="without",
+        family=family,
         concepts=tuple(chosen),
     )
 

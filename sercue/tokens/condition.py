@@ -225,7 +225,7 @@ class Condition:
         change: (material, random generator) to the tokens shown, indexed as ``material.tokens``,
             or ``None`` for no token block. A column that is left out is a concept that the prompt
             does not show.
-        stochastic: whether replicates differ
+        stochastic: whether replicates differ, or what tells it from the words of each concept
         stream: conditions with the same stream draw the same random numbers, so that
             ``corrupted(0.25)`` changes a subset of what ``corrupted(0.5)`` changes; the name by
             default
@@ -254,7 +254,7 @@ class Condition:
     name: str
     description: str
     change: Change
-    stochastic: bool = False
+    stochastic: bool | Callable[[Mapping[str, Words]], bool] = False
     stream: str | None = None
     remarks: Callable[[Material], str] = no_remarks
     family: str = ""
@@ -300,9 +300,22 @@ class Condition:
         self._check(shown, ordered)
         return shown.iloc[np.argsort(order)]
 
-    def replicates(self, number: int) -> range:
-        """The replicates to run: one where nothing is random."""
-        return range(number if self.stochastic else 1)
+    def is_random(self, words: Mapping[str, Words]) -> bool:
+        """Whether replicates differ.
+
+        Args:
+            words: concept to its words
+        """
+        return self.stochastic(words) if callable(self.stochastic) else self.stochastic
+
+    def replicates(self, number: int, words: Mapping[str, Words]) -> range:
+        """The replicates to run: one where nothing is random.
+
+        Args:
+            number: of replicates where something is
+            words: concept to its words
+        """
+        return range(number if self.is_random(words) else 1)
 
     def _check(self, shown: pd.DataFrame, material: Material) -> None:
         if not shown.index.equals(material.tokens.index):

@@ -26,8 +26,9 @@ from sercue.tokens.catalogue import (
     parse_conditions,
     shortened,
 )
-from sercue.tokens.concepts import WORDS
+from sercue.tokens.concepts import WORDS, Words
 from sercue.tokens.condition import Condition, Material
+from sercue.tokens.schemes import read_scheme
 
 MIRRORED = {"low": "high", "high": "low"}
 
@@ -46,8 +47,7 @@ def test_every_condition_keeps_the_rows_and_leaves_its_input_alone(name, rows, b
         return
     assert shown.index.equals(before.index)
     assert set(np.unique(shown.to_numpy().astype(str))) <= {*WORDS[bins], "unknown"}
-    if not name.startswith(("only", "without")):
-        assert shown.columns.equals(before.columns)
+    assert shown.columns.equals(before.columns)
 
 
 @pytest.mark.parametrize("name", ALL[1:])
@@ -60,8 +60,9 @@ def test_a_seed_and_a_replicate_decide_the_tokens(name, seed):
         for s, replicate in ((seed, 0), (seed, 0), (seed, 1), (seed + 1, 0))
     )
     pd.testing.assert_frame_equal(first, again)
-    assert first.equals(other) == (not condition.stochastic)
-    assert first.equals(elsewhere) == (not condition.stochastic)
+    random = condition.is_random(material.words)
+    assert first.equals(other) == (not random)
+    assert first.equals(elsewhere) == (not random)
 
 
 @pytest.mark.parametrize("name", ALL[1:])
@@ -137,11 +138,10 @@ def test_unknown_tokens_travel_with_the_utterance_that_they_are_of(name):
         ("", "unknown condition ''"),
         ("corrupted(.5))", "unknown condition"),
         ("only", "condition 'only': unknown concept ''"),
-        ("only()", "none at all is the condition none"),
+        ("only()", "none at all is the condition masked(1)"),
         ("flip(pich)", "did you mean 'PITCH'"),
         ("only(ENERGY, PITCH)", "several are joined by +"),
         ("only(ENERGY + ENERGY)", "ENERGY stands twice"),
-        (f"without({'+'.join(CONCEPTS)})", "leaves no concept; that is the condition none"),
     ],
 )
 def test_a_bad_condition_is_named(text, message):
@@ -193,6 +193,7 @@ def test_all_concepts_are_the_condition_that_they_equal():
     listed = " + ".join(CONCEPTS)
     assert parse_condition(f"only({listed})").name == "aligned"
     assert parse_condition(f"flip({listed})").name == "conflicting"
+    assert parse_condition(f"without({listed})").name == "masked(1)"
 
 
 def test_concepts_of_ones_own_can_be_named():
@@ -285,12 +286,32 @@ def test_the_description_counts_what_is_not_the_utterances_own():
     own = pd.DataFrame({"ENERGY": ["low", "low", "high"], "PITCH": ["high", "high", "unknown"]})
     names = ["none", "aligned", "conflicting", "flip(PITCH)", "only(PITCH)"]
     table = describe_conditions(names, Material(own, WORDS[3]))
-    assert table["tokens not own"].round(3).tolist()[1:] == [0, 0.833, 0.333, 0]
-    assert table["utterances not own"].round(3).tolist()[1:] == [0, 1, 0.667, 0]
+    assert table["tokens not own"].round(3).tolist()[1:] == [0, 0.833, 0.333, 0.5]
+    assert table["utterances not own"].round(3).tolist()[1:] == [0, 1, 0.667, 1]
     assert table.loc["none", ["tokens not own", "utterances not own"]].isna().all()
     assert table.loc["conflicting", "remarks"] == "1 of 6 tokens are 'unknown' and stay so"
     assert table.loc["flip(PITCH)", "remarks"] == "1 of 3 tokens are 'unknown' and stay so"
     assert table.loc["aligned", "remarks"] == ""
+
+
+@pytest.mark.parametrize(("scheme", "expected"), [("paper", False), ("sercue", True)])
+def test_opposites_are_random_where_the_scheme_gives_a_word_several(scheme, expected):
+    """``paper`` names one opposite of each word; ``sercue`` sends the middle to either extreme."""
+    words = read_scheme(scheme).words
+    pitch = list(words)[1]
+    names = ["conflicting", f"flip({pitch})", "shuffled", "aligned", f"only({pitch})"]
+    table = describe_conditions(names, words=words)
+    assert table["random"].tolist() == [expected, expected, True, False, False]
+    conditions = parse_conditions(names, list(words))
+    number = [len(condition.replicates(3, words)) for condition in conditions]
+    assert number == [3 if random else 1 for random in table["random"]]
+
+
+def test_a_flip_is_random_only_if_the_words_of_its_own_concepts_are():
+    """Typed by hand: ``a`` has a middle word that may become either extreme, ``b`` has none."""
+    words = {"a": Words(("low", "mid", "high")), "b": Words(("low", "high"))}
+    random = describe_conditions(["flip(a)", "flip(b)", "conflicting"], words=words)["random"]
+    assert random.tolist() == [True, False, True]
 
 
 def test_equal_tokens_of_different_utterances_are_told():

@@ -12,6 +12,7 @@ from sercue.errors import InputError
 from sercue.tokens.catalogue import parse_condition
 from sercue.tokens.concepts import WORDS
 from sercue.tokens.condition import Material
+from sercue.tokens.schemes import read_scheme
 
 BINS = st.sampled_from([3, 5])
 SEEDS = st.integers(0, 99)
@@ -156,8 +157,9 @@ def test_conflicting_needs_no_middle_bin():
 
 def test_doses_that_leave_nothing_to_chance_have_one_replicate():
     """By definition: nothing, or everything, is masked; what replaces a token is still drawn."""
+    words = read_scheme().words
     number = {
-        name: len(parse_condition(name).replicates(3))
+        name: len(parse_condition(name).replicates(3, words))
         for name in ("masked(0)", "masked(.5)", "masked(1)", "corrupted(0)", "corrupted(1)")
     }
     assert list(number.values()) == [1, 3, 1, 1, 3]

@@ -334,8 +334,9 @@ def _is_own(text, row):
 def test_shares_of_the_prompts_are_the_recipes(many):
     """The recipe sets what the model comes to rely on, so its shares must be what they say."""
     drawn = _drawn(
-        many, share_none=0.3, share_aligned=0.5, noise=0.5, blank_audio=0.4, swap_audio=0.3
-    )
+        many, share_none=0.3, share_aligned=0.5, noise=0.5, share_masked=0, blank_audio=0.4,
+        swap_audio=0.3,
+    )  # fmt: skip
     with_tokens = ["energy" in text for text, _ in drawn]
     own = [
         _is_own(text, row) for (text, _), row in zip(drawn, many.to_dict("records"), strict=True)
@@ -349,11 +350,23 @@ def test_shares_of_the_prompts_are_the_recipes(many):
     assert heard["other"] == pytest.approx(0.7 * 0.3, abs=0.05)
 
 
+def test_tokens_are_hidden_over_the_whole_range(many):
+    """A uniform probability a prompt makes each number of hidden tokens of three equally likely."""
+    drawn = _drawn(many, share_none=0, share_aligned=1, share_masked=0.8)
+    number = pd.Series([text.count("unknown") for text, _ in drawn]).value_counts(normalize=True)
+    # 900 draws: three standard errors are below .05. C(3, k) p^k (1-p)^(3-k) has the integral 1/4.
+    expected = {0: 0.2 + 0.8 / 4, 1: 0.8 / 4, 2: 0.8 / 4, 3: 0.8 / 4}
+    assert number.to_dict() == pytest.approx(expected, abs=0.05)
+
+
 def test_audio_is_blanked_only_where_tokens_can_answer(many):
-    """A prompt with neither would teach to guess."""
+    """A prompt with neither would teach to guess, as would one whose tokens are all hidden."""
     for change in ({"blank_audio": 1.0}, {"blank_audio": 0.0, "swap_audio": 1.0}):
-        heard = {audio for text, audio in _drawn(many, **change) if "energy" not in text}
+        drawn = _drawn(many, **change)
+        silent = ["energy" not in text or text.count("unknown") == 3 for text, _ in drawn]
+        heard = {audio for (_, audio), own in zip(drawn, silent, strict=True) if own}
         assert heard == {"own"}
+        assert any("unknown" in text for (text, _), own in zip(drawn, silent, strict=True) if own)
 
 
 def test_every_wording_and_order_of_labels_is_drawn(many):

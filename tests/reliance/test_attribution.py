@@ -16,6 +16,7 @@ from sercue.plots import reliance as figures
 from sercue.statistics.attribution import (
     concept_effects,
     condition_values,
+    presence_and_content,
     shapley,
     shapley_weights,
     subset_conditions,
@@ -32,7 +33,7 @@ def game(value, speakers=3):
     accuracy = {}
     for name in subset_conditions(THREE):
         inside = name.removeprefix("only(").removesuffix(")").split(" + ")
-        accuracy[name] = value({"none": set(), "aligned": set(THREE)}.get(name, set(inside)))
+        accuracy[name] = value({"masked(1)": set(), "aligned": set(THREE)}.get(name, set(inside)))
     return example_predictions(accuracy, speakers=speakers)
 
 
@@ -50,9 +51,10 @@ def test_conditions_of_all_subsets():
     """Sixty-four for six concepts, smallest first, in the order given."""
     names = subset_conditions()
     assert len(names) == len(set(names)) == 64
-    assert (names[0], names[1], names[-1]) == ("none", "only(ENERGY)", "aligned")
+    assert (names[0], names[1], names[-1]) == ("masked(1)", "only(ENERGY)", "aligned")
     assert "only(ENERGY + PITCH + VOICE_QUALITY)" in names
-    assert subset_conditions(["mine", "PITCH"]) == ["none", "only(mine)", "only(PITCH)", "aligned"]
+    two = ["masked(1)", "only(mine)", "only(PITCH)", "aligned"]
+    assert subset_conditions(["mine", "PITCH"]) == two
 
 
 def test_glove_game():
@@ -71,6 +73,58 @@ def test_dummy_and_symmetry():
     assert table["concept"].tolist() == THREE
     assert table["shapley"].tolist() == pytest.approx([0.5, 0, 0.5])
     assert (table["low"][1], table["high"][1]) == pytest.approx((0, 0))
+
+
+@pytest.fixture(scope="module")
+def content_blind():
+    """A model that reacts to there being a block and to nothing in it: two ways of answering."""
+    names = ["none", *subset_conditions(THREE), "flip(PITCH)", "without(PITCH)"]
+    rows = example_predictions({"none": 0.4, "block": 0.8}, speakers=8, utterances=9)
+    alone, block = (rows[rows["condition"] == name] for name in ("none", "block"))
+    return pd.concat([alone, *(block.assign(condition=name) for name in names[1:])])
+
+
+@pytest.mark.parametrize("value", ["uar", "log_p"])
+def test_a_model_that_ignores_the_words_has_no_content(content_blind, value):
+    """The same answers to every block: each concept is 0, however much the block itself does."""
+    drawn = np.random.default_rng(1).dirichlet(np.ones(3), 72)
+    block = (content_blind["condition"] != "none").to_numpy()
+    said = np.concatenate([drawn[::-1], *[drawn] * (block.sum() // 72)])
+    rows = content_blind.assign(**{f"p_{label}": said[:, k] for k, label in enumerate(LABELS)})
+    table = shapley(rows, LABELS, value=value)
+    for column, expected in {"shapley": 0, "low": 0, "high": 0, "p": 1, "holm_p": 1}.items():
+        assert table[column].tolist() == pytest.approx([expected] * 3, abs=1e-12)
+    effects = concept_effects(rows, LABELS, value=value)
+    assert (effects["effect"] == 0).all()
+
+
+def test_presence_of_a_block_is_apart_from_its_content(content_blind):
+    """By scikit-learn: all of the gain is presence, none of it content; the parts add up."""
+    parts = presence_and_content(compare(content_blind, LABELS, resamples=50)).set_index("part")
+    uar = {
+        name: balanced_accuracy_score(rows["truth"], rows["prediction"])
+        for name, rows in content_blind.groupby("condition")
+    }
+    assert uar["masked(1)"] - uar["none"] > 0.2
+    assert parts.loc["presence", "difference"] == pytest.approx(uar["masked(1)"] - uar["none"])
+    assert parts.loc["content", ["difference", "low", "high"]].tolist() == [0, 0, 0]
+    assert parts.loc["gain", "difference"] == pytest.approx(uar["aligned"] - uar["none"])
+
+
+def test_content_is_the_opposite_of_the_planned_contrast(answers):
+    """Planned is masked(1) - aligned: ends change sides, p-values stay."""
+    alone = answers[answers["condition"] == "shuffled"].assign(condition="none")
+    tests = compare(pd.concat([answers, alone]), LABELS, resamples=50)
+    parts = presence_and_content(tests).set_index("part")
+    planned = tests.set_index(["condition", "reference"]).loc[("masked(1)", "aligned")]
+    content = parts.loc["content"]
+    assert (content["condition"], content["reference"]) == ("aligned", "masked(1)")
+    assert (content["low"], content["high"]) == (-planned["high"], -planned["low"])
+    assert (content["p"], content["holm_p"]) == (planned["p"], planned["holm_p"])
+    two = parts.loc[["presence", "content"], "difference"].sum()
+    assert two == pytest.approx(parts.loc["gain", "difference"])
+    with pytest.raises(InputError, match=r"need the contrast masked\(1\) against none"):
+        presence_and_content(tests[tests["condition"] != "masked(1)"])
 
 
 @settings(max_examples=20)
@@ -104,9 +158,9 @@ def mean_log_p(rows):
 
 @pytest.mark.parametrize("value", ["uar", "log_p"])
 def test_values_sum_to_what_all_concepts_give(answers, value):
-    """Efficiency: the parts make up aligned minus none, here measured by other means."""
+    """Efficiency: the parts make up aligned minus masked(1), here measured by other means."""
     table = shapley(answers, LABELS, value=value)
-    sides = [answers[answers["condition"] == name] for name in ("aligned", "none")]
+    sides = [answers[answers["condition"] == name] for name in ("aligned", "masked(1)")]
     if value == "uar":
         worth = [balanced_accuracy_score(s["truth"], s["prediction"]) for s in sides]
     else:
@@ -114,11 +168,27 @@ def test_values_sum_to_what_all_concepts_give(answers, value):
     assert table["shapley"].sum() == pytest.approx(worth[0] - worth[1])
 
 
+def test_p_values_are_corrected_over_the_concepts(answers):
+    """Holm by hand: the smallest of three counts three times, the next twice, never falling."""
+    table = shapley(answers, LABELS).sort_values("p")
+    first, second, third = table["p"]
+    expected = np.minimum(np.maximum.accumulate([3 * first, 2 * second, third]), 1)
+    assert table["holm_p"].tolist() == pytest.approx(expected.tolist())
+
+
+def test_the_p_value_belongs_to_the_interval(answers):
+    """An interval at the level 1 - p has zero at one of its ends."""
+    p = shapley(answers, LABELS)["p"]
+    for place, level in enumerate(1 - p):
+        row = shapley(answers, LABELS, confidence=level).loc[place]
+        assert min(abs(row["low"]), abs(row["high"])) == pytest.approx(0, abs=1e-9)
+
+
 def test_effects_are_differences_to_their_reference(answers):
-    """only against none, without and flip against aligned; by scikit-learn."""
+    """only against masked(1), without and flip against aligned; by scikit-learn."""
     table = concept_effects(answers, LABELS)
     expected = {
-        "only(ENERGY)": "none", "only(PITCH)": "none", "only(DYNAMICS)": "none",
+        **{f"only({concept})": "masked(1)" for concept in THREE},
         "without(PITCH)": "aligned", "flip(PITCH)": "aligned",
     }  # fmt: skip
     assert dict(zip(table["condition"], table["reference"], strict=True)) == expected
@@ -196,10 +266,12 @@ def test_without_stands_for_the_subset_it_shows(answers):
 
 def test_bad_input_is_named(answers):
     """Missing subsets, nothing about concepts, unequal utterances, no probabilities."""
-    lacking = answers[~answers["condition"].isin(["only(ENERGY + PITCH)", "none"])]
-    with pytest.raises(InputError, match="need 8 subsets; 2 are missing, the first being none"):
+    lacking = answers[~answers["condition"].isin(["only(ENERGY + PITCH)", "masked(1)"])]
+    with pytest.raises(InputError, match=r"8 subsets; 2 are missing, the first being masked\(1\)"):
         shapley(lacking, LABELS)
-    plain = answers[answers["condition"].isin(["none", "shuffled"])]
+    with pytest.raises(InputError, match=r"need only\(c\) with masked\(1\)"):
+        concept_effects(lacking, LABELS)
+    plain = answers[answers["condition"].isin(["masked(1)", "shuffled"])]
     with pytest.raises(InputError, match="Shapley values need those that subset_conditions lists"):
         shapley(plain, LABELS)
     with pytest.raises(InputError, match="effects of concepts need"):
@@ -214,6 +286,13 @@ def test_bad_input_is_named(answers):
         shapley(answers, LABELS, confidence=95)
     with pytest.raises(InputError, match="speakers: found 1"):
         shapley(answers[answers["speaker"] == "s0"], LABELS)
+    # As earlier versions showed only(ENERGY): without a word for the others.
+    own = {f"shown_{concept}": "HIGH" for concept in THREE}
+    older = answers.assign(**own)
+    older.loc[older["condition"] == "only(ENERGY)", "shown_PITCH"] = None
+    for function in (shapley, concept_effects):
+        with pytest.raises(InputError, match=r"prompts of only\(ENERGY\) leave out concepts"):
+            function(older, LABELS)
 
 
 def test_figures_show_the_table(answers):
@@ -229,5 +308,7 @@ def test_figures_show_the_table(answers):
     only = effects[effects["kind"] == "only"]
     lines = [THREE.index(concept) for concept in only["concept"]]
     assert points == dict(zip(only["effect"], lines, strict=True))
+    found = [bar.lines[0].get_markerfacecolor() == "white" for bar in axes.containers]
+    assert found == (table["holm_p"] >= 0.05).tolist()
     with pytest.raises(InputError, match="found the values uar, log_p"):
         figures.plot_shapley(pd.concat([table, table.assign(value="log_p")]))
