@@ -39,13 +39,16 @@ def test_equal_speakers_give_a_t_test_of_their_slopes():
 
 
 def test_every_family_and_the_order_of_its_doses():
-    """Doses are ordered as numbers, not as they were asked; aligned is dose 0 of each family."""
-    names = ["masked(1)", "corrupted(0.75)", "corrupted(0.5)", "aligned", "only(pitch)", "none"]
-    assert doses_of(facts_by_name(names)) == {
-        "masked": {"aligned": 0, "masked(1)": 1},
+    """Doses are ordered as numbers, not as they were asked; aligned is dose 0 of each family.
+
+    What is only there in full, such as replaced(1), has no trend.
+    """
+    names = ["masked(0.5)", "corrupted(0.75)", "corrupted(0.5)", "aligned", "only(pitch)", "none"]
+    assert doses_of(facts_by_name([*names, "replaced(1)"])) == {
+        "masked": {"aligned": 0, "masked(0.5)": 0.5},
         "corrupted": {"aligned": 0, "corrupted(0.5)": 0.5, "corrupted(0.75)": 0.75},
     }
-    rows = example_predictions({**FALLING, "masked(1)": 0.5, "only(pitch)": 0.4})
+    rows = example_predictions({**FALLING, "masked(0.5)": 0.5, "only(pitch)": 0.4})
     found = dose_trends(rows, LABELS, resamples=99).set_index("family")
     assert found["doses"].to_dict() == {"corrupted": 4, "masked": 2}
     assert np.isnan(found.loc["masked", "page_p"])
