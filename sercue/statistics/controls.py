@@ -94,7 +94,6 @@ def control_reliance(
     tokens: pd.DataFrame | Mapping[str, pd.DataFrame],
     *,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Reliance of each control and of the model under study, on the very same prompts.
 
@@ -103,7 +102,6 @@ def control_reliance(
         corpus: the corpus
         tokens: true tokens; of a cross-validated corpus, those of each fold's view
         confidence: coverage that the intervals aim at, between 0 and 1
-        seed: of the token-only classifier
 
     Returns:
         the table of ``reliance`` (response ``"probability"``) of each model, with a column
@@ -111,7 +109,7 @@ def control_reliance(
     """
     tables = []
     for name, rows in answers.groupby("model", sort=False):
-        evidence = label_evidence(rows, corpus, tokens, seed=seed)
+        evidence = label_evidence(rows, corpus, tokens)
         table = reliance(evidence, corpus.labels, response="probability", confidence=confidence)
         tables.append(table.assign(model=name))
     tables.sort(key=lambda table: (pd.isna(table["share"].iloc[0]), table["share"].iloc[0]))
