@@ -734,6 +734,26 @@ def share_interval(fit: ChoiceFit, confidence: float) -> tuple[float, float, flo
     return share, low, high
 
 
+def share_influence(fit: ChoiceFit) -> np.ndarray:
+    """What each independent unit adds to the share, to first order, shape (units,).
+
+    The difference of two models' shares, asked the same of the same speakers, has the difference of
+    both as its influence. NaN where the share has no interval of two ends.
+
+    Args:
+        fit: as ``fit_choices`` returns it
+
+    Examples:
+        >>> fit = ChoiceFit(np.array([3.0, 1.0]), np.array([[0.0, 0.16]]), np.full(2, 50.0), 51)
+        >>> share_influence(fit).round(3)
+        array([0.03])
+    """
+    if np.isnan(share_interval(fit, 0.95)[1]):
+        return np.full(len(fit.influence), np.nan)
+    audio, tokens = fit.weights
+    return (audio * fit.influence[:, 1] - tokens * fit.influence[:, 0]) / (audio + tokens) ** 2
+
+
 def t_quantile(df: np.ndarray, confidence: float) -> np.ndarray:
     """Two-sided quantiles of Student's t; NaN without degrees of freedom.
 

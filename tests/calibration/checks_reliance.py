@@ -44,7 +44,7 @@ def classified(study: Evidence, truth: np.ndarray) -> Outcomes:
     return found
 
 
-def content_blind(study: Evidence, truth: np.ndarray) -> Outcomes:
+def blind_reliance(study: Evidence, truth: np.ndarray) -> Outcomes:
     """Whether the weight of the tokens is said to differ from 0, and the share from 0."""
     found: Outcomes = {}
     for response in RESPONSES:
@@ -80,5 +80,5 @@ _BLIND = WordDesign(utterances=20, weights=(1.0, 0.0), spread=(0.4, 0.0))
 CHECKS = (
     Check(reliance, "coverage", ChoiceDesign(utterances=20), choices, _true),
     Check(classified, "coverage", WordDesign(utterances=20), worded, _true_of_words, share=0.25),
-    Check(content_blind, "error", _BLIND, worded, share=0.25),
+    Check(blind_reliance, "error", _BLIND, worded, share=0.25),
 )

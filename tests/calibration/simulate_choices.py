@@ -157,7 +157,7 @@ def worded(design: WordDesign, number: int, seed: int = 0) -> Iterator[Evidence]
     return independent(partial(_draw_words, design), number, seed)
 
 
-def true_word_weights(design: WordDesign, response: str, speakers: int = 4000) -> np.ndarray:
+def true_word_weights(design: WordDesign, response: str, speakers: int = 2000) -> np.ndarray:
     """Weights over very many speakers of what a classifier of very many says, shape (2,)."""
     crowd = design.with_(speakers=speakers, utterances=5, size_spread=0.0)
     drawn = _draw_words(crowd, np.random.default_rng(0))
@@ -233,7 +233,7 @@ def _corpus(
 def _limit(telling: float, habit: float, shares: tuple[float, ...]) -> Pipeline:
     """What a classifier of very many training speakers says."""
     crowd = WordDesign(
-        telling=telling, habit=habit, shares=shares, speakers=4000, utterances=10, size_spread=0.0
+        telling=telling, habit=habit, shares=shares, speakers=1500, utterances=20, size_spread=0.0
     )
     rows, words = _corpus(crowd, np.random.default_rng(1), "train")
     corpus = Corpus("crowd", ".", rows, crowd.labels, "neutral", "none")
