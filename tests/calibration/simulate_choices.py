@@ -166,6 +166,9 @@ def true_word_weights(design: WordDesign, response: str, speakers: int = 2000) -
 
 def _draw_words(design: WordDesign, generator: np.random.Generator) -> Evidence:
     trained = _corpus(design, generator, "train")
+    # A study that has a class in its answers alone is refused.
+    while trained[0]["emotion"].nunique() < len(design.labels):
+        trained = _corpus(design, generator, "train")
     tested = _corpus(design, generator, "test")
     table, words = (pd.concat(parts) for parts in zip(trained, tested, strict=True))
     limit = _limit(design.telling, design.habit, design.shares)
