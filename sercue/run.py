@@ -837,7 +837,7 @@ class Run:
             self._with_controls,
             self.corpus,
             self._own_tokens,
-            **self.settings.only(("confidence", "seed")),
+            confidence=self.settings.confidence,
         )
 
     @cached_property

@@ -4,7 +4,11 @@ import audformat
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
 
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
@@ -17,6 +21,7 @@ from sercue.statistics.baselines import (
     chance,
     fit_svm,
     fit_token_classifier,
+    left_out_classifiers,
 )
 from sercue.statistics.measures import measures
 from sercue.statistics.resampling import bootstrap_uar
@@ -129,9 +134,82 @@ def test_token_probabilities_equal_weighted_maximum_likelihood():
     angry = np.exp(classifier.predict_log_proba(shown))[:, list(classifier.classes_).index("angry")]
     np.testing.assert_allclose(angry[:2], [0.6, 1 / 3], atol=0.01)
     indicators = np.array([[word == "high", word == "low"] for word in words * 100], dtype=float)
-    direct = LogisticRegression(class_weight="balanced").fit(indicators, emotion * 100)
+    direct = LogisticRegression(class_weight="balanced", tol=1e-12, max_iter=1000)
+    direct.fit(indicators, emotion * 100)
     expected = direct.predict_proba([[1, 0], [0, 1], [0, 0]])[:, 0]
-    np.testing.assert_allclose(angry, expected, atol=1e-4)
+    np.testing.assert_allclose(angry, expected, atol=1e-5)
+
+
+def test_how_sharp_token_probabilities_are_does_not_follow_the_penalty():
+    """C from 100 to .01 changes the log-odds tenfold and more; the temperature takes it out."""
+    _, tokens, corpus = simulated(speakers=10, utterances=60)
+    shown = tokens.drop_duplicates()
+    spread = {}
+    for c in (100.0, 0.01):
+        said = fit_token_classifier(tokens, corpus, complexities=[c]).predict_log_proba(shown)
+        plain = LogisticRegression(C=c, class_weight="balanced", tol=1e-8, max_iter=1000)
+        training = corpus.rows("train")
+        columns = pd.get_dummies(tokens)
+        plain.fit(columns.loc[training.index], training["emotion"])
+        odds = plain.predict_log_proba(columns.loc[shown.index])
+        spread[c] = said.std(), odds.std()
+    assert spread[100.0][1] > 2.5 * spread[0.01][1]
+    assert spread[100.0][0] == pytest.approx(spread[0.01][0], rel=0.15)
+
+
+def test_the_temperature_has_the_least_log_loss_of_all(data):
+    """Scipy and scikit-learn, by hand: held-out log-odds times beta, classes weighted alike."""
+    _, tokens, corpus = data
+    training = corpus.rows("train")
+    columns, emotion = pd.get_dummies(tokens.loc[training.index]), training["emotion"]
+    weight = 1 / emotion.map(emotion.value_counts()).to_numpy()
+    model = LogisticRegression(C=0.1, class_weight="balanced", tol=1e-10, max_iter=1000)
+    folds = GroupKFold(4).split(columns, groups=training["speaker"])
+    odds = np.empty((len(emotion), 3))
+    for fit, held_out in folds:
+        part = clone(model).set_params(C=0.1 * len(emotion) / len(fit))
+        part.fit(columns.iloc[fit], emotion.iloc[fit])
+        odds[held_out] = part.predict_log_proba(columns.iloc[held_out])
+    true = np.eye(3)[np.searchsorted(LABELS, emotion)]
+    target = (true * len(true) + 1) / (len(true) + 3)
+
+    def loss(beta):
+        return -(weight[:, None] * target * log_softmax(beta * odds, axis=1)).sum()
+
+    beta = minimize_scalar(loss, bounds=(0.01, 10), method="bounded", options={"xatol": 1e-9}).x
+    assert beta != pytest.approx(1, abs=0.05)
+    found = fit_token_classifier(tokens, corpus, complexities=[0.1])
+    plain = model.fit(columns, emotion)
+    expected = softmax(beta * plain.decision_function(columns), axis=1)
+    np.testing.assert_allclose(found.predict_proba(tokens.loc[training.index]), expected, atol=1e-5)
+
+
+def test_words_that_tell_nothing_leave_all_labels_equally_probable():
+    """Labels drawn without a look at the words, which held-out speakers refute."""
+    _, tokens, corpus = simulated(speakers=10, utterances=60, seed=3)
+    said = []
+    for seed in range(6):
+        drawn = np.random.default_rng(seed).choice(LABELS, len(corpus.table))
+        blind = Corpus("x", ".", corpus.table.assign(emotion=drawn), LABELS, None, "none")
+        said.append(fit_token_classifier(tokens, blind).predict_proba(tokens))
+    assert max(np.abs(p - 1 / 3).max() for p in said) < 0.15
+    assert min(np.abs(p - 1 / 3).max() for p in said) == 0
+
+
+def test_classifiers_without_speakers_are_refits_without_them(data):
+    """Against the weights of scikit-learn on the other speakers' rows, up to their temperature."""
+    _, tokens, corpus = data
+    whole = fit_token_classifier(tokens, corpus)
+    (found,) = left_out_classifiers(whole, tokens, corpus, [["s1", "s3"]])
+    training = corpus.rows("train").query("speaker in ['s0', 's2']")
+    indicators = whole[0].transform(tokens.loc[training.index])
+    complexity = whole[-1].C * len(corpus.rows("train")) / len(training)
+    direct = LogisticRegression(C=complexity, class_weight="balanced", tol=1e-10, max_iter=1000)
+    expected = direct.fit(indicators, training["emotion"]).coef_
+    ratio = found.coef_ / expected
+    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-4)
+    missing = left_out_classifiers(whole, tokens, corpus, [["s0", "s1", "s2", "s3"], ["s5"]])
+    assert list(missing) == [None, whole[-1]]
 
 
 def test_missing_functionals_are_imputed(data):

@@ -150,33 +150,36 @@ def test_of_shifts_that_are_not_known_nothing_is_said():
     assert say.neutral_sentence(shifts.query("condition == 'none'")) == []
 
 
-def shares(low, high):
+def shares(*holm_p):
     rows = [
-        ("audio-bound", 0.0, -0.02, 0.02),
-        (THIS_MODEL, 0.4, low, high),
-        ("cue-bound", 0.8, 0.7, 0.9),
+        ("audio-bound", 0.0, -0.02, 0.02, -0.4, holm_p[0]),
+        (THIS_MODEL, 0.4, 0.1, 0.75, float("nan"), float("nan")),
+        ("cue-bound", 0.8, 0.7, 0.9, 0.4, holm_p[1]),
     ]
-    table = pd.DataFrame(rows, columns=["model", "share", "low", "high"])
-    return table.assign(by="all", reason="")
+    columns = ["model", "share", "low", "high", "difference", "holm_p"]
+    return pd.DataFrame(rows, columns=columns).assign(by="all", reason="", rows=360)
 
 
-def test_a_place_among_controls_is_claimed_only_where_intervals_are_apart():
-    (clear,) = say.control_sentence(shares(0.3, 0.5), THIS_MODEL)
-    assert clear.endswith("Its interval does not overlap that of audio-bound and cue-bound.")
+def test_a_place_among_controls_is_claimed_only_where_shares_differ():
+    """By the paired difference, never by the place of two intervals."""
+    (clear,) = say.control_sentence(shares(0.01, 0.04), THIS_MODEL)
+    assert "It lies above that of audio-bound and below that of cue-bound (paired" in clear
     assert "cue-bound 0.800 [0.700, 0.900]" in clear
-    (half,) = say.control_sentence(shares(0.01, 0.5), THIS_MODEL)
-    assert half.endswith("not overlap that of cue-bound.")
-    (open_,) = say.control_sentence(shares(-0.5, 1.5), THIS_MODEL)
-    assert open_.endswith("overlaps that of every control, so that its place is inconclusive.")
+    assert clear.startswith("On the 360 answers with tokens to the prompts that the controls")
+    assert "first wording, label order and replicate" in clear
+    (half,) = say.control_sentence(shares(0.01, 0.2), THIS_MODEL)
+    assert "It lies above that of audio-bound (paired" in half
+    (open_,) = say.control_sentence(shares(0.06, 0.2), THIS_MODEL)
+    assert "differs from no control (paired over speakers), so that its place is inconc" in open_
 
 
 def test_a_control_that_is_not_identified_is_not_placed():
-    table = shares(0.3, 0.5)
-    table.loc[2, ["share", "low", "high"]] = float("nan")
+    table = shares(0.01, float("nan"))
+    table.loc[2, ["share", "low", "high", "difference"]] = float("nan")
     table.loc[2, "reason"] = "separation"
     (sentence,) = say.control_sentence(table, THIS_MODEL)
     assert "cue-bound not identified" in sentence
-    assert sentence.endswith("not overlap that of audio-bound.")
+    assert "It lies above that of audio-bound (paired" in sentence
 
 
 def test_the_largest_concept_and_how_many_are_clear():

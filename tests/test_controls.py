@@ -1,7 +1,11 @@
 """The instrument on models whose reliance was made: it must put them in order."""
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from sercue.errors import InputError
 from sercue.run import Run
@@ -11,10 +15,12 @@ from sercue.statistics.controls import (
     THIS_MODEL,
     control_equivalence,
     control_options,
+    share_differences,
     why_no_controls,
     with_this_model,
 )
 from sercue.statistics.measures import LABELS, example_predictions
+from sercue.statistics.reliance import ChoiceFit
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +117,27 @@ def test_controls_are_built_as_the_tiny_model_under_study():
     }  # fmt: skip
     large = Settings(model="qwen2-audio", model_options={"anything": 1})
     assert control_options(large, "cue-bound") == {"recipe": "cue-bound"}
+
+
+def test_shares_of_the_same_prompts_are_compared_speaker_by_speaker():
+    """By hand: shares .25 and .5 whose errors nearly cancel; t of their paired difference."""
+    own = ChoiceFit(np.array([3.0, 1.0]), np.array([[0.0, 0.16], [0.0, -0.16]]), np.full(2, 7.0), 2)
+    other = ChoiceFit(np.array([1.0, 1.0]), np.array([[0.0, 0.12], [0.0, -0.12]]), own.df, 2)
+    fits = {
+        THIS_MODEL: own,
+        "grounded": other,
+        "lost": replace(other, influence=own.influence * np.nan),
+    }
+    table = share_differences(fits, 0.95).set_index("model")
+    # Influence: 3 * .16 / 16 = .03 each speaker, and .12 / 4 = .03: the difference has no error.
+    assert table.loc["grounded", "difference"] == pytest.approx(0.25)
+    assert table.loc["grounded", "difference_low"] == pytest.approx(0.25)
+    assert table.loc["lost", ["difference", "p", "holm_p"]].isna().all()
+    wide = replace(other, influence=other.influence * 2)
+    row = share_differences({THIS_MODEL: own, "grounded": wide}, 0.95).iloc[0]
+    error = 0.03 * np.sqrt(2)
+    assert row["p"] == pytest.approx(2 * t.sf(0.25 / error, 7))
+    assert row["difference_low"] == pytest.approx(0.25 - t.ppf(0.975, 7) * error)
 
 
 def test_the_model_under_study_is_held_to_the_very_same_prompts():

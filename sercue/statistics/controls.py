@@ -12,13 +12,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
 from sercue.corpora.corpus import Corpus
 from sercue.statistics.equivalence import equivalence_tests
 from sercue.statistics.measures import uar_by
-from sercue.statistics.reliance import label_evidence, reliance, why_no_reliance
-from sercue.statistics.speakers import primary_cell
+from sercue.statistics.reliance import (
+    ChoiceFit,
+    fit_evidence,
+    label_evidence,
+    reliance,
+    share_influence,
+    why_no_reliance,
+)
+from sercue.statistics.speakers import Clustered, primary_cell
 
 if TYPE_CHECKING:
     from sercue.settings import Settings
@@ -94,7 +103,6 @@ def control_reliance(
     tokens: pd.DataFrame | Mapping[str, pd.DataFrame],
     *,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Reliance of each control and of the model under study, on the very same prompts.
 
@@ -103,19 +111,55 @@ def control_reliance(
         corpus: the corpus
         tokens: true tokens; of a cross-validated corpus, those of each fold's view
         confidence: coverage that the intervals aim at, between 0 and 1
-        seed: of the token-only classifier
 
     Returns:
         the table of ``reliance`` (response ``"probability"``) of each model, with a column
-        ``model``; the models by ascending share
+        ``model``; the models by ascending share. Of all answers of each control also the difference
+        of its share to that of the model under study, paired by speakers: ``difference``,
+        ``difference_low``, ``difference_high``, ``p`` and ``holm_p``, corrected for the controls;
+        NaN where a share has no interval
     """
-    tables = []
+    tables, fits = [], {}
     for name, rows in answers.groupby("model", sort=False):
-        evidence = label_evidence(rows, corpus, tokens, seed=seed)
+        evidence = label_evidence(rows, corpus, tokens)
         table = reliance(evidence, corpus.labels, response="probability", confidence=confidence)
         tables.append(table.assign(model=name))
+        fits[str(name)] = fit_evidence(evidence, corpus.labels, response="probability")
     tables.sort(key=lambda table: (pd.isna(table["share"].iloc[0]), table["share"].iloc[0]))
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True).merge(
+        share_differences(fits, confidence), on=["model", "by"], how="left"
+    )
+
+
+def share_differences(fits: Mapping[str, ChoiceFit], confidence: float) -> pd.DataFrame:
+    """The share of each control less that of the model under study, on the same prompts.
+
+    Args:
+        fits: of all models, from the same prompts about the same utterances
+        confidence: coverage that the intervals aim at, between 0 and 1
+
+    Returns:
+        one row per control, the columns that ``control_reliance`` adds
+    """
+    own = fits.get(THIS_MODEL)
+    columns = ["difference", "difference_low", "difference_high", "p"]
+    rows: dict[str, list[float]] = {}
+    for name, fit in fits.items():
+        if name == THIS_MODEL or own is None:
+            continue
+        share, base = (one.weights[1] / one.weights.sum() for one in (fit, own))
+        influence = share_influence(fit) - share_influence(own)
+        found = Clustered(
+            np.array([share - base]), influence[None], np.array([min(*fit.df, *own.df)])
+        )
+        (low,), (high,) = found.interval(confidence)
+        told = [share - base, low, high, *found.p_value()]
+        rows[name] = told if np.isfinite(influence).all() else [np.nan] * 4
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    known = table["p"].dropna()
+    holm = multipletests(known, method="holm")[1] if len(known) else known
+    table["holm_p"] = pd.Series(holm, known.index).reindex(table.index)
+    return table.rename_axis("model").reset_index().assign(by="all")
 
 
 def with_this_model(controls: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:

@@ -247,15 +247,28 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
     told = {name: _share(row) for name, row in rows.items()}
     scale = "; ".join(f"{name} {share}" for name, share in told.items() if name != this_model)
     own = rows.pop(this_model)
-    apart = [name for name, row in rows.items() if _apart(own, row)]
+    sides = {
+        word: [
+            name
+            for name, row in rows.items()
+            if row["holm_p"] < LEVEL and sign * row["difference"] < 0
+        ]
+        for word, sign in (("above", 1), ("below", -1))
+    }
+    placed = " and ".join(
+        f"{word} that of {' and '.join(names)}" for word, names in sides.items() if names
+    )
     verdict = (
-        f"Its interval does not overlap that of {' and '.join(apart)}."
-        if apart
-        else "Its interval overlaps that of every control, so that its place is inconclusive."
+        f"It lies {placed} (paired over speakers, Holm-corrected p < .05)."
+        if placed
+        else "It differs from no control (paired over speakers), so that its place is inconclusive."
     )
     return [
-        "On the prompts that the controls answered, too (first wording only), the tokens' share is "
-        f"{told[this_model]}; {scale}. {verdict}"
+        f"On the {own['rows']} answers with tokens to the prompts that the controls were asked, "
+        f"too (first wording, label order and replicate), the tokens' share is "
+        f"{told[this_model]}; "
+        f"{scale}. {verdict} These shares rest on fewer prompts than the share over all answers "
+        "and are compared with each other alone."
     ]
 
 
@@ -299,10 +312,6 @@ def _share(row: pd.Series) -> str:
     if row["reason"]:
         return "not identified"
     return with_interval(row["share"], row["low"], row["high"]).replace("-", "−")
-
-
-def _apart(first: pd.Series, second: pd.Series) -> bool:
-    return bool(first["high"] < second["low"] or first["low"] > second["high"])
 
 
 def _listed(rows: pd.DataFrame) -> str:

@@ -491,5 +491,7 @@ def reliance_finding(table: pd.DataFrame, confidence: float) -> str:
     share = with_interval(row["share"], row["low"], row["high"]).replace("-", "−")
     return (
         f"Of the weight that the answers give to audio and tokens, the tokens have {share} "
-        f"({confidence:.0%} interval over speakers; 0 is the audio alone, 1 the tokens alone)."
+        f"({confidence:.0%} interval over speakers; 0 is the audio alone, 1 the tokens alone). "
+        f"This rests on all {row['rows']} answers with tokens to {row['utterances']} utterances: "
+        "every main condition, wording, label order and replicate."
     )

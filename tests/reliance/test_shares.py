@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
+from scipy.special import softmax
 from scipy.stats import t
 from statsmodels.discrete.conditional_models import ConditionalLogit
 
@@ -37,10 +38,42 @@ def test_weights_are_those_of_statsmodels():
     """An answer is a group of one chosen and some other labels: a conditional logit there too."""
     evidence, chosen, who = drawn(6, 40, seed=1)
     rows, labels = chosen.shape
+    design = np.concatenate([evidence, np.tile(np.eye(3)[:, 1:], (rows, 1, 1))], axis=2)
     oracle = ConditionalLogit(
-        chosen.ravel(), evidence.reshape(-1, 2), groups=np.repeat(np.arange(rows), labels)
+        chosen.ravel(), design.reshape(-1, 4), groups=np.repeat(np.arange(rows), labels)
     ).fit(disp=False, method="newton")
-    np.testing.assert_allclose(fit_choices(evidence, chosen, who).weights, oracle.params, rtol=1e-6)
+    found = fit_choices(evidence, chosen, who).weights
+    np.testing.assert_allclose(found, oracle.params[:2], rtol=1e-6)
+
+
+def test_a_label_that_is_never_answered_is_no_option():
+    """The others are chosen from as if it were not there: statsmodels without it."""
+    evidence, chosen, who = drawn(6, 40, seed=1, labels=4)
+    kept = chosen[:, 3] == 0
+    evidence, chosen, who = evidence[kept], chosen[kept], who[kept]
+    design = np.concatenate(
+        [evidence[:, :3], np.tile(np.eye(3)[:, 1:], (len(who), 1, 1))], axis=2
+    ).reshape(-1, 4)
+    oracle = ConditionalLogit(
+        chosen[:, :3].ravel(), design, groups=np.repeat(np.arange(len(who)), 3)
+    ).fit(disp=False, method="newton")
+    found = fit_choices(evidence, chosen, who).weights
+    np.testing.assert_allclose(found, oracle.params[:2], rtol=1e-6)
+    alone = np.eye(4)[np.zeros(len(who), dtype=int)]
+    assert fit_choices(evidence, alone, who).reason == (
+        "no variation: all answers are the same label"
+    )
+
+
+def test_a_block_that_favours_a_label_has_no_share():
+    """1.5 nats for one label whatever the tokens say: the truth is 0, exactly."""
+    evidence = example_evidence(1.0, 0.0)
+    columns = [f"p_{label}" for label in LABELS]
+    logit = np.log(evidence[columns].to_numpy()) + np.array([0.0, 1.5, 0.0])
+    favoured = evidence.assign(**dict(zip(columns, softmax(logit, axis=1).T, strict=True)))
+    table = reliance(favoured, LABELS, response="probability")
+    np.testing.assert_allclose(table["share"], 0, atol=1e-9)
+    np.testing.assert_allclose(table["w_audio"], 1, atol=1e-9)
 
 
 def test_exact_probabilities_give_exact_weights():
@@ -102,10 +135,16 @@ def test_separation_is_found_where_linear_programming_finds_it(seed, rows):
     rng = np.random.default_rng(seed)
     evidence = rng.normal(size=(rows, 3, 2))
     chosen = np.eye(3)[rng.integers(0, 3, rows)]
-    lead = (evidence[chosen == 1][:, None] - evidence)[chosen == 0]
-    best = linprog(-lead.sum(axis=0), A_ub=-lead, b_ub=np.zeros(len(lead)), bounds=(-1, 1))
     fit = fit_choices(evidence, chosen, np.arange(rows))
-    assert fit.reason.startswith("separation") == (best.fun < -1e-9)
+    answered = chosen.any(axis=0)
+    chosen = chosen[:, answered]
+    labels = chosen.shape[1]
+    which = np.tile(np.eye(labels)[:, 1:], (rows, 1, 1))
+    design = np.concatenate([evidence[:, answered], which], axis=2)
+    lead = (design[chosen == 1][:, None] - design)[chosen == 0]
+    best = linprog(-lead.sum(axis=0), A_ub=-lead, b_ub=np.zeros(len(lead)), bounds=(-1, 1))
+    if not fit.reason.startswith(("no variation", "collinear")):
+        assert fit.reason.startswith("separation") == (best.fun < -1e-9)
 
 
 def test_a_model_that_never_heeds_the_tokens():
@@ -168,7 +207,8 @@ def test_a_model_that_heeds_neither_has_no_interval_of_its_share():
 def test_fieller_holds_the_shares_that_a_t_test_keeps(weights):
     """Its ends by brute force: w_cue - share (w_audio + w_cue) tested on a fine grid of shares."""
     covariance = np.array([[0.01, -0.004], [-0.004, 0.008]])
-    fit = ChoiceFit(np.array(weights), covariance, np.full(2, 8.0), 9)
+    influence = np.linalg.cholesky(covariance).T
+    fit = ChoiceFit(np.array(weights), influence, np.full(2, 8.0), 9)
     grid = np.linspace(-3, 3, 600_001)
     contrast = np.stack([-grid, 1 - grid], axis=1)
     error = np.sqrt(np.einsum("np,pq,nq->n", contrast, covariance, contrast))

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from sercue.statistics.reliance import fit_choices, speaker_covariance
+from sercue.statistics.reliance import fit_choices, speaker_influence
+
+
+def speaker_covariance(score, information):
+    """Covariance of the weights, and degrees of freedom."""
+    influence, df = speaker_influence(score, information)
+    return influence.T @ influence, df
 
 
 def drawn(speakers, rows, seed, spread=0.3, labels=3):
