@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,14 @@ class Check:
 
     Attributes:
         made: of each simulated study and the truth
-        goal: ``"coverage"`` of 95 % intervals, or ``"error"`` of tests at 5 %
+        goal: ``"coverage"`` of 95 % intervals, ``"error"`` of tests at 5 %, ``"family"`` of any
+            error in a family of tests, or ``"power"``
         design: what is simulated, but for speakers
         studies: makes independent studies of a design, their number and the seed given
         truth: of the design
         share: of the simulated studies that this check is made on; those of choices that were not
             taken see fewer, as do those whose studies have many tests each
+        goals: of the quantities that have another goal than the check
     """
 
     made: Callable[[Any, np.ndarray], Outcomes]
@@ -36,6 +38,7 @@ class Check:
     studies: Callable[[Any, int, int], Iterator[Any]]
     truth: Callable[[Any], np.ndarray] = lambda design: np.zeros(0)
     share: float = 1.0
+    goals: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -24,6 +24,9 @@ class Speakers:
         size_spread: standard deviation of the log of the number of utterances of a speaker
         concentration: of the Dirichlet distribution of a speaker's classes; small ones leave
             speakers without some classes
+        largest: share of all utterances that one speaker has; by default nobody is set apart
+        rarest: number of utterances of the rarest class over all speakers, at most; by default as
+            many as fall to it
         labels: the classes
     """
 
@@ -32,6 +35,8 @@ class Speakers:
     shares: tuple[float, ...] = (0.15, 0.1, 0.5, 0.25)
     size_spread: float = 0.4
     concentration: float = 10.0
+    largest: float = 0.0
+    rarest: int | None = None
     labels: tuple[str, ...] = LABELS
 
     def with_(self, **changes: Any) -> Self:
@@ -45,12 +50,19 @@ def spoken(who: Speakers, generator: np.random.Generator) -> tuple[np.ndarray, n
         who.size_spread * generator.standard_normal(who.speakers) - who.size_spread**2 / 2
     )
     number = np.maximum(2, np.round(size)).astype(int)
+    if who.largest:
+        number[0] = round(who.largest / (1 - who.largest) * number[1:].sum())
     shares = generator.dirichlet(who.concentration * np.array(who.shares), size=who.speakers)
     truth = [
         np.repeat(np.arange(len(who.labels)), generator.multinomial(n, share))
         for n, share in zip(number, shares, strict=True)
     ]
-    return np.repeat(np.arange(who.speakers), number), np.concatenate(truth)
+    speaker, spoken_class = np.repeat(np.arange(who.speakers), number), np.concatenate(truth)
+    if who.rarest is not None:
+        places = generator.permutation(np.flatnonzero(spoken_class == np.argmin(who.shares)))
+        kept = np.delete(np.arange(len(speaker)), places[who.rarest :])
+        speaker, spoken_class = speaker[kept], spoken_class[kept]
+    return speaker, spoken_class
 
 
 def independent(

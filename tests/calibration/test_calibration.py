@@ -35,7 +35,7 @@ STUDIES = 60
 SHORT = tuple(check for check in CHECKS if check.name != "bootstraps")
 #: Standard choices that are there to be seen failing: they take utterances as independent.
 INDEPENDENT = ("independent", "Stuart", "Bhapkar")
-NOT_TAKEN = (*INDEPENDENT, "Hotelling", "sandwich")
+NOT_TAKEN = (*INDEPENDENT, "Hotelling", "sandwich", "uncorrected")
 PAIR = [("aligned", "none")]
 DOSES = ("aligned", "corrupted(0.25)", "corrupted(0.5)", "corrupted(1)")
 
