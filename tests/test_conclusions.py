@@ -69,6 +69,8 @@ def test_what_could_have_been_found_is_said_as_it_is_tested():
     pairs = [("aligned", "none"), ("shuffled", "aligned"), ("shuffled", "none"), ("a", "none")]
     table = pd.DataFrame(pairs, columns=["condition", "reference"])
     table["detectable_holm"] = [0.031, 0.12, 0.2, 3.0]
+    unchanged = pd.DataFrame({"condition": ["b"], "reference": "none", "detectable_holm": [0.0]})
+    table = pd.concat([table, unchanged])
     (sentence,) = say.detectable_sentence(table)
     assert "is 0.031 for the primary contrast and 0.120 to 0.200 for the others" in sentence
     (hopeless,) = say.detectable_sentence(table.assign(detectable_holm=float("inf")))
@@ -99,8 +101,8 @@ def test_tokens_of_the_same_class_are_no_part_of_the_gain():
     rows = [(-0.05, -0.1, 0.0), (0.15, 0.1, 0.2)]
     table = pd.DataFrame(rows, columns=["difference", "low", "high"])
     (sentence,) = say.within_class_sentence(table)
-    assert "differs by +0.150 [+0.100, +0.200] from that with tokens of any utterance" in sentence
-    assert "own tokens by −0.050 [−0.100, +0.000] from it" in sentence
+    assert "UAR by +0.150 [+0.100, +0.200] against those of any other utterance" in sentence
+    assert "own tokens by −0.050 [−0.100, +0.000] against them" in sentence
     assert "neither difference is a part of the gain" in sentence
 
 

@@ -127,7 +127,8 @@ def detectable_sentence(detectable: pd.DataFrame) -> list[str]:
     Args:
         detectable: as ``detectable_differences`` returns it
     """
-    known = detectable[detectable["detectable_holm"] <= 1]
+    # Without an error, where no speaker changes, there is nothing to be detected.
+    known = detectable[detectable["detectable_holm"].between(0, 1, inclusive="right")]
     if known.empty:
         return ["With these speakers, no difference in UAR would be detected, however large."]
     pairs = zip(known["condition"], known["reference"], strict=True)
@@ -189,9 +190,10 @@ def within_class_sentence(contrasts: pd.DataFrame) -> list[str]:
         _signed(row["difference"], row["low"], row["high"]) for row in contrasts.to_dict("records")
     )
     return [
-        f"With the tokens of another utterance of the same class, UAR differs by {drawn} from that "
-        f"with tokens of any utterance, and that with own tokens by {own} from it. Such tokens are "
-        "chosen by the true class: neither difference is a part of the gain from own tokens."
+        "Tokens of another utterance of the same class change UAR by "
+        f"{drawn} against those of any other utterance (shuffled_within_class − shuffled), and own "
+        f"tokens by {own} against them (aligned − shuffled_within_class). Such tokens are chosen "
+        "by the true class, so that neither difference is a part of the gain from own tokens."
     ]
 
 
@@ -327,8 +329,9 @@ def _names(rows: pd.DataFrame, *, signed: bool = False) -> str:
 
 
 def _plain(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
+    # Rounded first: what is -0.0001 has no sign.
+    return f"{round(value, 3) + 0.0:+.3f}".replace("-", "−")
 
 
 def _signed(value: float, low: float, high: float) -> str:
-    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]".replace("-", "−")
+    return f"{_plain(value)} [{_plain(low)}, {_plain(high)}]"

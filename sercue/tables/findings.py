@@ -423,8 +423,9 @@ def _verdict(row: pd.Series, above: str, below: str) -> str:
 
 
 def _difference(row: pd.Series) -> str:
-    text = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
-    return text.replace("-", "−")
+    # Rounded first: what is -0.0001 has no sign.
+    value, low, high = (f"{round(row[x], 3) + 0.0:+.3f}" for x in ("difference", "low", "high"))
+    return f"{value} [{low}, {high}]".replace("-", "−")
 
 
 def readable_collapse(table: pd.DataFrame) -> pd.DataFrame:

@@ -74,12 +74,12 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
         sentences.append(f"{'; '.join(large.values())}.")
     df = degrees_of_freedom(counts.to_numpy())
     most = len(counts) - 1
-    if 0 < df < _UNEQUAL * most:
-        reach, usual = stats.t.ppf(0.975, [df, most])
+    reach, usual = (round(stats.t.ppf(0.975, one), 1) for one in (max(df, 0.1), most))
+    if 0 < df < _UNEQUAL * most and reach > usual:
         sentences.append(
             f"The intervals have {df:.1f} degrees of freedom, where {most + 1} speakers with "
             f"equally many utterances of each class would give {most}: a 95% interval reaches "
-            f"{reach:.1f} standard errors to either side, instead of {usual:.1f}."
+            f"{reach} standard errors to either side, instead of {usual}."
         )
     return sentences + _few_speakers(len(counts), corpus)
 
