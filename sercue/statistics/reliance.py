@@ -325,6 +325,10 @@ def reliance(
     - A classifier of few utterances tells less than the words do, so that ``w_cue`` comes out too
       large: in a simulation .64 and .52 for .45, with 160 and 480 training utterances of weakly
       telling words. The jackknife errs on the side of wide intervals there.
+    - A model whose answers vary by chance from prompt to prompt tells of the audio with an error.
+      What that hides, true tokens then seem to tell: a model that ignores every word, its answers
+      drawn anew under each condition, had a share of .09 in a simulation. Whether content is used
+      at all is shown by the contrasts between blocks of tokens, not by the share.
     - A label that is never answered is left out: its intercept has no lower bound.
     - A negative weight puts the share outside 0 to 1: it is no proportion there.
 
