@@ -207,7 +207,7 @@ def concept_effects(
         DataFrame, one row per condition: ``kind`` (only, without, flip), ``concept``,
         ``condition``, ``reference``, ``value``, ``effect`` (condition minus reference), ``low``,
         ``high``, ``p`` (two-sided), ``holm_p`` (corrected for all rows), ``speakers``. Intervals
-        and p-values are made as those of ``compare``.
+        and p-values are those of the t test of ``compare``.
 
     Raises:
         InputError: if no such condition is there, if one is there without its reference, if a
