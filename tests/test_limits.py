@@ -46,7 +46,7 @@ def test_a_rare_class_is_named_with_what_one_answer_does_to_uar():
     """Seven utterances, one of three classes: 1 / (3 x 7) = 0.048."""
     first = limits(corpus(20, fear=[1] * 7))[0]
     assert (
-        "only 7 utterances from 7 speakers for class 'fear' (one answer changes UAR by 0.048)"
+        "only 7 utterances from 7 speakers for class 'fear' (one utterance changes UAR by 0.048)"
         in first
     )
     assert "'sad'" not in first
@@ -62,7 +62,7 @@ def test_a_class_of_few_of_the_speakers_is_named():
     """Thirty utterances are many, and from three of twenty speakers: 1 / (3 x 30) = 0.011."""
     first = limits(corpus(20, fear=[10] * 3))[0]
     assert (
-        "only 30 utterances from 3 speakers for class 'fear' (one answer changes UAR by 0.011)"
+        "only 30 utterances from 3 speakers for class 'fear' (one utterance changes UAR by 0.011)"
         in first
     )
 
@@ -102,7 +102,7 @@ def test_what_unequal_speakers_cost_is_told_in_standard_errors():
 
 @pytest.mark.parametrize(("speakers", "said"), [(8, True), (19, True), (20, False)])
 def test_few_speakers_are_said_to_be_few(speakers, said):
-    assert ("The intervals are wide" in " ".join(limits(corpus(speakers)))) == said
+    assert ("All tests rest on" in " ".join(limits(corpus(speakers)))) == said
 
 
 def test_folds_are_the_way_out_of_four_test_speakers():

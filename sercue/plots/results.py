@@ -123,8 +123,8 @@ def _significance_marks(alpha: float) -> list[Line2D]:
     return [
         Line2D([], [], marker="o", linestyle="", color=GREY, markerfacecolor=face, label=text)
         for face, text in (
-            (GREY, f"Holm-corrected p < {level}"),
-            ("white", f"Holm-corrected p ≥ {level}"),
+            (GREY, f"corrected p < {level}"),
+            ("white", f"corrected p ≥ {level}"),
         )
     ]
 

@@ -593,7 +593,9 @@ def write_comparison(
         figure=figure._repr_html_(),
         results=_html(shown.set_index("Model"), caption),
         losses=_html(
-            losses.set_index("Model"), f"Difference in UAR from aligned tokens. {intervals}"
+            losses.set_index("Model"),
+            f"Difference in UAR from aligned tokens. {intervals} They are not corrected for the "
+            "number of differences: what is significant is told by each study's own report.",
         ),
         note=note,
         published=[_html(rows, told) for told, rows in printed_published(published).items()],

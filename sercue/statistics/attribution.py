@@ -11,6 +11,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from sercue.errors import InputError, unknown
+from sercue.statistics.contrasts import BLOCK
 from sercue.statistics.measures import label_codes, log_probability, ratio
 from sercue.statistics.resampling import check_confidence
 from sercue.statistics.speakers import Clustered, SpeakerCounts, recall_estimates, speaker_counts
@@ -105,7 +106,7 @@ def _log_p_truth(rows: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
 
 
 #: Shows the empty set of concepts: a token block that names them all and tells of none.
-EMPTY = "masked(1)"
+EMPTY = BLOCK[0]
 #: What each kind of single-concept condition is compared with.
 REFERENCES = {"only": EMPTY, "without": "aligned", "flip": "aligned"}
 
@@ -149,7 +150,7 @@ def presence_and_content(tests: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         DataFrame, one row per part: ``part`` (presence, content, gain: their sum), ``condition``,
-        ``reference``, and ``difference``, ``low``, ``high``, ``p`` and ``holm_p`` of that contrast
+        ``reference``, and ``difference``, ``low``, ``high`` and ``holm_p`` of that contrast
 
     Raises:
         InputError: if one of the three contrasts is missing
@@ -171,10 +172,12 @@ def presence_and_content(tests: pd.DataFrame) -> pd.DataFrame:
             f"Presence and content of a token block need the contrast {missing[0]}; add the "
             f"conditions none, aligned and {EMPTY}"
         )
-    found = rows.reindex(pairs)[["difference", "low", "high", "p", "holm_p"]].reset_index()
+    found = rows.reindex(pairs)[["difference", "low", "high", "holm_p"]].reset_index()
     # The planned contrast takes the masked block from aligned: content is its opposite.
     found.loc[1, ["condition", "reference"]] = ["aligned", EMPTY]
-    found.loc[1, ["difference", "low", "high"]] = -found.loc[1, ["difference", "high", "low"]].array
+    found.loc[1, ["difference", "low", "high"]] = 0 - found.loc[
+        1, ["difference", "high", "low"]
+    ].to_numpy(float)
     found.insert(0, "part", ["presence", "content", "gain"])
     return found
 

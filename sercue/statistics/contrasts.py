@@ -133,30 +133,29 @@ def corrected_p(
     return made
 
 
-def flips_decide(contrasts: Sequence[tuple[str, str]], speakers: int, resamples: int) -> np.ndarray:
+def flips_decide(tests: int | np.ndarray, speakers: int, resamples: int) -> np.ndarray:
     """Whether sign flips of so many speakers can be significant at the strictest step.
 
     The t test loses its power where one speaker has much of the data, or a class few utterances:
     its degrees of freedom fall. Flips of whole speakers keep theirs, but their smallest possible
     p-value is 2 / 2^speakers, or 1 / (1 + resamples) where patterns are drawn. The rule looks at
-    the number of speakers and contrasts only, never at an answer.
+    the number of speakers and tests only, never at an answer.
 
     Args:
-        contrasts: pairs (condition, reference)
+        tests: how many are corrected together
         speakers: number of speakers
         resamples: patterns that are drawn where there are too many speakers to enumerate
 
     Returns:
-        array of bool, one per contrast
+        array of bool, shaped as ``tests``
 
     Examples:
-        >>> pairs = [("aligned", "none")] + 9 * [("shuffled", "none")]
-        >>> flips_decide(pairs, 8, 10_000)[:2], flips_decide(pairs, 9, 10_000)[:2]
+        >>> tests = np.array([1, 9])
+        >>> flips_decide(tests, 8, 10_000), flips_decide(tests, 9, 10_000)
         (array([ True, False]), array([ True,  True]))
     """
     smallest = 2.0 ** (1 - speakers) if speakers <= ENUMERATED else 1 / (1 + resamples)
-    primary = np.array([tuple(pair) == PRIMARY for pair in contrasts], dtype=bool)
-    return smallest < _ALPHA / np.where(primary, 1, max((~primary).sum(), 1))
+    return np.asarray(smallest < _ALPHA / np.maximum(tests, 1))
 
 
 def uar_intervals(
@@ -263,9 +262,11 @@ def compare(
     table = uar_differences(counted, family, confidence=confidence)
     added = counted.contrast_weights(family) @ counted.share_of_recall()
     flipped = sign_flip_p(added.T, resamples=resamples, seed=seed) if family else np.empty(0)
-    flips = flips_decide(family, len(counted.speakers), resamples)
+    primary = np.array([tuple(pair) == PRIMARY for pair in family], dtype=bool)
+    together = np.where(primary, 1, (~primary).sum())
+    flips = flips_decide(together, len(counted.speakers), resamples)
     table["permutation_p"] = flipped
-    table["step"] = ["primary" if pair == PRIMARY else "family" for pair in map(tuple, family)]
+    table["step"] = np.where(primary, "primary", "family").astype(object)
     table["decided_by"] = np.where(flips, "flips", "t")
     table["holm_p"] = corrected_p(family, np.where(flips, flipped, table["p"]))
     single = mcnemar_tests(predictions, family, resamples=resamples, seed=seed)

@@ -147,14 +147,16 @@ def share_differences(fits: Mapping[str, ChoiceFit], confidence: float) -> pd.Da
     for name, fit in fits.items():
         if name == THIS_MODEL or own is None:
             continue
+        if fit.reason or own.reason:
+            rows[name] = [np.nan] * 4
+            continue
         share, base = (one.weights[1] / one.weights.sum() for one in (fit, own))
         influence = share_influence(fit) - share_influence(own)
         found = Clustered(
             np.array([share - base]), influence[None], np.array([min(*fit.df, *own.df)])
         )
         (low,), (high,) = found.interval(confidence)
-        told = [share - base, low, high, *found.p_value()]
-        rows[name] = told if np.isfinite(influence).all() else [np.nan] * 4
+        rows[name] = [share - base, low, high, *found.p_value()]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     known = table["p"].dropna()
     holm = multipletests(known, method="holm")[1] if len(known) else known

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
 from sercue.errors import InputError, unknown
-from sercue.statistics.contrasts import corrected_p, flips_decide
+from sercue.statistics.contrasts import flips_decide
 from sercue.statistics.measures import ratio
 from sercue.statistics.resampling import check_resampling, sign_flip_p
 from sercue.statistics.speakers import recall_estimates, speaker_counts
@@ -121,8 +122,7 @@ def neutral_shifts(
     terms -= (said[other] - together * valid[other]) / all_valid[other, None]
     rows["speakers"] = (valid[one] + valid[other] > 0).sum(axis=1)
     rows["permutation_p"] = sign_flip_p(terms.T, resamples=resamples, seed=seed)
-    tested = [pair for pair, there in zip(pairs, known, strict=True) if there]
-    flips = flips_decide(tested, int(rows["speakers"].min()), resamples)
-    rows["decided_by"] = np.where(flips, "flips", "t")
-    rows["holm_p"] = corrected_p(tested, np.where(flips, rows["permutation_p"], rows["p"]))
+    flips = flips_decide(len(rows), int(rows["speakers"].min()), resamples)
+    rows["decided_by"] = "flips" if flips else "t"
+    rows["holm_p"] = multipletests(rows["permutation_p" if flips else "p"], method="holm")[1]
     return table.join(rows.set_axis(table.index[known])[_TESTED])

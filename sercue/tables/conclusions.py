@@ -23,10 +23,13 @@ from sercue.tables.findings import (
     use_of_tokens,
 )
 from sercue.tables.limits import limits
-from sercue.tables.printed import with_interval
+from sercue.tables.printed import signed, with_interval, with_minus
 
 if TYPE_CHECKING:
     from sercue.run import Run
+
+# Below this a difference is rounding.
+_NOTHING = 1e-12
 
 
 def conclusions(run: Run) -> list[str]:
@@ -93,13 +96,12 @@ def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str
     sentences = []
     if family.any():
         listed = _listed(tests[found & family])
+        after = " after the primary one" * bool(primary.any())
         sentences.append(
-            f"Of the {family.sum()} planned contrasts after the primary one, "
-            f"{(found & family).sum()} differ from zero (Holm's correction){listed}."
+            f"Of {family.sum()} planned contrasts{after}, {(found & family).sum()} differ from "
+            f"zero (Holm's correction){listed}."
         )
-    if (primary & ~found).any():
-        sentences.append("The primary contrast is not significant: the others are exploratory.")
-    same = (tests["difference"] == 0) & (tests["se"] == 0) & ~equal
+    same = (tests["difference"].abs() < _NOTHING) & (tests["se"] < _NOTHING) & ~equal
     if same.any():
         sentences.append(f"UAR is exactly the same for every speaker: {_names(tests[same])}.")
     if (equal & ~found).any():
@@ -128,16 +130,22 @@ def detectable_sentence(detectable: pd.DataFrame) -> list[str]:
         detectable: as ``detectable_differences`` returns it
     """
     # Without an error, where no speaker changes, there is nothing to be detected.
-    known = detectable[detectable["detectable_holm"].between(0, 1, inclusive="right")]
+    tested = detectable[detectable["detectable_holm"] > 0]
+    known = tested[tested["detectable_holm"] <= 1]
+    if tested.empty:
+        return []
     if known.empty:
-        return ["With these speakers, no difference in UAR would be detected, however large."]
+        return ["A t test of these speakers would detect no difference in UAR, however large."]
     pairs = zip(known["condition"], known["reference"], strict=True)
     primary = pd.Series([pair == PRIMARY for pair in pairs], known.index, dtype=bool)
     parts = [
         f"{rows.min():.3f}{f' to {rows.max():.3f}' * (len(rows) > 1)} for {words}"
         for rows, words in (
             (known.loc[primary, "detectable_holm"], "the primary contrast"),
-            (known.loc[~primary, "detectable_holm"], "the others at the strictest step of Holm's"),
+            (
+                known.loc[~primary, "detectable_holm"],
+                "the planned contrasts after Holm's correction",
+            ),
         )
         if len(rows)
     ]
@@ -174,7 +182,7 @@ def dose_sentences(trends: pd.DataFrame) -> list[str]:
     """
     return [
         f"From dose 0 to dose 1 of {row['family']}, UAR changes by "
-        f"{_signed(row['slope'], row['low'], row['high'])} along a straight line"
+        f"{signed(row['slope'], row['low'], row['high'])} along a straight line"
         + (" and falls at every step." if row["falls_throughout"] else ", but not at every step.")
         for row in trends.to_dict("records")
     ]
@@ -187,7 +195,7 @@ def within_class_sentence(contrasts: pd.DataFrame) -> list[str]:
         contrasts: as ``Run.within_class`` gives them
     """
     own, drawn = (
-        _signed(row["difference"], row["low"], row["high"]) for row in contrasts.to_dict("records")
+        signed(row["difference"], row["low"], row["high"]) for row in contrasts.to_dict("records")
     )
     return [
         "Tokens of another utterance of the same class change UAR by "
@@ -216,14 +224,15 @@ def neutral_sentence(shifts: pd.DataFrame) -> list[str]:
     if not counts:
         return []
     sentence = (
-        "Other classes are more often answered neutral, after Holm's correction for these "
+        "A shift of other classes towards neutral is found, after Holm's correction for these "
         f"{len(tested)} contrasts, under {'; under '.join(counts)}."
     )
     if (empty & shifted).any():
         references = " and ".join(tested["reference"][empty & shifted].unique())
         sentence += (
-            f" So they are with tokens that carry no information{_listed(tested[empty & shifted])}:"
-            f" a shift relative to {references} cannot be called an effect of wrong cues."
+            " It is also found with tokens that carry no information"
+            f"{_listed(tested[empty & shifted])}: a shift relative to {references} is not shown to "
+            "be an effect of wrong cues."
         )
     elif (perturbed & shifted).any():
         sentence += (
@@ -263,7 +272,7 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
     verdict = (
         f"It lies {placed} (paired over speakers, Holm-corrected p < .05)."
         if placed
-        else "It differs from no control (paired over speakers), so that its place is inconclusive."
+        else "It is not shown to differ from any control, so that its place is inconclusive."
     )
     return [
         f"On the {own['rows']} answers with tokens to the prompts that the controls were asked, "
@@ -286,12 +295,14 @@ def shapley_sentence(table: pd.DataFrame) -> list[str]:
         [row["concept"] for row in rows if row["holm_p"] < LEVEL and sign * row["shapley"] > 0]
         for sign in (1, -1)
     )
+    largest = (
+        f", the largest {most['concept']} ({signed(most['shapley'], most['low'], most['high'])})"
+    )
     return [
-        f"Of the content of the tokens (aligned − masked(1): {_plain(table['shapley'].sum())} of "
-        f"UAR), {most['concept']} has the largest Shapley value "
-        f"({_signed(most['shapley'], most['low'], most['high'])}); after Holm's correction, "
-        f"{len(above)} of {len(rows)} concepts have a value above zero"
-        + (f" and {len(below)} one below it ({', '.join(below)})." if below else ".")
+        f"The content of the tokens (aligned − masked(1): {signed(table['shapley'].sum())} of UAR) "
+        f"has, after Holm's correction, a Shapley value above zero for {len(above)} of {len(rows)} "
+        f"concepts{largest * bool(above)}"
+        + (f", and below zero for {len(below)} ({', '.join(below)})." if below else ".")
     ]
 
 
@@ -305,7 +316,7 @@ def template_sentence(gains: pd.DataFrame) -> list[str]:
         return []
     ordered = gains.sort_values("difference").to_dict("records")
     least, most = (
-        f"{_plain(row['difference'])} ({row['template']})" for row in (ordered[0], ordered[-1])
+        f"{signed(row['difference'])} ({row['template']})" for row in (ordered[0], ordered[-1])
     )
     return [f"By wording, the gain ranges from {least} to {most}."]
 
@@ -313,25 +324,16 @@ def template_sentence(gains: pd.DataFrame) -> list[str]:
 def _share(row: pd.Series) -> str:
     if row["reason"]:
         return "not identified"
-    return with_interval(row["share"], row["low"], row["high"]).replace("-", "−")
+    return with_minus(with_interval(row["share"], row["low"], row["high"]))
 
 
 def _listed(rows: pd.DataFrame) -> str:
-    return f": {_names(rows, signed=True)}" if len(rows) else ""
+    return f": {_names(rows, sizes=True)}" if len(rows) else ""
 
 
-def _names(rows: pd.DataFrame, *, signed: bool = False) -> str:
+def _names(rows: pd.DataFrame, *, sizes: bool = False) -> str:
     return ", ".join(
         f"{row['condition']} − {row['reference']}"
-        + (f" ({_plain(row['difference'])})" if signed else "")
+        + (f" ({signed(row['difference'])})" if sizes else "")
         for row in rows.to_dict("records")
     )
-
-
-def _plain(value: float) -> str:
-    # Rounded first: what is -0.0001 has no sign.
-    return f"{round(value, 3) + 0.0:+.3f}".replace("-", "−")
-
-
-def _signed(value: float, low: float, high: float) -> str:
-    return f"{_plain(value)} [{_plain(low)}, {_plain(high)}]"

@@ -12,11 +12,12 @@ from sercue.corpora.corpus_check import home_column, homes
 from sercue.features import FEW_FRAMES
 from sercue.statistics.contrasts import BLOCK, PRIMARY
 from sercue.statistics.praat_agreement import MEASURES, WEAK_CORRELATION, WEAK_GROSS
-from sercue.tables.printed import percent, rounded, with_interval, with_minus
+from sercue.tables.printed import percent, rounded, signed, with_interval, with_minus
 from sercue.tokens.concepts import UNKNOWN, Category, Concept
 
 #: Of p-values corrected for the family.
 LEVEL = 0.05
+_EXPLORATORY = " All other differences of this study are therefore exploratory."
 # Conditions, reference, what their difference tells, and the verdict above and below zero.
 _QUESTIONS = (
     (("shuffled",), "aligned", "Content: UAR with own tokens against those of another utterance",
@@ -24,7 +25,7 @@ _QUESTIONS = (
     (BLOCK, "aligned", "Content beyond presence: UAR with own tokens against a block without any",
      "what the tokens say raises UAR", "what the tokens say lowers UAR"),
     (BLOCK, "none", "Presence: UAR with a block without content against no block",
-     "a token block raises UAR, whatever it says", "a block without content lowers UAR"),
+     "a block without content raises UAR", "a block without content lowers UAR"),
 )  # fmt: skip
 _SHOWN = ["w_audio", "w_audio_low", "w_audio_high", "w_cue", "w_cue_low", "w_cue_high",
           "share", "low", "high"]  # fmt: skip
@@ -340,6 +341,7 @@ def study_findings(
     gained = "".join(
         f"The difference is {_difference(row)}: "
         + _verdict(row, "aligned tokens raise UAR", "aligned tokens lower UAR")
+        + _EXPLORATORY * bool(row["holm_p"] >= LEVEL)
         for row in _contrast(tests, *PRIMARY)
     )
     sentences = [" ".join(filter(None, (first, gained, training))), *use_of_tokens(tests)]
@@ -423,9 +425,7 @@ def _verdict(row: pd.Series, above: str, below: str) -> str:
 
 
 def _difference(row: pd.Series) -> str:
-    # Rounded first: what is -0.0001 has no sign.
-    value, low, high = (f"{round(row[x], 3) + 0.0:+.3f}" for x in ("difference", "low", "high"))
-    return f"{value} [{low}, {high}]".replace("-", "−")
+    return signed(row["difference"], row["low"], row["high"])
 
 
 def readable_collapse(table: pd.DataFrame) -> pd.DataFrame:

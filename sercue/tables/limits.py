@@ -43,6 +43,8 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
         With 6 speakers a sign-flip test cannot give a p-value below 2/2^6 = 0.031
     """
     rows = corpus.rows(partition)
+    if rows.empty:
+        return []
     counts = pd.crosstab(rows["speaker"], rows["emotion"])
     counts = counts[[label for label in corpus.labels if label in counts]]
     totals, having = counts.sum(), (counts > 0).sum()
@@ -58,7 +60,7 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
             "Sign-flip tests are possible."
         )
     if rare := [
-        f"{number} utterances from {speakers} speakers for {_classes(alike.index)} (one answer "
+        f"{number} utterances from {speakers} speakers for {_classes(alike.index)} (one utterance "
         f"changes UAR by {1 / alike.iloc[0] / len(totals):.3f})"
         for (number, speakers), alike in totals[few].groupby([totals, having], sort=False)
     ]:
@@ -78,7 +80,7 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
     if 0 < df < _UNEQUAL * most and reach > usual:
         sentences.append(
             f"The intervals have {df:.1f} degrees of freedom, where {most + 1} speakers with "
-            f"equally many utterances of each class would give {most}: a 95% interval reaches "
+            f"equally many utterances of each class would give {most}: a 95 % interval reaches "
             f"{reach} standard errors to either side, instead of {usual}."
         )
     return sentences + _few_speakers(len(counts), corpus)
@@ -103,8 +105,7 @@ def _few_speakers(speakers: int, corpus: Corpus) -> list[str]:
     sentences = []
     if speakers < FEW_SPEAKERS:
         sentences.append(
-            f"The intervals are wide, since they rest on {speakers} speakers: one that includes "
-            "zero leaves the question open."
+            f"All tests rest on {speakers} speakers: what is not significant is inconclusive."
         )
     if speakers < COARSE:
         everybody = corpus.table["speaker"].nunique()

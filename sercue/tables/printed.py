@@ -102,7 +102,18 @@ def with_interval(value: float, low: float, high: float, digits: int = 3) -> str
         >>> with_interval(0.5, 0.41, 0.6)
         '0.500 [0.410, 0.600]'
     """
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{value:z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"
+
+
+def signed(value: float, *ends: float) -> str:
+    """A difference with its sign, and the ends of its interval if they are given.
+
+    Examples:
+        >>> signed(-0.1, -0.2, -0.0001), signed(0.25)
+        ('−0.100 [−0.200, +0.000]', '+0.250')
+    """
+    text, *told = (f"{number:+z.3f}".replace("-", "−") for number in (value, *ends))
+    return f"{text} [{', '.join(told)}]" if told else text
 
 
 def with_minus(text: str) -> str:

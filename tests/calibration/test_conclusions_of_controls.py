@@ -21,7 +21,7 @@ SUBSETS = tuple(dict.fromkeys([*PLANNED, *SHOWN]))
 # Said of a model only if it uses what the tokens say: the words that the grounded model gets.
 USED = "the model uses what the tokens say"
 ADDED = "what the tokens say raises UAR"
-PRESENT = "a token block raises UAR, whatever it says"
+PRESENT = "a block without content raises UAR"
 # Balanced classes and strong evidence, and of the audio alone a strong lean: what is there is found
 # with 24 speakers.
 CLEAR = {"shares": (0.25,) * 4, "strength": 3.0, "noise": 3.0, "ability_condition": 0.2}

@@ -105,10 +105,9 @@ def test_the_primary_contrast_is_tested_by_itself_and_the_others_by_holm():
     ],
 )
 def test_flips_decide_wherever_their_smallest_p_allows_it(speakers, resamples, primary, family):
-    """Six contrasts beside the primary one: the strictest step is .05 / 6 = .0083."""
-    pairs = [("aligned", "none"), *(6 * [("shuffled", "none")])]
-    found = flips_decide(pairs, speakers, resamples)
-    assert found.tolist() == [primary] + 6 * [family]
+    """By itself, and among six, where the strictest step is .05 / 6 = .0083."""
+    found = flips_decide(np.array([1, 6]), speakers, resamples)
+    assert found.tolist() == [primary, family]
 
 
 @pytest.mark.parametrize(("speakers", "by", "p"), [(9, "flips", "permutation_p"), (5, "t", "p")])
