@@ -126,7 +126,7 @@ def test_shares_of_the_same_prompts_are_compared_speaker_by_speaker():
     fits = {
         THIS_MODEL: own,
         "grounded": other,
-        "lost": replace(other, influence=own.influence * np.nan),
+        "lost": ChoiceFit(own.weights * np.nan, np.full((3, 2), np.nan), own.df, 3, "separation"),
     }
     table = share_differences(fits, 0.95).set_index("model")
     # Influence: 3 * .16 / 16 = .03 each speaker, and .12 / 4 = .03: the difference has no error.
