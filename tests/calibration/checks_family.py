@@ -33,7 +33,9 @@ def decided(
     weights = counted.contrast_weights(contrasts)
     by_t = counted.uar.combine(weights).p_value()
     flipped = sign_flip_p((weights @ counted.share_of_recall()).T, resamples=resamples)
-    flips = flips_decide(contrasts, len(counted.speakers), resamples)
+    others = np.array([pair != PRIMARY for pair in contrasts])
+    together = np.where(others, others.sum(), 1)
+    flips = flips_decide(together, len(counted.speakers), resamples)
     p = np.where(flips, flipped, by_t)
     return {"t": by_t, "flips": flipped, "p": p, "holm_p": corrected_p(contrasts, p)}
 
