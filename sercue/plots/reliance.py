@@ -21,7 +21,7 @@ from sercue.plots.style import (
 )
 
 _HERE = "#0173b2"
-_KINDS = {"only": "only this concept, vs masked(1)", "without": "this concept hidden, vs aligned",
+_KINDS = {"only": "only this concept, vs masked(1)", "without": "hidden, vs aligned",
           "flip": "opposite, vs aligned"}  # fmt: skip
 # Families that figures show in one colour of several shades.
 _DOSES = ("corrupted", "replaced", "masked")
