@@ -89,7 +89,7 @@ def test_a_table_is_printed_with_intervals_and_words(full):
     _, shown = full
     contrasts, first = shown.tables["contrasts"].shown, full[0].tests.iloc[0]
     assert contrasts.columns.tolist() == [
-        "UAR", "difference", "p (t)", "p (flips)", "decided by", "p (corrected)",
+        "UAR", "difference", "p (t)", "p (sign flips)", "decided by", "p (corrected)",
     ]  # fmt: skip
     assert contrasts.index[0] == "aligned − none"
     ends = "{difference:.3f} [{low:.3f}, {high:.3f}]".format(**first)
@@ -102,8 +102,8 @@ def test_both_tests_stand_side_by_side(full):
     """Over speakers and over independent utterances, each corrected."""
     shown = full[1].tables["utterance_tests"].shown
     assert shown.columns.tolist() == [
-        "difference", "p", "p (corrected)", "difference in accuracy", "p (independent)",
-        "p (independent, Holm)",
+        "difference", "decided by", "p (corrected)", "difference in accuracy",
+        "p (independent)", "p (independent, Holm)",
     ]  # fmt: skip
     assert len(shown) == len(full[0].tests)
 
@@ -135,7 +135,7 @@ def test_presence_and_content_are_the_gain(full):
 def test_deviations_by_factor_are_those_of_their_variances(full):
     run, shown = full
     table = shown.tables["components"]
-    assert table.shown.columns.tolist() == ["template", "speaker", "together"]
+    assert table.shown.columns.tolist() == ["template", "speaker", "interactions"]
     sd = run.components.set_index(["condition", "component"])["sd"]
     assert float(table.shown.loc["none", "speaker"]) == pytest.approx(
         sd["none", "speaker"], abs=0.0006

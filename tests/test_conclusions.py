@@ -33,7 +33,7 @@ def test_each_contrast_stands_where_its_numbers_put_it():
         "Equivalent to within ±0.05 of UAR (TOST, corrected alike): constant − aligned."
     )
     assert "yet shown to differ by less than 0.05: masked(0.25) − aligned" in small
-    assert open_.startswith("Inconclusive, neither a difference nor equality")
+    assert open_.startswith("Inconclusive (neither a difference nor equivalence within ±0.05")
     assert open_.endswith(": conflicting − aligned.")
 
 
@@ -42,7 +42,7 @@ def test_a_large_p_value_is_never_called_equality():
     none = say.family_sentences(TESTS.assign(holm_p=0.9), EQUAL.assign(equivalent=False))
     assert "0 differ from zero" in none[0]
     assert len(none) == 2
-    assert "neither a difference nor equality" in none[1]
+    assert "neither a difference nor equivalence within ±0.05" in none[1]
     assert not any("Equivalent to within ±0.05" in sentence for sentence in none)
 
 
@@ -68,7 +68,7 @@ def test_what_could_have_been_found_is_said_as_it_is_tested():
     unchanged = pd.DataFrame({"condition": ["b"], "reference": "none", "detectable_holm": [0.0]})
     table = pd.concat([table, unchanged])
     (sentence,) = say.detectable_sentence(table)
-    assert "is 0.031 for the primary contrast and 0.120 to 0.200 for the planned" in sentence
+    assert "is 0.031 for the primary contrast and 0.120 to 0.200 for the other" in sentence
     (hopeless,) = say.detectable_sentence(table.assign(detectable_holm=float("inf")))
     assert hopeless.startswith("A t test of these speakers would detect no difference")
     assert say.detectable_sentence(table.assign(detectable_holm=0.0)) == []
@@ -79,8 +79,8 @@ def test_no_collapse_needs_both_measures():
     rows = [("shuffled", True), ("shuffled", True), ("constant", True), ("constant", False)]
     table = pd.DataFrame(rows, columns=["condition", "no_collapse"])
     (sentence,) = say.collapse_sentence(table.assign(margin=0.05, reference="aligned"))
-    assert sentence.startswith("Relative to aligned, collapse is ruled out for 1 of 2")
-    assert sentence.endswith("not ruled out for constant.")
+    assert sentence.startswith("Relative to aligned, answers that gather in fewer classes")
+    assert sentence.endswith("are ruled out for 1 of 2 conditions: shuffled.")
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,13 @@ def test_a_trend_is_not_called_monotone_unless_it_is(falls, told):
 
 
 def test_tokens_of_the_same_class_are_no_part_of_the_gain():
-    """Both differences with their intervals, own tokens first in the table; and no share."""
+    """Both differences with their intervals, seen from such tokens; and no share."""
     rows = [(-0.05, -0.1, 0.0), (0.15, 0.1, 0.2)]
     table = pd.DataFrame(rows, columns=["difference", "low", "high"])
     (sentence,) = say.within_class_sentence(table)
-    assert "UAR by +0.150 [+0.100, +0.200] against those of any other utterance" in sentence
-    assert "own tokens by −0.050 [−0.100, +0.000] against them" in sentence
-    assert "neither difference is a part of the gain" in sentence
+    assert "tokens by +0.150 [+0.100, +0.200] (not tested)" in sentence
+    assert "from that of own tokens by +0.050 [+0.000, +0.100]." in sentence
+    assert "Neither difference is a part of the gain" in sentence
 
 
 def neutral(**shifted):
@@ -156,7 +156,9 @@ def shares(*holm_p):
         ("cue-bound", 0.8, 0.7, 0.9, 0.4, holm_p[1]),
     ]
     columns = ["model", "share", "low", "high", "difference", "holm_p"]
-    return pd.DataFrame(rows, columns=columns).assign(by="all", reason="", rows=360)
+    whole = pd.DataFrame(rows, columns=columns).assign(by="all", reason="", rows=360)
+    parts = pd.DataFrame({"model": THIS_MODEL, "by": "condition", "group": ["aligned", "shuffled"]})
+    return pd.concat([whole, parts])
 
 
 def test_a_place_among_controls_is_claimed_only_where_shares_differ():
@@ -164,8 +166,8 @@ def test_a_place_among_controls_is_claimed_only_where_shares_differ():
     (clear,) = say.control_sentence(shares(0.01, 0.04), THIS_MODEL)
     assert "It lies above that of audio-bound and below that of cue-bound (paired" in clear
     assert "cue-bound 0.800 [0.700, 0.900]" in clear
-    assert clear.startswith("On the 360 answers with tokens to the prompts that the controls")
-    assert "first wording, label order and replicate" in clear
+    assert clear.startswith("To the prompts that the controls also answered (first wording, label")
+    assert "360 answers under aligned, shuffled)" in clear
     (half,) = say.control_sentence(shares(0.01, 0.2), THIS_MODEL)
     assert "It lies above that of audio-bound (paired" in half
     (open_,) = say.control_sentence(shares(0.06, 0.2), THIS_MODEL)

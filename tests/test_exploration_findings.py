@@ -43,10 +43,10 @@ def test_the_corpus_findings_are_the_tables():
     assert "1 of 2 functionals differ" in text
     assert "tested over 8 speakers; most of all loudness (ω² = 0.30)" in text
     assert (
-        "Energy varies most with emotion (60\u202f% of its variance), pitch least (10\u202f%)"
+        "energy varies most with emotion (60\u202f% of its variance), pitch least (10\u202f%)"
         in text
     )
-    assert "Pitch varies most with the speaker (70\u202f% of its variance, against 10" in text
+    assert "pitch varies most with the speaker (70\u202f% of its variance, against 10" in text
     assert (
         "the 4 functionals form 2 clusters, the largest of 3; 1 functionals are in a cluster"
         in text

@@ -59,7 +59,7 @@ def test_the_reason_is_told_where_there_is_no_share(table):
 def test_the_sentence_says_the_interval_and_no_more(table):
     """Weights 1 and 0.5: a third of the answer's weight is the tokens'."""
     sentence = reliance_finding(table, 0.95)
-    share = float(sentence.split(" have ")[1].split(" ")[0])
+    share = float(sentence.split(" is ")[1].split(" ")[0])
     assert share == pytest.approx(1 / 3, abs=0.03)
     assert "95% interval over speakers" in sentence
     lost = table.assign(reason="separation")

@@ -39,6 +39,8 @@ THIS_MODEL = "this model"
 #: What the controls are asked, so far as the study has it.
 CONDITIONS = ("none", "aligned", "shuffled", "conflicting")
 _STABLE = ("shuffled", "none")
+# Below this, differences of shares are rounding.
+_ROUNDING = 1e-6
 
 
 def why_no_controls(settings: Settings) -> str:
@@ -156,7 +158,9 @@ def share_differences(fits: Mapping[str, ChoiceFit], confidence: float) -> pd.Da
             np.array([share - base]), influence[None], np.array([min(*fit.df, *own.df)])
         )
         (low,), (high,) = found.interval(confidence)
-        rows[name] = [share - base, low, high, *found.p_value()]
+        # A control that is the model under study differs from it by rounding, not by chance.
+        same = np.abs(influence).max() < _ROUNDING
+        rows[name] = [share - base, low, high, np.nan if same else found.p_value()[0]]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     known = table["p"].dropna()
     holm = multipletests(known, method="holm")[1] if len(known) else known

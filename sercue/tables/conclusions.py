@@ -14,7 +14,7 @@ import pandas as pd
 
 from sercue.errors import or_none
 from sercue.statistics.contrasts import BLOCK, PRIMARY
-from sercue.statistics.controls import THIS_MODEL
+from sercue.statistics.controls import THIS_MODEL, same_as_control
 from sercue.statistics.designs import token_balance, token_information
 from sercue.tables.findings import (
     LEVEL,
@@ -51,6 +51,7 @@ def conclusions(run: Run) -> list[str]:
         lambda: template_sentence(run.gain_by_template),
         lambda: [reliance_finding(run.reliance, run.settings.confidence)],
         lambda: control_sentence(run.control_reliance, THIS_MODEL),
+        lambda: list(filter(None, [same_as_control(run.settings)])) if run.controls.size else [],
         lambda: shapley_sentence(run.shapley),
         lambda: limits(run.corpus, run.settings.partition),
     ]
@@ -87,7 +88,7 @@ def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str
         >>> tests = pd.DataFrame(pair | {"difference": [0.01], "se": 0.02, "holm_p": [0.4]})
         >>> equal = pd.DataFrame(pair | {"margin": [0.05], "equivalent": [False]})
         >>> print(family_sentences(tests, equal)[1][:53])
-        Inconclusive, neither a difference nor equality to wi
+        Inconclusive (neither a difference nor equivalence wi
     """
     primary, family = tests["step"] == "primary", tests["step"] == "family"
     found = tests["holm_p"] < LEVEL
@@ -117,7 +118,7 @@ def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str
     unknown = ~found & ~equal & ~same
     if unknown.any():
         sentences.append(
-            f"Inconclusive, neither a difference nor equality to within ±{margin:g} being shown: "
+            f"Inconclusive (neither a difference nor equivalence within ±{margin:g} is shown): "
             f"{_names(tests[unknown])}."
         )
     return sentences
@@ -138,13 +139,14 @@ def detectable_sentence(detectable: pd.DataFrame) -> list[str]:
         return ["A t test of these speakers would detect no difference in UAR, however large."]
     pairs = zip(known["condition"], known["reference"], strict=True)
     primary = pd.Series([pair == PRIMARY for pair in pairs], known.index, dtype=bool)
+    others = "the other" if primary.any() else "the"
     parts = [
         f"{rows.min():.3f}{f' to {rows.max():.3f}' * (len(rows) > 1)} for {words}"
         for rows, words in (
             (known.loc[primary, "detectable_holm"], "the primary contrast"),
             (
                 known.loc[~primary, "detectable_holm"],
-                "the planned contrasts after Holm's correction",
+                f"{others} planned contrasts (strictest step of Holm's correction)",
             ),
         )
         if len(rows)
@@ -165,13 +167,12 @@ def collapse_sentence(collapse: pd.DataFrame) -> list[str]:
         return []
     both = collapse.groupby("condition", sort=False)["no_collapse"].all()
     margin, reference = collapse["margin"].iloc[0], collapse["reference"].iloc[0]
-    shown = (
-        f"Relative to {reference}, collapse is ruled out for {int(both.sum())} of {len(both)} "
-        f"conditions (entropy falls and the share of the commonest answer rises by less than "
-        f"{margin:g})"
-    )
-    rest = [str(name) for name in both.index[~both]]
-    return [f"{shown}; not ruled out for {', '.join(rest)}." if rest else f"{shown}."]
+    names = ", ".join(map(str, both.index[both]))
+    return [
+        f"Relative to {reference}, answers that gather in fewer classes (entropy lower, or the "
+        f"share of the commonest answer higher, by {margin:g}) are ruled out for {both.sum()} of "
+        f"{len(both)} conditions{f': {names}' if names else ''}."
+    ]
 
 
 def dose_sentences(trends: pd.DataFrame) -> list[str]:
@@ -194,14 +195,13 @@ def within_class_sentence(contrasts: pd.DataFrame) -> list[str]:
     Args:
         contrasts: as ``Run.within_class`` gives them
     """
-    own, drawn = (
-        signed(row["difference"], row["low"], row["high"]) for row in contrasts.to_dict("records")
-    )
+    first, second = contrasts.to_dict("records")
+    own = signed(0 - first["difference"], 0 - first["high"], 0 - first["low"])
+    drawn = signed(second["difference"], second["low"], second["high"])
     return [
-        "Tokens of another utterance of the same class change UAR by "
-        f"{drawn} against those of any other utterance (shuffled_within_class − shuffled), and own "
-        f"tokens by {own} against them (aligned − shuffled_within_class). Such tokens are chosen "
-        "by the true class, so that neither difference is a part of the gain from own tokens."
+        "Tokens of another utterance of the same class are chosen by the true class. Their UAR "
+        f"differs from that of any other utterance's tokens by {drawn} (not tested), and from that "
+        f"of own tokens by {own}. Neither difference is a part of the gain from own tokens."
     ]
 
 
@@ -274,12 +274,12 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
         if placed
         else "It is not shown to differ from any control, so that its place is inconclusive."
     )
+    asked = reliance[(reliance["model"] == this_model) & (reliance["by"] == "condition")]
     return [
-        f"On the {own['rows']} answers with tokens to the prompts that the controls were asked, "
-        f"too (first wording, label order and replicate), the tokens' share is "
-        f"{told[this_model]}; "
-        f"{scale}. {verdict} These shares rest on fewer prompts than the share over all answers "
-        "and are compared with each other alone."
+        f"To the prompts that the controls also answered (first wording, label order and "
+        f"replicate; {own['rows']:.0f} answers under {', '.join(asked['group'])}), the tokens' share "
+        f"is {told[this_model]}; {scale}. {verdict} These shares rest on fewer prompts than the "
+        "share over all answers and are compared with each other alone."
     ]
 
 

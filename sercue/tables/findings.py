@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,8 @@ import pandas as pd
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
 from sercue.features import FEW_FRAMES
-from sercue.statistics.contrasts import BLOCK, PRIMARY
+from sercue.statistics.baselines import MAJORITY
+from sercue.statistics.contrasts import PRIMARY
 from sercue.statistics.praat_agreement import MEASURES, WEAK_CORRELATION, WEAK_GROSS
 from sercue.tables.printed import percent, rounded, signed, with_interval, with_minus
 from sercue.tokens.concepts import UNKNOWN, Category, Concept
@@ -18,14 +20,19 @@ from sercue.tokens.concepts import UNKNOWN, Category, Concept
 #: Of p-values corrected for the family.
 LEVEL = 0.05
 _EXPLORATORY = " All other differences of this study are therefore exploratory."
-# Conditions, reference, what their difference tells, and the verdict above and below zero.
+# Condition, reference, what their difference tells, and the verdict above and below zero.
 _QUESTIONS = (
-    (("shuffled",), "aligned", "Content: UAR with own tokens against those of another utterance",
+    ("shuffled", "aligned", "Use: UAR with own tokens against those of another utterance",
      "the model uses what the tokens say", "own tokens give the lower UAR"),
-    (BLOCK, "aligned", "Content beyond presence: UAR with own tokens against a block without any",
+    ("masked(1)", "aligned", "Content: UAR with own tokens against a block of hidden concepts",
      "what the tokens say raises UAR", "what the tokens say lowers UAR"),
-    (BLOCK, "none", "Presence: UAR with a block without content against no block",
+    ("constant", "aligned", "Content: UAR with own tokens against the same tokens for all",
+     "what the tokens say raises UAR", "what the tokens say lowers UAR"),
+    ("masked(1)", "none", "Presence: UAR with a block of hidden concepts against no block",
      "a block without content raises UAR", "a block without content lowers UAR"),
+    ("constant", "none", "Presence: UAR with the same tokens for all against no block",
+     "a block without content, or its middle words, raises UAR",
+     "a block without content, or its middle words, lowers UAR"),
 )  # fmt: skip
 _SHOWN = ["w_audio", "w_audio_low", "w_audio_high", "w_cue", "w_cue_low", "w_cue_high",
           "share", "low", "high"]  # fmt: skip
@@ -88,10 +95,10 @@ def corpus_findings(
         emotion, speaker = known["emotion"], known["speaker"]
         voice = str(speaker.idxmax())
         sentences += [
-            f"{str(emotion.idxmax()).capitalize()} varies most with emotion "
+            f"{emotion.idxmax()} varies most with emotion "
             f"({percent(emotion.max())} of its variance), {emotion.idxmin()} least "
             f"({percent(emotion.min())}).",
-            f"{voice.capitalize()} varies most with the speaker ({percent(speaker.max())} of "
+            f"{voice} varies most with the speaker ({percent(speaker.max())} of "
             f"its variance, against {percent(emotion[voice])} with emotion).",
         ]
     if clusters is not None:
@@ -272,7 +279,7 @@ def prompting_findings(
         if corpus.folds
         else f"{where} of the {partition} partition.",
         f"Between wordings and label orders, UAR ranges from {lowest[wide]:.3f} to "
-        f"{highest[wide]:.3f} under {wide}, where it varies most.",
+        f"{highest[wide]:.3f} under {wide}, of the conditions tried here the one that varies most.",
         f"{1 - generated['valid'].mean():.1%} of the {len(generated)} generated answers are "
         f"invalid{_reasons(generated)}. They count as wrong.",
     ]
@@ -337,7 +344,12 @@ def study_findings(
         for name, words in (("none", "the audio alone"), ("aligned", "aligned tokens"))
         for _, row in table[table.index == name].iterrows()
     ]
-    first = f"UAR is {' and '.join(levels)} (chance {1 / labels:.3f})."
+    floors = table[table.get("baseline", False) & (table.index != MAJORITY)]
+    beside = [f"chance {1 / labels:.3f}"] + [
+        f"{name} {with_interval(row['uar'], row['uar_low'], row['uar_high'])}"
+        for name, row in floors.iterrows()
+    ]
+    first = f"UAR is {' and '.join(levels)} (beside it: {'; '.join(beside)})."
     gained = "".join(
         f"The difference is {_difference(row)}: "
         + _verdict(row, "aligned tokens raise UAR", "aligned tokens lower UAR")
@@ -349,12 +361,20 @@ def study_findings(
         rows = tests[(tests["reference"] == reference) & (tests["condition"] != "aligned")]
         if rows.empty:
             continue
-        found = rows[rows["holm_p"] < LEVEL]["difference"]
-        listed = "; ".join(f"{row['condition']} {_difference(row)}" for _, row in rows.iterrows())
+        found = rows["holm_p"] < LEVEL
+        sides = {
+            "lower for": rows[found & (rows["difference"] < 0)],
+            "higher for": rows[found & (rows["difference"] > 0)],
+            "inconclusive for": rows[~found],
+        }
+        told = "; ".join(
+            f"{side} {len(of)}"
+            + (f" ({', '.join(map(_named, of.to_dict('records')))})" * bool(len(of)))
+            for side, of in sides.items()
+        )
         sentences.append(
-            f"Against {words}, UAR is lower for {(found < 0).sum()} and higher for "
-            f"{(found > 0).sum()} of {len(rows)} perturbed conditions after Holm's correction: "
-            f"{listed}."
+            f"Against {words}, UAR under {len(rows)} perturbed conditions is, after Holm's "
+            f"correction (intervals are not corrected): {told}."
         )
     answered = table[table["entropy"].notna() & ~table.get("baseline", False)]
     if len(answered):
@@ -384,19 +404,18 @@ def use_of_tokens(tests: pd.DataFrame) -> list[str]:
         tests: as ``compare`` returns them
 
     Returns:
-        up to three sentences: own tokens against those of other utterances (``shuffled``), own
-        tokens against a block without content (one of ``BLOCK``), such a block against none
+        a sentence per contrast that was planned: own tokens against those of other utterances
+        (``shuffled``), own tokens against blocks without content, such blocks against none
 
     Examples:
         >>> row = {"condition": ["shuffled"], "reference": ["aligned"], "difference": [-0.1]}
         >>> tests = pd.DataFrame(row | {"low": [-0.2], "high": [0.0], "holm_p": [0.2]})
         >>> print(use_of_tokens(tests)[0].partition("): ")[2])
-        +0.100 [+0.000, +0.200]; inconclusive (p = .200).
+        +0.100 [+0.000, +0.200]; inconclusive (Holm-corrected p = .200).
     """
     sentences = []
-    for names, reference, what, above, below in _QUESTIONS:
-        rows = [row for name in names for row in _contrast(tests, name, reference)]
-        for row in rows[:1]:
+    for condition, reference, what, above, below in _QUESTIONS:
+        for row in _contrast(tests, condition, reference):
             own = _mirrored(row) if reference == "aligned" else row
             pair = f"{own['condition']} − {own['reference']}"
             sentences.append(f"{what} ({pair}): {_difference(own)}; {_verdict(own, above, below)}")
@@ -417,11 +436,18 @@ def _mirrored(row: pd.Series) -> pd.Series:
 
 
 def _verdict(row: pd.Series, above: str, below: str) -> str:
-    """What a corrected p-value allows to be said."""
+    """What a corrected p-value allows to be said, and which p-value it is."""
     p = "p < .001" if row["holm_p"] < 0.001 else f"p = {row['holm_p']:.3f}".replace("0.", ".")
+    corrected = "" if row.get("step") == "primary" else "Holm-corrected "
+    by = {"flips": ", sign flips", "t": ", t test"}.get(str(row.get("decided_by")), "")
     if not row["holm_p"] < LEVEL:
-        return f"inconclusive ({p})."
-    return f"{above if row['difference'] > 0 else below} ({p})."
+        return f"inconclusive ({corrected}{p}{by})."
+    return f"{above if row['difference'] > 0 else below} ({corrected}{p}{by})."
+
+
+def _named(row: Mapping[Hashable, Any]) -> str:
+    chosen = ", tokens chosen by the true class," * (row["condition"] == "shuffled_within_class")
+    return f"{row['condition']}{chosen} {signed(row['difference'], row['low'], row['high'])}"
 
 
 def _difference(row: pd.Series) -> str:
@@ -444,8 +470,8 @@ def readable_collapse(table: pd.DataFrame) -> pd.DataFrame:
         )
         for name, rows in table.groupby("measure", sort=False)
     ]
-    both = table.groupby("condition", sort=False)["no_collapse"].all()
-    return pd.concat([*parts, rounded(both.to_frame("no collapse"))], axis=1)
+    verdict = table.groupby("condition", sort=False)[["holm_p", "no_collapse"]].first()
+    return pd.concat([*parts, rounded(verdict)], axis=1)
 
 
 def left_out_designs(designs: pd.DataFrame) -> str:
@@ -491,7 +517,7 @@ def reliance_finding(table: pd.DataFrame, confidence: float) -> str:
         return f"What the model relies on cannot be told: {row['reason']}."
     share = with_interval(row["share"], row["low"], row["high"]).replace("-", "−")
     return (
-        f"Of the weight that the answers give to audio and tokens, the tokens have {share} "
+        f"The tokens' share of the weights of audio and tokens is {share} "
         f"({confidence:.0%} interval over speakers; 0 is the audio alone, 1 the tokens alone). "
         f"This rests on all {row['rows']} answers with tokens to {row['utterances']} utterances: "
         "every main condition, wording, label order and replicate."

@@ -39,7 +39,7 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
     Examples:
         >>> from sercue.corpora.corpus import example_corpus, select_fold
         >>> corpus = select_fold(example_corpus(speakers=6, utterances=10), "all")
-        >>> print(limits(corpus)[-1].partition(". ")[0])
+        >>> print(limits(corpus)[-1].partition(";")[0])
         With 6 speakers a sign-flip test cannot give a p-value below 2/2^6 = 0.031
     """
     rows = corpus.rows(partition)
@@ -112,11 +112,12 @@ def _few_speakers(speakers: int, corpus: Corpus) -> list[str]:
         way_out = (
             "All speakers of the corpus are evaluated; only more of them could lower it."
             if everybody == speakers
-            else f"With `fold: all`, all {everybody} speakers of the corpus are evaluated, each by "
-            "what was fitted on the others."
+            else f"With `fold: all`, all {everybody} speakers of the corpus are evaluated, with "
+            "thresholds, classifiers and trained models fitted on the others."
         )
         sentences.append(
             f"With {speakers} speakers a sign-flip test cannot give a p-value below "
-            f"2/2^{speakers} = {2 / 2**speakers:.3f}. {way_out}"
+            f"2/2^{speakers} = {2 / 2**speakers:.3f}; where that is too large for a correction, t "
+            f"tests decide. {way_out}"
         )
     return sentences

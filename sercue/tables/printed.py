@@ -13,18 +13,20 @@ import pandas as pd
 _WORDS = {
     "uar": "UAR", "uar_reference": "UAR of reference", "macro_f1": "macro F1",
     "share_reference": "share of reference",
-    "holm_p": "p (corrected)", "decided_by": "decided by", "permutation_p": "p (flips)",
+    "holm_p": "p (corrected)", "decided_by": "decided by", "permutation_p": "p (sign flips)",
     "page_p": "p (Page)",
     "mcnemar_p": "p (McNemar)", "independent_p": "p (independent)",
     "independent_holm_p": "p (independent, Holm)", "accuracy_difference": "difference in accuracy",
     "spearman_rho": "Spearman's ρ", "spearman_p": "p (ρ)", "spearman_exact_p": "p (ρ, exact)",
     "shift_p": "p", "equivalence_p": "p (TOST)", "collapse_p": "p",
-    "discordant_better": "only it", "discordant_worse": "only reference",
+    "discordant_better": "only condition right", "discordant_worse": "only reference right",
     "odds_ratio": "odds ratio", "falls_throughout": "falls at every step",
     "no_collapse": "no collapse", "commonest_share": "share of commonest",
-    "invalid_rate": "invalid", "flip_none": "flips (none)", "flip_aligned": "flips (aligned)",
+    "invalid_rate": "invalid", "flip_none": "changed (none)",
+    "flip_aligned": "changed (aligned)",
     "kappa_none": "κ (none)", "kappa_aligned": "κ (aligned)", "most_gained": "most gained",
-    "most_lost": "most lost", "w_audio": "w audio", "w_cue": "w cue", "label_order": "label order",
+    "most_lost": "most lost", "w_audio": "weight of audio",
+    "w_cue": "weight of tokens", "label_order": "label order",
     "detectable_holm": "detectable as tested", "label_mass": "mass of labels",
 }  # fmt: skip
 _ENDS = ("low", "high")
@@ -156,7 +158,7 @@ def _interval_of(name: str, columns: Iterable[str]) -> list[str]:
 
 
 def _is_p(name: str) -> bool:
-    return name.split()[-1] in ("p", "q") or name.endswith("_p")
+    return name.split()[-1] in ("p", "q") or name.endswith("_p") or name.startswith("p (")
 
 
 def _print_interval(value: float, low: float, high: float, digits: int) -> str:
