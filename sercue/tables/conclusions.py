@@ -276,10 +276,10 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
     )
     asked = reliance[(reliance["model"] == this_model) & (reliance["by"] == "condition")]
     return [
-        f"To the prompts that the controls also answered (first wording, label order and "
-        f"replicate; {own['rows']:.0f} answers under {', '.join(asked['group'])}), the tokens' share "
-        f"is {told[this_model]}; {scale}. {verdict} These shares rest on fewer prompts than the "
-        "share over all answers and are compared with each other alone."
+        "To the prompts that the controls also answered (first wording, label order and "
+        f"replicate; {own['rows']:.0f} answers under {', '.join(asked['group'])}), the tokens' "
+        f"share is {told[this_model]}; {scale}. {verdict} These shares rest on fewer prompts than "
+        "the share over all answers and are compared with each other alone."
     ]
 
 
