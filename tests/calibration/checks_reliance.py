@@ -79,6 +79,6 @@ def _true_of_words(design: WordDesign) -> np.ndarray:
 _BLIND = WordDesign(utterances=20, weights=(1.0, 0.0), spread=(0.4, 0.0))
 CHECKS = (
     Check(reliance, "coverage", ChoiceDesign(utterances=20), choices, _true),
-    Check(classified, "coverage", WordDesign(utterances=20), worded, _true_of_words, share=0.1),
-    Check(blind_reliance, "error", _BLIND, worded, share=0.1),
+    Check(classified, "coverage", WordDesign(utterances=20), worded, _true_of_words, share=0.04),
+    Check(blind_reliance, "error", _BLIND, worded, share=0.04),
 )
