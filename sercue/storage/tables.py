@@ -145,9 +145,6 @@ TABLES = {
     ),
     "tests.parquet": Kind(
         "tests",
-        # Before version 2, all contrasts were corrected together, by their t tests.
-        version=2,
-        lowest=2,
         columns={
             "condition": "text", "reference": "text", "difference": "float", "low": "float",
             "high": "float", "p": "float", "holm_p": "float", "speakers": "int",
