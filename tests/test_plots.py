@@ -429,7 +429,7 @@ def test_neutral_shift_marks_what_carries_no_information(shifts):
     assert (grey.get_y(), grey.get_height()) == (4.5, 1)
     told = [text.get_text() for text in figure.legends[0].get_texts()]
     assert told == ["relative to aligned", "relative to none", "tokens without information",
-                    "Holm-corrected p < .05", "Holm-corrected p ≥ .05"]  # fmt: skip
+                    "corrected p < .05", "corrected p ≥ .05"]  # fmt: skip
     others = plots.plot_neutral_shift(shifts[shifts["condition"] != "constant"])
     assert not others.axes[0].patches
 
