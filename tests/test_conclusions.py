@@ -95,9 +95,12 @@ def test_a_trend_is_not_called_monotone_unless_it_is(falls, told):
 
 def test_tokens_of_the_same_class_are_no_part_of_the_gain():
     """Both differences with their intervals, seen from such tokens; and no share."""
-    rows = [(-0.05, -0.1, 0.0), (0.15, 0.1, 0.2)]
-    table = pd.DataFrame(rows, columns=["difference", "low", "high"])
-    (sentence,) = say.within_class_sentence(table)
+    rows = [
+        ("aligned", "shuffled_within_class", -0.05, -0.1, 0.0),
+        ("shuffled_within_class", "shuffled", 0.15, 0.1, 0.2),
+    ]
+    columns = ["condition", "reference", "difference", "low", "high"]
+    (sentence,) = say.within_class_sentence(pd.DataFrame(rows, columns=columns))
     assert "tokens by +0.150 [+0.100, +0.200] (not tested)" in sentence
     assert "from that of own tokens by +0.050 [+0.000, +0.100]." in sentence
     assert "Neither difference is a part of the gain" in sentence

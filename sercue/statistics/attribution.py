@@ -8,10 +8,9 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from sercue.errors import InputError, unknown
-from sercue.statistics.contrasts import BLOCK
+from sercue.statistics.contrasts import BLOCK, holm, mirrored
 from sercue.statistics.measures import label_codes, log_probability, ratio
 from sercue.statistics.resampling import check_confidence
 from sercue.statistics.speakers import Clustered, SpeakerCounts, recall_estimates, speaker_counts
@@ -173,13 +172,11 @@ def presence_and_content(tests: pd.DataFrame) -> pd.DataFrame:
             f"conditions none, aligned and {EMPTY}"
         )
     found = rows.reindex(pairs)[["difference", "low", "high", "holm_p"]].reset_index()
-    # The planned contrast takes the masked block from aligned: content is its opposite.
-    found.loc[1, ["condition", "reference"]] = ["aligned", EMPTY]
-    found.loc[1, ["difference", "low", "high"]] = 0 - found.loc[
-        1, ["difference", "high", "low"]
-    ].to_numpy(float)
-    found.insert(0, "part", ["presence", "content", "gain"])
-    return found
+    presence, opposite, gain = (row for _, row in found.iterrows())
+    # The planned contrast takes aligned from the masked block: content is its opposite.
+    parts = pd.DataFrame([presence, mirrored(opposite), gain], found.index).infer_objects()
+    parts.insert(0, "part", ["presence", "content", "gain"])
+    return parts
 
 
 def concept_effects(
@@ -246,8 +243,7 @@ def concept_effects(
     found = values.combine(counted.contrast_weights(pairs))
     rows = found.rows(confidence, "effect", least=-np.inf, most=np.inf)
     table = table.assign(value=value).join(rows[["effect", "low", "high", "p"]])
-    holm_p = multipletests(rows["p"], method="holm")[1]
-    return table.assign(holm_p=holm_p, speakers=len(counted.speakers))
+    return table.assign(holm_p=holm(rows["p"]), speakers=len(counted.speakers))
 
 
 def shapley(
@@ -315,8 +311,7 @@ def shapley(
     rows = found.rows(confidence, "shapley", least=-np.inf, most=np.inf)
     table = pd.DataFrame({"concept": concepts, "value": value})
     table = table.join(rows[["shapley", "low", "high", "p"]])
-    holm_p = multipletests(rows["p"], method="holm")[1]
-    return table.assign(holm_p=holm_p, speakers=len(counted.speakers))
+    return table.assign(holm_p=holm(rows["p"]), speakers=len(counted.speakers))
 
 
 def shapley_weights(players: int) -> Mapping[frozenset[int], np.ndarray]:

@@ -126,11 +126,49 @@ def corrected_p(
         >>> corrected_p(pairs, [0.04, 0.01, 0.03]).tolist()
         [0.04, 0.02, 0.03]
     """
-    made = np.array(p, dtype=float)
-    others = np.array([tuple(pair) != PRIMARY for pair in contrasts], dtype=bool)
-    if others.any():
-        made[others] = multipletests(made[others], method="holm")[1]
+    made, others = np.array(p, dtype=float), ~is_primary(contrasts)
+    made[others] = holm(made[others])
     return made
+
+
+def is_primary(contrasts: Iterable[tuple[str, str]]) -> np.ndarray:
+    """Which contrasts are the primary one, shape (contrasts,).
+
+    Examples:
+        >>> is_primary([("aligned", "none"), ("shuffled", "none")])
+        array([ True, False])
+    """
+    return np.array([tuple(pair) == PRIMARY for pair in contrasts], dtype=bool)
+
+
+def holm(p: Sequence[float] | np.ndarray | pd.Series) -> np.ndarray:
+    """P-values corrected by Holm's method. Where there is none, NaN, nothing was tested.
+
+    Examples:
+        >>> holm([0.03, np.nan, 0.01]).tolist()
+        [0.03, nan, 0.02]
+    """
+    made = np.array(p, dtype=float)
+    tested = ~np.isnan(made)
+    if tested.any():
+        made[tested] = multipletests(made[tested], method="holm")[1]
+    return made
+
+
+def mirrored(row: pd.Series) -> pd.Series:
+    """The row of a contrast the other way round.
+
+    Args:
+        row: ``condition``, ``reference``, ``difference``, ``low``, ``high``; all else stays
+
+    Examples:
+        >>> row = {"condition": "a", "reference": "b", "difference": 0.2, "low": 0.1, "high": 0.4}
+        >>> mirrored(pd.Series(row)).to_list()
+        ['b', 'a', -0.2, -0.4, -0.1]
+    """
+    swapped = {"condition": row["reference"], "reference": row["condition"]}
+    ends = {"difference": 0 - row["difference"], "low": 0 - row["high"], "high": 0 - row["low"]}
+    return pd.Series({**row, **swapped, **ends})
 
 
 def flips_decide(tests: int | np.ndarray, speakers: int, resamples: int) -> np.ndarray:
@@ -262,7 +300,7 @@ def compare(
     table = uar_differences(counted, family, confidence=confidence)
     added = counted.contrast_weights(family) @ counted.share_of_recall()
     flipped = sign_flip_p(added.T, resamples=resamples, seed=seed) if family else np.empty(0)
-    primary = np.array([tuple(pair) == PRIMARY for pair in family], dtype=bool)
+    primary = is_primary(family)
     together = np.where(primary, 1, (~primary).sum())
     flips = flips_decide(together, len(counted.speakers), resamples)
     table["permutation_p"] = flipped
@@ -270,10 +308,7 @@ def compare(
     table["decided_by"] = np.where(flips, "flips", "t")
     table["holm_p"] = corrected_p(family, np.where(flips, flipped, table["p"]))
     single = mcnemar_tests(predictions, family, resamples=resamples, seed=seed)
-    independent = single["independent_p"]
-    single["independent_holm_p"] = (
-        multipletests(independent, method="holm")[1] if family else independent
-    )
+    single["independent_holm_p"] = holm(single["independent_p"])
     return table.join(single.drop(columns=["condition", "reference"]))
 
 
@@ -342,8 +377,8 @@ def detectable_differences(
             f"alpha and power: found {alpha} and {power}, valid are 0 < alpha < power < 1"
         )
     table = contrasts[needed].reset_index(drop=True)
-    primary = [pair == PRIMARY for pair in zip(table["condition"], table["reference"], strict=True)]
-    strictest = np.where(primary, alpha, alpha / max(len(table) - sum(primary), 1))
+    primary = is_primary(zip(table["condition"], table["reference"], strict=True))
+    strictest = np.where(primary, alpha, alpha / max((~primary).sum(), 1))
     for column, levels in (
         ("detectable", np.full(len(table), alpha)),
         ("detectable_holm", strictest),

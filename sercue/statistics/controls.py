@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from sercue.corpora.corpus import Corpus
+from sercue.statistics.contrasts import holm
 from sercue.statistics.equivalence import equivalence_tests
 from sercue.statistics.measures import uar_by
 from sercue.statistics.reliance import (
@@ -162,9 +162,7 @@ def share_differences(fits: Mapping[str, ChoiceFit], confidence: float) -> pd.Da
         same = np.abs(influence).max() < _ROUNDING
         rows[name] = [share - base, low, high, np.nan if same else found.p_value()[0]]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    known = table["p"].dropna()
-    holm = multipletests(known, method="holm")[1] if len(known) else known
-    table["holm_p"] = pd.Series(holm, known.index).reindex(table.index)
+    table["holm_p"] = holm(table["p"])
     return table.rename_axis("model").reset_index().assign(by="all")
 
 

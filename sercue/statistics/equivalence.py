@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from sercue.errors import InputError
-from sercue.statistics.contrasts import corrected_p
+from sercue.statistics.contrasts import corrected_p, holm
 from sercue.statistics.speakers import Clustered, SpeakerCounts, recall_estimates, speaker_counts
 
 
@@ -152,9 +151,7 @@ def collapse_tests(
         tables.append(table.assign(margin=margin, collapse_p=safe))
     joined = pd.concat(tables).sort_index(kind="stable").reset_index(drop=True)
     both = joined.groupby("condition", sort=False)["collapse_p"].max()
-    holm = multipletests(both, method="holm")[1] if len(both) else both
-    corrected = pd.Series(holm, both.index, dtype=float)
-    joined["holm_p"] = joined["condition"].map(corrected)
+    joined["holm_p"] = joined["condition"].map(pd.Series(holm(both), both.index))
     return joined.assign(no_collapse=joined["holm_p"] < alpha)
 
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from sercue.errors import InputError, unknown
-from sercue.statistics.contrasts import flips_decide
+from sercue.statistics.contrasts import flips_decide, holm
 from sercue.statistics.measures import ratio
 from sercue.statistics.resampling import check_resampling, sign_flip_p
 from sercue.statistics.speakers import recall_estimates, speaker_counts
@@ -124,5 +123,5 @@ def neutral_shifts(
     rows["permutation_p"] = sign_flip_p(terms.T, resamples=resamples, seed=seed)
     flips = flips_decide(len(rows), int(rows["speakers"].min()), resamples)
     rows["decided_by"] = "flips" if flips else "t"
-    rows["holm_p"] = multipletests(rows["permutation_p" if flips else "p"], method="holm")[1]
+    rows["holm_p"] = holm(rows["permutation_p" if flips else "p"])
     return table.join(rows.set_axis(table.index[known])[_TESTED])

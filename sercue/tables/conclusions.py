@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from sercue.errors import or_none
-from sercue.statistics.contrasts import BLOCK, PRIMARY
+from sercue.statistics.contrasts import BLOCK, is_primary, mirrored
 from sercue.statistics.controls import THIS_MODEL, same_as_control
 from sercue.statistics.designs import token_balance, token_information
 from sercue.tables.findings import (
@@ -137,8 +137,7 @@ def detectable_sentence(detectable: pd.DataFrame) -> list[str]:
         return []
     if known.empty:
         return ["A t test of these speakers would detect no difference in UAR, however large."]
-    pairs = zip(known["condition"], known["reference"], strict=True)
-    primary = pd.Series([pair == PRIMARY for pair in pairs], known.index, dtype=bool)
+    primary = is_primary(zip(known["condition"], known["reference"], strict=True))
     others = "the other" if primary.any() else "the"
     parts = [
         f"{rows.min():.3f}{f' to {rows.max():.3f}' * (len(rows) > 1)} for {words}"
@@ -195,9 +194,10 @@ def within_class_sentence(contrasts: pd.DataFrame) -> list[str]:
     Args:
         contrasts: as ``Run.within_class`` gives them
     """
-    first, second = contrasts.to_dict("records")
-    own = signed(0 - first["difference"], 0 - first["high"], 0 - first["low"])
-    drawn = signed(second["difference"], second["low"], second["high"])
+    of_own, of_any = (row for _, row in contrasts.iterrows())
+    own, drawn = (
+        signed(row["difference"], row["low"], row["high"]) for row in (mirrored(of_own), of_any)
+    )
     return [
         "Tokens of another utterance of the same class are chosen by the true class. Their UAR "
         f"differs from that of any other utterance's tokens by {drawn} (not tested), and from that "

@@ -12,7 +12,7 @@ from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
 from sercue.features import FEW_FRAMES
 from sercue.statistics.baselines import MAJORITY
-from sercue.statistics.contrasts import PRIMARY
+from sercue.statistics.contrasts import PRIMARY, mirrored
 from sercue.statistics.praat_agreement import MEASURES, WEAK_CORRELATION, WEAK_GROSS
 from sercue.tables.printed import percent, rounded, signed, with_interval, with_minus
 from sercue.tokens.concepts import UNKNOWN, Category, Concept
@@ -416,7 +416,7 @@ def use_of_tokens(tests: pd.DataFrame) -> list[str]:
     sentences = []
     for condition, reference, what, above, below in _QUESTIONS:
         for row in _contrast(tests, condition, reference):
-            own = _mirrored(row) if reference == "aligned" else row
+            own = mirrored(row) if reference == "aligned" else row
             pair = f"{own['condition']} − {own['reference']}"
             sentences.append(f"{what} ({pair}): {_difference(own)}; {_verdict(own, above, below)}")
     return sentences
@@ -426,13 +426,6 @@ def _contrast(tests: pd.DataFrame, condition: str, reference: str) -> list[pd.Se
     """The row of a contrast, if it was planned."""
     rows = tests[(tests["condition"] == condition) & (tests["reference"] == reference)]
     return [row for _, row in rows.iterrows()]
-
-
-def _mirrored(row: pd.Series) -> pd.Series:
-    """The same contrast the other way round."""
-    swapped = {"condition": row["reference"], "reference": row["condition"]}
-    ends = {"difference": 0 - row["difference"], "low": 0 - row["high"], "high": 0 - row["low"]}
-    return pd.Series({**row, **swapped, **ends})
 
 
 def _verdict(row: pd.Series, above: str, below: str) -> str:
@@ -515,7 +508,7 @@ def reliance_finding(table: pd.DataFrame, confidence: float) -> str:
     row = table[(table["by"] == "all") & (table["response"] == "probability")].iloc[0]
     if row["reason"]:
         return f"What the model relies on cannot be told: {row['reason']}."
-    share = with_interval(row["share"], row["low"], row["high"]).replace("-", "−")
+    share = with_minus(with_interval(row["share"], row["low"], row["high"]))
     return (
         f"The tokens' share of the weights of audio and tokens is {share} "
         f"({confidence:.0%} interval over speakers; 0 is the audio alone, 1 the tokens alone). "

@@ -9,7 +9,13 @@ from checks import LEVEL, Check, Outcomes, rejected
 from simulate import Design, Study, studies, true_uar
 
 from sercue.settings import Settings
-from sercue.statistics.contrasts import PRIMARY, corrected_p, flips_decide, planned_contrasts
+from sercue.statistics.contrasts import (
+    PRIMARY,
+    corrected_p,
+    flips_decide,
+    is_primary,
+    planned_contrasts,
+)
 from sercue.statistics.equivalence import equivalence_p
 from sercue.statistics.resampling import sign_flip_p
 from sercue.statistics.speakers import SpeakerCounts
@@ -33,7 +39,7 @@ def decided(
     weights = counted.contrast_weights(contrasts)
     by_t = counted.uar.combine(weights).p_value()
     flipped = sign_flip_p((weights @ counted.share_of_recall()).T, resamples=resamples)
-    others = np.array([pair != PRIMARY for pair in contrasts])
+    others = ~is_primary(contrasts)
     together = np.where(others, others.sum(), 1)
     flips = flips_decide(together, len(counted.speakers), resamples)
     p = np.where(flips, flipped, by_t)
