@@ -49,6 +49,7 @@ from sercue.settings import (
 from sercue.statistics.attribution import concept_effects, shapley, subset_conditions
 from sercue.statistics.baselines import (
     MAJORITY,
+    TOKENS_ONLY,
     baselines,
     chance,
     label_sentences,
@@ -93,8 +94,8 @@ from sercue.study import DECODINGS, run_study
 from sercue.study.plan import plan_study
 from sercue.study.store import rows_digest
 from sercue.study_corpus import listed_corpus, usable_corpus
+from sercue.tables.answer import spread_of_answers, study_answer
 from sercue.tables.exhibits import figure_exhibit, table_exhibit
-from sercue.tables.findings import study_findings
 from sercue.tables.limits import limits
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
 from sercue.tokens.catalogue import about_concepts, main_conditions, shortened
@@ -409,8 +410,8 @@ class Run:
             facts = {"models": number} | first.facts()
         else:
             facts = self._model_facts(self.model)
-        if self._known_training:
-            facts = facts | {"training data": self._known_training}
+        if known := known_training(self.settings.model, self.corpus.name):
+            facts = facts | {"training data": known}
         return pd.Series(facts, name="value").rename_axis("fact").to_frame()
 
     def _model_facts(self, model: AudioLanguageModel) -> dict[str, str]:
@@ -732,6 +733,15 @@ class Run:
         self._save("tests.parquet", table)
         return table
 
+    @cached_property
+    def beside_tokens(self) -> pd.DataFrame:
+        """The model with aligned tokens against a classifier that sees the tokens alone."""
+        self._needs("aligned")
+        rows = pd.concat([self.main_predictions, self.baselines.query("condition == @TOKENS_ONLY")])
+        counted = speaker_counts(rows, self.corpus.labels)
+        pairs = [("aligned", TOKENS_ONLY)]
+        return uar_differences(counted, pairs, confidence=self.settings.confidence)
+
     @property
     def contrasts(self) -> list[tuple[str, str]]:
         """The planned family: pairs (condition, reference)."""
@@ -887,16 +897,19 @@ class Run:
         level = self.settings.confidence
         return shapley(self.predictions, self.corpus.labels, confidence=level)
 
-    @property
-    def findings(self) -> list[str]:
-        """The headline of the study in plain English, and what limits it."""
-        measured, corpus = main_conditions(self.measures), self.corpus
-        told = study_findings(measured, self.tests, len(corpus.labels), self._known_training)
-        return told + limits(corpus, self.settings.partition)
+    @cached_property
+    def answer(self) -> dict[str, str]:
+        """What the study answers, line by line; the index shows it."""
+        told = study_answer(self)
+        self._save("answer.parquet", pd.DataFrame(told.items(), columns=["line", "text"]))
+        return told
 
     @property
-    def _known_training(self) -> str:
-        return known_training(self.settings.model, self.corpus.name)
+    def findings(self) -> list[str]:
+        """The answer of the study in plain English, and what limits it."""
+        lines = [f"{name}: {text}" for name, text in self.answer.items()]
+        spread = spread_of_answers(main_conditions(self.measures))
+        return lines + spread + limits(self.corpus, self.settings.partition)
 
     @property
     def _resampling(self) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def test_the_headline_number_is_that_of_the_predictions(pages, small_study):
     for condition in ("none", "aligned"):
         rows = predictions[predictions["condition"] == condition]
         value = uar(rows["truth"], rows["prediction"], labels)
-        assert f"{value:.3f} [" in pages["index.html"]
+        assert f"{value:.3f} [".lstrip("0") in pages["index.html"]
 
 
 def test_provenance_names_no_folder_and_all_parameters(small_study):
@@ -237,7 +237,7 @@ def test_the_index_never_shows_the_numbers_of_other_settings(small_study, tmp_pa
     assert main(["run", str(small_study.file), "--out", str(out), *changed]) == 1
     index = (out / "index.html").read_text()
     assert "has not been evaluated yet" in index
-    assert "UAR is" not in index
+    assert "<dt>" not in index.partition("<h2>How to repeat")[0]
     assert References(index).alts == []
 
 

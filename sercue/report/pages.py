@@ -19,15 +19,17 @@ from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
 
 from sercue.artifacts import Artifacts, made_from
+from sercue.corpora.corpus import Corpus
 from sercue.privacy import clean_notebook, without_private_paths
 from sercue.run import fixture_notice
 from sercue.settings import ANALYSIS_KEYS, CORPUS_KEYS, Settings
+from sercue.statistics.contrasts import BLOCK
 from sercue.storage.files import write_text
 from sercue.tables import markup
-from sercue.tables.findings import study_findings
+from sercue.tables.answer import spread_of_answers, use_of_tokens
 from sercue.tables.limits import limits
-from sercue.tables.printed import with_interval
-from sercue.tokens.catalogue import main_conditions, shortened
+from sercue.tables.printed import rounded, with_interval, with_minus
+from sercue.tokens.catalogue import condition_facts, main_conditions, shortened
 from sercue.tokens.schemes import concepts_of
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -40,7 +42,6 @@ _AROUND = ("bar", "rail", "outdated", "turn")
 _MARKED = re.compile(rf"<!-- ({'|'.join(_AROUND)}) -->.*?<!-- end of \1 -->", re.DOTALL)
 _DRAWS_UAR = "04_perturbation_study"
 _OUTDATED = "made with other settings, labels, recordings or answers"
-_FIRST = 3  # findings that stand beside the figure of the index
 
 
 @dataclass(frozen=True)
@@ -163,10 +164,8 @@ def write_index(
     stamp = settings.fingerprint(ANALYSIS_KEYS)
     measures = artifacts.load("measures.parquet", stamp, **artifacts.inputs())
     tests = artifacts.load("tests.parquet", stamp, **artifacts.inputs())
-    findings = _findings(measures, tests)
+    answer = artifacts.load("answer.parquet", stamp, **artifacts.inputs())
     stored = artifacts.load_corpus(settings.fingerprint(CORPUS_KEYS))
-    if tests is not None and stored is not None:
-        findings += limits(stored[0], settings.partition)
     loader = jinja2.FileSystemLoader([_TEMPLATES, _TEMPLATES / "report"])
     environment = jinja2.Environment(loader=loader, autoescape=True)
     names = _names(folder, outcomes)
@@ -175,10 +174,10 @@ def write_index(
         study=settings.study,
         style=_style(),
         notice=fixture_notice(settings),
-        headline=findings[:_FIRST],
-        further=findings[_FIRST:],
+        answer=[] if answer is None else answer[["line", "text"]].to_numpy().tolist(),
+        further=_further(measures, tests, stored and stored[0], settings.partition),
         figure=None if _DRAWS_UAR in outdated else _figure(folder, measures, settings),
-        tables=[] if measures is None else _uar_tables(measures, settings),
+        tables=[] if measures is None else _uar_tables(measures, tests, settings),
         reports=[_report(name, folder, outcomes, name in outdated) for name in names],
         failures=[
             {"title": name, "error": error}
@@ -189,6 +188,7 @@ def write_index(
         command=known.get("command", ""),
         facts=_facts(known),
         parameters=_parameters(known["parameters"]),
+        utterances=(folder / "utterances.html").is_file(),
         versions=list(known["versions"].items()),
         version=importlib.metadata.version("sercue"),
         date=_today(),
@@ -279,11 +279,16 @@ def _report(
     }
 
 
-def _findings(measures: pd.DataFrame | None, tests: pd.DataFrame | None) -> list[str]:
-    if measures is None or tests is None:
-        return ["The study has not been evaluated yet: notebook 05 has not run."]
-    labels = sum(str(column).startswith("recall_") for column in measures)
-    return study_findings(main_conditions(measures), tests, labels)
+def _further(
+    measures: pd.DataFrame | None,
+    tests: pd.DataFrame | None,
+    corpus: Corpus | None,
+    partition: str,
+) -> list[str]:
+    """What stands below the answer: content and presence, the spread of answers, what limits it."""
+    sentences = [] if tests is None else use_of_tokens(tests, BLOCK)
+    sentences += [] if measures is None else spread_of_answers(main_conditions(measures))
+    return sentences + ([] if corpus is None else limits(corpus, partition))
 
 
 def _figure(folder: Path, measures: pd.DataFrame | None, settings: Settings) -> str | None:
@@ -297,24 +302,40 @@ def _figure(folder: Path, measures: pd.DataFrame | None, settings: Settings) -> 
     return markup.plot(path.read_bytes(), caption, f"{caption} {'; '.join(values)}.")
 
 
-def _uar_tables(measures: pd.DataFrame, settings: Settings) -> list[str]:
-    """UAR of the main conditions and baselines; then, where there are any, of single concepts."""
+def _uar_tables(
+    measures: pd.DataFrame, tests: pd.DataFrame | None, settings: Settings
+) -> list[tuple[str, str]]:
+    """Heading and table: the main conditions and baselines; and where there are any, the concepts.
+
+    Of conditions about concepts, those about a single one: subsets serve the Shapley values alone.
+    """
     main = main_conditions(measures)
-    rest = measures.drop(main.index)
-    captions = (
-        "UAR by condition, with reference classifiers.",
-        "UAR with subsets of the concepts.",
+    facts = condition_facts(measures)
+    single = measures[measures["condition"].isin(facts.index[facts["concepts"].map(len) == 1])]
+    level = f"{settings.confidence:.0%}"
+    shown = _uar_table(main)
+    if tests is not None:
+        for reference in ("none", "aligned"):
+            rows = tests[tests["reference"] == reference].set_index("condition")
+            columns = [f"difference to {reference}", f"p ({reference})"]
+            shown[columns] = (
+                rounded(rows[["difference", "low", "high", "holm_p"]].reindex(shown.index))
+                .map(with_minus)
+                .to_numpy()
+            )
+    caption = (
+        f"UAR by condition, with reference classifiers; {level} intervals over speakers, p "
+        "corrected for the planned family."
     )
-    return [
-        markup.table(_uar_table(part, settings), caption)
-        for part, caption in zip((main, rest), captions, strict=True)
-        if len(part)
-    ]
+    tables = [("", markup.table(shown, caption))]
+    if len(single):
+        caption = f"UAR with one concept shown, hidden or opposite; {level} intervals."
+        tables.append(("Single concepts", markup.table(_uar_table(single), caption)))
+    return tables
 
 
-def _uar_table(measures: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    column = f"UAR [{settings.confidence:.0%} interval]"
-    shown = pd.DataFrame({column: _uar_values(measures)})
+def _uar_table(measures: pd.DataFrame) -> pd.DataFrame:
+    shown = pd.DataFrame({"UAR": _uar_values(measures)})
     return shown.set_axis(pd.Index(measures["condition"], name="condition"))
 
 
@@ -340,7 +361,7 @@ def _facts(known: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("git commit", f"{git['commit']}{clean}" if git["commit"] else "not in a git checkout"),
         ("corpus", _corpus_line(known.get("corpus"))),
         ("model", str(model.get("identity", "not asked yet"))),
-        ("seconds", ", ".join(f"{k}: {v}" for k, v in known.get("seconds", {}).items())),
+        ("run time", ", ".join(f"{k} {v:.0f} s" for k, v in known.get("seconds", {}).items())),
         ("hardware", "{cores} cores, {machine}, {system}".format(**known["hardware"])),
     ]
 

@@ -419,6 +419,61 @@ def detectable_difference(
     return float(optimize.brentq(missing, 0, enough) * se)
 
 
+def speakers_needed(
+    se: float,
+    df: float,
+    speakers: int,
+    difference: float,
+    *,
+    power: float = 0.8,
+    alpha: float = 0.05,
+) -> float:
+    """The smallest number of speakers with which a difference would be detected.
+
+    Speakers are taken to be like those observed: the standard error shrinks with the square root of
+    their number, and the degrees of freedom grow in proportion. The standard error is itself an
+    estimate, and so is this number.
+
+    Args:
+        se: standard error of the difference, as observed
+        df: its degrees of freedom
+        speakers: number of speakers behind both
+        difference: the true difference that is to be detected, above 0, in the unit of ``se``
+        power: probability of detecting it
+        alpha: two-sided level
+
+    Returns:
+        a whole number from 2 on; infinite where it cannot be told, or is above a million
+
+    Examples:
+        Half a standard deviation, by a paired t test (33.4 by ``TTestPower`` of statsmodels):
+
+        >>> speakers_needed(1 / 10**0.5, 9, 10, 0.5)
+        34
+    """
+    if not (np.isfinite(se) and df > 0 and speakers > 1):
+        return float("inf")
+
+    def detected(number: int) -> bool:
+        found = detectable_difference(
+            se * (speakers / number) ** 0.5,
+            df * (number - 1) / (speakers - 1),
+            power=power,
+            alpha=alpha,
+        )
+        return found <= difference
+
+    fewest, enough = 1, 2
+    while not detected(enough):
+        if enough > 1_000_000:
+            return float("inf")
+        fewest, enough = enough, 2 * enough
+    while enough - fewest > 1:
+        middle = (fewest + enough) // 2
+        fewest, enough = (fewest, middle) if detected(middle) else (middle, enough)
+    return enough
+
+
 def dose_trends(
     predictions: pd.DataFrame,
     labels: Sequence[str],

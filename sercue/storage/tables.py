@@ -151,6 +151,7 @@ TABLES = {
             "step": "text", "decided_by": "text",
         },
     ),
+    "answer.parquet": Kind("answer", columns={"line": "text", "text": "text"}),
     "reliance.parquet": Kind(
         "reliance", columns={"share": "float", "low": "float", "high": "float", "w_*": "float"}
     ),

@@ -14,14 +14,10 @@ import pandas as pd
 
 from sercue.errors import or_none
 from sercue.statistics.contrasts import BLOCK, is_primary, mirrored
-from sercue.statistics.controls import THIS_MODEL, same_as_control
+from sercue.statistics.controls import THIS_MODEL
 from sercue.statistics.designs import token_balance, token_information
-from sercue.tables.findings import (
-    LEVEL,
-    binning_findings,
-    reliance_finding,
-    use_of_tokens,
-)
+from sercue.tables.answer import use_of_tokens
+from sercue.tables.findings import LEVEL, binning_findings
 from sercue.tables.limits import limits
 from sercue.tables.printed import signed, with_interval, with_minus
 
@@ -41,7 +37,7 @@ def conclusions(run: Run) -> list[str]:
         run: a finished run
     """
     parts: list[Callable[[], list[str]]] = [
-        lambda: use_of_tokens(run.tests),
+        lambda: use_of_tokens(run.tests, BLOCK),
         lambda: family_sentences(run.tests, run.equivalence),
         lambda: detectable_sentence(run.detectable),
         lambda: collapse_sentence(run.collapse),
@@ -49,13 +45,12 @@ def conclusions(run: Run) -> list[str]:
         lambda: within_class_sentence(run.within_class),
         lambda: neutral_sentence(run.neutral_shift),
         lambda: template_sentence(run.gain_by_template),
-        lambda: [reliance_finding(run.reliance, run.settings.confidence)],
         lambda: control_sentence(run.control_reliance, THIS_MODEL),
-        lambda: list(filter(None, [same_as_control(run.settings)])) if run.controls.size else [],
         lambda: shapley_sentence(run.shapley),
         lambda: limits(run.corpus, run.settings.partition),
     ]
-    return [run.findings[0], *(line for part in parts for line in or_none(part) or [])]
+    answer = [f"{name}: {text}" for name, text in run.answer.items()]
+    return [*answer, *(line for part in parts for line in or_none(part) or [])]
 
 
 def binning_conclusions(run: Run) -> list[str]:

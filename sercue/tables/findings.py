@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,29 +10,12 @@ import pandas as pd
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
 from sercue.features import FEW_FRAMES
-from sercue.statistics.baselines import MAJORITY
-from sercue.statistics.contrasts import PRIMARY, mirrored
 from sercue.statistics.praat_agreement import MEASURES, WEAK_CORRELATION, WEAK_GROSS
-from sercue.tables.printed import percent, rounded, signed, with_interval, with_minus
+from sercue.tables.printed import percent, rounded, with_interval, with_minus
 from sercue.tokens.concepts import UNKNOWN, Category, Concept
 
 #: Of p-values corrected for the family.
 LEVEL = 0.05
-_EXPLORATORY = " All other differences of this study are therefore exploratory."
-# Condition, reference, what their difference tells, and the verdict above and below zero.
-_QUESTIONS = (
-    ("shuffled", "aligned", "Use: UAR with own tokens against those of another utterance",
-     "the model uses what the tokens say", "own tokens give the lower UAR"),
-    ("masked(1)", "aligned", "Content: UAR with own tokens against a block of hidden concepts",
-     "what the tokens say raises UAR", "what the tokens say lowers UAR"),
-    ("constant", "aligned", "Content: UAR with own tokens against the same tokens for all",
-     "what the tokens say raises UAR", "what the tokens say lowers UAR"),
-    ("masked(1)", "none", "Presence: UAR with a block of hidden concepts against no block",
-     "a block without content raises UAR", "a block without content lowers UAR"),
-    ("constant", "none", "Presence: UAR with the same tokens for all against no block",
-     "a block without content, or its middle words, raises UAR",
-     "a block without content, or its middle words, lowers UAR"),
-)  # fmt: skip
 _SHOWN = ["w_audio", "w_audio_low", "w_audio_high", "w_cue", "w_cue_low", "w_cue_high",
           "share", "low", "high"]  # fmt: skip
 
@@ -322,131 +304,6 @@ def _reasons(predictions: pd.DataFrame) -> str:
     return f" ({told})" if told else ""
 
 
-def study_findings(
-    measures: pd.DataFrame, tests: pd.DataFrame, labels: int, training: str = ""
-) -> list[str]:
-    """The headline of a study in plain English, each number with its interval.
-
-    Args:
-        measures: as ``Run.measures`` gives them, with ``uar_low`` and ``uar_high``
-        tests: as ``compare`` returns them
-        labels: number of classes, for the chance level
-        training: what is known of the corpus among the model's training data, a sentence
-
-    Returns:
-        sentences: the gain from aligned tokens; whether their content is used and what a block
-        without content does; what perturbed tokens do; whether answers are concentrated in one
-        class
-    """
-    table = measures.set_index("condition")
-    levels = [
-        f"{with_interval(row['uar'], row['uar_low'], row['uar_high'])} with {words}"
-        for name, words in (("none", "the audio alone"), ("aligned", "aligned tokens"))
-        for _, row in table[table.index == name].iterrows()
-    ]
-    floors = table[table.get("baseline", False) & (table.index != MAJORITY)]
-    beside = [f"chance {1 / labels:.3f}"] + [
-        f"{name} {with_interval(row['uar'], row['uar_low'], row['uar_high'])}"
-        for name, row in floors.iterrows()
-    ]
-    first = f"UAR is {' and '.join(levels)} (beside it: {'; '.join(beside)})."
-    gained = "".join(
-        f"The difference is {_difference(row)}: "
-        + _verdict(row, "aligned tokens raise UAR", "aligned tokens lower UAR")
-        + _EXPLORATORY * bool(row["holm_p"] >= LEVEL)
-        for row in _contrast(tests, *PRIMARY)
-    )
-    sentences = [" ".join(filter(None, (first, gained, training))), *use_of_tokens(tests)]
-    for reference, words in (("aligned", "aligned tokens"), ("none", "the audio alone")):
-        rows = tests[(tests["reference"] == reference) & (tests["condition"] != "aligned")]
-        if rows.empty:
-            continue
-        found = rows["holm_p"] < LEVEL
-        sides = {
-            "lower for": rows[found & (rows["difference"] < 0)],
-            "higher for": rows[found & (rows["difference"] > 0)],
-            "inconclusive for": rows[~found],
-        }
-        told = "; ".join(
-            f"{side} {len(of)}"
-            + (f" ({', '.join(map(_named, of.to_dict('records')))})" * bool(len(of)))
-            for side, of in sides.items()
-        )
-        sentences.append(
-            f"Against {words}, UAR under {len(rows)} perturbed conditions is, after Holm's "
-            f"correction (intervals are not corrected): {told}."
-        )
-    answered = table[table["entropy"].notna() & ~table.get("baseline", False)]
-    if len(answered):
-        name = str(answered["commonest_share"].idxmax())
-        row = answered.loc[name]
-        sentences.append(
-            f"Answers are most concentrated under {name}, where {row['commonest']} is "
-            f"{row['commonest_share']:.0%} of them (normalised entropy {row['entropy']:.2f}; "
-            "1 is an even spread, 0 a single class)."
-        )
-    rates = table["invalid_rate"]
-    if rates.max() > 0:
-        sentences.append(
-            "Answers that are invalid, and count as wrong: "
-            f"from {rates.min():.1%} to {rates.max():.1%} ({rates.idxmax()}), by condition."
-        )
-    return sentences
-
-
-def use_of_tokens(tests: pd.DataFrame) -> list[str]:
-    """Whether what the tokens say is used, and what a block that says nothing does.
-
-    A model that reacts to the presence of a block, and to no word of it, gains from aligned tokens
-    as from any others. Only a difference between two blocks can show that their content is used.
-
-    Args:
-        tests: as ``compare`` returns them
-
-    Returns:
-        a sentence per contrast that was planned: own tokens against those of other utterances
-        (``shuffled``), own tokens against blocks without content, such blocks against none
-
-    Examples:
-        >>> row = {"condition": ["shuffled"], "reference": ["aligned"], "difference": [-0.1]}
-        >>> tests = pd.DataFrame(row | {"low": [-0.2], "high": [0.0], "holm_p": [0.2]})
-        >>> print(use_of_tokens(tests)[0].partition("): ")[2])
-        +0.100 [+0.000, +0.200]; inconclusive (Holm-corrected p = .200).
-    """
-    sentences = []
-    for condition, reference, what, above, below in _QUESTIONS:
-        for row in _contrast(tests, condition, reference):
-            own = mirrored(row) if reference == "aligned" else row
-            pair = f"{own['condition']} − {own['reference']}"
-            sentences.append(f"{what} ({pair}): {_difference(own)}; {_verdict(own, above, below)}")
-    return sentences
-
-
-def _contrast(tests: pd.DataFrame, condition: str, reference: str) -> list[pd.Series]:
-    """The row of a contrast, if it was planned."""
-    rows = tests[(tests["condition"] == condition) & (tests["reference"] == reference)]
-    return [row for _, row in rows.iterrows()]
-
-
-def _verdict(row: pd.Series, above: str, below: str) -> str:
-    """What a corrected p-value allows to be said, and which p-value it is."""
-    p = "p < .001" if row["holm_p"] < 0.001 else f"p = {row['holm_p']:.3f}".replace("0.", ".")
-    corrected = "" if row.get("step") == "primary" else "Holm-corrected "
-    by = {"flips": ", sign flips", "t": ", t test"}.get(str(row.get("decided_by")), "")
-    if not row["holm_p"] < LEVEL:
-        return f"inconclusive ({corrected}{p}{by})."
-    return f"{above if row['difference'] > 0 else below} ({corrected}{p}{by})."
-
-
-def _named(row: Mapping[Hashable, Any]) -> str:
-    chosen = ", tokens chosen by the true class," * (row["condition"] == "shuffled_within_class")
-    return f"{row['condition']}{chosen} {signed(row['difference'], row['low'], row['high'])}"
-
-
-def _difference(row: pd.Series) -> str:
-    return signed(row["difference"], row["low"], row["high"])
-
-
 def readable_collapse(table: pd.DataFrame) -> pd.DataFrame:
     """A table of collapse as a report prints it: one row per condition, its measures side by side.
 
@@ -510,8 +367,7 @@ def reliance_finding(table: pd.DataFrame, confidence: float) -> str:
         return f"What the model relies on cannot be told: {row['reason']}."
     share = with_minus(with_interval(row["share"], row["low"], row["high"]))
     return (
-        f"The tokens' share of the weights of audio and tokens is {share} "
-        f"({confidence:.0%} interval over speakers; 0 is the audio alone, 1 the tokens alone). "
-        f"This rests on all {row['rows']} answers with tokens to {row['utterances']} utterances: "
-        "every main condition, wording, label order and replicate."
+        f"The tokens have a share of {share} in the weights of audio and tokens ({confidence:.0%} "
+        "interval over speakers; 0 is the audio alone, 1 the tokens alone), over all "
+        f"{row['rows']:,} answers with tokens to {row['utterances']} utterances."
     )

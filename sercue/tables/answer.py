@@ -1,0 +1,297 @@
+"""What a study answers: the lines that open its index and the summaries of notebooks 04 and 05.
+
+Gain, use, harm, reliance, a comparison with the tokens alone, and what is not decided. A line says
+no more than a test after the correction that ``contrasts.corrected_p`` makes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Hashable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from sercue.errors import or_none
+from sercue.models.cards import known_training
+from sercue.statistics.contrasts import BLOCK, PRIMARY, mirrored, speakers_needed
+from sercue.statistics.controls import CONTROLS, THIS_MODEL, same_as_control
+from sercue.tables.findings import LEVEL, reliance_finding
+from sercue.tables.printed import percent, signed, with_interval
+from sercue.tokens.catalogue import main_conditions
+
+if TYPE_CHECKING:
+    from sercue.run import Run
+
+# Condition, reference, what their difference tells, and the verdict above and below zero.
+_QUESTIONS = (
+    ("shuffled", "aligned", "UAR with own tokens relative to those of another utterance",
+     "the model uses what the tokens say", "own tokens give the lower UAR"),
+    ("masked(1)", "aligned", "UAR with own tokens relative to a block in which all are hidden",
+     "what the tokens say raises UAR", "what the tokens say lowers UAR"),
+    ("constant", "aligned", "UAR with own tokens relative to the same tokens for all",
+     "what the tokens say raises UAR", "what the tokens say lowers UAR"),
+    ("masked(1)", "none", "UAR with a block in which all tokens are hidden relative to no block",
+     "a block without content raises UAR", "a block without content lowers UAR"),
+    ("constant", "none", "UAR with the same tokens for all relative to no block",
+     "a block without content, or its middle words, raises UAR",
+     "a block without content, or its middle words, lowers UAR"),
+)  # fmt: skip
+# The first that a study has: the choice must not depend on the answers.
+_WRONG_TOKENS = {
+    "conflicting": "opposite tokens",
+    "counter_emotion": "tokens of another class",
+    "shuffled": "tokens of another utterance",
+}
+
+
+def study_answer(run: Run) -> dict[str, str]:
+    """The answer of a study, line by line; a line for which it has no conditions is left out.
+
+    Args:
+        run: a run with its predictions
+    """
+    tests, measures = run.tests, main_conditions(run.measures)
+    parts: dict[str, Callable[[], str]] = {
+        "Gain": lambda: _joined(
+            gain_line(measures, tests, len(run.corpus.labels)),
+            known_training(run.settings.model, run.corpus.name),
+        ),
+        "Use": lambda: " ".join(use_of_tokens(tests, ["shuffled"])),
+        "Harm": lambda: harm_line(tests),
+        "Reliance": lambda: _joined(
+            reliance_finding(run.reliance, run.settings.confidence),
+            or_none(lambda: place_among_controls(run.control_reliance)) or "",
+            same_as_control(run.settings) if len(run.controls) else "",
+        ),
+        "Audio beside the tokens": lambda: beside_the_tokens(run.beside_tokens),
+        "Not decided": lambda: undecided(tests, run.equivalence, run.settings.margin),
+    }
+    told = {name: or_none(part) for name, part in parts.items()}
+    return {name: text for name, text in told.items() if text}
+
+
+def gain_line(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> str:
+    """UAR with the audio alone and with aligned tokens, and whether they differ.
+
+    Args:
+        measures: as ``Run.measures`` gives them, with ``uar_low`` and ``uar_high``
+        tests: as ``compare`` returns them
+        labels: number of classes, for the chance level
+    """
+    table = measures.set_index("condition")
+    levels = " and ".join(
+        f"{with_interval(row['uar'], row['uar_low'], row['uar_high'])} with {words}"
+        for name, words in (("none", "the audio alone"), ("aligned", "aligned tokens"))
+        for _, row in table[table.index == name].iterrows()
+    )
+    if not levels:
+        return ""
+    told = f"UAR is {levels} (chance {1 / labels:.3f})"
+    for row in _contrast(tests, *PRIMARY):
+        claim = _claim(row, "aligned tokens raise UAR", "aligned tokens lower UAR")
+        exploratory = " All other differences of this study are therefore exploratory."
+        return (
+            f"{claim}. {told}, a difference of {_difference(row)} ({_p(row)})."
+            + exploratory * bool(row["holm_p"] >= LEVEL)
+        )
+    return f"{told}."
+
+
+def use_of_tokens(
+    tests: pd.DataFrame, conditions: Collection[str] = ("shuffled", *BLOCK)
+) -> list[str]:
+    """Whether what the tokens say is used, and what a block that says nothing does.
+
+    A model that reacts to the presence of a block, and to no word of it, gains from aligned tokens
+    as from any others. Only a difference between two blocks can show that their content is used.
+
+    Args:
+        tests: as ``compare`` returns them
+        conditions: those whose contrasts are told
+
+    Returns:
+        a sentence per contrast that was planned: own tokens against those of other utterances
+        (``shuffled``), own tokens against blocks without content, such blocks against none
+
+    Examples:
+        >>> row = {"condition": ["shuffled"], "reference": ["aligned"], "difference": [-0.1]}
+        >>> tests = pd.DataFrame(row | {"low": [-0.2], "high": [0.0], "holm_p": [0.2]})
+        >>> print(use_of_tokens(tests)[0].partition("): ")[2])
+        +0.100 [+0.000, +0.200] (Holm-corrected p = .200).
+    """
+    sentences = []
+    for condition, reference, what, above, below in _QUESTIONS:
+        for row in _contrast(tests, condition, reference) if condition in conditions else []:
+            own = mirrored(row) if reference == "aligned" else row
+            pair = f"{own['condition']} − {own['reference']}"
+            claim = _claim(own, above, below)
+            sentences.append(f"{claim}. {what} ({pair}): {_difference(own)} ({_p(own)}).")
+    return sentences
+
+
+def harm_line(tests: pd.DataFrame) -> str:
+    """What wrong tokens do to UAR relative to the audio alone.
+
+    They are those of the first of ``conflicting``, ``counter_emotion`` and ``shuffled`` that the
+    study has: were it the condition with the lowest UAR, the harm would look larger than it is.
+
+    Args:
+        tests: as ``compare`` returns them
+
+    Examples:
+        >>> row = {"condition": ["shuffled"], "reference": ["none"], "difference": [-0.1]}
+        >>> tests = pd.DataFrame(row | {"uar": 0.4, "low": -0.2, "high": 0.0, "holm_p": 0.01})
+        >>> harm_line(tests).partition(".")[0]
+        'Wrong tokens lower UAR'
+    """
+    for name, words in _WRONG_TOKENS.items():
+        for row in _contrast(tests, name, "none"):
+            claim = _claim(row, "wrong tokens raise UAR", "wrong tokens lower UAR")
+            return (
+                f"{claim}. UAR with {words} relative to the audio alone ({name} − none): "
+                f"{_difference(row)} ({_p(row)})."
+            )
+    return ""
+
+
+def place_among_controls(reliance: pd.DataFrame) -> str:
+    """Which models of known reliance rely less on the tokens than the model under study, and more.
+
+    Args:
+        reliance: as ``control_reliance`` returns it
+    """
+    whole = reliance[reliance["by"] == "all"].set_index("model")
+    if whole["share"].reindex([*CONTROLS, THIS_MODEL]).isna().any():
+        return ""
+    shares = whole.loc[list(CONTROLS), "share"]
+    if not shares.is_monotonic_increasing:
+        return (
+            f"The shares of the controls do not increase in the order {', '.join(CONTROLS)}: the "
+            "share of the model under study cannot be interpreted."
+        )
+    sides: dict[str, list[str]] = {"above": [], "below": [], "not shown to differ from": []}
+    for name in CONTROLS:
+        row = whole.loc[name]
+        side = "above" if row["difference"] < 0 else "below"
+        sides[side if row["holm_p"] < LEVEL else "not shown to differ from"].append(name)
+    told = ", ".join(f"{side} {' and '.join(of)}" for side, of in sides.items() if of)
+    return (
+        f"Among the models of known reliance it is {told} (first wording and label order; "
+        "differences paired over speakers, Holm-corrected)."
+    )
+
+
+def beside_the_tokens(difference: pd.DataFrame) -> str:
+    """Whether the model with audio and tokens does better than a reader of the tokens alone.
+
+    Args:
+        difference: as ``Run.beside_tokens`` gives it
+    """
+    # It is tested once, by itself: there is nothing to be corrected for.
+    (row,) = difference.rename(columns={"p": "holm_p"}).assign(step="primary").to_dict("records")
+    verdict = _claim(
+        row,
+        "audio and tokens together give the model more than the tokens alone",
+        "with audio and tokens, the model does worse than a reader of the tokens alone",
+    )
+    return (
+        f"{verdict}. UAR of the model with aligned tokens relative to a classifier that sees only "
+        f"the tokens ({row['uar_reference']:.3f}): {_difference(row)} ({_p(row)}, t test; "
+        "not part of the planned family)."
+    )
+
+
+def undecided(tests: pd.DataFrame, equivalence: pd.DataFrame, margin: float) -> str:
+    """Contrasts that show neither a difference nor equality, and how many speakers it would take.
+
+    Args:
+        tests: as ``compare`` returns them
+        equivalence: as ``equivalence_tests`` returns it, of the same contrasts
+        margin: the difference that the study calls none
+
+    Returns:
+        a sentence; empty where all is decided
+    """
+    open_ones = tests[(tests["holm_p"] >= LEVEL).to_numpy() & ~equivalence["equivalent"].to_numpy()]
+    if open_ones.empty:
+        return ""
+    names = ", ".join(f"{row.condition} − {row.reference}" for row in open_ones.itertuples())
+    strictest = LEVEL / max(int((tests["step"] != "primary").sum()), 1)
+    needed = max(
+        speakers_needed(
+            row["se"], row["df"], row["speakers"], margin,
+            alpha=LEVEL if row["step"] == "primary" else strictest,
+        )
+        for row in open_ones.to_dict("records")
+    )  # fmt: skip
+    sentence = (
+        f"{len(open_ones)} of {len(tests)} planned contrasts show neither a difference nor "
+        f"equivalence within ±{margin:g} ({names})."
+    )
+    speakers = tests["speakers"].max()
+    if not math.isfinite(needed):
+        return sentence
+    if needed <= speakers:
+        return f"{sentence} A true difference of {margin:g} would most likely have been detected."
+    rough = round(needed, 1 - len(str(needed)) + 1)
+    return (
+        f"{sentence} With about {rough:,} speakers like these {speakers}, a true difference of "
+        f"{margin:g} in any of them would be detected with a power of 80\u202f%."
+    )
+
+
+def spread_of_answers(measures: pd.DataFrame) -> list[str]:
+    """Under which condition answers are most concentrated in one class, and how many are invalid.
+
+    Args:
+        measures: as ``Run.measures`` gives them
+    """
+    sentences = []
+    table = measures.set_index("condition")
+    answered = table[table["entropy"].notna() & ~table.get("baseline", False)]
+    if len(answered):
+        name = str(answered["commonest_share"].idxmax())
+        row = answered.loc[[name]].iloc[0]
+        sentences.append(
+            f"Answers are most concentrated under {name}, where {row['commonest']} is "
+            f"{percent(row['commonest_share'])} of them (normalised entropy {row['entropy']:.2f}; "
+            "1 is an even spread, 0 a single class)."
+        )
+    rates = table["invalid_rate"]
+    if rates.max() > 0:
+        sentences.append(
+            "Answers that are invalid, and count as wrong: "
+            f"from {rates.min():.1%} to {rates.max():.1%} ({rates.idxmax()}), by condition."
+        )
+    return sentences
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
+
+
+def _contrast(tests: pd.DataFrame, condition: str, reference: str) -> list[pd.Series]:
+    """The row of a contrast, if it was planned."""
+    rows = tests[(tests["condition"] == condition) & (tests["reference"] == reference)]
+    return [row for _, row in rows.iterrows()]
+
+
+def _claim(row: pd.Series | Mapping[Hashable, Any], above: str, below: str) -> str:
+    """What a corrected p-value allows to be said."""
+    if not row["holm_p"] < LEVEL:
+        return "Inconclusive"
+    claim = above if row["difference"] > 0 else below
+    return claim[0].upper() + claim[1:]
+
+
+def _p(row: pd.Series | Mapping[Hashable, Any]) -> str:
+    """A corrected p-value, and which it is."""
+    p = "p < .001" if row["holm_p"] < 0.001 else f"p = {row['holm_p']:.3f}".replace("0.", ".")
+    corrected = "" if row.get("step") == "primary" else "Holm-corrected "
+    by = {"flips": ", sign-flip test", "t": ", t test"}.get(str(row.get("decided_by")), "")
+    return f"{corrected}{p}{by}"
+
+
+def _difference(row: pd.Series | Mapping[Hashable, Any]) -> str:
+    return signed(row["difference"], row["low"], row["high"])
