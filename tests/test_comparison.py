@@ -369,6 +369,7 @@ def test_a_gain_counts_by_its_p_value_and_never_by_its_interval():
     runs = {
         study: SimpleNamespace(
             labels=["calm", "sad"],
+            reliance=(float("nan"),) * 3,
             tests=pd.DataFrame([gain], columns=columns).assign(step="primary"),
         )
         for study, gain in gains.items()
@@ -378,6 +379,23 @@ def test_a_gain_counts_by_its_p_value_and_never_by_its_interval():
         "is significantly above zero in 1 (sure +.100 [+.050, +.200]); "
         "is inconclusive in 2 (wide +.100 [−.100, +.300], two +.100 [+.100, +.100])."
     )
+
+
+def test_reliance_is_that_of_each_studys_own_table(page, other_study):
+    """Of all answers, by probability; a study whose answers are others' has none."""
+    rows = stored(other_study, "reliance").query("by == 'all' and response == 'probability'")
+    share, low, high = (
+        f"{value:.3f}".lstrip("0") for value in rows.iloc[0][["share", "low", "high"]]
+    )
+    assert f"other {share} [{low}, {high}]" in page[0]
+
+
+def test_a_corpus_of_ones_own_is_called_by_its_file(other_study, tmp_path):
+    """Two tables are two corpora."""
+    copy = shutil.copytree(other_study, tmp_path / "copy")
+    change_provenance(copy, parameters={"corpus_root": "a.csv"}, corpus={"name": "table"})
+    (run,) = read_runs([copy]).values()
+    assert run.corpus == "table a.csv"
 
 
 def test_the_files_for_a_paper_are_written(page):

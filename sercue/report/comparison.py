@@ -226,6 +226,7 @@ def runs_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
             "classes": ", ".join(run.labels),
             "chance": number(chance(run.labels)),
             **references,
+            "share of the tokens": _with_ends(*run.reliance, signed=False, space=" "),
             "intervals": f"{run.parameters['confidence']:.0%}",
         }
     return pd.DataFrame(columns, dtype=object).rename_axis("fact")
@@ -277,7 +278,7 @@ def _told(row: Sequence[str]) -> list[str]:
 
 
 def gain_sentences(runs: Mapping[str, EvaluatedRun]) -> list[str]:
-    """In how many studies aligned tokens raise UAR, by the test of each study.
+    """In how many studies aligned tokens raise UAR, and how much each model relies on tokens.
 
     Args:
         runs: as ``read_runs`` returns them
@@ -300,10 +301,19 @@ def gain_sentences(runs: Mapping[str, EvaluatedRun]) -> list[str]:
     told = "; ".join(
         f"{side} in {len(names)} ({', '.join(names)})" for side, names in sides.items() if names
     )
+    known = {
+        study: _with_ends(*run.reliance, signed=False, space=" ") for study, run in runs.items()
+    }
+    shares = ", ".join(f"{study} {told}" for study, told in known.items() if told != _LACKING)
+    reliance = [
+        f"Share of the tokens in the weights of audio and tokens (reliance): {shares}. Only models "
+        "that answered the same prompts with the same tokens can be compared, by rank order."
+    ]
     differ = len({len(run.labels) for run in runs.values()}) > 1
     return [
         f"Gain from aligned tokens over the audio alone (UAR+ − UAR−), {len(gains)} "
         f"{'study' if len(gains) == 1 else 'studies'}: it {told}.",
+        *(reliance if shares else []),
         "Each test and interval is that of one study, over its own speakers. Studies are not "
         "tested against each other: if they share speakers, overlapping intervals do not show that "
         "they are equal."
@@ -541,8 +551,9 @@ def write_comparison(
     """Write ``compare.html``, and its tables and figure for a paper.
 
     ``tables/compare.csv`` has the result table unrounded, ``compare.tex`` as it is shown,
-    ``compare_long.csv`` one row per study and condition, and ``published.csv`` what others have
-    published beside ours; ``figures/compare.svg`` is the figure.
+    ``compare_long.csv`` one row per study and condition, ``studies.csv`` what each study is and how
+    much its model relies on the tokens, and ``published.csv`` what others have published beside
+    ours; ``figures/compare.svg`` is the figure.
 
     Args:
         folders: folders of finished runs
@@ -578,6 +589,7 @@ def write_comparison(
     write_csv(place / "tables" / "compare.csv", result_table(table))
     write_csv(place / "tables" / "compare_long.csv", table, index=False)
     write_csv(place / "tables" / "published.csv", published, index=False)
+    write_csv(place / "tables" / "studies.csv", runs_table(runs))
     latex.write_table(
         shown,
         f"{caption} {note}" if note else caption,

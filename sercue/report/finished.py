@@ -29,6 +29,8 @@ _WRITTEN_BY = {
 }
 _TABLES = ("measures", "tests")
 _OF_CORPUS = ("utterances", "left_out", "tokens")
+# Readers whose name does not tell the corpus.
+_OF_ONES_OWN = ("audformat", "datasets", "folders", "table")
 # Where a server stands is of no use to a reader.
 _OF_SERVERS = ("base_url", "key_variable")
 
@@ -63,14 +65,26 @@ class EvaluatedRun:
 
     @property
     def corpus(self) -> str:
-        """The name of the corpus reader."""
-        return str(self.provenance["corpus"]["name"])
+        """The name of the corpus; of a reader of anybody's corpora, also what it read."""
+        name = str(self.provenance["corpus"]["name"])
+        root = self.parameters.get("corpus_root")
+        return f"{name} {root}" if root and name in _OF_ONES_OWN else name
 
     @property
     def notice(self) -> str | None:
         """Why the run is no evidence, or ``None``."""
         known = self.parameters
         return fixture_notice(settings_from({key: known[key] for key in ("corpus", "model")}))
+
+    @property
+    def reliance(self) -> tuple[float, float, float]:
+        """The share of the tokens in the answers with its interval; NaN if it is not known."""
+        table = self.artifacts.load("reliance.parquet", self.settings, **self.inputs)
+        rows = pd.DataFrame() if table is None else table[table["by"] == "all"]
+        if rows.empty:
+            return (float("nan"),) * 3
+        row = rows[rows["response"] == "probability"].iloc[0]
+        return float(row["share"]), float(row["low"]), float(row["high"])
 
     @property
     def inputs(self) -> dict[str, Any]:
