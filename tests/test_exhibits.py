@@ -143,7 +143,7 @@ def test_csv_keeps_every_digit_and_the_report_rounds(tmp_path):
     table = pd.DataFrame({"uar": [1 / 3], "holm_p": [1e-9], "n": [7]}, index=["none"])
     exhibit = table_exhibit(table, "c", tmp_path / "t")
     assert pd.read_csv(tmp_path / "t.csv", index_col=0)["uar"].iloc[0] == 1 / 3
-    assert exhibit.shown.iloc[0].tolist() == ["0.333", "< 0.001", 7]
+    assert exhibit.shown.iloc[0].tolist() == [".333", "< .001", 7]
 
 
 def test_latex_is_booktabs_and_escaped(tmp_path):
@@ -157,10 +157,10 @@ def test_latex_is_booktabs_and_escaped(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "printed"),
     [
-        ("uar", 0.0004, "0.000"),
-        ("p", 0.0004, "< 0.001"),
-        ("mcnemar_p", 0.0452, "0.045"),
-        ("q", 0.0, "< 0.001"),
+        ("uar", 0.0004, ".000"),
+        ("p", 0.0004, "< .001"),
+        ("mcnemar_p", 0.0452, ".045"),
+        ("q", 0.0, "< .001"),
         ("uar", float("nan"), "–"),
     ],
 )
@@ -170,7 +170,7 @@ def test_numbers_are_printed_as_a_paper_does(name, value, printed):
 
 def test_numbers_stand_to_the_right_and_words_to_the_left(tmp_path):
     """By what a cell says, whatever its type: intervals and p-values are texts, too."""
-    cells = {"uar": ["0.5 [0.4, 0.6]", "–"], "p": ["< 0.001", "1.000"], "commonest": ["sad", "–"]}
+    cells = {"uar": [".5 [.4, .6]", "–"], "p": ["< .001", "1.000"], "commonest": ["sad", "–"]}
     shown = shown_table(tmp_path, pd.DataFrame(cells, index=["none", "aligned"]))
     assert '<th scope="col" class="words">commonest</th>' in shown
     assert re.findall(r'<td class="([^"]*)">', shown) == ["words", "words"]

@@ -61,10 +61,12 @@ def test_prompting_findings_are_counted_by_hand():
     both = tried(["score", "generate"])
     where, wide, invalid, same, mass = prompting_findings(SENSITIVITY, both, CORPUS, "dev")
     assert where == "The prompts were tried out on 4 utterances of the dev partition."
-    assert "from 0.300 to 0.600 under aligned" in wide
-    assert invalid.startswith("25.0% of the 4 generated answers are invalid (names no label: 1)")
-    assert "50.0%" in same
-    assert "25.0% of the probability" in mass
+    assert "from .300 to .600 under aligned" in wide
+    assert invalid.startswith(
+        "25.0\u202f% of the 4 generated answers are invalid (names no label: 1)"
+    )
+    assert "50.0\u202f%" in same
+    assert "25.0\u202f% of the probability" in mass
 
 
 def test_without_likelihoods_nothing_is_said_of_them():

@@ -17,6 +17,7 @@ import pandas as pd
 
 from sercue.errors import InputError
 from sercue.models.cards import card_of
+from sercue.notation import MISSING, Form, bounded, percent, signed, with_interval
 from sercue.plots.results import plot_comparison
 from sercue.report.finished import EvaluatedRun, public_value, read_run
 from sercue.report.published import SECOND_HAND, WHOLE, of_evaluation, published_values
@@ -34,7 +35,6 @@ AS_PUBLISHED = "published"
 #: What all rows of a study share.
 KEYS = ["model", "corpus", "classes", "partition", "study", "source"]
 _UAR = ["uar", "low", "high"]
-_LACKING = "–"
 _NAN = float("nan")
 _DAGGER = "†"
 _LONGEST = 120  # characters of a setting
@@ -211,7 +211,7 @@ def runs_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
         uar, corpus = run.measures.set_index("condition")["uar"], run.provenance["corpus"]
         of_corpus = f"{corpus['utterances']} utterances, {corpus['speakers']} speakers"
         references = {
-            name: number(uar[name]) if name in uar else _LACKING
+            name: bounded(uar[name]) if name in uar else MISSING
             for name in dict.fromkeys((TOKENS_ONLY, SVM, *named))
         }
         columns[study] = {
@@ -222,12 +222,12 @@ def runs_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
             f"{evaluated(run)[-1]}",
             "speakers in intervals": str(run.tests["speakers"].max())
             if len(run.tests)
-            else _LACKING,
+            else MISSING,
             "classes": ", ".join(run.labels),
-            "chance": number(chance(run.labels)),
+            "chance": bounded(chance(run.labels)),
             **references,
-            "share of the tokens": _with_ends(*run.reliance, signed=False, space=" "),
-            "intervals": f"{run.parameters['confidence']:.0%}",
+            "share of the tokens": with_interval(*run.reliance),
+            "intervals": percent(run.parameters["confidence"]),
         }
     return pd.DataFrame(columns, dtype=object).rename_axis("fact")
 
@@ -249,7 +249,7 @@ def settings_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
         chosen = {k: public_value(v) for k, v in given.items() if k not in ("study", "out")}
         facts = {
             "corpus content": str(held["corpus"].get("content")),
-            "scheme content": held.get("scheme", _LACKING),
+            "scheme content": held.get("scheme", MISSING),
             "ran on": str(held["model"].get("device")),
             "precision": str(held["model"].get("dtype")),
             "git commit": str(held.get("git", {}).get("commit"))[:12],
@@ -257,7 +257,7 @@ def settings_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
         versions = {f"{name} version": text for name, text in held["versions"].items()}
         told[study] = chosen | facts | versions
     keys = dict.fromkeys(key for values in told.values() for key in values)
-    rows = {key: [values.get(key, _LACKING) for values in told.values()] for key in keys}
+    rows = {key: [values.get(key, MISSING) for values in told.values()] for key in keys}
     shown = {key: _told(row) for key, row in rows.items() if len(set(row)) > 1}
     return pd.DataFrame.from_dict(shown, orient="index", columns=list(told)).rename_axis("setting")
 
@@ -265,7 +265,7 @@ def settings_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
 def _told(row: Sequence[str]) -> list[str]:
     """The values of one setting; of lists, only the entries that a study lacks."""
     if not all(value.startswith("[") for value in row):
-        return [_LACKING if v == "null" else textwrap.shorten(v, _LONGEST) for v in row]
+        return [MISSING if v == "null" else textwrap.shorten(v, _LONGEST) for v in row]
     lists = [list(map(str, json.loads(value))) for value in row]
     union = list(dict.fromkeys(entry for entries in lists for entry in entries))
     told = []
@@ -297,14 +297,12 @@ def gain_sentences(runs: Mapping[str, EvaluatedRun]) -> list[str]:
         found = row["holm_p"] < LEVEL
         side = words[1] if not found else words[0 if row["difference"] > 0 else 2]
         ends = row[["difference", "low", "high"]]
-        sides[side].append(f"{study} {_with_ends(*ends, signed=True, space=' ')}")
+        sides[side].append(f"{study} {signed(*ends)}")
     told = "; ".join(
         f"{side} in {len(names)} ({', '.join(names)})" for side, names in sides.items() if names
     )
-    known = {
-        study: _with_ends(*run.reliance, signed=False, space=" ") for study, run in runs.items()
-    }
-    shares = ", ".join(f"{study} {told}" for study, told in known.items() if told != _LACKING)
+    known = {study: with_interval(*run.reliance) for study, run in runs.items()}
+    shares = ", ".join(f"{study} {told}" for study, told in known.items() if told != MISSING)
     reliance = [
         f"Share of the tokens in the weights of audio and tokens (reliance): {shares}. Only models "
         "that answered the same prompts with the same tokens can be compared, by rank order."
@@ -393,7 +391,7 @@ def _printed(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
     def cells(name: str, columns: list[str]) -> list[str]:
         rows = table[table["condition"] == name].set_index(KEYS)[columns].reindex(studies.index)
-        return [_with_ends(*row, signed=columns != _UAR) for row in rows.to_numpy()]
+        return [_unbroken(row, sign=columns != _UAR) for row in rows.to_numpy()]
 
     for name in ordered_conditions(table["condition"]):
         # In words that a narrow column can break.
@@ -404,6 +402,11 @@ def _printed(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         if name == "aligned":
             shown["UAR+ − UAR−"] = cells(name, difference_columns("none"))
     return shown
+
+
+def _unbroken(values: Iterable[float], *, sign: bool) -> str:
+    """A value and its interval, whose ends stay together: a narrow column breaks before them."""
+    return Form(sign=sign).of(*values).replace(", ", ",\u00a0")
 
 
 def beside_published(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
@@ -477,9 +480,9 @@ def printed_published(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """
     shown = {}
     for measure, rows in table.groupby("measure", sort=False):
-        signed = measure in ("uar_difference", "spearman_rho")
+        sign = measure in ("uar_difference", "spearman_rho")
         theirs, ours = (
-            [_with_ends(*ends, signed=signed) for ends in rows[columns].to_numpy(float)]
+            [_unbroken(ends, sign=sign) for ends in rows[columns].to_numpy(float)]
             for columns in (["value", "low", "high"], ["ours", "ours_low", "ours_high"])
         )
         reference = rows["reference"].map(lambda name: f" − {name}" if name else "")
@@ -517,31 +520,6 @@ def published_notes(values: pd.DataFrame) -> list[str]:
     return [f"{', '.join(of)}: {note}." for note, of in models.items()]
 
 
-def number(value: float, *, signed: bool = False) -> str:
-    """A value of UAR, or a difference, without the zero before the point.
-
-    Examples:
-        >>> number(0.7764), number(-0.0312, signed=True), number(1)
-        ('.776', '−.031', '1.000')
-    """
-    text = f"{abs(value):.3f}".removeprefix("0")
-    if not signed:
-        return text
-    return f"−{text}" if round(value, 3) < 0 else f"+{text}"
-
-
-def _with_ends(
-    value: float, low: float, high: float, *, signed: bool, space: str = "\u00a0"
-) -> str:
-    """A value and its interval, whose ends stay together: a narrow column breaks before them."""
-    if math.isnan(value):
-        return _LACKING
-    text = number(value, signed=signed)
-    if math.isnan(low):
-        return text
-    return f"{text} [{number(low, signed=signed)},{space}{number(high, signed=signed)}]"
-
-
 def write_comparison(
     folders: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
@@ -568,7 +546,7 @@ def write_comparison(
     """
     runs, place = read_runs(folders), Path(out).expanduser()
     table = uar_of_runs(runs)
-    levels = {f"{run.parameters['confidence']:.0%}" for run in runs.values()}
+    levels = {percent(run.parameters["confidence"]) for run in runs.values()}
     intervals = (
         "Intervals over speakers, at the confidence level of each study."
         if len(levels) > 1

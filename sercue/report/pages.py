@@ -28,7 +28,7 @@ from sercue.storage.files import write_text
 from sercue.tables import markup
 from sercue.tables.answer import spread_of_answers, use_of_tokens
 from sercue.tables.limits import limits
-from sercue.tables.printed import rounded, with_interval, with_minus
+from sercue.tables.printed import percent, rounded, with_interval, with_minus
 from sercue.tokens.catalogue import condition_facts, main_conditions, shortened
 from sercue.tokens.schemes import concepts_of
 
@@ -295,7 +295,7 @@ def _figure(folder: Path, measures: pd.DataFrame | None, settings: Settings) -> 
     path = folder / "figures" / "uar.svg"
     if measures is None or not path.is_file():
         return None
-    level = f"{settings.confidence:.0%}"
+    level = f"{percent(settings.confidence)}"
     caption = f"Unweighted average recall (UAR) by condition, with {level} intervals over speakers."
     main = main_conditions(measures)
     values = map(" ".join, zip(main["condition"], _uar_values(main), strict=True))
@@ -312,7 +312,7 @@ def _uar_tables(
     main = main_conditions(measures)
     facts = condition_facts(measures)
     single = measures[measures["condition"].isin(facts.index[facts["concepts"].map(len) == 1])]
-    level = f"{settings.confidence:.0%}"
+    level = percent(settings.confidence)
     shown = _uar_table(main)
     if tests is not None:
         for reference in ("none", "aligned"):

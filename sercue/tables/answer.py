@@ -17,7 +17,7 @@ from sercue.models.cards import known_training
 from sercue.statistics.contrasts import BLOCK, PRIMARY, mirrored, speakers_needed
 from sercue.statistics.controls import CONTROLS, THIS_MODEL, same_as_control
 from sercue.tables.findings import LEVEL, reliance_finding
-from sercue.tables.printed import percent, signed, with_interval
+from sercue.tables.printed import bounded, p_value, percent, shortest, signed, with_interval
 from sercue.tokens.catalogue import main_conditions
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def gain_line(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> str:
     )
     if not levels:
         return ""
-    told = f"UAR is {levels} (chance {1 / labels:.3f})"
+    told = f"UAR is {levels} (chance {bounded(1 / labels)})"
     for row in _contrast(tests, *PRIMARY):
         claim = _claim(row, "aligned tokens raise UAR", "aligned tokens lower UAR")
         exploratory = " All other differences of this study are therefore exploratory."
@@ -118,7 +118,7 @@ def use_of_tokens(
         >>> row = {"condition": ["shuffled"], "reference": ["aligned"], "difference": [-0.1]}
         >>> tests = pd.DataFrame(row | {"low": [-0.2], "high": [0.0], "holm_p": [0.2]})
         >>> print(use_of_tokens(tests)[0].partition("): ")[2])
-        +0.100 [+0.000, +0.200] (Holm-corrected p = .200).
+        +.100 [+.000, +.200] (Holm-corrected p = .200).
     """
     sentences = []
     for condition, reference, what, above, below in _QUESTIONS:
@@ -197,7 +197,7 @@ def beside_the_tokens(difference: pd.DataFrame) -> str:
     )
     return (
         f"{verdict}. UAR of the model with aligned tokens relative to a classifier that sees only "
-        f"the tokens ({row['uar_reference']:.3f}): {_difference(row)} ({_p(row)}, t test; "
+        f"the tokens ({bounded(row['uar_reference'])}): {_difference(row)} ({_p(row)}, t test; "
         "not part of the planned family)."
     )
 
@@ -227,17 +227,18 @@ def undecided(tests: pd.DataFrame, equivalence: pd.DataFrame, margin: float) -> 
     )  # fmt: skip
     sentence = (
         f"{len(open_ones)} of {len(tests)} planned contrasts show neither a difference nor "
-        f"equivalence within ±{margin:g} ({names})."
+        f"equivalence within ±{shortest(margin)} ({names})."
     )
     speakers = tests["speakers"].max()
     if not math.isfinite(needed):
         return sentence
+    power = f"a power of {percent(0.8)}"
     if needed <= speakers:
-        return f"{sentence} A true difference of {margin:g} would most likely have been detected."
+        return f"{sentence} For a true difference of {shortest(margin)}, {power} was reached."
     rough = round(needed, 1 - len(str(needed)) + 1)
     return (
         f"{sentence} With about {rough:,} speakers like these {speakers}, a true difference of "
-        f"{margin:g} in any of them would be detected with a power of 80\u202f%."
+        f"{shortest(margin)} in any of them would be detected with {power}."
     )
 
 
@@ -255,14 +256,15 @@ def spread_of_answers(measures: pd.DataFrame) -> list[str]:
         row = answered.loc[[name]].iloc[0]
         sentences.append(
             f"Answers are most concentrated under {name}, where {row['commonest']} is "
-            f"{percent(row['commonest_share'])} of them (normalised entropy {row['entropy']:.2f}; "
-            "1 is an even spread, 0 a single class)."
+            f"{percent(row['commonest_share'])} of them (normalised entropy "
+            f"{bounded(row['entropy'], 2)}; 1 is an even spread, 0 a single class)."
         )
     rates = table["invalid_rate"]
     if rates.max() > 0:
         sentences.append(
             "Answers that are invalid, and count as wrong: "
-            f"from {rates.min():.1%} to {rates.max():.1%} ({rates.idxmax()}), by condition."
+            f"from {percent(rates.min(), 1)} to {percent(rates.max(), 1)} ({rates.idxmax()}), by "
+            "condition."
         )
     return sentences
 
@@ -287,10 +289,9 @@ def _claim(row: pd.Series | Mapping[Hashable, Any], above: str, below: str) -> s
 
 def _p(row: pd.Series | Mapping[Hashable, Any]) -> str:
     """A corrected p-value, and which it is."""
-    p = "p < .001" if row["holm_p"] < 0.001 else f"p = {row['holm_p']:.3f}".replace("0.", ".")
     corrected = "" if row.get("step") == "primary" else "Holm-corrected "
     by = {"flips": ", sign-flip test", "t": ", t test"}.get(str(row.get("decided_by")), "")
-    return f"{corrected}{p}{by}"
+    return f"{corrected}{p_value(row['holm_p'])}{by}"
 
 
 def _difference(row: pd.Series | Mapping[Hashable, Any]) -> str:
