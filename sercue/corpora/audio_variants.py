@@ -1,0 +1,175 @@
+"""What is heard in place of an utterance's own audio, while the tokens stay.
+
+A model that weighs what it hears must answer otherwise once the sound is another one. What a
+variant leaves of the voice and of the words differs:
+
+``own``       both
+``swapped``   another voice quality and class, by preference of the same speaker and sentence
+``silent``    neither
+``reversed``  the voice, backwards; no words
+``spliced``   the voice in short pieces, in random order; no words (Scherer 1971)
+``lowpass``   intonation and rhythm below 400 Hz; hardly any words (Rogers et al. 1971)
+``noise``     the long-term spectrum alone
+
+Sources: Scherer, Journal of Experimental Research in Personality 5 (1971), on randomised splicing;
+Rogers, Scherer and Rosenthal, Behavior Research Methods & Instrumentation 3 (1971), on filtering.
+Both are cited from memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from scipy import signal as dsp
+
+from sercue.corpora.audio import FULL_SCALE
+from sercue.errors import InputError, unknown
+
+#: Of a spliced utterance, in seconds: a piece, and the cross-fade between two.
+PIECE, FADE = 0.25, 0.01
+#: Of the low-pass filter, in Hz; zero-phase, 16 poles in all.
+CUTOFF = 400.0
+OWN, SWAPPED = "own", "swapped"
+
+Change: TypeAlias = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class AudioVariant:
+    """One way of changing what is heard.
+
+    Attributes:
+        name: as studies and tables write it
+        description: one line for the report
+        change: (samples, sampling rate, random generator) to samples of the same length
+    """
+
+    name: str
+    description: str
+    change: Change
+
+
+def _reverse(samples: np.ndarray, rate: int, generator: np.random.Generator) -> np.ndarray:
+    return samples[::-1]
+
+
+def _splice(samples: np.ndarray, rate: int, generator: np.random.Generator) -> np.ndarray:
+    """Pieces in random order; each reaches half a fade into the place of its neighbours."""
+    size, half = round(PIECE * rate), round(FADE * rate / 2)
+    starts = np.arange(0, len(samples), size)
+    order = generator.permutation(len(starts))
+    padded = np.pad(samples, half)
+    made, place = np.zeros(len(padded), samples.dtype), 0
+    # Equal power: neighbours are not correlated.
+    fade = np.sin(np.pi / 2 * (np.arange(2 * half) + 0.5) / (2 * half))
+    for number in order:
+        first = starts[number]
+        piece = padded[first : min(first + size, len(samples)) + 2 * half].copy()
+        piece[: 2 * half] *= fade
+        piece[-2 * half :] *= fade[::-1]
+        made[place : place + len(piece)] += piece
+        place += len(piece) - 2 * half
+    return made[half : half + len(samples)]
+
+
+def _lowpass(samples: np.ndarray, rate: int, generator: np.random.Generator) -> np.ndarray:
+    sections = dsp.butter(8, CUTOFF, fs=rate, output="sos")
+    return dsp.sosfiltfilt(sections, samples, padlen=min(3 * 17, len(samples) - 1))
+
+
+def _noise(samples: np.ndarray, rate: int, generator: np.random.Generator) -> np.ndarray:
+    """The magnitudes of the whole spectrum with random phases."""
+    spectrum = np.fft.rfft(samples)
+    phases = generator.uniform(0, 2 * np.pi, len(spectrum))
+    phases[[0, -1]] = 0
+    return np.fft.irfft(np.abs(spectrum) * np.exp(1j * phases), len(samples))
+
+
+AUDIO_VARIANTS = {
+    variant.name: variant
+    for variant in (
+        AudioVariant(OWN, "the utterance itself", lambda samples, *_: samples),
+        AudioVariant(
+            SWAPPED,
+            "another utterance of another class, by preference of the same speaker and sentence",
+            lambda samples, *_: samples,
+        ),
+        AudioVariant("silent", "silence of the same length", lambda samples, *_: samples * 0),
+        AudioVariant("reversed", "the utterance backwards", _reverse),
+        AudioVariant("spliced", f"pieces of {PIECE * 1000:.0f} ms in random order", _splice),
+        AudioVariant("lowpass", f"what lies below {CUTOFF:.0f} Hz", _lowpass),
+        AudioVariant("noise", "steady noise with the long-term spectrum of the utterance", _noise),
+    )
+}
+
+
+def varied(
+    samples: np.ndarray, sampling_rate: int, name: str, *, seed: int, digest: str
+) -> np.ndarray:
+    """A variant of an utterance: as long, and at the same level, unless it is silent.
+
+    Args:
+        samples: of the utterance, shape (samples,); of ``swapped``, those of its partner
+        sampling_rate: in Hz
+        name: one of ``AUDIO_VARIANTS``
+        seed: of the study
+        digest: that of the utterance's audio; what is drawn depends on it and on no other utterance
+
+    Returns:
+        float32, shape (samples,), from -1 to ``FULL_SCALE``
+
+    Raises:
+        InputError: if there is no such variant
+
+    Examples:
+        >>> varied(np.array([0.1, 0.2, 0.3]), 16000, "reversed", seed=0, digest="0a").round(1).tolist()
+        [0.30000001192092896, 0.20000000298023224, 0.10000000149011612]
+    """
+    if name not in AUDIO_VARIANTS:
+        raise unknown("audio variant", name, AUDIO_VARIANTS)
+    generator = np.random.default_rng([seed, *bytes.fromhex(digest), *name.encode()])
+    made = AUDIO_VARIANTS[name].change(samples.astype(float), sampling_rate, generator)
+    power, own = np.mean(made**2), np.mean(samples.astype(float) ** 2)
+    gain = np.sqrt(own / power) if power > 0 and own > 0 else 1.0
+    return np.clip(made * gain, -1, FULL_SCALE).astype(np.float32)
+
+
+def partners(rows: pd.DataFrame, seed: int = 0) -> pd.Series:
+    """Of each utterance the one that is heard in its place when audio is swapped.
+
+    It is of another class: of the same speaker and sentence if there is one, else of the same
+    speaker, else of another speaker of the same sex, else of anyone. Among equals one is drawn.
+
+    Args:
+        rows: utterances with ``emotion``, ``speaker`` and, where known, ``sentence`` and ``sex``
+        seed: of the draw
+
+    Returns:
+        the index entry of the partner of each row, and in ``attrs["by"]`` how many were found by
+        what
+
+    Raises:
+        InputError: if all utterances are of one class
+    """
+    if rows["emotion"].nunique() < 2:
+        raise InputError("swapped audio: all utterances are of one class; valid are two or more")
+    ordered = rows.sort_index(kind="stable")
+    generator = np.random.default_rng([seed, *SWAPPED.encode()])
+    ties = generator.permutation(len(ordered))
+    emotion, speaker = (pd.factorize(ordered[name])[0] for name in ("emotion", "speaker"))
+    nearness = 4 * (speaker[:, None] == speaker)
+    for name, weight in (("sentence", 2), ("sex", 1)):
+        if name in ordered:
+            # A value that is not known is -1, and like no other.
+            code = pd.factorize(ordered[name])[0]
+            nearness = nearness + weight * ((code[:, None] == code) & (code[:, None] >= 0))
+    nearness = np.where(emotion[:, None] == emotion, -1, nearness)
+    # The order of ties begins elsewhere for each row, so that nobody is drawn by all.
+    rank = (ties[None, :] - ties[:, None]) % len(ordered)
+    best = (nearness * len(ordered) - rank).argmax(axis=1)
+    found = pd.Series(list(ordered.index[best]), ordered.index, name="partner", dtype=object)
+    return found.loc[list(rows.index)]
