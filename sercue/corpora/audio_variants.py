@@ -18,6 +18,7 @@ Both are cited from memory.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -27,7 +28,7 @@ import pandas as pd
 from scipy import signal as dsp
 
 from sercue.corpora.audio import FULL_SCALE
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError
 
 #: Of a spliced utterance, in seconds: a piece, and the cross-fade between two.
 PIECE, FADE = 0.25, 0.01
@@ -107,31 +108,44 @@ AUDIO_VARIANTS = {
 }
 
 
-def varied(
-    samples: np.ndarray, sampling_rate: int, name: str, *, seed: int, digest: str
-) -> np.ndarray:
+def variant_digest(digest: str, name: str, seed: int) -> str:
+    """What identifies the sound of a variant.
+
+    Args:
+        digest: that of the utterance's own audio, or of its partner's if the audio is swapped
+        name: one of ``AUDIO_VARIANTS``
+        seed: of the study
+
+    Examples:
+        >>> variant_digest("00ff", "own", 0)
+        '00ff'
+        >>> variant_digest("00ff", "noise", 0) == variant_digest("00ff", "noise", 1)
+        False
+    """
+    if name in (OWN, SWAPPED):
+        return digest
+    return hashlib.sha256(f"{digest} {name} {seed}".encode()).hexdigest()[:32]
+
+
+def varied(samples: np.ndarray, sampling_rate: int, name: str, digest: str) -> np.ndarray:
     """A variant of an utterance: as long, and at the same level, unless it is silent.
 
     Args:
         samples: of the utterance, shape (samples,); of ``swapped``, those of its partner
         sampling_rate: in Hz
         name: one of ``AUDIO_VARIANTS``
-        seed: of the study
-        digest: that of the utterance's audio; what is drawn depends on it and on no other utterance
+        digest: as ``variant_digest`` gives it; what is drawn depends on it alone
 
     Returns:
         float32, shape (samples,), from -1 to ``FULL_SCALE``
 
-    Raises:
-        InputError: if there is no such variant
-
     Examples:
-        >>> varied(np.array([0.1, 0.2, 0.3]), 16000, "reversed", seed=0, digest="0a").round(1).tolist()
-        [0.30000001192092896, 0.20000000298023224, 0.10000000149011612]
+        >>> varied(np.array([0.25, 0.5], np.float32), 16000, "reversed", "0a").tolist()
+        [0.5, 0.25]
     """
-    if name not in AUDIO_VARIANTS:
-        raise unknown("audio variant", name, AUDIO_VARIANTS)
-    generator = np.random.default_rng([seed, *bytes.fromhex(digest), *name.encode()])
+    if name in (OWN, SWAPPED):
+        return samples
+    generator = np.random.default_rng(list(bytes.fromhex(digest)))
     made = AUDIO_VARIANTS[name].change(samples.astype(float), sampling_rate, generator)
     power, own = np.mean(made**2), np.mean(samples.astype(float) ** 2)
     gain = np.sqrt(own / power) if power > 0 and own > 0 else 1.0

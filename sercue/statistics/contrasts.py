@@ -29,7 +29,7 @@ from sercue.statistics.resampling import (
     sign_flip_p,
 )
 from sercue.statistics.speakers import SpeakerCounts, speaker_counts
-from sercue.tokens.catalogue import about_concepts, condition_facts, doses_of
+from sercue.tokens.catalogue import condition_facts, doses_of, is_main
 
 #: The contrast that is tested first and by itself: do aligned tokens help at all?
 PRIMARY = ("aligned", "none")
@@ -46,8 +46,8 @@ def planned_contrasts(conditions: Iterable[str]) -> list[tuple[str, str]]:
     First the primary one, aligned against none (do cues help at all), then each other condition
     against aligned (what is lost when the cues are wrong), then each other one against none (are
     wrong cues worse than no cues). A contrast that lacks one of its conditions is left out.
-    Conditions about single concepts (``only``, ``without``, ``flip``) are a family of their own:
-    see ``concept_effects``.
+    Conditions about single concepts (``only``, ``without``, ``flip``) and those with other audio
+    (``aligned @ reversed``) are families of their own: see ``concept_effects`` and ``crossing.py``.
 
     Args:
         conditions: names of the conditions of the study
@@ -59,7 +59,7 @@ def planned_contrasts(conditions: Iterable[str]) -> list[tuple[str, str]]:
         >>> planned_contrasts(["none", "aligned", "shuffled"])
         [('aligned', 'none'), ('shuffled', 'aligned'), ('shuffled', 'none')]
     """
-    names = [name for name in dict.fromkeys(conditions) if not about_concepts(name)]
+    names = [name for name in dict.fromkeys(conditions) if is_main(name)]
     perturbed = [name for name in names if name not in ("none", "aligned")]
     family = [PRIMARY]
     family += [(name, reference) for reference in ("aligned", "none") for name in perturbed]

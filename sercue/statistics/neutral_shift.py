@@ -12,7 +12,7 @@ from sercue.statistics.contrasts import flips_decide, holm
 from sercue.statistics.measures import ratio
 from sercue.statistics.resampling import check_resampling, sign_flip_p
 from sercue.statistics.speakers import recall_estimates, speaker_counts
-from sercue.tokens.catalogue import about_concepts
+from sercue.tokens.catalogue import is_main
 
 _TESTED = ["difference", "low", "high", "se", "df", "speakers", "p", "permutation_p", "decided_by",
            "holm_p"]  # fmt: skip
@@ -88,7 +88,7 @@ def neutral_shifts(
     if neutral not in labels:
         raise unknown("neutral label", neutral, labels)
     counted = speaker_counts(predictions, labels)
-    names = [name for name in counted.conditions if not about_concepts(name)]
+    names = [name for name in counted.conditions if is_main(name)]
     pairs = [
         (name, reference)
         for number, reference in enumerate(references)

@@ -13,6 +13,7 @@ from scipy.special import logsumexp, softmax
 from tqdm.std import tqdm
 
 from sercue.corpora.audio import audio_digests, read_utterance
+from sercue.corpora.audio_variants import SWAPPED, partners, variant_digest, varied
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, unknown
 from sercue.models import AudioLanguageModel, NoAnswer
@@ -124,9 +125,8 @@ def run_study(
     )
     digests = audio_digests(corpus) if digests is None else digests.loc[corpus.table.index]
     answering = _answering(corpus, model)
-    plan = _with_keys(
-        plan, digests, answering, decoding, _options(words_of, decoding, max_new_tokens)
-    )
+    plan = _with_heard(plan, corpus, digests, seed)
+    plan = _with_keys(plan, answering, decoding, _options(words_of, decoding, max_new_tokens))
     answers, kept = KnownAnswers(plan, words_of, decoding), PredictionStore(store)
     kept.read_new(answers)
     batches = _unanswered(plan, answering, answers, kept)
@@ -165,13 +165,29 @@ def _check_lost(lost: pd.Series, number: int, model: AudioLanguageModel) -> None
         )
 
 
+def _with_heard(plan: pd.DataFrame, corpus: Corpus, digests: pd.Series, seed: int) -> pd.DataFrame:
+    """The plan with the identity of what is heard, and in ``source`` the row whose audio it is."""
+    heard, rows = plan["heard"], plan["row"].to_numpy()
+    source, audio = rows, digests.to_numpy(object)
+    kinds = list(heard.cat.categories)
+    if SWAPPED in kinds:
+        evaluated = corpus.table.iloc[np.unique(rows)]
+        partner = np.arange(len(corpus.table))
+        partner[np.unique(rows)] = corpus.table.index.get_indexer(
+            pd.Index(partners(evaluated, seed))
+        )
+        source = np.where(heard == SWAPPED, partner[rows], rows)
+    different = [variant_digest(own, kind, seed) for kind in kinds for own in audio]
+    place = heard.cat.codes.to_numpy(np.int64) * len(audio) + source
+    return plan.assign(source=source.astype(np.int32), audio=categorical(different, place))
+
+
 def _with_keys(
-    plan: pd.DataFrame, digests: pd.Series, answering: pd.Series, decoding: str, options: str
+    plan: pd.DataFrame, answering: pd.Series, decoding: str, options: str
 ) -> pd.DataFrame:
     """The plan with what the answer to each row depends on: the columns of ``KEY``."""
     rows, first = plan["row"].to_numpy(), np.zeros(len(plan), np.int8)
     return plan.assign(
-        audio=categorical(digests, rows),
         model=categorical([model.identity for model in answering], rows),
         decoding=categorical([decoding], first),
         options=categorical([options], first),
@@ -199,11 +215,19 @@ def _ask(
     max_new_tokens: int,
 ) -> pd.DataFrame:
     """Answers to all prompts of some utterances, each different prompt of an utterance once."""
-    asked = rows.drop_duplicates(["row", "prompt"])
-    place = asked["row"].to_numpy()
-    first = np.flatnonzero(np.r_[True, place[1:] != place[:-1]])
+    # Each sound once, with all that is asked of it behind it.
+    asked = rows.drop_duplicates(["audio", "prompt"])
+    asked = asked.iloc[np.lexsort((asked["heard"].cat.codes, asked["row"]))]
+    sound = asked["audio"].cat.codes.to_numpy()
+    first = np.flatnonzero(np.r_[True, sound[1:] != sound[:-1]])
     audios = [
-        read_utterance(corpus, corpus.table.index[row], model.sampling_rate) for row in place[first]
+        varied(
+            read_utterance(corpus, corpus.table.index[row], model.sampling_rate),
+            model.sampling_rate,
+            heard,
+            digest,
+        )
+        for row, heard, digest in asked.iloc[first][["source", "heard", "audio"]].to_numpy()
     ]
     texts = [own.tolist() for own in np.split(asked["text"].to_numpy(object), first[1:])]
     answer = asked[KEY]

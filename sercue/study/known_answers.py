@@ -19,8 +19,9 @@ KEY = ["audio", "prompt", "model", "decoding", "options"]
 ROW = ["utterance", "condition", "replicate", "template", "label_order", "decoding"]
 
 _FIRST = [
-    "utterance", "speaker", "truth", "condition", "family", "dose", "concepts", "replicate",
-    "template", "label_order", "decoding", "prediction", "valid", "why_invalid", "answer",
+    "utterance", "speaker", "truth", "condition", "family", "dose", "concepts", "heard",
+    "replicate", "template", "label_order", "decoding", "prediction", "valid", "why_invalid",
+    "answer",
 ]  # fmt: skip
 #: In what a model was asked just now: why it gave no answer, null where it gave one.
 NO_ANSWER = "no_answer"

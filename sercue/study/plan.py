@@ -19,6 +19,7 @@ from sercue.tokens.concepts import WORDS, Words
 from sercue.tokens.condition import PLUS, Condition, Material
 from sercue.tokens.prompts import DEFAULT_TEMPLATES, Template, label_orders, resolve_templates
 
+_TEXTS = ("condition", "family", "concepts", "heard")
 # A template and an order of the labels, with the number of that order.
 _Wording: TypeAlias = tuple[Template, tuple[int, list[str]]]
 
@@ -40,10 +41,10 @@ def plan_study(
 
     Returns:
         one row per planned prediction, with the whole prompt in ``text``, its hash in ``prompt``,
-        and in ``row`` the utterance's place in ``corpus.table``; ``family``, ``dose`` and
-        ``concepts`` of the condition, and ``shown_<concept>``, the word that the prompt shows for
-        a concept, missing where it shows none. Texts are categorical: each different one is held
-        once, however many rows it has.
+        and in ``row`` the utterance's place in ``corpus.table``; ``family``, ``dose``,
+        ``concepts`` and ``heard`` of the condition, and ``shown_<concept>``, the word that the
+        prompt shows for a concept, missing where it shows none. Texts are categorical: each
+        different one is held once, however many rows it has.
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus
@@ -71,14 +72,16 @@ def plan_study(
         for replicate in condition.replicates(replicates, material.words):
             changed = condition.show(material, seed=seed, replicate=replicate)
             concepts_of = PLUS.join(condition.concepts)
-            asked.append((condition.name, condition.family, condition.dose, concepts_of, replicate))
+            named = (condition.name, condition.family, condition.dose, concepts_of)
+            asked.append((*named, condition.heard, replicate))
             shown.append(distinct.numbers(changed, len(rows)).astype(np.int32))
-    blocks = pd.DataFrame(asked, columns=["condition", "family", "dose", "concepts", "replicate"])
+    columns = ["condition", "family", "dose", "concepts", "heard", "replicate"]
+    blocks = pd.DataFrame(asked, columns=columns)
     who = _each_utterance(corpus, rows, times=len(blocks) * len(wordings))
     concepts = list(map(str, tokens))
     said = _each_prompt(wordings, distinct.shown, np.stack(shown, axis=1), concepts)
-    columns = who | _each_block(blocks, wordings, times=len(rows)) | said
-    return pd.DataFrame(columns, copy=False)
+    whole = who | _each_block(blocks, wordings, times=len(rows)) | said
+    return pd.DataFrame(whole, copy=False)
 
 
 class _Distinct:
@@ -129,7 +132,7 @@ def _each_block(
     wording = np.tile(np.arange(len(wordings), dtype=np.int32), len(blocks) * times)
     number = np.array([number for _, (number, _) in wordings], dtype=np.int16)
     return {
-        **{name: categorical(blocks[name], block) for name in ("condition", "family", "concepts")},
+        **{name: categorical(blocks[name], block) for name in _TEXTS},
         "dose": blocks["dose"].to_numpy(float)[block],
         "replicate": blocks["replicate"].to_numpy(np.int16)[block],
         "template": categorical([template.name for template, _ in wordings], wording),

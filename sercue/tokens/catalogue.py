@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
+from sercue.corpora.audio_variants import AUDIO_VARIANTS
 from sercue.errors import InputError, unknown
 from sercue.tokens.changes import (
     conflicting,
@@ -24,10 +26,13 @@ from sercue.tokens.changes import (
 )
 from sercue.tokens.concepts import Words
 from sercue.tokens.condition import (
+    AT,
+    OWN,
     PLUS,
     Condition,
     Material,
     listed_concepts,
+    parts_heard,
     parts_of,
     told_by_name,
 )
@@ -67,7 +72,8 @@ def parse_condition(text: str, concepts: Sequence[str] | None = None) -> Conditi
     all concepts is ``aligned``, ``without`` all of them ``masked(1)``.
 
     Args:
-        text: a name, with what it takes in brackets: ``corrupted(0.5)``, ``only(energy + pitch)``
+        text: a name, with what it takes in brackets: ``corrupted(0.5)``, ``only(energy + pitch)``;
+            behind an ``@``, what is heard in place of the utterance: ``aligned @ reversed``
         concepts: names of all concepts, in their order; by default those of the scheme ``paper``
 
     Raises:
@@ -78,8 +84,15 @@ def parse_condition(text: str, concepts: Sequence[str] | None = None) -> Conditi
         'corrupted(0.5)'
         >>> parse_condition("only(high  pitch+energy)", ["energy", "high pitch", "rate"]).name
         'only(energy + high pitch)'
+        >>> parse_condition("masked(1.0)@reversed").name
+        'masked(1) @ reversed'
     """
     concepts = read_scheme().names if concepts is None else concepts
+    if AT.strip() in text:
+        tokens, heard = parts_heard(text)
+        if heard not in AUDIO_VARIANTS:
+            raise unknown(f"condition {text!r}: audio variant", heard, AUDIO_VARIANTS)
+        return heard_as(parse_condition(tokens, concepts), heard)
     name, inside = parts_of(text)
     if name in _PLAIN:
         if inside is not None:
@@ -90,6 +103,22 @@ def parse_condition(text: str, concepts: Sequence[str] | None = None) -> Conditi
     if name in _OF_CONCEPTS:
         return _of_concepts(str(text), name, inside, concepts)
     raise unknown("condition", text, condition_names())
+
+
+def heard_as(condition: Condition, heard: str) -> Condition:
+    """A condition with another audio variant; the tokens are those that it shows anyway.
+
+    Args:
+        condition: with the utterance's own audio
+        heard: one of ``AUDIO_VARIANTS``
+    """
+    if heard == OWN:
+        return condition
+    return replace(
+        condition,
+        name=f"{condition.name}{AT}{heard}",
+        description=f"{condition.description}; heard is {AUDIO_VARIANTS[heard].description}",
+    )
 
 
 def parse_conditions(
@@ -234,7 +263,8 @@ def condition_facts(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         DataFrame by ``condition``, in order of first appearance, with ``family``, ``dose`` (NaN
-        without one) and ``concepts`` (a tuple of names, empty if it is about none or all of them)
+        without one), ``concepts`` (a tuple of names, empty if it is about none or all of them) and
+        ``heard`` (the audio variant)
     """
     if not {"family", "dose", "concepts"} <= set(table):
         return facts_by_name(table["condition"].unique())
@@ -254,7 +284,7 @@ def facts_by_name(names: Iterable[str]) -> pd.DataFrame:
 
     Examples:
         >>> facts_by_name(["none", "masked(1e-05)", "only(a + b)"]).values.tolist()
-        [['none', nan, ()], ['masked', 1e-05, ()], ['only', nan, ('a', 'b')]]
+        [['none', nan, (), 'own'], ['masked', 1e-05, (), 'own'], ['only', nan, ('a', 'b'), 'own']]
     """
     names = list(names)
     return _facts(names, list(map(told_by_name, names)))
@@ -276,7 +306,9 @@ def doses_of(facts: pd.DataFrame) -> dict[str, dict[str, float]]:
         {'corrupted': {'aligned': 0.0, 'corrupted(1e-05)': 1e-05, 'corrupted(0.5)': 0.5}}
     """
     own = {"aligned": 0.0} if "aligned" in facts.index else {}
-    dosed = facts[facts["dose"].notna()].sort_values("dose", kind="stable")
+    dosed = facts[facts["dose"].notna() & (facts["heard"] == OWN)].sort_values(
+        "dose", kind="stable"
+    )
     partial = set(dosed.loc[dosed["dose"] < 1, "family"])
     return {
         family: own | dosed.loc[dosed["family"] == family, "dose"].to_dict()
@@ -296,13 +328,24 @@ def about_concepts(name: str) -> bool:
 
 
 def main_conditions(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a table but for those of conditions about single concepts.
+    """The rows of a table but for conditions about single concepts or with other audio.
 
     Args:
         table: with a column ``condition``
     """
     facts = condition_facts(table)
-    return table[table["condition"].isin(facts.index[facts["concepts"].map(len) == 0])]
+    main = (facts["concepts"].map(len) == 0) & (facts["heard"] == OWN)
+    return table[table["condition"].isin(facts.index[main])]
+
+
+def is_main(name: str) -> bool:
+    """Whether a condition of ours keeps the utterance's audio and is about no single concept.
+
+    Examples:
+        >>> [name for name in ("aligned", "only(pitch)", "aligned @ silent") if is_main(name)]
+        ['aligned']
+    """
+    return parts_heard(name)[1] == OWN and not about_concepts(name)
 
 
 def one_of_each(names: Sequence[str]) -> list[str]:
@@ -316,7 +359,7 @@ def one_of_each(names: Sequence[str]) -> list[str]:
         ['none', 'only(energy)', 'flip(energy)', 'aligned']
     """
     facts = facts_by_name(names)
-    repeated = facts["family"].duplicated() & (facts["concepts"].map(len) > 0)
+    repeated = facts.duplicated(["family", "heard"]) & (facts["concepts"].map(len) > 0)
     return facts.index[~repeated].tolist()
 
 
@@ -324,7 +367,8 @@ def _facts(
     names: Iterable[str], facts: Sequence[tuple[str, float, tuple[str, ...]]]
 ) -> pd.DataFrame:
     index = pd.Index(list(names), dtype="str", name="condition")
-    return pd.DataFrame(facts, index, columns=["family", "dose", "concepts"])
+    table = pd.DataFrame(facts, index, columns=["family", "dose", "concepts"])
+    return table.assign(heard=[parts_heard(name)[1] for name in index])
 
 
 def _written_out(text: str | Condition, concepts: Sequence[str]) -> list[str | Condition]:

@@ -168,6 +168,10 @@ Change = Callable[[Material, np.random.Generator], pd.DataFrame | None]
 ABOUT_CONCEPTS = ("only", "without", "flip")
 #: Between concepts in names and in the column ``concepts`` of predictions.
 PLUS = " + "
+#: Between what is done to the tokens and what is heard, in names of conditions.
+AT = " @ "
+#: What is heard by default.
+OWN = "own"
 _NAME = re.compile(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*")
 
 
@@ -192,6 +196,17 @@ def listed_concepts(text: str) -> tuple[str, ...]:
     return tuple(" ".join(part.split()) for part in text.split("+") if part.strip())
 
 
+def parts_heard(name: object) -> tuple[str, str]:
+    """What a condition does to the tokens, and what is heard under it.
+
+    Examples:
+        >>> parts_heard("aligned@reversed"), parts_heard("only(a + b)")
+        (('aligned', 'reversed'), ('only(a + b)', 'own'))
+    """
+    tokens, at, heard = str(name).partition(AT.strip())
+    return (tokens.strip(), heard.strip()) if at else (str(name), OWN)
+
+
 def told_by_name(name: str) -> tuple[str, float, tuple[str, ...]]:
     """Family, dose and concepts as the name of a condition tells them.
 
@@ -199,6 +214,7 @@ def told_by_name(name: str) -> tuple[str, float, tuple[str, ...]]:
         >>> told_by_name("flip(pitch)"), told_by_name("mine")
         (('flip', nan, ('pitch',)), ('mine', nan, ()))
     """
+    name = parts_heard(name)[0]
     family, inside = parts_of(name)
     if family in ABOUT_CONCEPTS and inside:
         return family, np.nan, listed_concepts(inside)
@@ -227,8 +243,8 @@ class Condition:
             does not show.
         stochastic: whether replicates differ, or what tells it from the words of each concept
         stream: conditions with the same stream draw the same random numbers, so that
-            ``corrupted(0.25)`` changes a subset of what ``corrupted(0.5)`` changes; the name by
-            default
+            ``corrupted(0.25)`` changes a subset of what ``corrupted(0.5)`` changes; by default the
+            name, without what is heard
         remarks: what the report has to say of this condition on this very material, for instance
             that a speaker has one utterance only; an empty text if nothing
         family: what it does, whatever the dose or the concepts; by default as the name tells
@@ -261,6 +277,11 @@ class Condition:
     dose: float = np.nan
     concepts: tuple[str, ...] = ()
 
+    @property
+    def heard(self) -> str:
+        """The audio variant, as the name tells it: ``reversed`` of ``aligned @ reversed``."""
+        return parts_heard(self.name)[1]
+
     def __post_init__(self) -> None:
         if not self.family:
             told = zip(("family", "dose", "concepts"), told_by_name(self.name), strict=True)
@@ -292,7 +313,7 @@ class Condition:
             material.take(order),
             training=None if training is None else training.take(_order(training)),
         )
-        stream = self.name if self.stream is None else self.stream
+        stream = parts_heard(self.name)[0] if self.stream is None else self.stream
         generator = np.random.default_rng([seed, replicate, *stream.encode()])
         shown = self.change(ordered, generator)
         if shown is None:

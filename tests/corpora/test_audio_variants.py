@@ -9,7 +9,6 @@ from sercue.corpora.audio_variants import AUDIO_VARIANTS, FADE, PIECE, partners,
 from sercue.errors import InputError
 
 RATE = 16_000
-SEED = {"seed": 0, "digest": "00ff"}
 
 
 @pytest.fixture(scope="module")
@@ -27,35 +26,35 @@ def rms(samples):
 
 @pytest.mark.parametrize("name", AUDIO_VARIANTS)
 def test_length_and_level_are_kept(speech, name):
-    made = varied(speech, RATE, name, **SEED)
+    made = varied(speech, RATE, name, "00ff")
     assert (made.dtype, made.shape) == (np.float32, speech.shape)
     assert rms(made) == pytest.approx(0 if name == "silent" else rms(speech), rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["spliced", "noise"])
 def test_what_is_drawn_is_that_of_the_utterance(speech, name):
-    made = varied(speech, RATE, name, **SEED)
-    np.testing.assert_array_equal(made, varied(speech, RATE, name, **SEED))
-    assert np.abs(made - varied(speech, RATE, name, seed=0, digest="00fe")).max() > 0.01
+    made = varied(speech, RATE, name, "00ff")
+    np.testing.assert_array_equal(made, varied(speech, RATE, name, "00ff"))
+    assert np.abs(made - varied(speech, RATE, name, "00fe")).max() > 0.01
 
 
 def test_a_low_pass_leaves_what_is_below_400_hz(speech):
     """By Welch's spectrum: the tone of 1500 Hz is gone by more than 60 dB."""
     frequencies, before = dsp.welch(speech, RATE, nperseg=4096)
-    _, after = dsp.welch(varied(speech, RATE, "lowpass", **SEED), RATE, nperseg=4096)
+    _, after = dsp.welch(varied(speech, RATE, "lowpass", "00ff"), RATE, nperseg=4096)
     low, high = (np.abs(frequencies - f).argmin() for f in (150, 1500))
     assert after[high] / after[low] < 1e-6 * before[high] / before[low]
 
 
 def test_noise_has_the_spectrum_and_no_envelope(speech):
-    made = varied(speech, RATE, "noise", **SEED)
+    made = varied(speech, RATE, "noise", "00ff")
     magnitude, made_of = (np.abs(np.fft.rfft(x.astype(float))) for x in (speech, made))
     np.testing.assert_allclose(made_of, magnitude, atol=1e-3 * magnitude.max())
     # Of noise that swells, the envelope: the level of 50 ms at a time.
     swelling = np.repeat(np.linspace(0.01, 0.2, 32), 800) * np.random.default_rng(2).normal(
         size=25_600
     )
-    heard = varied(swelling.astype(np.float32), RATE, "noise", **SEED)
+    heard = varied(swelling.astype(np.float32), RATE, "noise", "00ff")
     levels = [np.std([rms(part) for part in np.split(x, 32)]) for x in (swelling, heard)]
     assert levels[1] < levels[0] / 5
 
@@ -63,7 +62,7 @@ def test_noise_has_the_spectrum_and_no_envelope(speech):
 def test_splicing_moves_whole_pieces(speech):
     """Each piece of 250 ms is found again somewhere, but for its fades."""
     ramp = np.linspace(0.1, 0.9, len(speech), dtype=np.float32)
-    made = varied(ramp, RATE, "spliced", **SEED)
+    made = varied(ramp, RATE, "spliced", "00ff")
     size, half = round(PIECE * RATE), round(FADE * RATE / 2)
     inner = [made[first + half : first + size - half] for first in range(0, len(ramp), size)]
     order = [float(np.mean(piece)) for piece in inner if len(piece) > 100]
