@@ -4,7 +4,6 @@ import hashlib
 
 import numpy as np
 import pytest
-import soundfile
 from test_study import RecordingModel, corpus, run, tokens  # noqa: F401
 
 from sercue.corpora.audio import read_utterance

@@ -34,7 +34,7 @@ from sercue.errors import InputError
 PIECE, FADE = 0.25, 0.01
 #: Of the low-pass filter, in Hz; zero-phase, 16 poles in all.
 CUTOFF = 400.0
-OWN, SWAPPED = "own", "swapped"
+OWN, SWAPPED, SILENT = "own", "swapped", "silent"
 
 Change: TypeAlias = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
@@ -99,7 +99,7 @@ AUDIO_VARIANTS = {
             "another utterance of another class, by preference of the same speaker and sentence",
             lambda samples, *_: samples,
         ),
-        AudioVariant("silent", "silence of the same length", lambda samples, *_: samples * 0),
+        AudioVariant(SILENT, "silence of the same length", lambda samples, *_: samples * 0),
         AudioVariant("reversed", "the utterance backwards", _reverse),
         AudioVariant("spliced", f"pieces of {PIECE * 1000:.0f} ms in random order", _splice),
         AudioVariant("lowpass", f"what lies below {CUTOFF:.0f} Hz", _lowpass),

@@ -13,7 +13,7 @@ from scipy.special import logsumexp, softmax
 from tqdm.std import tqdm
 
 from sercue.corpora.audio import audio_digests, read_utterance
-from sercue.corpora.audio_variants import SWAPPED, partners, variant_digest, varied
+from sercue.corpora.audio_variants import SILENT, SWAPPED, partners, variant_digest, varied
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, unknown
 from sercue.models import AudioLanguageModel, NoAnswer
@@ -166,20 +166,24 @@ def _check_lost(lost: pd.Series, number: int, model: AudioLanguageModel) -> None
 
 
 def _with_heard(plan: pd.DataFrame, corpus: Corpus, digests: pd.Series, seed: int) -> pd.DataFrame:
-    """The plan with the identity of what is heard, and in ``source`` the row whose audio it is."""
+    """The plan with what is heard: its identity, its class, and in ``source`` whose audio it is."""
     heard, rows = plan["heard"], plan["row"].to_numpy()
-    source, audio = rows, digests.to_numpy(object)
-    kinds = list(heard.cat.categories)
+    kinds, audio = list(heard.cat.categories), digests.to_numpy(object)
+    source = rows
     if SWAPPED in kinds:
-        evaluated = corpus.table.iloc[np.unique(rows)]
+        places = np.unique(rows)
         partner = np.arange(len(corpus.table))
-        partner[np.unique(rows)] = corpus.table.index.get_indexer(
-            pd.Index(partners(evaluated, seed))
-        )
+        found = pd.Index(partners(corpus.table.iloc[places], seed))
+        partner[places] = corpus.table.index.get_indexer(found)
         source = np.where(heard == SWAPPED, partner[rows], rows)
     different = [variant_digest(own, kind, seed) for kind in kinds for own in audio]
     place = heard.cat.codes.to_numpy(np.int64) * len(audio) + source
-    return plan.assign(source=source.astype(np.int32), audio=categorical(different, place))
+    emotions = pd.Categorical(corpus.table["emotion"], categories=sorted(corpus.labels))
+    return plan.assign(
+        source=source.astype(np.int32),
+        heard_class=emotions.take(np.where(heard == SILENT, -1, source), allow_fill=True),
+        audio=categorical(different, place),
+    )
 
 
 def _with_keys(

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from sercue.corpora.audio_variants import AUDIO_VARIANTS
+from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN
 from sercue.errors import InputError, unknown
 from sercue.tokens.changes import (
     conflicting,
@@ -27,7 +27,6 @@ from sercue.tokens.changes import (
 from sercue.tokens.concepts import Words
 from sercue.tokens.condition import (
     AT,
-    OWN,
     PLUS,
     Condition,
     Material,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from sercue.corpora.audio_variants import OWN
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
 from sercue.tokens.concepts import UNKNOWN, Words, words_by_concept
@@ -170,8 +171,6 @@ ABOUT_CONCEPTS = ("only", "without", "flip")
 PLUS = " + "
 #: Between what is done to the tokens and what is heard, in names of conditions.
 AT = " @ "
-#: What is heard by default.
-OWN = "own"
 _NAME = re.compile(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*")
 
 
