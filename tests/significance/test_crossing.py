@@ -1,0 +1,114 @@
+"""Audio crossed with tokens: on answers whose rule is known, by hand and against statsmodels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+
+from sercue.errors import InputError
+from sercue.statistics.crossing import audio_effects, follow
+
+LABELS = ["angry", "happy", "sad"]
+SPEAKERS, EACH = 8, 6
+
+
+def answers(rule, seed=0):
+    """Utterances of three classes; those heard when swapped are of the next class.
+
+    Args:
+        rule: (class heard or None, class of the tokens or None, generator) to an answer
+    """
+    generator = np.random.default_rng(seed)
+    rows = []
+    for speaker in range(SPEAKERS):
+        for number in range(EACH):
+            own, other = LABELS[number % 3], LABELS[(number + 1) % 3]
+            for condition in ("none", "aligned"):
+                for heard, sound in (("own", own), ("swapped", other), ("silent", None)):
+                    name = condition if heard == "own" else f"{condition} @ {heard}"
+                    said = rule(sound, own if condition == "aligned" else None, generator)
+                    rows.append([f"s{speaker}-{number}", f"s{speaker}", own, name, sound, said])
+    columns = ["utterance", "speaker", "truth", "condition", "heard_class", "prediction"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(replicate=0, template="plain", label_order=0, decoding="score", valid=True)
+
+
+def hears(sound, tokens, generator):
+    """An audio-bound model; of silence it says what it always says."""
+    return sound or "sad"
+
+
+def reads(sound, tokens, generator):
+    """A model that reads the tokens, and without any guesses the same."""
+    return tokens or "sad"
+
+
+def value(table, name):
+    return table.loc[name, "value"]
+
+
+def test_an_audio_bound_model_follows_the_audio():
+    table = follow(answers(hears))
+    assert value(table, "audio") == 1
+    assert value(table, "tokens") == 0
+    assert value(table, "follow ratio") == 0
+    # Silence is answered sad, which every third partner is.
+    assert value(table, "pull of audio") == pytest.approx(1 - 1 / 3)
+
+
+def test_a_model_that_reads_follows_the_tokens():
+    table = follow(answers(reads))
+    assert value(table, "tokens") == 1
+    assert value(table, "follow ratio") == 1
+    assert value(table, "pull of tokens") == pytest.approx(1 - 1 / 3)
+
+
+def test_a_model_that_always_says_the_same_follows_neither():
+    table = follow(answers(lambda *_: "sad"))
+    assert value(table, "neither") == pytest.approx(1 / 3)
+    assert value(table, "pull of audio") == value(table, "pull of tokens") == 0
+    assert np.isnan(value(table, "follow ratio"))
+
+
+def half(sound, tokens, generator):
+    """Each follows sound or tokens with the same chance, and guesses where it has neither."""
+    known = [one for one in (sound, tokens) if one] or LABELS
+    return known[generator.integers(len(known))]
+
+
+def test_shares_add_up_and_their_errors_are_those_of_speakers():
+    """The difference of two shares: a regression clustered by speaker, CR2 for equal speakers."""
+    predictions = answers(half)
+    table = follow(predictions)
+    assert table.loc[["audio", "tokens", "neither"], "value"].sum() == pytest.approx(1)
+    rows = predictions[predictions["condition"].isin(["aligned @ swapped", "none @ swapped"])]
+    rows = rows.assign(hit=(rows["prediction"] == rows["truth"]).astype(float))
+    by = rows.groupby(["speaker", "condition"])["hit"].mean().unstack()
+    difference = by["aligned @ swapped"] - by["none @ swapped"]
+    fit = smf.ols("d ~ 1", pd.DataFrame({"d": difference})).fit()
+    low, high = fit.conf_int().loc["Intercept"]
+    pull = table.loc["pull of tokens"]
+    assert pull["value"] == pytest.approx(difference.mean())
+    assert (pull["low"], pull["high"]) == pytest.approx((low, high))
+    assert pull["p"] == pytest.approx(fit.pvalues["Intercept"])
+
+
+def test_effects_are_differences_of_uar_and_the_interaction_that_of_gains():
+    """By hand: the audio-bound model loses 2/3 of UAR in silence, whatever the tokens."""
+    table = audio_effects(answers(hears), LABELS).set_index(["heard", "effect"])["difference"]
+    assert table["silent", "audio alone"] == pytest.approx(2 / 3)
+    assert table["silent", "audio beside tokens"] == pytest.approx(2 / 3)
+    assert table["silent", "tokens"] == 0
+    assert table["silent", "interaction"] == 0
+    assert "swapped" not in table.index.get_level_values("heard")
+    table = audio_effects(answers(reads), LABELS).set_index(["heard", "effect"])["difference"]
+    assert table["silent", "tokens"] == pytest.approx(2 / 3)
+    assert table["silent", "audio alone"] == 0
+
+
+def test_what_is_lacking_is_named():
+    own = answers(hears).query("heard_class == truth")
+    with pytest.raises(InputError, match=r"found no aligned @ swapped, none @ swapped, aligned @"):
+        follow(own)
+    with pytest.raises(InputError, match="no variant under which none and aligned were both"):
+        audio_effects(own, LABELS)
