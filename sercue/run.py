@@ -7,13 +7,8 @@ tokens; the model and its predictions; what follows from them; what a report sho
 
 from __future__ import annotations
 
-import ast
-import difflib
-import hashlib
 import html
-import json
 import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -29,10 +24,12 @@ from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.corpus_check import check_corpus
 from sercue.corpora.inspection import inspect_audio
 from sercue.corpora.rows import stratified_sample
+from sercue.corpus_identity import audio_digest, corpus_facts, listing_digest
 from sercue.errors import DecodingError, InputError
-from sercue.features import extract_all, extraction
+from sercue.features import extract_all
 from sercue.models import TINY, load_model
 from sercue.models.cards import contrastive_name, known_training
+from sercue.parameters import run_folder, set_in_cells
 from sercue.privacy import public_name, shareable
 from sercue.provenance import torch_facts
 from sercue.settings import (
@@ -87,7 +84,6 @@ from sercue.statistics.measures import measures
 from sercue.statistics.neutral_shift import neutral_shifts
 from sercue.statistics.reliance import study_reliance, why_no_reliance
 from sercue.statistics.speakers import speaker_counts
-from sercue.storage.files import project_folder
 from sercue.storage.tables import codes_among
 from sercue.study import DECODINGS, run_study
 from sercue.study.plan import plan_study
@@ -115,11 +111,9 @@ logger = logging.getLogger(__name__)
 # ``batch_size`` after the answers: what was left of it where memory ran out.
 _MODEL_FACTS = ("name", "identity", "device", "dtype", "batch_size")
 FIXTURE = (
-    "A fixture, not evidence: {why}. These numbers show that the instrument works; "
+    "A fixture, not evidence: {why}. These numbers test the software; "
     "they say nothing about people or about any published model."
 )
-# Lines of IPython's own.
-_MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 
 def open_run(parameters: Mapping[str, Any], *, reuse: bool = False) -> Run:
@@ -135,7 +129,7 @@ def open_run(parameters: Mapping[str, Any], *, reuse: bool = False) -> Run:
         InputError: if a key is unknown, naming the nearest valid one, or a value is not valid
     """
     if "__builtins__" in parameters:
-        keys = {*Settings.model_fields} | _set_in_cells(parameters.get("In", []))
+        keys = {*Settings.model_fields} | set_in_cells(parameters.get("In", []))
         parameters = {key: parameters[key] for key in parameters if key in keys}
     return Run(settings_from(parameters, "notebook parameters"), reuse=reuse)
 
@@ -208,7 +202,7 @@ class Run:
         if self._left is not None:
             return self._left.digests
         digests = self.audio_facts.loc[self.corpus.table.index, "audio"]
-        content = f"{_listing(self.listed)}-{_audio(digests)}"
+        content = f"{listing_digest(self.listed)}-{audio_digest(digests)}"
         self.artifacts.save_corpus(self.corpus, digests, self._stamp(CORPUS_KEYS), content)
         self._record_corpus(self.corpus, digests, content)
         return digests
@@ -218,10 +212,10 @@ class Run:
         """What identifies the corpus: all that it says of its utterances, and their audio."""
         if self._left is not None:
             return self._left.content
-        return f"{_listing(self.listed)}-{_audio(self.digests)}"
+        return f"{listing_digest(self.listed)}-{audio_digest(self.digests)}"
 
     def _record_corpus(self, corpus: Corpus, digests: pd.Series, content: str) -> None:
-        self.artifacts.record(corpus=_fingerprint(corpus, digests) | {"stamp": content})
+        self.artifacts.record(corpus=corpus_facts(corpus, digests) | {"stamp": content})
 
     @cached_property
     def measured(self) -> pd.DataFrame:
@@ -365,13 +359,13 @@ class Run:
             return True
         listing, _, audio = content.partition("-")
         try:
-            if _listing(self.listed) != listing:
+            if listing_digest(self.listed) != listing:
                 return False
             used = usable_corpus(self.listed, self.audio_facts, self.settings.bad_audio)
         except InputError as error:
             logger.warning("%s. What an earlier notebook stored of the corpus is used.", error)
             return True
-        return _audio(self.audio_facts.loc[used.table.index, "audio"]) == audio
+        return audio_digest(self.audio_facts.loc[used.table.index, "audio"]) == audio
 
     def _stamp(self, keys: tuple[str, ...]) -> str:
         return self.settings.fingerprint(keys)
@@ -949,108 +943,6 @@ class Run:
         )
         notice = f'<p class="notice">{html.escape(self.fixture)}</p>' if self.fixture else ""
         return f"<p>{line}</p>{notice}"
-
-
-def run_folder(settings: Settings) -> Path:
-    """Where a study writes: ``out`` if it is set, else ``reports/<study>`` of the project."""
-    if settings.out is not None:
-        return Path(settings.out).expanduser()
-    return project_folder() / "reports" / settings.study
-
-
-def _fingerprint(corpus: Corpus, digests: pd.Series) -> dict[str, Any]:
-    return {
-        "name": corpus.name,
-        "utterances": len(corpus.table),
-        "speakers": int(corpus.table["speaker"].nunique()),
-        "content": f"{pd.util.hash_pandas_object(digests, index=False).sum():016x}",
-        "annotations": f"{pd.util.hash_pandas_object(_annotations(corpus, digests)).sum():016x}",
-    }
-
-
-def _listing(corpus: Corpus) -> str:
-    """A digest of all that a corpus says of its utterances, in their order."""
-    said = [corpus.name, corpus.labels, corpus.neutral_label, list(corpus.table)]
-    digest = hashlib.blake2b(json.dumps(said).encode(), digest_size=8)
-    for table in (corpus.table, corpus.left_out):
-        rows = pd.util.hash_pandas_object(table.reset_index().astype(object), index=False)
-        digest.update(rows.to_numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _audio(digests: pd.Series) -> str:
-    """A digest of the audio of a corpus, and of what makes functionals of it."""
-    text = "\n".join([extraction(), *map(str, digests)])
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _annotations(corpus: Corpus, digests: pd.Series) -> pd.DataFrame:
-    """What the corpus says of each recording, by the recording's content and not its name."""
-    columns = sorted({"emotion", "speaker", "partition", "fold"} & set(corpus.table))
-    return corpus.table[columns].astype(object).set_axis(pd.Index(digests.astype(object)))
-
-
-def _set_in_cells(history: Sequence[str]) -> set[str]:
-    """What the cells of parameters set that were executed before a run is opened.
-
-    Args:
-        history: sources of the executed cells; the last one is the one that opens the run
-    """
-    found: set[str] = set()
-    for place, source in enumerate(reversed(history)):
-        # What was wrong when a run was opened earlier may have been mended since.
-        if place and found and "open_run(" in source:
-            break
-        found |= _set_as_parameters(source)
-    return found
-
-
-def _set_as_parameters(source: str) -> set[str]:
-    r"""What a cell sets, if papermill wrote it; or study keys, and names that are nearly one.
-
-    What the cell itself reads again is no parameter, but a step on the way to one.
-
-    Examples:
-        >>> sorted(_set_as_parameters("bins = 3\nsed = 1\nd = 'a'\ncorpus_root = f'{d}/b'"))
-        ['bins', 'sed']
-        >>> _set_as_parameters("number = 1")
-        set()
-    """
-    try:
-        tree = ast.parse(_MAGIC.sub("", source))
-    except (SyntaxError, ValueError):  # other magics of IPython, lone surrogates
-        return set()
-    injected = source.startswith("# Parameters")
-    names = set()
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign):
-            targets, value = statement.targets, statement.value
-        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            targets, value = [statement.target], statement.value
-        else:
-            continue
-        if injected or _is_plain(value):
-            nodes = [node for target in targets for node in ast.walk(target)]
-            names |= {node.id for node in nodes if isinstance(node, ast.Name)}
-    names -= {
-        node.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-    }
-    keys = Settings.model_fields.keys()
-    if injected:
-        return names
-    # In a cell of their own, users set what else they like; a name that is nearly a key is none.
-    near = {name for name in names - keys if difflib.get_close_matches(name, keys, cutoff=0.8)}
-    return (names & keys) | near if names & keys else set()
-
-
-def _is_plain(value: ast.expr) -> bool:
-    try:
-        ast.literal_eval(value)
-    except ValueError:
-        return False
-    return True
 
 
 def fixture_notice(settings: Settings) -> str | None:

@@ -8,10 +8,11 @@ import pytest
 from sercue.artifacts import Artifacts
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import DecodingError, InputError
+from sercue.parameters import run_folder
 from sercue.privacy import shareable
 from sercue.provenance import read, record
 from sercue.report.notebooks import notebook_files
-from sercue.run import Run, fixture_notice, open_run, run_folder
+from sercue.run import Run, fixture_notice, open_run
 from sercue.settings import Settings
 from sercue.study.plan import plan_study
 from sercue.tables.examples import prompt_examples, wording_examples

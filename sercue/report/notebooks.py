@@ -28,10 +28,10 @@ from traitlets.config import Config
 from sercue import provenance
 from sercue.artifacts import Artifacts, at_work, check_run_folder, made_from
 from sercue.errors import InputError, bounded, unknown
+from sercue.parameters import run_folder
 from sercue.privacy import clean_notebook, shareable, without_private_paths
 from sercue.report.methods import write_methods
 from sercue.report.pages import Page, renew_page, write_index, write_page
-from sercue.run import run_folder
 from sercue.running import PLAIN
 from sercue.settings import RESULT_KEYS, Settings
 from sercue.storage.files import (
