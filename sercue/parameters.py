@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from sercue.settings import Settings
 from sercue.storage.files import project_folder
 
+#: Set by ``sercue run`` in the kernels that it starts, which write to the folder of the study.
+EXECUTED = "SERCUE_EXECUTED"
 # Lines of IPython's own.
 _MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
@@ -20,6 +23,20 @@ def run_folder(settings: Settings) -> Path:
     if settings.out is not None:
         return Path(settings.out).expanduser()
     return project_folder() / "reports" / settings.study
+
+
+def scratch_folder(name: str) -> Path:
+    """Where a run writes that was opened by hand, so that the study itself stays as it is."""
+    return project_folder() / "scratch" / name
+
+
+def is_by_hand(settings: Settings) -> bool:
+    """Whether a run is opened by hand: ``sercue run`` did not start this, and ``out`` is not set.
+
+    An executed notebook that is opened in JupyterLab, and one that papermill executes, are that,
+    too: neither the parameters that were injected nor anything else tells the two apart.
+    """
+    return settings.out is None and not os.environ.get(EXECUTED)
 
 
 def set_in_cells(history: Sequence[str]) -> set[str]:
@@ -45,8 +62,10 @@ def _set_as_parameters(source: str) -> set[str]:
     Examples:
         >>> sorted(_set_as_parameters("bins = 3\nsed = 1\nd = 'a'\ncorpus_root = f'{d}/b'"))
         ['bins', 'sed']
-        >>> _set_as_parameters("number = 1")
-        set()
+        >>> _set_as_parameters("number = 1"), _set_as_parameters("label = 'sad'")
+        (set(), set())
+        >>> _set_as_parameters("conditons = ['none']")
+        {'conditons'}
     """
     try:
         tree = ast.parse(_MAGIC.sub("", source))
@@ -73,8 +92,12 @@ def _set_as_parameters(source: str) -> set[str]:
     if injected:
         return names
     # In a cell of their own, users set what else they like; a name that is nearly a key is none.
-    near = {name for name in names - keys if difflib.get_close_matches(name, keys, cutoff=0.8)}
-    return (names & keys) | near if names & keys else set()
+    # Where no key stands beside it, it must be nearer, and no singular or plural of one.
+    cutoff = 0.8 if names & keys else 0.9
+    near = {name for name in names - keys if difflib.get_close_matches(name, keys, cutoff=cutoff)}
+    if not names & keys:
+        near -= {name for name in near if {f"{name}s", name.removesuffix("s")} & keys}
+    return (names & keys) | near
 
 
 def _is_plain(value: ast.expr) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +30,7 @@ from sercue.errors import DecodingError, InputError
 from sercue.features import extract_all
 from sercue.models import TINY, load_model
 from sercue.models.cards import contrastive_name, known_training
-from sercue.parameters import run_folder, set_in_cells
+from sercue.parameters import is_by_hand, run_folder, scratch_folder, set_in_cells
 from sercue.privacy import public_name, shareable
 from sercue.provenance import torch_facts
 from sercue.settings import (
@@ -80,6 +81,7 @@ from sercue.statistics.designs import (
     threshold_stability,
 )
 from sercue.statistics.equivalence import collapse_tests, equivalence_tests
+from sercue.statistics.explored import changed_answers, speaker_table
 from sercue.statistics.measures import measures
 from sercue.statistics.neutral_shift import neutral_shifts
 from sercue.statistics.reliance import study_reliance, why_no_reliance
@@ -89,7 +91,7 @@ from sercue.study import DECODINGS, run_study
 from sercue.study.plan import plan_study
 from sercue.study.store import rows_digest
 from sercue.study_corpus import listed_corpus, usable_corpus
-from sercue.tables.exhibits import figure_exhibit, table_exhibit
+from sercue.tables.exhibits import FigureExhibit, TableExhibit, figure_exhibit, table_exhibit
 from sercue.tables.findings import study_findings
 from sercue.tables.limits import limits
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
@@ -116,22 +118,58 @@ FIXTURE = (
 )
 
 
-def open_run(parameters: Mapping[str, Any], *, reuse: bool = False) -> Run:
-    """Open the run that a notebook's parameters describe.
+def open_run(study: Mapping[str, Any] | str | os.PathLike[str], *, reuse: bool = False) -> Run:
+    """Open the run that a notebook's parameters describe, or one that is finished.
+
+    Opened by hand, in JupyterLab or in Python, a run writes to ``scratch/<study>`` and leaves
+    ``reports/<study>`` as it is, whose answers it takes over: what was asked there is not asked
+    again. With ``out`` it writes there, and reads nothing else.
 
     Args:
-        parameters: study keys and values; a notebook hands over its ``globals()``, of which the
-            study keys are read, and what its cells of parameters set besides is refused
-        reuse: take a finished study that lies in ``artifacts`` with the same settings, so that
-            neither audio nor model is needed
+        study: study keys and values; a notebook hands over its ``globals()``, of which the study
+            keys are read, and what its cells of parameters set besides is refused. Or the folder
+            of a finished study, such as ``"reports/demo"``, which is read and never written.
+        reuse: take what a finished study of the same settings left, so that neither audio nor
+            model is needed
 
     Raises:
-        InputError: if a key is unknown, naming the nearest valid one, or a value is not valid
+        InputError: if a key is unknown, naming the nearest valid one, if a value is not valid, or
+            if the folder holds no finished study
+
+    Examples:
+        Two models side by side::
+
+            small, large = (sercue.open_run(f"reports/{name}") for name in ("small", "large"))
+            small.measures.merge(large.measures, on="condition", suffixes=("_small", "_large"))
     """
-    if "__builtins__" in parameters:
-        keys = {*Settings.model_fields} | set_in_cells(parameters.get("In", []))
-        parameters = {key: parameters[key] for key in parameters if key in keys}
-    return Run(settings_from(parameters, "notebook parameters"), reuse=reuse)
+    if not isinstance(study, Mapping):
+        return _open_finished(Path(study).expanduser())
+    if "__builtins__" in study:
+        keys = {*Settings.model_fields} | set_in_cells(study.get("In", []))
+        study = {key: study[key] for key in study if key in keys}
+    settings = settings_from(study, "notebook parameters")
+    finished = run_folder(settings) if is_by_hand(settings) else None
+    return Run(settings, reuse=reuse, finished=finished)
+
+
+def _open_finished(folder: Path) -> Run:
+    artifacts = Artifacts(folder / "artifacts")
+    parameters = artifacts.provenance().get("parameters")
+    if parameters is None:
+        raise InputError(
+            f"{folder}: no parameters in artifacts/provenance.json; valid is the folder that "
+            "`sercue run` wrote, such as reports/demo"
+        )
+    settings = settings_from(parameters, f"{artifacts.provenance_file}: parameters")
+    # Paths are shortened there, so that fingerprints of these settings are not those of the run.
+    stamps = artifacts.fingerprints()
+    run = Run(settings, reuse=True, finished=folder, fingerprints=stamps)
+    if run._left is None:
+        raise InputError(
+            f"{folder}: its artifacts are not those of one finished study; valid is a folder in "
+            "which `sercue run` ended"
+        )
+    return run
 
 
 class Run:
@@ -139,12 +177,18 @@ class Run:
 
     Args:
         settings: the study's settings
-        reuse: take a finished study that lies in ``artifacts`` with the same settings
+        reuse: take a finished study of the same settings
         extract: what gives the features of which tokens are made; they are not stored
+        finished: folder of a run of this study, which is read and never written: the run itself
+            then writes to ``scratch``
+        fingerprints: of the settings that decide each artifact of ``finished``, by their keys,
+            where ``settings`` do not tell them
 
     Attributes:
         settings: the study's settings
-        folder: ``reports/<study>``, or the folder that ``out`` names
+        exhibits: the tables and figures shown so far, by name
+        folder: where it writes: ``reports/<study>``, the folder that ``out`` names, or, beside
+            ``finished``, ``scratch/<name of that folder>``
     """
 
     def __init__(
@@ -153,14 +197,19 @@ class Run:
         *,
         reuse: bool = False,
         extract: Callable[[Corpus], pd.DataFrame] | None = None,
+        finished: Path | None = None,
+        fingerprints: Mapping[tuple[str, ...], str] | None = None,
     ) -> None:
         self.settings = settings
         self._extract = extract
-        self.folder = run_folder(settings)
+        self._fingerprints = fingerprints or {}
+        self.folder = run_folder(settings) if finished is None else scratch_folder(finished.name)
         check_run_folder(self.folder)
         refuse_others_at_work(self.folder, settings.fingerprint(RESULT_KEYS))
         self.reuse = reuse
+        self.exhibits: dict[str, FigureExhibit | TableExhibit] = {}
         self.artifacts = Artifacts(self.folder / "artifacts")
+        self._finished = None if finished is None else Artifacts(finished / "artifacts")
         self.artifacts.refuse_newer()
         self.artifacts.record(
             parameters=shareable(settings),
@@ -195,6 +244,11 @@ class Run:
         if self._left is not None:
             return self._left.corpus
         return usable_corpus(self.listed, self.audio_facts, self.settings.bad_audio)
+
+    @cached_property
+    def heard(self) -> Corpus:
+        """The corpus with its recordings, also where the rest was taken from a finished study."""
+        return self.corpus if self._left is None else self.listed.with_table(self.corpus.table)
 
     @cached_property
     def digests(self) -> pd.Series:
@@ -335,27 +389,42 @@ class Run:
         """
         if not self.reuse:
             return None
-        left = self.artifacts.load_finished(self._stamp(CORPUS_KEYS), self._stamp(STUDY_KEYS))
+        found = map(self._left_in, self._stores)
+        left = next((one for one in found if one is not None), None)
+        if left is not None:
+            self._record_corpus(left.corpus, left.digests, left.content)
+        return left
+
+    def _left_in(self, artifacts: Artifacts) -> Finished | None:
+        left = artifacts.load_finished(self._stamp(CORPUS_KEYS), self._stamp(STUDY_KEYS))
         if left is None or not self._is_as_it_was(left.content):
             return None
         settings = self._stamp(CONTROL_KEYS)
         if not why_no_controls(self.settings) and (
-            self.artifacts.load("controls.parquet", settings, content=left.content) is None
+            artifacts.load("controls.parquet", settings, content=left.content) is None
         ):
             return None
         settings = self._stamp(BASELINE_KEYS)
         if self.settings.baselines and (
-            self.artifacts.load("zero_shot.parquet", settings, content=left.content) is None
+            artifacts.load("zero_shot.parquet", settings, content=left.content) is None
         ):
             return None
-        self._record_corpus(left.corpus, left.digests, left.content)
         return left
+
+    @property
+    def _stores(self) -> list[Artifacts]:
+        """Where artifacts of this study are looked up: those of ``finished`` before its own."""
+        return [self.artifacts] if self._finished is None else [self._finished, self.artifacts]
+
+    def _load(self, name: str, **stamp: Any) -> pd.DataFrame | None:
+        found = (artifacts.load(name, **stamp) for artifacts in self._stores)
+        return next((table for table in found if table is not None), None)
 
     def _is_as_it_was(self, content: str) -> bool:
         """Whether the corpus on the disk, if it is there, has the content that was stored."""
         root = self.settings.corpus_root
-        # Without one, the settings alone make the corpus.
-        if root is None or not Path(root).exists():
+        # Without one, the settings alone make the corpus; one that was shortened is another.
+        if root is None or self._fingerprints or not Path(root).exists():
             return True
         listing, _, audio = content.partition("-")
         try:
@@ -368,7 +437,7 @@ class Run:
         return audio_digest(self.audio_facts.loc[used.table.index, "audio"]) == audio
 
     def _stamp(self, keys: tuple[str, ...]) -> str:
-        return self.settings.fingerprint(keys)
+        return self._fingerprints.get(keys) or self.settings.fingerprint(keys)
 
     @cached_property
     def model(self) -> AudioLanguageModel | dict[str, AudioLanguageModel]:
@@ -378,7 +447,7 @@ class Run:
         """
         if self.settings.model == TINY and self.corpus.folds:
             return {fold: self._load_model(*view) for fold, view in self.views.items()}
-        return self._load_model(self.corpus, self.tokens)
+        return self._load_model(self.heard, self.tokens)
 
     def _load_model(self, corpus: Corpus, tokens: pd.DataFrame) -> AudioLanguageModel:
         s = self.settings
@@ -479,8 +548,17 @@ class Run:
             "max_new_tokens": s.max_new_tokens,
             "client": self.client,
             "store": None if store is None else self.artifacts.folder / store,
+            "also": [folder / (store or "predictions") for folder in self._shared],
         }
         return run_study(**(arguments | changes))
+
+    @property
+    def _shared(self) -> list[Path]:
+        """Folders of artifacts that hold answers to the same study, those by hand among them."""
+        folders = [artifacts.folder for artifacts in self._stores]
+        if self._finished is None and self.settings.out is None:
+            folders.append(scratch_folder(self.folder.name) / "artifacts")
+        return folders
 
     def plan(self, **changes: Any) -> pd.DataFrame:
         """Every prompt of the study in full, without asking; see ``plan_study``."""
@@ -542,14 +620,14 @@ class Run:
             from sercue.models.tiny import training_version
 
             stamp["training"] = training_version()
-        stored = self.artifacts.load("controls.parquet", **stamp)
+        stored = self._load("controls.parquet", **stamp)
         if stored is None:
             reason = self._untrainable
             answers = (
                 pd.DataFrame({"model": pd.Series(dtype="str")}) if reason else self._ask_controls()
             )
             self.artifacts.save("controls.parquet", answers, **stamp, reason=reason)
-            stored = self.artifacts.load("controls.parquet", **stamp)
+            stored = self._load("controls.parquet", **stamp)
         return pd.DataFrame() if stored is None else stored
 
     @property
@@ -668,11 +746,11 @@ class Run:
             }
             self.artifacts.record(baselines=known)
             stamp["identities"] = [facts["identity"] for facts in known.values()]
-        stored = self.artifacts.load("zero_shot.parquet", **stamp)
+        stored = self._load("zero_shot.parquet", **stamp)
         if stored is None:
             answers = [self._ask_contrastive(name) for name in self.contrastive]
             self.artifacts.save("zero_shot.parquet", pd.concat(answers, ignore_index=True), **stamp)
-            stored = self.artifacts.load("zero_shot.parquet", **stamp)
+            stored = self._load("zero_shot.parquet", **stamp)
         return pd.DataFrame() if stored is None else stored
 
     def _ask_contrastive(self, name: str) -> pd.DataFrame:
@@ -735,6 +813,14 @@ class Run:
     def main_predictions(self) -> pd.DataFrame:
         """The predictions but for those of conditions about single concepts."""
         return main_conditions(self.predictions)
+
+    def changed(self, condition: str, reference: str) -> pd.DataFrame:
+        """The utterances that are answered differently under two conditions, the surest first."""
+        return changed_answers(self.predictions, condition, reference)
+
+    def speakers(self) -> pd.DataFrame:
+        """Each speaker's UAR by condition, and the differences of the planned contrasts."""
+        return speaker_table(*self._answered, self.contrasts)
 
     # Each of these raises ``InputError`` where the study has no answers for it; ``if_possible``
     # makes a sentence of it.
@@ -910,6 +996,9 @@ class Run:
     ) -> None:
         """Show a table or figure with its caption, and save it for a paper.
 
+        It is then at hand as ``run.exhibits[name]``, with ``data`` of a table and ``figure``, which
+        may be restyled and is saved anew when it is displayed again.
+
         Args:
             name: of its files: ``tables/<name>.csv`` (unrounded) and ``.tex``, or
                 ``figures/<name>.svg`` and ``.pdf``
@@ -921,9 +1010,12 @@ class Run:
             StorageError: if a file cannot be written
         """
         if isinstance(exhibit, pd.DataFrame):
-            display(table_exhibit(exhibit, caption, self.folder / "tables" / name, shown))
+            table = table_exhibit(exhibit, caption, self.folder / "tables" / name, shown)
+            self.exhibits[name] = table
         else:
-            display(figure_exhibit(exhibit, caption, self.folder / "figures" / f"{name}.svg"))
+            figure = figure_exhibit(exhibit, caption, self.folder / "figures" / f"{name}.svg")
+            self.exhibits[name] = figure
+        display(self.exhibits[name])
 
     @property
     def fixture(self) -> str | None:
@@ -941,6 +1033,12 @@ class Run:
             f"model <b>{html.escape(public_name(s.model))}</b>, decoding {s.decoding}, "
             f"seed {s.seed}."
         )
+        if self._finished is not None:
+            kept = html.escape(f"{self._finished.folder.parents[1].name}/{self.folder.name}")
+            line += (
+                f" Opened by hand: tables and figures go to <b>scratch/{self.folder.name}</b>, and "
+                f"<b>{kept}</b> stays as it is (<code>out</code> names another folder)."
+            )
         notice = f'<p class="notice">{html.escape(self.fixture)}</p>' if self.fixture else ""
         return f"<p>{line}</p>{notice}"
 
