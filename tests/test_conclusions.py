@@ -28,12 +28,12 @@ def test_each_contrast_stands_where_its_numbers_put_it():
     """Different, different but small, equal, open: four sentences, each of one contrast."""
     different, equal, small, open_ = say.family_sentences(TESTS, EQUAL)
     assert different.startswith("Of 4 planned contrasts, 2 differ from zero")
-    assert "shuffled − aligned (−0.200), masked(0.25) − aligned (−0.020)" in different
+    assert "shuffled − aligned (−.200), masked(0.25) − aligned (−.020)" in different
     assert equal == (
-        "Equivalent to within ±0.05 of UAR (TOST, corrected alike): constant − aligned."
+        "Equivalent to within ±.05 of UAR (TOST, corrected alike): constant − aligned."
     )
-    assert "yet shown to differ by less than 0.05: masked(0.25) − aligned" in small
-    assert open_.startswith("Inconclusive (neither a difference nor equivalence within ±0.05")
+    assert "yet shown to differ by less than .05: masked(0.25) − aligned" in small
+    assert open_.startswith("Inconclusive (neither a difference nor equivalence within ±.05")
     assert open_.endswith(": conflicting − aligned.")
 
 
@@ -42,8 +42,8 @@ def test_a_large_p_value_is_never_called_equality():
     none = say.family_sentences(TESTS.assign(holm_p=0.9), EQUAL.assign(equivalent=False))
     assert "0 differ from zero" in none[0]
     assert len(none) == 2
-    assert "neither a difference nor equivalence within ±0.05" in none[1]
-    assert not any("Equivalent to within ±0.05" in sentence for sentence in none)
+    assert "neither a difference nor equivalence within ±.05" in none[1]
+    assert not any("Equivalent to within ±.05" in sentence for sentence in none)
 
 
 def test_no_change_for_any_speaker_is_a_fact_and_not_inconclusive():
@@ -68,7 +68,7 @@ def test_what_could_have_been_found_is_said_as_it_is_tested():
     unchanged = pd.DataFrame({"condition": ["b"], "reference": "none", "detectable_holm": [0.0]})
     table = pd.concat([table, unchanged])
     (sentence,) = say.detectable_sentence(table)
-    assert "is 0.031 for the primary contrast and 0.120 to 0.200 for the other" in sentence
+    assert "is .031 for the primary contrast and .120 to .200 for the other" in sentence
     (hopeless,) = say.detectable_sentence(table.assign(detectable_holm=float("inf")))
     assert hopeless.startswith("A t test of these speakers would detect no difference")
     assert say.detectable_sentence(table.assign(detectable_holm=0.0)) == []
@@ -89,7 +89,7 @@ def test_no_collapse_needs_both_measures():
 def test_a_trend_is_not_called_monotone_unless_it_is(falls, told):
     row = {"family": ["corrupted"], "slope": [-0.3], "low": [-0.4], "high": [-0.2]}
     (sentence,) = say.dose_sentences(pd.DataFrame(row | {"falls_throughout": [falls]}))
-    assert "−0.300 [−0.400, −0.200]" in sentence
+    assert "−.300 [−.400, −.200]" in sentence
     assert told in sentence
 
 
@@ -101,8 +101,8 @@ def test_tokens_of_the_same_class_are_no_part_of_the_gain():
     ]
     columns = ["condition", "reference", "difference", "low", "high"]
     (sentence,) = say.within_class_sentence(pd.DataFrame(rows, columns=columns))
-    assert "tokens by +0.150 [+0.100, +0.200] (not tested)" in sentence
-    assert "from that of own tokens by +0.050 [+0.000, +0.100]." in sentence
+    assert "tokens by +.150 [+.100, +.200] (not tested)" in sentence
+    assert "from that of own tokens by +.050 [+.000, +.100]." in sentence
     assert "Neither difference is a part of the gain" in sentence
 
 
@@ -124,11 +124,11 @@ def test_a_shift_that_tokens_without_information_cause_is_no_effect_of_wrong_cue
     )  # fmt: skip
     assert "correction for these 7 contrasts" in sentence
     assert (
-        "under 1 of 2 perturbed conditions relative to aligned: conflicting − aligned (+0.050); "
-        "under 1 of 2 perturbed conditions relative to none: conflicting − none (+0.040)."
+        "under 1 of 2 perturbed conditions relative to aligned: conflicting − aligned (+.050); "
+        "under 1 of 2 perturbed conditions relative to none: conflicting − none (+.040)."
     ) in sentence
     assert sentence.endswith(
-        "constant − aligned (+0.070): a shift relative to aligned is not shown to be an effect of "
+        "constant − aligned (+.070): a shift relative to aligned is not shown to be an effect of "
         "wrong cues."
     )
 
@@ -168,7 +168,7 @@ def test_a_place_among_controls_is_claimed_only_where_shares_differ():
     """By the paired difference, never by the place of two intervals."""
     (clear,) = say.control_sentence(shares(0.01, 0.04), THIS_MODEL)
     assert "It lies above that of audio-bound and below that of cue-bound (paired" in clear
-    assert "cue-bound 0.800 [0.700, 0.900]" in clear
+    assert "cue-bound .800 [.700, .900]" in clear
     assert clear.startswith("To the prompts that the controls also answered (first wording, label")
     assert "360 answers under aligned, shuffled)" in clear
     (half,) = say.control_sentence(shares(0.01, 0.2), THIS_MODEL)
@@ -192,9 +192,9 @@ def test_the_largest_concept_and_how_many_are_clear():
     table = pd.DataFrame(rows, columns=["concept", "shapley", "low", "high", "holm_p"])
     (sentence,) = say.shapley_sentence(table)
     assert sentence == (
-        "The content of the tokens (aligned − masked(1): +0.070 of UAR) has, after Holm's "
-        "correction, a Shapley value above zero for 1 of 2 concepts, the largest energy (+0.050 "
-        "[+0.020, +0.080])."
+        "The content of the tokens (aligned − masked(1): +.070 of UAR) has, after Holm's "
+        "correction, a Shapley value above zero for 1 of 2 concepts, the largest energy (+.050 "
+        "[+.020, +.080])."
     )
     (other,) = say.shapley_sentence(table.assign(shapley=[0.05, -0.02], holm_p=[0.01, 0.03]))
     assert other.endswith(", and below zero for 1 (pitch).")
@@ -205,5 +205,5 @@ def test_the_largest_concept_and_how_many_are_clear():
 def test_the_gain_of_wordings_from_least_to_most():
     gains = pd.DataFrame({"template": ["a", "b", "c"], "difference": [0.02, -0.01, 0.05]})
     (sentence,) = say.template_sentence(gains)
-    assert sentence == "By wording, the gain ranges from −0.010 (b) to +0.050 (c)."
+    assert sentence == "By wording, the gain ranges from −.010 (b) to +.050 (c)."
     assert say.template_sentence(gains[:1]) == []

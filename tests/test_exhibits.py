@@ -85,6 +85,16 @@ def test_markup_in_captions_and_cells_is_shown_as_text(tmp_path):
     assert shown.count("&lt;script&gt;") == 9
 
 
+def test_a_folded_table_shows_its_caption_and_how_long_it_is(tmp_path):
+    """What repeats a figure is there for whoever wants its numbers, and takes no room."""
+    table = pd.DataFrame({"uar": [0.5, 0.6]}, index=pd.Index(["none", "aligned"]))
+    shown = table_exhibit(table, "UAR.", tmp_path / "t", folded=True)._repr_html_()
+    before, folded = shown.split("<details>")
+    assert "UAR." in before
+    assert folded.startswith("<summary>Show the table (2 rows)</summary>")
+    assert "aligned" in folded
+
+
 def test_the_alternative_text_says_what_is_written_in_the_figure(tmp_path):
     """Whoever cannot see the figure of the study must get its numbers, and no others."""
     rows = [("none", 0.5, 0.4, 0.6), ("aligned", 0.7, 0.65, 0.75)]
@@ -158,7 +168,7 @@ def test_csv_keeps_every_digit_and_the_report_rounds(tmp_path):
     exhibit = table_exhibit(table, "c", tmp_path / "t")
     assert pd.read_csv(tmp_path / "t.csv", index_col=0)["uar"].iloc[0] == 1 / 3
     assert exhibit.head(1).equals(table)
-    assert exhibit.shown.iloc[0].tolist() == ["0.333", "< 0.001", 7]
+    assert exhibit.shown.iloc[0].tolist() == [".333", "< .001", 7]
 
 
 def test_latex_is_booktabs_and_escaped(tmp_path):
@@ -172,10 +182,10 @@ def test_latex_is_booktabs_and_escaped(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "printed"),
     [
-        ("uar", 0.0004, "0.000"),
-        ("p", 0.0004, "< 0.001"),
-        ("mcnemar_p", 0.0452, "0.045"),
-        ("q", 0.0, "< 0.001"),
+        ("uar", 0.0004, ".000"),
+        ("p", 0.0004, "< .001"),
+        ("mcnemar_p", 0.0452, ".045"),
+        ("q", 0.0, "< .001"),
         ("uar", float("nan"), "–"),
     ],
 )
@@ -185,7 +195,7 @@ def test_numbers_are_printed_as_a_paper_does(name, value, printed):
 
 def test_numbers_stand_to_the_right_and_words_to_the_left(tmp_path):
     """By what a cell says, whatever its type: intervals and p-values are texts, too."""
-    cells = {"uar": ["0.5 [0.4, 0.6]", "–"], "p": ["< 0.001", "1.000"], "commonest": ["sad", "–"]}
+    cells = {"uar": [".5 [.4, .6]", "–"], "p": ["< .001", "1.000"], "commonest": ["sad", "–"]}
     shown = shown_table(tmp_path, pd.DataFrame(cells, index=["none", "aligned"]))
     assert '<th scope="col" class="words">commonest</th>' in shown
     assert re.findall(r'<td class="([^"]*)">', shown) == ["words", "words"]

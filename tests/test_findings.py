@@ -49,7 +49,8 @@ def contrasts(gain=(0.1, 0.02, 0.2), speakers=30, holm_p=0.01):
 def test_the_verdict_follows_the_corrected_p_value(gain, holm_p, said):
     """Never the interval, which is uncorrected and may belong to another test."""
     text = study_findings(MEASURES, contrasts(gain, holm_p=holm_p), 4)[0]
-    difference = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*gain).replace("-", "−")
+    difference = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*gain)
+    difference = difference.replace("-", "−").replace("0.", ".")
     assert f"The difference is {difference}: {said}." in text
     assert ("All other differences of this study are therefore exploratory." in text) == (
         "inconclusive" in said
@@ -78,11 +79,11 @@ def test_a_gain_from_the_presence_of_a_block_is_no_use_of_its_content():
     """Own tokens against those of others and two empty blocks, then these against none."""
     use, content, of_constant, presence, of_middle_words = use_of_tokens(pd.DataFrame(BLIND))
     assert use.startswith("Use: UAR with own tokens against those of another utterance")
-    assert "(aligned − shuffled): +0.000 [−0.010, +0.010]; " in use
+    assert "(aligned − shuffled): +.000 [−.010, +.010]; " in use
     assert use.endswith("; inconclusive (Holm-corrected p = 1.000).")
-    assert "(aligned − masked(1)): −0.001 [−0.011, +0.009]; inconclusive" in content
-    assert "(aligned − constant): +0.000 [−0.010, +0.010]; inconclusive" in of_constant
-    assert "(masked(1) − none): +0.100 [+0.090, +0.110]; " in presence
+    assert "(aligned − masked(1)): −.001 [−.011, +.009]; inconclusive" in content
+    assert "(aligned − constant): +.000 [−.010, +.010]; inconclusive" in of_constant
+    assert "(masked(1) − none): +.100 [+.090, +.110]; " in presence
     assert presence.endswith("; a block without content raises UAR (Holm-corrected p < .001).")
     assert "without content, or its middle words, raises UAR" in of_middle_words
 
@@ -90,8 +91,8 @@ def test_a_gain_from_the_presence_of_a_block_is_no_use_of_its_content():
 def test_content_is_used_where_own_tokens_do_better_than_those_of_others():
     rows = [pair("shuffled", "aligned", -0.2, 0.01), pair("constant", "aligned", -0.1, 0.02)]
     use, content = use_of_tokens(pd.DataFrame(rows))
-    assert "+0.200 [+0.190, +0.210]; the model uses what the tokens say" in use
-    assert "(aligned − constant): +0.100" in content
+    assert "+.200 [+.190, +.210]; the model uses what the tokens say" in use
+    assert "(aligned − constant): +.100" in content
     assert content.endswith("what the tokens say raises UAR (Holm-corrected p = .020).")
 
 
@@ -103,21 +104,21 @@ def test_the_headline_tells_what_the_model_was_trained_on():
 
 def test_the_numbers_are_those_of_the_tables():
     text = " ".join(study_findings(MEASURES, contrasts(), 4))
-    assert "0.500 [0.400, 0.600] with the audio alone" in text
-    assert "0.600 [0.500, 0.700] with aligned tokens (beside it: chance 0.250)" in text
-    assert "+0.100 [+0.020, +0.200]" in text
+    assert ".500 [.400, .600] with the audio alone" in text
+    assert ".600 [.500, .700] with aligned tokens (beside it: chance .250)" in text
+    assert "+.100 [+.020, +.200]" in text
     assert (
         "Against aligned tokens, UAR under 1 perturbed conditions is, after Holm's correction "
-        "(intervals are not corrected): lower for 1 (shuffled −0.200 [−0.300, −0.100]); higher for "
+        "(intervals are not corrected): lower for 1 (shuffled −.200 [−.300, −.100]); higher for "
         "0; inconclusive for 0."
     ) in text
-    assert "inconclusive for 1 (shuffled −0.100 [−0.250, +0.050])." in text
+    assert "inconclusive for 1 (shuffled −.100 [−.250, +.050])." in text
 
 
 def test_a_baseline_is_not_taken_for_a_collapse():
     """The majority classifier answers one class by construction; it is no condition."""
     text = study_findings(MEASURES, contrasts(), 4)[-1]
-    assert "most concentrated under shuffled, where neutral is 55% of them" in text
+    assert "most concentrated under shuffled, where neutral is 55\u202f% of them" in text
 
 
 def test_a_study_without_none_or_aligned_says_what_it_can():
@@ -180,10 +181,12 @@ def test_prompting_findings_are_counted_by_hand():
     both = tried(["score", "generate"])
     where, wide, invalid, same, mass = prompting_findings(SENSITIVITY, both, CORPUS, "dev")
     assert where == "The prompts were tried out on 4 utterances of the dev partition."
-    assert "from 0.300 to 0.600 under aligned" in wide
-    assert invalid.startswith("25.0% of the 4 generated answers are invalid (names no label: 1)")
-    assert "50.0%" in same
-    assert "25.0% of the probability" in mass
+    assert "from .300 to .600 under aligned" in wide
+    assert invalid.startswith(
+        "25.0\u202f% of the 4 generated answers are invalid (names no label: 1)"
+    )
+    assert "50.0\u202f%" in same
+    assert "25.0\u202f% of the probability" in mass
 
 
 def test_without_likelihoods_nothing_is_said_of_them():
@@ -196,5 +199,5 @@ def test_without_likelihoods_nothing_is_said_of_them():
 def test_invalid_answers_are_told_where_there_are_any():
     table = MEASURES.assign(invalid_rate=[0.0, 0.02, 0.125, 0.0])
     text = " ".join(study_findings(table, contrasts(), 4))
-    assert "from 0.0% to 12.5% (shuffled)" in text
+    assert "from 0.0\u202f% to 12.5\u202f% (shuffled)" in text
     assert "invalid" not in " ".join(study_findings(MEASURES, contrasts(), 4))

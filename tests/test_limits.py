@@ -46,7 +46,7 @@ def test_a_rare_class_is_named_with_what_one_answer_does_to_uar():
     """Seven utterances, one of three classes: 1 / (3 x 7) = 0.048."""
     first = limits(corpus(20, fear=[1] * 7))[0]
     assert (
-        "only 7 utterances from 7 speakers for class 'fear' (one utterance changes UAR by 0.048)"
+        "only 7 utterances from 7 speakers for class 'fear' (one utterance changes UAR by .048)"
         in first
     )
     assert "'sad'" not in first
@@ -62,7 +62,7 @@ def test_a_class_of_few_of_the_speakers_is_named():
     """Thirty utterances are many, and from three of twenty speakers: 1 / (3 x 30) = 0.011."""
     first = limits(corpus(20, fear=[10] * 3))[0]
     assert (
-        "only 30 utterances from 3 speakers for class 'fear' (one utterance changes UAR by 0.011)"
+        "only 30 utterances from 3 speakers for class 'fear' (one utterance changes UAR by .011)"
         in first
     )
 
@@ -71,14 +71,14 @@ def test_the_speaker_who_has_half_of_the_utterances_is_named():
     """90 of each class beside 9 others with 10: 180 of 360."""
     numbers = [90] + [10] * 9
     assert limits(corpus(10, angry=numbers, sad=numbers))[0] == (
-        "Speaker s0 has 50% of the test utterances (180 of 360)."
+        "Speaker s0 has 50\u202f% of the test utterances (180 of 360)."
     )
 
 
 def test_the_speaker_who_has_half_of_one_class_is_named():
     """20 of 42 of one class, and 30 of 162 of all."""
     first = limits(corpus(12, sad=[20] + [2] * 11))[0]
-    assert first == "Speaker s0 has 48% of the test utterances of class 'sad' (20 of 42)."
+    assert first == "Speaker s0 has 48\u202f% of the test utterances of class 'sad' (20 of 42)."
 
 
 @pytest.mark.parametrize("speakers", [2, 3])
@@ -108,7 +108,7 @@ def test_few_speakers_are_said_to_be_few(speakers, said):
 def test_folds_are_the_way_out_of_four_test_speakers():
     """2 / 2^4; four who are tested and six who train are ten."""
     assert limits(corpus(4, trained=6))[-1] == (
-        "With 4 speakers a sign-flip test cannot give a p-value below 2/2^4 = 0.125; where that is "
+        "With 4 speakers a sign-flip test cannot give a p-value below 2/2^4 = .125; where that is "
         "too large for a correction, t tests decide. With `fold: all`, all 10 speakers of the "
         "corpus are evaluated, with thresholds, classifiers and trained models fitted on the "
         "others."
@@ -118,7 +118,7 @@ def test_folds_are_the_way_out_of_four_test_speakers():
 
 def test_whoever_has_folds_already_is_not_told_to_make_some():
     last = limits(select_fold(corpus(4, trained=2), "all"))[-1]
-    assert "2/2^6 = 0.031; where" in last
+    assert "2/2^6 = .031; where" in last
     assert "All speakers of the corpus are evaluated" in last
     assert "fold: all" not in last
 
@@ -129,4 +129,4 @@ def test_speakers_with_pseudonyms_keep_them():
     name = hidden.rows("test")["speaker"].value_counts().idxmax()
     first = limits(hidden)[0]
     assert name != "s0"
-    assert first.startswith(f"Speaker {name} has 50%")
+    assert first.startswith(f"Speaker {name} has 50\u202f%")

@@ -340,7 +340,7 @@ def test_uar_draws_the_table(intervals):
     assert tick_texts(axes.yaxis) == [
         "none (UAR−)",
         "aligned (UAR+)",
-        "shuffled within class",
+        "shuffled_within_class",
         "conflicting",
         "corrupted(0.25)",
         "corrupted(1)",
@@ -385,7 +385,7 @@ def test_contrasts_draw_the_table(contrasts):
     significant = (contrasts["holm_p"] < 0.05).tolist()
     assert 0 < sum(significant) < len(significant)
     assert (drawn["face"] == drawn["colour"]).tolist() == significant
-    assert tick_texts(axes.yaxis)[:2] == ["aligned − none", "shuffled within class − aligned"]
+    assert tick_texts(axes.yaxis)[:2] == ["aligned − none", "shuffled_within_class − aligned"]
 
 
 def test_dose_response_starts_at_aligned(intervals):
@@ -409,7 +409,7 @@ def test_neutral_shift_draws_percentage_points(shifts):
     shifts = shifts.assign(holm_p=np.where(one, 0.01, 0.5))
     axes = plots.plot_neutral_shift(shifts).axes[0]
     lines, drawn = tick_texts(axes.yaxis), drawn_intervals(axes)
-    assert lines == ["none", "shuffled within class", "conflicting", "corrupted(0.25)",
+    assert lines == ["none", "shuffled_within_class", "conflicting", "corrupted(0.25)",
                      "corrupted(1)", "constant"]  # fmt: skip
     colours = {"aligned": "#0173b2", "none": "#6b6b6b"}
     assert len(drawn) == len(shifts)

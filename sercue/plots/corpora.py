@@ -14,6 +14,7 @@ from scipy.cluster.hierarchy import dendrogram
 
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
+from sercue.notation import bounded
 from sercue.plots.style import (
     GREY,
     PARTITION_COLOURS,
@@ -245,7 +246,7 @@ def plot_praat_agreement(pairs: pd.DataFrame, *, ax: Axes | None = None) -> Figu
         part = pairs[pairs["measure"] == name].dropna(subset=["opensmile", "praat"])
         if measure.gross is None:
             axes.scatter(part["praat"], part["opensmile"], s=10, color="#0173b2")
-            rank = f"{row['rank_correlation']:.2f}".replace("-", "−")
+            rank = bounded(row["rank_correlation"], 2)
             axes.set(xlabel="Praat", ylabel="openSMILE")
             axes.set_title(f"{name} ({measure.unit}): scales differ, ρ = {rank}", fontsize="small")
         else:
@@ -356,9 +357,7 @@ def plot_functional_effects(
         cmap="vlag",
         vmin=-limit,
         vmax=limit,
-        yticklabels=[
-            f"{name} ({f'{value:.2f}'.removeprefix('0')})" for name, value in shown.items()
-        ],
+        yticklabels=[f"{name} ({bounded(value, 2)})" for name, value in shown.items()],
         cbar_kws={"label": f"Hedges' g versus {pairwise['reference'].iloc[0]}", "shrink": 0.6},
         ax=axes,
     )
@@ -382,14 +381,14 @@ def plot_redundancy(correlation: pd.DataFrame, *, ax: Axes | None = None) -> Fig
     Examples:
         >>> both = pd.DataFrame([[1, 0.4], [0.4, 1]], ["energy", "pitch"], ["energy", "pitch"])
         >>> [text.get_text() for text in plot_redundancy(both).axes[0].texts]
-        ['0.40']
+        ['.40']
     """
     size = 1.8 + 0.52 * len(correlation)
     figure, axes = canvas(ax, width=size + 0.8, height=size)
     sns.heatmap(
         correlation.iloc[1:, :-1],
         mask=np.triu(np.ones_like(correlation, dtype=bool))[1:, :-1],
-        annot=correlation.iloc[1:, :-1].map(lambda value: f"{value:.2f}".replace("-", "−")),
+        annot=correlation.iloc[1:, :-1].map(lambda value: bounded(value, 2)),
         fmt="",
         cmap="vlag",
         vmin=-1,

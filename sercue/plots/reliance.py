@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sercue.errors import InputError
+from sercue.notation import signed, with_interval
 from sercue.plots.style import (
     GREY,
+    bounded_ticks,
     canvas,
     condition_palette,
     horizontal_intervals,
     lines_from_top,
-    readable,
     small_multiples,
     styled,
 )
@@ -83,8 +84,7 @@ def plot_reliance_by(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     names = {"all": "all answers", "condition": "under {}", "truth": "true class {}"}
     rows = table.assign(
         condition=[
-            names[by].format(readable(group))
-            for by, group in zip(table["by"], table["group"], strict=True)
+            names[by].format(group) for by, group in zip(table["by"], table["group"], strict=True)
         ]
     )
     shades = {group: f"{group}(0.5)" if group in _DOSES else group for group in table["group"]}
@@ -122,7 +122,7 @@ def plot_shapley(table: pd.DataFrame, *, alpha: float = 0.05, ax: Axes | None = 
         >>> rows = {"concept": ["energy", "pitch"], "value": "uar", "shapley": [0.05, 0.02],
         ...         "low": [0.03, -0.01], "high": [0.07, 0.05], "holm_p": [0.001, 0.3]}
         >>> plot_shapley(pd.DataFrame(rows)).axes[0].get_xlabel()
-        'Shapley value in UAR (sum .070)'
+        'Shapley value in UAR (sum +.070)'
     """
     value = _only_value(table)
     rows = table.assign(condition=[f"only({concept})" for concept in table["concept"]])
@@ -132,8 +132,7 @@ def plot_shapley(table: pd.DataFrame, *, alpha: float = 0.05, ax: Axes | None = 
     filled = (table["holm_p"] < alpha).tolist()
     horizontal_intervals(axes, rows, "shapley", names, palette, filled)
     axes.axvline(0, color="black", linewidth=1)
-    total = f"{table['shapley'].sum():.3f}".replace("-", "−").replace("0.", ".", 1)
-    axes.set_xlabel(f"Shapley value in {_UNITS[value]} (sum {total})")
+    axes.set_xlabel(f"Shapley value in {_UNITS[value]} (sum {signed(table['shapley'].sum())})")
     return figure
 
 
@@ -177,6 +176,7 @@ def plot_concept_effects(
         axes.axvline(0, color="black", linewidth=1)
         axes.set_title(_KINDS[kind], fontsize="medium")
         lines_from_top(axes, concepts)
+        bounded_ticks(axes.xaxis)
     figure.supxlabel(f"Change in {_UNITS[value]}", fontsize="medium")
     return figure
 
@@ -187,7 +187,7 @@ def _share_axes(
     """Shares with intervals between the marks 0 and 1; a line without one says so."""
     known = rows["low"].notna()
     shown = rows.assign(share=rows["share"].where(known))
-    horizontal_intervals(axes, shown, "share", names, colours, [True] * len(rows))
+    horizontal_intervals(axes, shown, "share", names, colours, [True] * len(rows), with_interval)
     for y, (text, there) in enumerate(zip(axes.texts, known, strict=True)):
         if not there:
             text.set_text("")

@@ -17,8 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sercue.errors import InputError, unknown
+from sercue.notation import bounded, shortest, with_interval
 from sercue.plots.style import (
     GREY,
+    bounded_ticks,
     canvas,
     condition_palette,
     horizontal_intervals,
@@ -26,7 +28,6 @@ from sercue.plots.style import (
     legend_above,
     legend_beside,
     lines_from_top,
-    readable,
     slanted,
     small_multiples,
     styled,
@@ -68,13 +69,13 @@ def plot_uar(
     """
     conditions = list(intervals["condition"])
     figure, axes = canvas(ax, height=1.2 + 0.34 * len(conditions))
-    names = [_MARKED.get(name, readable(name)) for name in conditions]
+    names = [_MARKED.get(name, name) for name in conditions]
     palette = condition_palette(conditions)
-    horizontal_intervals(axes, intervals, "uar", names, palette, [True] * len(names))
+    horizontal_intervals(axes, intervals, "uar", names, palette, [True] * len(names), with_interval)
     axes.set_xlabel("Unweighted average recall (UAR)")
     for number, (name, value) in enumerate((references or {}).items()):
         style = _DASHES[number % len(_DASHES)]
-        text = f"{name} {value:.3f}".replace(" 0.", " .")
+        text = f"{name} {bounded(value)}"
         axes.axvline(value, color=GREY, linestyle=style, linewidth=1.4, label=text)
     if references:
         legend_above(figure, axes.get_legend_handles_labels()[0], ax)
@@ -106,7 +107,7 @@ def plot_contrasts(
     filled = (contrasts["holm_p"] < alpha).tolist()
     palette = condition_palette(contrasts["condition"])
     pairs = list(zip(contrasts["condition"], contrasts["reference"], strict=True))
-    names = [f"{readable(a)} − {readable(b)}" for a, b in pairs]
+    names = [f"{a} − {b}" for a, b in pairs]
     horizontal_intervals(axes, contrasts, "difference", names, palette, filled)
     axes.axvline(0, color="black", linewidth=1)
     families = [(b, a == "aligned" and b == "none") for a, b in pairs]
@@ -119,7 +120,7 @@ def plot_contrasts(
 
 
 def _significance_marks(alpha: float) -> list[Line2D]:
-    level = f"{alpha:g}".removeprefix("0")
+    level = shortest(alpha)
     return [
         Line2D([], [], marker="o", linestyle="", color=GREY, markerfacecolor=face, label=text)
         for face, text in (
@@ -181,6 +182,8 @@ def plot_dose_response(intervals: pd.DataFrame, *, ax: Axes | None = None) -> Fi
         axes.axhline(value, color=GREY, linestyle="--", label="none (UAR−)")
     axes.set_xlabel("Probability that a token is replaced")
     axes.set_ylabel("UAR")
+    bounded_ticks(axes.xaxis)
+    bounded_ticks(axes.yaxis)
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
@@ -233,7 +236,7 @@ def plot_neutral_shift(
         label = "tokens without information"
         marks.append(axes.axhspan(*place, color="#ececec", zorder=0, label=label))
     axes.axvline(0, color="black", linewidth=1)
-    lines_from_top(axes, [readable(name) for name in conditions])
+    lines_from_top(axes, conditions)
     axes.set_xlabel("Change in “neutral” answers to other emotions (percentage points)")
     legend_above(figure, [*marks, *_significance_marks(alpha)], ax)
     return figure
@@ -277,9 +280,10 @@ def plot_prompt_sensitivity(table: pd.DataFrame, *, ax: Axes | None = None) -> F
                 markeredgecolor="white",
                 label=str(order),
             )
-        axes.set_title(readable(condition))
+        axes.set_title(condition)
         axes.set_yticks(range(len(templates)), templates)
         axes.set_ylim(len(templates) - 0.5, -0.5)
+        bounded_ticks(axes.xaxis)
     figure.supxlabel("UAR", fontsize="medium")
     marks = [
         Line2D([], [], marker=_MARKERS[n % len(_MARKERS)], linestyle="", color=GREY, label=str(o))
@@ -327,7 +331,7 @@ def plot_confusions(
         options = {"fmt": "", "cmap": "Blues", "vmin": 0, "vmax": 1, "square": True}
         small = {"size": 8 if len(part) > 5 else 9}
         sns.heatmap(part, annot=text, annot_kws=small, cbar=False, ax=axes, **options)
-        axes.set(title=readable(name), xlabel="", ylabel="")
+        axes.set(title=name, xlabel="", ylabel="")
         axes.tick_params(axis="y", rotation=0)
         slanted(axes)
     scale = ScalarMappable(Normalize(0, 100), "Blues")
@@ -390,10 +394,11 @@ def plot_predicted_classes(
             label=label,
         )
         left += shares[label].to_numpy()
-    axes.set_yticks(range(len(shares)), ["truth", *map(readable, conditions)])
+    axes.set_yticks(range(len(shares)), ["truth", *conditions])
     axes.set_ylim(len(shares) - 0.5, -0.5)
     axes.axhline(0.5, color="black", linewidth=1)
     axes.set(xlim=(0, 1), xlabel="Share of answers")
+    bounded_ticks(axes.xaxis)
     axes.grid(visible=False)
     legend_beside(figure, axes.get_legend_handles_labels()[0], ax)
     return figure
@@ -440,7 +445,8 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
         for name, value in zip(published["condition"], published["uar"], strict=True):
             axes.plot(value, conditions.index(name), markersize=9, zorder=4, **_DIAMOND)
         axes.set_title(_title(rows.iloc[0]), fontsize="medium")
-    panels[0].set_yticks(range(len(conditions)), [readable(name) for name in conditions])
+        bounded_ticks(axes.xaxis)
+    panels[0].set_yticks(range(len(conditions)), conditions)
     panels[0].set_ylim(len(conditions) - 0.5, -0.5)
     figure.supxlabel("Unweighted average recall (UAR)", fontsize="medium")
     marks = [

@@ -17,10 +17,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sercue.errors import InputError
+from sercue.notation import shortest, signed
 from sercue.tokens.concepts import UNKNOWN
 from sercue.tokens.condition import told_by_name
 from sercue.tokens.schemes import read_scheme, shipped_schemes
@@ -136,16 +138,6 @@ def word_palette(words: Sequence[str]) -> dict[str, str]:
     return dict(zip(scale, shades, strict=True)) | {UNKNOWN: "#b5b5b5"}
 
 
-def readable(condition: str) -> str:
-    """A condition's name as a figure shows it.
-
-    Examples:
-        >>> readable("shuffled_within_class")
-        'shuffled within class'
-    """
-    return condition.replace("_", " ")
-
-
 def canvas(ax: Axes | None, *, width: float = WIDTH, height: float = 3.0) -> tuple[Figure, Axes]:
     """One panel and its figure: ``ax`` if given, else a new one of this size in inches."""
     if ax is not None:
@@ -256,6 +248,11 @@ def lines_from_top(axes: Axes, names: Sequence[str]) -> None:
     axes.grid(axis="y", visible=False)
 
 
+def bounded_ticks(axis: Axis) -> None:
+    """Write the ticks of a quantity that cannot exceed 1 without the zero before the point."""
+    axis.set_major_formatter(lambda value, _: shortest(round(value, 6)))
+
+
 def horizontal_intervals(
     axes: Axes,
     table: pd.DataFrame,
@@ -263,6 +260,7 @@ def horizontal_intervals(
     names: Sequence[str],
     colours: Mapping[str, str],
     filled: Sequence[bool],
+    written: Callable[..., str] = signed,
 ) -> None:
     """Points with intervals, one line per row of ``table`` from the top, values in the margin.
 
@@ -273,6 +271,7 @@ def horizontal_intervals(
         names: what stands at each line
         colours: condition to colour
         filled: whether to fill each point
+        written: how a number and the ends of its interval stand in the margin
     """
     for y, (row, fill) in enumerate(zip(table.to_dict("records"), filled, strict=True)):
         colour = colours[row["condition"]]
@@ -289,20 +288,10 @@ def horizontal_intervals(
             elinewidth=2,
             zorder=3,
         )
-        text = f"{_number(row[value])} [{_number(row['low'])}, {_number(row['high'])}]"
+        text = written(row[value], row["low"], row["high"])
         axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
     lines_from_top(axes, names)
-
-
-def _number(value: float) -> str:
-    """Three decimals without the leading zero, as UAR is usually printed, minus sign included.
-
-    Examples:
-        >>> _number(-0.0412), _number(1)
-        ('−.041', '1.000')
-    """
-    text = f"{abs(value):.3f}".removeprefix("0")
-    return f"−{text}" if round(value, 3) < 0 else text
+    bounded_ticks(axes.xaxis)
 
 
 def _condition_colour(condition: str) -> str:

@@ -26,6 +26,7 @@ from sercue.storage.files import write_csv, write_text
 from sercue.tables import latex
 from sercue.tables.exhibits import TableExhibit, figure_exhibit
 from sercue.tables.findings import LEVEL
+from sercue.tables.printed import percent
 from sercue.tokens.catalogue import doses_of, facts_by_name, main_conditions, shortened
 from sercue.tokens.schemes import concepts_of
 
@@ -226,7 +227,7 @@ def runs_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
             "classes": ", ".join(run.labels),
             "chance": number(chance(run.labels)),
             **references,
-            "intervals": f"{run.parameters['confidence']:.0%}",
+            "intervals": percent(run.parameters["confidence"]),
         }
     return pd.DataFrame(columns, dtype=object).rename_axis("fact")
 
@@ -557,7 +558,7 @@ def write_comparison(
     """
     runs, place = read_runs(folders), Path(out).expanduser()
     table = uar_of_runs(runs)
-    levels = {f"{run.parameters['confidence']:.0%}" for run in runs.values()}
+    levels = {percent(run.parameters["confidence"]) for run in runs.values()}
     intervals = (
         "Intervals over speakers, at the confidence level of each study."
         if len(levels) > 1

@@ -25,7 +25,7 @@ from sercue.statistics.attribution import subset_conditions
 from sercue.statistics.baselines import SENTENCE, SVM, TOKENS_ONLY
 from sercue.statistics.resampling import ENUMERATED
 from sercue.storage.files import write_text
-from sercue.tables.printed import with_minus
+from sercue.tables.printed import percent, shortest, with_minus
 from sercue.tokens.binning import Binning, stored_binnings
 from sercue.tokens.catalogue import about_concepts, describe_conditions, doses_of, facts_by_name
 from sercue.tokens.concepts import UNKNOWN, Concept, Words
@@ -244,7 +244,7 @@ def _token_facts(
         ],
         "tokens": {str(name): str(word) for name, word in tokens.iloc[0].items()},
         "unknown": UNKNOWN,
-        "unmeasured": f"{(tokens == UNKNOWN).to_numpy().mean():.1%}",
+        "unmeasured": percent((tokens == UNKNOWN).to_numpy().mean(), 1),
     }
 
 
@@ -311,14 +311,14 @@ def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, A
         "svm": SVM in measured,
         "contrastive": _contrastive_facts(run, measured),
         "sentence": SENTENCE,
-        "level": f"{settings['confidence']:.0%}",
+        "level": percent(settings["confidence"]),
         "contrasts": len(run.tests),
         "primary": "primary" in set(run.tests["step"]),
         "flips": _decided_by_flips(run.tests),
         "speakers": speakers,
         "enumerated": speakers <= ENUMERATED,
         "collapse": "aligned" in set(run.tests["reference"]),
-        "margin": f"{settings['margin']:g}",
+        "margin": shortest(settings["margin"]),
         "doses": doses,
         "page": any(len(conditions) >= _PAGE for conditions in doses.values()),
         "reliance": reliance is not None,

@@ -26,7 +26,7 @@ from sercue.storage.files import write_text
 from sercue.tables import markup
 from sercue.tables.findings import study_findings
 from sercue.tables.limits import limits
-from sercue.tables.printed import with_interval
+from sercue.tables.printed import percent, with_interval
 from sercue.tokens.catalogue import main_conditions, shortened
 from sercue.tokens.schemes import concepts_of
 
@@ -290,7 +290,7 @@ def _figure(folder: Path, measures: pd.DataFrame | None, settings: Settings) -> 
     path = folder / "figures" / "uar.svg"
     if measures is None or not path.is_file():
         return None
-    level = f"{settings.confidence:.0%}"
+    level = f"{percent(settings.confidence)}"
     caption = f"Unweighted average recall (UAR) by condition, with {level} intervals over speakers."
     main = main_conditions(measures)
     values = map(" ".join, zip(main["condition"], _uar_values(main), strict=True))
@@ -313,7 +313,7 @@ def _uar_tables(measures: pd.DataFrame, settings: Settings) -> list[str]:
 
 
 def _uar_table(measures: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    column = f"UAR [{settings.confidence:.0%} interval]"
+    column = f"UAR [{percent(settings.confidence)} interval]"
     shown = pd.DataFrame({column: _uar_values(measures)})
     return shown.set_axis(pd.Index(measures["condition"], name="condition"))
 

@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.errors import InputError, unknown
+from sercue.notation import Form
 from sercue.statistics.baselines import fit_token_classifier
 from sercue.statistics.effects import redundancy
 from sercue.statistics.measures import log_probability
@@ -826,7 +827,7 @@ def readable_designs(designs: pd.DataFrame) -> pd.DataFrame:
             "words": _joined(designs, "tokens_uar", " ± ", "tokens_se"),
             "ceiling": _joined(designs, "functionals_uar", " ± ", "functionals_se"),
             "gain": _joined(designs, "against_first", " ± ", "against_first_se"),
-            "bits": _joined(designs, "joint_information", " (", "information", ")"),
+            "bits": _joined(designs, "joint_information", " (", "information", ")", zero=True),
             "balance": _joined(designs, "entropy", " (", tested["entropy"], ")"),
             "fullest": _joined(designs, "largest_share", " (", tested["largest_share"], ")"),
             "stable": _joined(designs, "agreement"),
@@ -836,25 +837,18 @@ def readable_designs(designs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _joined(
-    table: pd.DataFrame, first: str, between: str = "", second: str = "", last: str = ""
+    table: pd.DataFrame,
+    first: str,
+    between: str = "",
+    second: str = "",
+    last: str = "",
+    *,
+    zero: bool = False,
 ) -> pd.Series:
     """One number or two in a cell; the second is left out where it is not known."""
-    text = table[first].map(_two_digits)
+    written = Form(2, zero).of
+    text = table[first].map(written)
     if second not in table:
         return text
-    more = table[second].map(lambda value: between + _two_digits(value) + last)
+    more = table[second].map(lambda value: between + written(value) + last)
     return text + more.where(table[second].notna(), "")
-
-
-def _two_digits(value: float) -> str:
-    """As ``.50``, with a minus sign that is one.
-
-    Examples:
-        >>> _two_digits(-0.104), _two_digits(1.0), _two_digits(-0.001)
-        ('−.10', '1.00', '.00')
-    """
-    if np.isnan(value):
-        return "–"
-    # Adding zero takes the sign off a negative zero.
-    text = f"{round(value, 2) + 0.0:.2f}"
-    return (text.replace("0.", ".") if abs(float(text)) < 1 else text).replace("-", "−")

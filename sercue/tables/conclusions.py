@@ -23,7 +23,7 @@ from sercue.tables.findings import (
     use_of_tokens,
 )
 from sercue.tables.limits import limits
-from sercue.tables.printed import signed, with_interval, with_minus
+from sercue.tables.printed import bounded, percent, shortest, signed, with_interval
 
 if TYPE_CHECKING:
     from sercue.run import Run
@@ -108,17 +108,18 @@ def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str
     if (equal & ~found).any():
         names = _names(tests[equal & ~found])
         sentences.append(
-            f"Equivalent to within ±{margin:g} of UAR (TOST, corrected alike): {names}."
+            f"Equivalent to within ±{shortest(margin)} of UAR (TOST, corrected alike): {names}."
         )
     if (equal & found).any():
         sentences.append(
-            f"Different, and yet shown to differ by less than {margin:g}: "
+            f"Different, and yet shown to differ by less than {shortest(margin)}: "
             f"{_names(tests[equal & found])}."
         )
     unknown = ~found & ~equal & ~same
     if unknown.any():
         sentences.append(
-            f"Inconclusive (neither a difference nor equivalence within ±{margin:g} is shown): "
+            f"Inconclusive (neither a difference nor equivalence within ±{shortest(margin)} is "
+            "shown): "
             f"{_names(tests[unknown])}."
         )
     return sentences
@@ -140,7 +141,7 @@ def detectable_sentence(detectable: pd.DataFrame) -> list[str]:
     primary = is_primary(zip(known["condition"], known["reference"], strict=True))
     others = "the other" if primary.any() else "the"
     parts = [
-        f"{rows.min():.3f}{f' to {rows.max():.3f}' * (len(rows) > 1)} for {words}"
+        f"{bounded(rows.min())}{f' to {bounded(rows.max())}' * (len(rows) > 1)} for {words}"
         for rows, words in (
             (known.loc[primary, "detectable_holm"], "the primary contrast"),
             (
@@ -151,7 +152,8 @@ def detectable_sentence(detectable: pd.DataFrame) -> list[str]:
         if len(rows)
     ]
     return [
-        f"The minimum detectable effect (80 % power, t test) is {' and '.join(parts)}; smaller "
+        f"The minimum detectable effect ({percent(0.8)} power, t test) is {' and '.join(parts)}; "
+        "smaller "
         "differences in UAR may exist and remain unseen."
     ]
 
@@ -169,7 +171,8 @@ def collapse_sentence(collapse: pd.DataFrame) -> list[str]:
     names = ", ".join(map(str, both.index[both]))
     return [
         f"Relative to {reference}, answers that gather in fewer classes (entropy lower, or the "
-        f"share of the commonest answer higher, by {margin:g}) are ruled out for {both.sum()} of "
+        f"share of the commonest answer higher, by {shortest(margin)}) are ruled out for "
+        f"{both.sum()} of "
         f"{len(both)} conditions{f': {names}' if names else ''}."
     ]
 
@@ -324,7 +327,7 @@ def template_sentence(gains: pd.DataFrame) -> list[str]:
 def _share(row: pd.Series) -> str:
     if row["reason"]:
         return "not identified"
-    return with_minus(with_interval(row["share"], row["low"], row["high"]))
+    return with_interval(row["share"], row["low"], row["high"])
 
 
 def _listed(rows: pd.DataFrame) -> str:

@@ -14,7 +14,15 @@ from sercue.features import FEW_FRAMES
 from sercue.statistics.baselines import MAJORITY
 from sercue.statistics.contrasts import PRIMARY, mirrored
 from sercue.statistics.praat_agreement import MEASURES, WEAK_CORRELATION, WEAK_GROSS
-from sercue.tables.printed import percent, rounded, signed, with_interval, with_minus
+from sercue.tables.printed import (
+    bounded,
+    p_value,
+    percent,
+    rounded,
+    signed,
+    with_interval,
+    with_minus,
+)
 from sercue.tokens.concepts import UNKNOWN, Category, Concept
 
 #: Of p-values corrected for the family.
@@ -82,7 +90,9 @@ def corpus_findings(
     if effects is not None:
         tested, found = int(effects["q"].notna().sum()), int((effects["q"] < LEVEL).sum())
         sizes = effects["omega_squared"].dropna()
-        most = f"; most of all {sizes.idxmax()} (ω² = {sizes.max():.2f})" if len(sizes) else ""
+        most = (
+            f"; most of all {sizes.idxmax()} (ω² = {bounded(sizes.max(), 2)})" if len(sizes) else ""
+        )
         sentences.append(
             f"{found} of {tested} functionals differ between the emotions at a false discovery "
             f"rate of {percent(LEVEL)}, tested over {int(effects['speakers'].max())} speakers"
@@ -120,7 +130,7 @@ def _agreement_findings(
         return ["openSMILE cannot be compared with Praat: too few utterances are voiced in both."]
     told = []
     for name, row in known.iterrows():
-        facts = f"{name} (ρ = {row['rank_correlation']:.2f}"
+        facts = f"{name} (ρ = {bounded(row['rank_correlation'], 2)}"
         if pd.notna(row["gross"]):
             digits = 0 if row["unit"] == "Hz" else 2
             bias, low, high = (f"{row[limit]:+.{digits}f}" for limit in ("bias", "low", "high"))
@@ -202,7 +212,7 @@ def binning_findings(
     told = information[information["partition"] == partition].set_index("concept")["information"]
     sentences = [
         f"On the {partition} speakers the fullest bin is {fullest['concept']} = "
-        f"{fullest['word']}, with {fullest['share']:.0%} of the utterances.",
+        f"{fullest['word']}, with {percent(fullest['share'])} of the utterances.",
         f"A single token carries from {with_minus(f'{told.min():.2f}')} bits ({told.idxmin()}) to "
         f"{told.max():.2f} bits ({told.idxmax()}) about the emotion, corrected for the bias of "
         "small samples.",
@@ -213,7 +223,7 @@ def binning_findings(
         one, other = (scores.columns[n] for n in divmod(int(place), len(related)))
         sentences.append(
             f"The scores of {other} and {one} are the most closely related (correlation "
-            f"{with_minus(f'{related.flat[place]:.2f}')}): if one token alone is replaced, "
+            f"{bounded(related.flat[place], 2)}): if one token alone is replaced, "
             "the two contradict each other."
         )
     if stability is not None:
@@ -221,15 +231,17 @@ def binning_findings(
         moved = left_out.groupby("concept")["changed"].mean()
         unit = "fold" if corpus.folds else "training speaker"
         sentences.append(
-            f"Leaving one {unit} out changes on average {moved.max():.1%} of the test tokens of "
+            f"Leaving one {unit} out changes on average {percent(moved.max(), 1)} of the test "
+            "tokens of "
             f"{moved.idxmax()}, the least stable concept."
         )
     if own is not None:
         row = own.iloc[0]
         sentences.append(
-            f"On the {partition} speakers a classifier reaches UAR {row['tokens_uar']:.3f} from "
+            f"On the {partition} speakers a classifier reaches UAR {bounded(row['tokens_uar'])} "
+            "from "
             f"the words of the design of this study ({own.index[0]}), and "
-            f"{row['functionals_uar']:.3f} from all functionals."
+            f"{bounded(row['functionals_uar'])} from all functionals."
         )
     if designs is not None:
         for name, row in designs[designs.index.str.contains(", without ")].iterrows():
@@ -237,21 +249,23 @@ def binning_findings(
             higher = "higher" if change > 0 else "lower"
             sentences.append(
                 f"{'Out of fold' if corpus.folds else 'On held-out training speakers'}, the UAR "
-                f"from tokens is {abs(change):.3f} {higher} without the nominal token "
-                f"{str(name).partition(', without ')[2]} (standard error {error:.3f})."
+                f"from tokens is {bounded(abs(change))} {higher} without the nominal token "
+                f"{str(name).partition(', without ')[2]} (standard error {bounded(error)})."
             )
         uar, error = (designs[name].to_dict() for name in ("tokens_uar", "tokens_se"))
         best = max(uar, key=lambda name: uar[name])
         chosen = None if own is None else own.index[0]
         where = "Out of fold" if corpus.folds else "On held-out training speakers"
-        beside = f"; that of this study has {uar[chosen]:.3f}" if chosen in uar else ""
+        beside = f"; that of this study has {bounded(uar[chosen])}" if chosen in uar else ""
         seen = (
             " In a cross-validation every speaker is evaluated: a design chosen by these numbers "
             "has seen them."
         )
         sentences.append(
-            f"{where}, of {len(designs)} designs “{best}” has the highest UAR ({uar[best]:.3f}, "
-            f"standard error {error[best]:.3f}){beside if chosen != best else ''}. The best of "
+            f"{where}, of {len(designs)} designs “{best}” has the highest UAR "
+            f"({bounded(uar[best])}, "
+            f"standard error {bounded(error[best])}){beside if chosen != best else ''}. The best "
+            "of "
             f"several designs looks better than it is.{seen if corpus.folds else ''}"
         )
     return sentences
@@ -278,9 +292,11 @@ def prompting_findings(
         "choose no wording by these numbers."
         if corpus.folds
         else f"{where} of the {partition} partition.",
-        f"Between wordings and label orders, UAR ranges from {lowest[wide]:.3f} to "
-        f"{highest[wide]:.3f} under {wide}, of the conditions tried here the one that varies most.",
-        f"{1 - generated['valid'].mean():.1%} of the {len(generated)} generated answers are "
+        f"Between wordings and label orders, UAR ranges from {bounded(lowest[wide])} to "
+        f"{bounded(highest[wide])} under {wide}, of the conditions tried here the one that varies "
+        "most.",
+        f"{percent(1 - generated['valid'].mean(), 1)} of the {len(generated)} generated answers "
+        "are "
         f"invalid{_reasons(generated)}. They count as wrong.",
     ]
     if scored.empty:
@@ -290,14 +306,15 @@ def prompting_findings(
     same = (both["prediction_score"] == both["prediction_generate"]).mean()
     return [
         *sentences,
-        f"Greedy decoding and label likelihood agree in {same:.1%} of the same prompts.",
-        f"The label words together take {scored['label_mass'].mean():.1%} of the probability of "
+        f"Greedy decoding and label likelihood agree in {percent(same, 1)} of the same prompts.",
+        f"The label words together take {percent(scored['label_mass'].mean(), 1)} of the "
+        "probability of "
         "the answer on average; the rest goes to other words.",
     ]
 
 
 def invalid_answers(predictions: pd.DataFrame) -> str:
-    """How many answers are invalid, and why; empty if none is.
+    r"""How many answers are invalid, and why; empty if none is.
 
     Args:
         predictions: as ``run_study`` returns them
@@ -305,13 +322,14 @@ def invalid_answers(predictions: pd.DataFrame) -> str:
     Examples:
         >>> why = ["names no label", None, None, None]
         >>> invalid_answers(pd.DataFrame({"valid": [False, True, True, True], "why_invalid": why}))
-        '1 of 4 answers (25.0%) are invalid (names no label: 1) and count as wrong.'
+        '1 of 4 answers (25.0\u202f%) are invalid (names no label: 1) and count as wrong.'
     """
     invalid = ~predictions["valid"]
     if not invalid.any():
         return ""
     return (
-        f"{invalid.sum():,} of {len(predictions):,} answers ({invalid.mean():.1%}) are invalid"
+        f"{invalid.sum():,} of {len(predictions):,} answers ({percent(invalid.mean(), 1)}) are "
+        "invalid"
         f"{_reasons(predictions)} and count as wrong."
     )
 
@@ -345,7 +363,7 @@ def study_findings(
         for _, row in table[table.index == name].iterrows()
     ]
     floors = table[table.get("baseline", False) & (table.index != MAJORITY)]
-    beside = [f"chance {1 / labels:.3f}"] + [
+    beside = [f"chance {bounded(1 / labels)}"] + [
         f"{name} {with_interval(row['uar'], row['uar_low'], row['uar_high'])}"
         for name, row in floors.iterrows()
     ]
@@ -379,17 +397,19 @@ def study_findings(
     answered = table[table["entropy"].notna() & ~table.get("baseline", False)]
     if len(answered):
         name = str(answered["commonest_share"].idxmax())
-        row = answered.loc[name]
+        row = answered.loc[name].to_dict()
         sentences.append(
             f"Answers are most concentrated under {name}, where {row['commonest']} is "
-            f"{row['commonest_share']:.0%} of them (normalised entropy {row['entropy']:.2f}; "
+            f"{percent(row['commonest_share'])} of them (normalised entropy "
+            f"{bounded(row['entropy'], 2)}; "
             "1 is an even spread, 0 a single class)."
         )
     rates = table["invalid_rate"]
     if rates.max() > 0:
         sentences.append(
             "Answers that are invalid, and count as wrong: "
-            f"from {rates.min():.1%} to {rates.max():.1%} ({rates.idxmax()}), by condition."
+            f"from {percent(rates.min(), 1)} to {percent(rates.max(), 1)} ({rates.idxmax()}), by "
+            "condition."
         )
     return sentences
 
@@ -411,7 +431,7 @@ def use_of_tokens(tests: pd.DataFrame) -> list[str]:
         >>> row = {"condition": ["shuffled"], "reference": ["aligned"], "difference": [-0.1]}
         >>> tests = pd.DataFrame(row | {"low": [-0.2], "high": [0.0], "holm_p": [0.2]})
         >>> print(use_of_tokens(tests)[0].partition("): ")[2])
-        +0.100 [+0.000, +0.200]; inconclusive (Holm-corrected p = .200).
+        +.100 [+.000, +.200]; inconclusive (Holm-corrected p = .200).
     """
     sentences = []
     for condition, reference, what, above, below in _QUESTIONS:
@@ -430,7 +450,7 @@ def _contrast(tests: pd.DataFrame, condition: str, reference: str) -> list[pd.Se
 
 def _verdict(row: pd.Series, above: str, below: str) -> str:
     """What a corrected p-value allows to be said, and which p-value it is."""
-    p = "p < .001" if row["holm_p"] < 0.001 else f"p = {row['holm_p']:.3f}".replace("0.", ".")
+    p = p_value(row["holm_p"])
     corrected = "" if row.get("step") == "primary" else "Holm-corrected "
     by = {"flips": ", sign flips", "t": ", t test"}.get(str(row.get("decided_by")), "")
     if not row["holm_p"] < LEVEL:
@@ -508,10 +528,11 @@ def reliance_finding(table: pd.DataFrame, confidence: float) -> str:
     row = table[(table["by"] == "all") & (table["response"] == "probability")].iloc[0]
     if row["reason"]:
         return f"What the model relies on cannot be told: {row['reason']}."
-    share = with_minus(with_interval(row["share"], row["low"], row["high"]))
+    share = with_interval(row["share"], row["low"], row["high"])
     return (
         f"The tokens' share of the weights of audio and tokens is {share} "
-        f"({confidence:.0%} interval over speakers; 0 is the audio alone, 1 the tokens alone). "
+        f"({percent(confidence)} interval over speakers; 0 is the audio alone, 1 the tokens "
+        "alone). "
         f"This rests on all {row['rows']} answers with tokens to {row['utterances']} utterances: "
         "every main condition, wording, label order and replicate."
     )

@@ -9,6 +9,7 @@ from scipy import stats
 
 from sercue.corpora.corpus import Corpus
 from sercue.statistics.speakers import degrees_of_freedom
+from sercue.tables.printed import bounded, percent
 
 #: Below so many speakers intervals are so wide that a reader should be told why.
 FEW_SPEAKERS = 20
@@ -40,7 +41,7 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
         >>> from sercue.corpora.corpus import example_corpus, select_fold
         >>> corpus = select_fold(example_corpus(speakers=6, utterances=10), "all")
         >>> print(limits(corpus)[-1].partition(";")[0])
-        With 6 speakers a sign-flip test cannot give a p-value below 2/2^6 = 0.031
+        With 6 speakers a sign-flip test cannot give a p-value below 2/2^6 = .031
     """
     rows = corpus.rows(partition)
     if rows.empty:
@@ -61,7 +62,7 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
         )
     if rare := [
         f"{number} utterances from {speakers} speakers for {_classes(alike.index)} (one utterance "
-        f"changes UAR by {1 / alike.iloc[0] / len(totals):.3f})"
+        f"changes UAR by {bounded(1 / alike.iloc[0] / len(totals))})"
         for (number, speakers), alike in totals[few].groupby([totals, having], sort=False)
     ]:
         sentences.append(
@@ -80,8 +81,8 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
     if 0 < df < _UNEQUAL * most and reach > usual:
         sentences.append(
             f"The intervals have {df:.1f} degrees of freedom, where {most + 1} speakers with "
-            f"equally many utterances of each class would give {most}: a 95 % interval reaches "
-            f"{reach} standard errors to either side, instead of {usual}."
+            f"equally many utterances of each class would give {most}: a 95\u202f% interval "
+            f"reaches {reach} standard errors to either side, instead of {usual}."
         )
     return sentences + _few_speakers(len(counts), corpus)
 
@@ -96,7 +97,8 @@ def _large(counts: pd.Series, of: str) -> dict[str, str]:
     counts = counts[counts > 0]
     part = counts / counts.sum()
     return {
-        str(name): f"Speaker {name} has {part[name]:.0%} of {of} ({counts[name]} of {counts.sum()})"
+        str(name): f"Speaker {name} has {percent(part[name])} of {of} "
+        f"({counts[name]} of {counts.sum()})"
         for name in counts.index[part > max(1 / 3, 1.5 / len(counts))]
     }
 
@@ -117,7 +119,7 @@ def _few_speakers(speakers: int, corpus: Corpus) -> list[str]:
         )
         sentences.append(
             f"With {speakers} speakers a sign-flip test cannot give a p-value below "
-            f"2/2^{speakers} = {2 / 2**speakers:.3f}; where that is too large for a correction, t "
-            f"tests decide. {way_out}"
+            f"2/2^{speakers} = {bounded(2 / 2**speakers)}; where that is too large for a "
+            f"correction, t tests decide. {way_out}"
         )
     return sentences

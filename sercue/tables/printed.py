@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 
 import pandas as pd
+
+from sercue.notation import (
+    MISSING,
+    Form,
+    bounded,
+    p_value,
+    percent,
+    shortest,
+    signed,
+    with_interval,
+    with_minus,
+)
+
+__all__ = [
+    "MISSING", "bounded", "is_number", "p_value", "percent", "rounded", "shortest", "signed",
+    "with_interval", "with_minus", "worded",
+]  # fmt: skip
 
 # What tables call things where the name in a file says it in code. Labels of a corpus are columns,
 # too, and stay as they are: only these names are put into words.
@@ -29,14 +45,20 @@ _WORDS = {
     "w_cue": "weight of tokens", "label_order": "label order",
     "detectable_holm": "detectable as tested", "label_mass": "mass of labels",
 }  # fmt: skip
+# What can exceed 1, so that it keeps the zero before the point, however small its values are.
+_UNBOUNDED = {
+    "g", "bias", "sd", "df", "minutes", "seconds", "information", "information_plugin",
+    "joint_information", "odds_ratio", "w_audio", "w_cue",
+}  # fmt: skip
+# What is printed with its sign, since zero is no difference.
+_DIFFERENCES = {
+    "difference", "accuracy_difference", "slope", "effect", "shapley", "gain", "loss",
+    "against_first",
+}  # fmt: skip
 _ENDS = ("low", "high")
-#: What stands where there is no number.
-MISSING = "–"
 _NUMBER = re.compile(
     r"([<>=±+−-]?\s?[\d.,]+(\s?%)?(\s?[±(]\s?[\d.,]+\)?)?)|([+−-]?[\d.]+ \[[^\[\]]+\])"
 )
-# A hyphen that stands for a minus sign: before a number, after no letter or digit.
-_NEGATIVE = re.compile(r"(?<![\w.)-])-(?=\.?\d)")
 
 
 def rounded(data: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
@@ -47,6 +69,10 @@ def rounded(data: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     ``condition`` and its ``reference`` is a contrast, and known names of columns are put into
     words. What is text already stays as it is.
 
+    No zero stands before the point in a column whose values, and ends of intervals, all lie between
+    -1 and 1, unless its name is that of a quantity that can exceed 1, such as ``g``, ``bias``,
+    ``information`` or ``odds_ratio``. Differences have a sign.
+
     Args:
         data: the numbers. An interval is a column ``x`` followed by ``low`` and ``high``, or by
             ``x_low`` and ``x_high``.
@@ -54,9 +80,11 @@ def rounded(data: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
 
     Examples:
         >>> rounded(pd.DataFrame({"uar": [0.77649], "holm_p": [0.0001], "n": [5]})).values.tolist()
-        [['0.776', '< 0.001', 5]]
+        [['.776', '< .001', 5]]
         >>> rounded(pd.DataFrame({"uar": [0.5], "low": [0.41], "high": [0.6]})).to_dict("list")
-        {'UAR': ['0.500 [0.410, 0.600]']}
+        {'UAR': ['.500 [.410, .600]']}
+        >>> rounded(pd.DataFrame({"g": [0.5], "difference": [-0.1]})).values.tolist()
+        [['0.500', '−.100']]
         >>> pair = pd.MultiIndex.from_tuples([("aligned", "none")])
         >>> pair = pair.set_names(["condition", "reference"])
         >>> rounded(pd.DataFrame({"equivalent": [True]}, index=pair)).to_dict("index")
@@ -71,17 +99,19 @@ def rounded(data: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
         if name in ends:
             continue
         found = _interval_of(str(name), [str(column) for column in data.columns])
-        if found:
-            ends_of = [data[column] for column in (name, *found)]
-            printed[name] = [
-                _print_interval(value, low, high, digits)
-                for value, low, high in zip(*ends_of, strict=True)
-            ]
-            ends += found
-        elif pd.api.types.is_bool_dtype(data[name]):
+        if pd.api.types.is_bool_dtype(data[name]):
             printed[name] = printed[name].map({True: "yes", False: "no"})
-        elif pd.api.types.is_float_dtype(data[name]):
-            printed[name] = [_print(value, digits, _is_p(str(name))) for value in data[name]]
+        elif found or pd.api.types.is_float_dtype(data[name]):
+            code = str(name).replace(" ", "_")
+            numbers = data[[name, *found]].astype(float)
+            form = Form(
+                digits,
+                zero=code in _UNBOUNDED or bool((numbers.abs() > 1).any(axis=None)),
+                sign=code in _DIFFERENCES,
+            )
+            show = form.of_p if _is_p(str(name)) else form.of
+            printed[name] = [show(*row) for row in numbers.itertuples(index=False)]
+            ends += found
     return worded(printed.drop(columns=ends))
 
 
@@ -97,52 +127,11 @@ def worded(data: pd.DataFrame) -> pd.DataFrame:
     return renamed.set_axis(data.index.set_names(names))
 
 
-def with_interval(value: float, low: float, high: float, digits: int = 3) -> str:
-    """A number with its interval.
-
-    Examples:
-        >>> with_interval(0.5, 0.41, 0.6)
-        '0.500 [0.410, 0.600]'
-    """
-    return f"{value:z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"
-
-
-def signed(value: float, *ends: float) -> str:
-    """A difference with its sign, and the ends of its interval if they are given.
-
-    Examples:
-        >>> signed(-0.1, -0.2, -0.0001), signed(0.25)
-        ('−0.100 [−0.200, +0.000]', '+0.250')
-    """
-    text, *told = (f"{number:+z.3f}".replace("-", "−") for number in (value, *ends))
-    return f"{text} [{', '.join(told)}]" if told else text
-
-
-def with_minus(text: str) -> str:
-    """A text in which minus signs are no hyphens.
-
-    Examples:
-        >>> with_minus("-0.1 [-0.2, 0.0] of F0-F1")
-        '−0.1 [−0.2, 0.0] of F0-F1'
-    """
-    return _NEGATIVE.sub("−", text)
-
-
-def percent(share: float) -> str:
-    """A share in whole per cent, which a line does not break.
-
-    Examples:
-        >>> percent(0.357) == "36\u202f%"
-        True
-    """
-    return f"{share:.0%}".replace("%", "\u202f%")
-
-
 def is_number(text: str) -> bool:
     """Whether a cell is a number as tables print it, with what belongs to it, or none at all.
 
     Examples:
-        >>> [is_number(text) for text in ("< 0.001", ".72 ± .04", "0.5 [0.4, 0.6]", "–", "mid")]
+        >>> [is_number(text) for text in ("< .001", ".72 ± .04", ".5 [.4, .6]", "–", "mid")]
         [True, True, True, True, False]
     """
     return text in ("", MISSING) or _NUMBER.fullmatch(text) is not None
@@ -159,19 +148,3 @@ def _interval_of(name: str, columns: Iterable[str]) -> list[str]:
 
 def _is_p(name: str) -> bool:
     return name.split()[-1] in ("p", "q") or name.endswith("_p") or name.startswith("p (")
-
-
-def _print_interval(value: float, low: float, high: float, digits: int) -> str:
-    if math.isnan(value):
-        return MISSING
-    if math.isnan(low):
-        return _print(value, digits, is_p=False)
-    return with_interval(value, low, high, digits)
-
-
-def _print(value: float, digits: int, is_p: bool) -> str:
-    if math.isnan(value):
-        return MISSING
-    if is_p and value < 10**-digits:
-        return f"< {10**-digits:.{digits}f}"
-    return f"{value:.{digits}f}"
