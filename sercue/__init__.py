@@ -99,8 +99,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "study.plan": ["plan_study"],
         "tables.conclusions": ["binning_conclusions", "conclusions"],
         "tables.examples": [
+            "answer_bars",
+            "example_answers",
             "listen",
             "prompt_examples",
+            "telling_utterance",
             "what_if",
             "wording_examples",
             "written_answers",

@@ -22,7 +22,14 @@ import pyarrow
 from sercue import provenance
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, StorageError
-from sercue.settings import ANALYSIS_KEYS, Settings
+from sercue.settings import (
+    ANALYSIS_KEYS,
+    BASELINE_KEYS,
+    CONTROL_KEYS,
+    CORPUS_KEYS,
+    STUDY_KEYS,
+    Settings,
+)
 from sercue.storage.files import lock_holder, locked, take_lock
 from sercue.storage.tables import (
     BINNING,
@@ -202,6 +209,19 @@ class Artifacts:
     def provenance(self) -> dict[str, Any]:
         """What ``provenance.json`` holds."""
         return provenance.read(self.provenance_file)
+
+    def fingerprints(self) -> dict[tuple[str, ...], str]:
+        """Of the settings that decided what lies here, by the keys of these settings."""
+        tables = {
+            CORPUS_KEYS: "utterances.parquet",
+            CONTROL_KEYS: "controls.parquet",
+            BASELINE_KEYS: "zero_shot.parquet",
+        }
+        there = {keys: name for keys, name in tables.items() if (self.folder / name).is_file()}
+        found = {keys: str(self.stamp(self.read(n)).get("settings")) for keys, n in there.items()}
+        recorded = self.provenance()
+        answers = str(recorded.get("predictions", {}).get("settings"))
+        return found | {STUDY_KEYS: answers, ANALYSIS_KEYS: str(recorded.get("settings"))}
 
     def inputs(self) -> dict[str, Any]:
         """What the stamps of measures and tests hold of the corpus and the answers stored now."""

@@ -199,8 +199,8 @@ def _assignment(text: str) -> tuple[str, Any]:
 def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     settings = _settings(options)
     from sercue.check.study import check_study
+    from sercue.parameters import run_folder
     from sercue.report.notebooks import choose_notebooks, run_notebooks
-    from sercue.run import run_folder
 
     choose_notebooks(options.only)
     _print_check(check_study(settings))

@@ -7,13 +7,9 @@ tokens; the model and its predictions; what follows from them; what a report sho
 
 from __future__ import annotations
 
-import ast
-import difflib
-import hashlib
 import html
-import json
 import logging
-import re
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -29,10 +25,12 @@ from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.corpus_check import check_corpus
 from sercue.corpora.inspection import inspect_audio
 from sercue.corpora.rows import stratified_sample
+from sercue.corpus_identity import audio_digest, corpus_facts, listing_digest
 from sercue.errors import DecodingError, InputError
-from sercue.features import extract_all, extraction
+from sercue.features import extract_all
 from sercue.models import TINY, load_model
 from sercue.models.cards import contrastive_name, known_training
+from sercue.parameters import is_by_hand, run_folder, scratch_folder, set_in_cells
 from sercue.privacy import public_name, shareable
 from sercue.provenance import torch_facts
 from sercue.settings import (
@@ -84,18 +82,18 @@ from sercue.statistics.designs import (
     threshold_stability,
 )
 from sercue.statistics.equivalence import collapse_tests, equivalence_tests
+from sercue.statistics.explored import changed_answers, speaker_table
 from sercue.statistics.measures import measures
 from sercue.statistics.neutral_shift import neutral_shifts
 from sercue.statistics.reliance import study_reliance, why_no_reliance
 from sercue.statistics.speakers import speaker_counts
-from sercue.storage.files import project_folder
 from sercue.storage.tables import codes_among
 from sercue.study import DECODINGS, run_study
 from sercue.study.plan import plan_study
 from sercue.study.store import rows_digest
 from sercue.study_corpus import listed_corpus, usable_corpus
 from sercue.tables.answer import spread_of_answers, study_answer
-from sercue.tables.exhibits import figure_exhibit, table_exhibit
+from sercue.tables.exhibits import FigureExhibit, TableExhibit, figure_exhibit, table_exhibit
 from sercue.tables.limits import limits
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
 from sercue.tokens.catalogue import about_concepts, main_conditions, shortened
@@ -116,29 +114,63 @@ logger = logging.getLogger(__name__)
 # ``batch_size`` after the answers: what was left of it where memory ran out.
 _MODEL_FACTS = ("name", "identity", "device", "dtype", "batch_size")
 FIXTURE = (
-    "A fixture, not evidence: {why}. These numbers show that the instrument works; "
+    "A fixture, not evidence: {why}. These numbers test the software; "
     "they say nothing about people or about any published model."
 )
-# Lines of IPython's own.
-_MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 
-def open_run(parameters: Mapping[str, Any], *, reuse: bool = False) -> Run:
-    """Open the run that a notebook's parameters describe.
+def open_run(study: Mapping[str, Any] | str | os.PathLike[str], *, reuse: bool = False) -> Run:
+    """Open the run that a notebook's parameters describe, or one that is finished.
+
+    Opened by hand, in JupyterLab or in Python, a run writes to ``scratch/<study>`` and leaves
+    ``reports/<study>`` as it is, whose answers it takes over: what was asked there is not asked
+    again. With ``out`` it writes there, and reads nothing else.
 
     Args:
-        parameters: study keys and values; a notebook hands over its ``globals()``, of which the
-            study keys are read, and what its cells of parameters set besides is refused
-        reuse: take a finished study that lies in ``artifacts`` with the same settings, so that
-            neither audio nor model is needed
+        study: study keys and values; a notebook hands over its ``globals()``, of which the study
+            keys are read, and what its cells of parameters set besides is refused. Or the folder
+            of a finished study, such as ``"reports/demo"``, which is read and never written.
+        reuse: take what a finished study of the same settings left, so that neither audio nor
+            model is needed
 
     Raises:
-        InputError: if a key is unknown, naming the nearest valid one, or a value is not valid
+        InputError: if a key is unknown, naming the nearest valid one, if a value is not valid, or
+            if the folder holds no finished study
+
+    Examples:
+        Two models side by side::
+
+            small, large = (sercue.open_run(f"reports/{name}") for name in ("small", "large"))
+            small.measures.merge(large.measures, on="condition", suffixes=("_small", "_large"))
     """
-    if "__builtins__" in parameters:
-        keys = {*Settings.model_fields} | _set_in_cells(parameters.get("In", []))
-        parameters = {key: parameters[key] for key in parameters if key in keys}
-    return Run(settings_from(parameters, "notebook parameters"), reuse=reuse)
+    if not isinstance(study, Mapping):
+        return _open_finished(Path(study).expanduser())
+    if "__builtins__" in study:
+        keys = {*Settings.model_fields} | set_in_cells(study.get("In", []))
+        study = {key: study[key] for key in study if key in keys}
+    settings = settings_from(study, "notebook parameters")
+    finished = run_folder(settings) if is_by_hand(settings) else None
+    return Run(settings, reuse=reuse, finished=finished)
+
+
+def _open_finished(folder: Path) -> Run:
+    artifacts = Artifacts(folder / "artifacts")
+    parameters = artifacts.provenance().get("parameters")
+    if parameters is None:
+        raise InputError(
+            f"{folder}: no parameters in artifacts/provenance.json; valid is the folder that "
+            "`sercue run` wrote, such as reports/demo"
+        )
+    settings = settings_from(parameters, f"{artifacts.provenance_file}: parameters")
+    # Paths are shortened there, so that fingerprints of these settings are not those of the run.
+    stamps = artifacts.fingerprints()
+    run = Run(settings, reuse=True, finished=folder, fingerprints=stamps)
+    if run._left is None:
+        raise InputError(
+            f"{folder}: its artifacts are not those of one finished study; valid is a folder in "
+            "which `sercue run` ended"
+        )
+    return run
 
 
 class Run:
@@ -146,12 +178,18 @@ class Run:
 
     Args:
         settings: the study's settings
-        reuse: take a finished study that lies in ``artifacts`` with the same settings
+        reuse: take a finished study of the same settings
         extract: what gives the features of which tokens are made; they are not stored
+        finished: folder of a run of this study, which is read and never written: the run itself
+            then writes to ``scratch``
+        fingerprints: of the settings that decide each artifact of ``finished``, by their keys,
+            where ``settings`` do not tell them
 
     Attributes:
         settings: the study's settings
-        folder: ``reports/<study>``, or the folder that ``out`` names
+        exhibits: the tables and figures shown so far, by name
+        folder: where it writes: ``reports/<study>``, the folder that ``out`` names, or, beside
+            ``finished``, ``scratch/<name of that folder>``
     """
 
     def __init__(
@@ -160,14 +198,19 @@ class Run:
         *,
         reuse: bool = False,
         extract: Callable[[Corpus], pd.DataFrame] | None = None,
+        finished: Path | None = None,
+        fingerprints: Mapping[tuple[str, ...], str] | None = None,
     ) -> None:
         self.settings = settings
         self._extract = extract
-        self.folder = run_folder(settings)
+        self._fingerprints = fingerprints or {}
+        self.folder = run_folder(settings) if finished is None else scratch_folder(finished.name)
         check_run_folder(self.folder)
         refuse_others_at_work(self.folder, settings.fingerprint(RESULT_KEYS))
         self.reuse = reuse
+        self.exhibits: dict[str, FigureExhibit | TableExhibit] = {}
         self.artifacts = Artifacts(self.folder / "artifacts")
+        self._finished = None if finished is None else Artifacts(finished / "artifacts")
         self.artifacts.refuse_newer()
         self.artifacts.record(
             parameters=shareable(settings),
@@ -204,12 +247,17 @@ class Run:
         return usable_corpus(self.listed, self.audio_facts, self.settings.bad_audio)
 
     @cached_property
+    def heard(self) -> Corpus:
+        """The corpus with its recordings, also where the rest was taken from a finished study."""
+        return self.corpus if self._left is None else self.listed.with_table(self.corpus.table)
+
+    @cached_property
     def digests(self) -> pd.Series:
         """What identifies the audio of each utterance: a hash of its content."""
         if self._left is not None:
             return self._left.digests
         digests = self.audio_facts.loc[self.corpus.table.index, "audio"]
-        content = f"{_listing(self.listed)}-{_audio(digests)}"
+        content = f"{listing_digest(self.listed)}-{audio_digest(digests)}"
         self.artifacts.save_corpus(self.corpus, digests, self._stamp(CORPUS_KEYS), content)
         self._record_corpus(self.corpus, digests, content)
         return digests
@@ -219,10 +267,10 @@ class Run:
         """What identifies the corpus: all that it says of its utterances, and their audio."""
         if self._left is not None:
             return self._left.content
-        return f"{_listing(self.listed)}-{_audio(self.digests)}"
+        return f"{listing_digest(self.listed)}-{audio_digest(self.digests)}"
 
     def _record_corpus(self, corpus: Corpus, digests: pd.Series, content: str) -> None:
-        self.artifacts.record(corpus=_fingerprint(corpus, digests) | {"stamp": content})
+        self.artifacts.record(corpus=corpus_facts(corpus, digests) | {"stamp": content})
 
     @cached_property
     def measured(self) -> pd.DataFrame:
@@ -342,40 +390,55 @@ class Run:
         """
         if not self.reuse:
             return None
-        left = self.artifacts.load_finished(self._stamp(CORPUS_KEYS), self._stamp(STUDY_KEYS))
+        found = map(self._left_in, self._stores)
+        left = next((one for one in found if one is not None), None)
+        if left is not None:
+            self._record_corpus(left.corpus, left.digests, left.content)
+        return left
+
+    def _left_in(self, artifacts: Artifacts) -> Finished | None:
+        left = artifacts.load_finished(self._stamp(CORPUS_KEYS), self._stamp(STUDY_KEYS))
         if left is None or not self._is_as_it_was(left.content):
             return None
         settings = self._stamp(CONTROL_KEYS)
         if not why_no_controls(self.settings) and (
-            self.artifacts.load("controls.parquet", settings, content=left.content) is None
+            artifacts.load("controls.parquet", settings, content=left.content) is None
         ):
             return None
         settings = self._stamp(BASELINE_KEYS)
         if self.settings.baselines and (
-            self.artifacts.load("zero_shot.parquet", settings, content=left.content) is None
+            artifacts.load("zero_shot.parquet", settings, content=left.content) is None
         ):
             return None
-        self._record_corpus(left.corpus, left.digests, left.content)
         return left
+
+    @property
+    def _stores(self) -> list[Artifacts]:
+        """Where artifacts of this study are looked up: those of ``finished`` before its own."""
+        return [self.artifacts] if self._finished is None else [self._finished, self.artifacts]
+
+    def _load(self, name: str, **stamp: Any) -> pd.DataFrame | None:
+        found = (artifacts.load(name, **stamp) for artifacts in self._stores)
+        return next((table for table in found if table is not None), None)
 
     def _is_as_it_was(self, content: str) -> bool:
         """Whether the corpus on the disk, if it is there, has the content that was stored."""
         root = self.settings.corpus_root
-        # Without one, the settings alone make the corpus.
-        if root is None or not Path(root).exists():
+        # Without one, the settings alone make the corpus; one that was shortened is another.
+        if root is None or self._fingerprints or not Path(root).exists():
             return True
         listing, _, audio = content.partition("-")
         try:
-            if _listing(self.listed) != listing:
+            if listing_digest(self.listed) != listing:
                 return False
             used = usable_corpus(self.listed, self.audio_facts, self.settings.bad_audio)
         except InputError as error:
             logger.warning("%s. What an earlier notebook stored of the corpus is used.", error)
             return True
-        return _audio(self.audio_facts.loc[used.table.index, "audio"]) == audio
+        return audio_digest(self.audio_facts.loc[used.table.index, "audio"]) == audio
 
     def _stamp(self, keys: tuple[str, ...]) -> str:
-        return self.settings.fingerprint(keys)
+        return self._fingerprints.get(keys) or self.settings.fingerprint(keys)
 
     @cached_property
     def model(self) -> AudioLanguageModel | dict[str, AudioLanguageModel]:
@@ -385,7 +448,7 @@ class Run:
         """
         if self.settings.model == TINY and self.corpus.folds:
             return {fold: self._load_model(*view) for fold, view in self.views.items()}
-        return self._load_model(self.corpus, self.tokens)
+        return self._load_model(self.heard, self.tokens)
 
     def _load_model(self, corpus: Corpus, tokens: pd.DataFrame) -> AudioLanguageModel:
         s = self.settings
@@ -486,8 +549,17 @@ class Run:
             "max_new_tokens": s.max_new_tokens,
             "client": self.client,
             "store": None if store is None else self.artifacts.folder / store,
+            "also": [folder / (store or "predictions") for folder in self._shared],
         }
         return run_study(**(arguments | changes))
+
+    @property
+    def _shared(self) -> list[Path]:
+        """Folders of artifacts that hold answers to the same study, those by hand among them."""
+        folders = [artifacts.folder for artifacts in self._stores]
+        if self._finished is None and self.settings.out is None:
+            folders.append(scratch_folder(self.folder.name) / "artifacts")
+        return folders
 
     def plan(self, **changes: Any) -> pd.DataFrame:
         """Every prompt of the study in full, without asking; see ``plan_study``."""
@@ -549,14 +621,14 @@ class Run:
             from sercue.models.tiny import training_version
 
             stamp["training"] = training_version()
-        stored = self.artifacts.load("controls.parquet", **stamp)
+        stored = self._load("controls.parquet", **stamp)
         if stored is None:
             reason = self._untrainable
             answers = (
                 pd.DataFrame({"model": pd.Series(dtype="str")}) if reason else self._ask_controls()
             )
             self.artifacts.save("controls.parquet", answers, **stamp, reason=reason)
-            stored = self.artifacts.load("controls.parquet", **stamp)
+            stored = self._load("controls.parquet", **stamp)
         return pd.DataFrame() if stored is None else stored
 
     @property
@@ -675,11 +747,11 @@ class Run:
             }
             self.artifacts.record(baselines=known)
             stamp["identities"] = [facts["identity"] for facts in known.values()]
-        stored = self.artifacts.load("zero_shot.parquet", **stamp)
+        stored = self._load("zero_shot.parquet", **stamp)
         if stored is None:
             answers = [self._ask_contrastive(name) for name in self.contrastive]
             self.artifacts.save("zero_shot.parquet", pd.concat(answers, ignore_index=True), **stamp)
-            stored = self.artifacts.load("zero_shot.parquet", **stamp)
+            stored = self._load("zero_shot.parquet", **stamp)
         return pd.DataFrame() if stored is None else stored
 
     def _ask_contrastive(self, name: str) -> pd.DataFrame:
@@ -751,6 +823,14 @@ class Run:
     def main_predictions(self) -> pd.DataFrame:
         """The predictions but for those of conditions about single concepts."""
         return main_conditions(self.predictions)
+
+    def changed(self, condition: str, reference: str) -> pd.DataFrame:
+        """The utterances that are answered differently under two conditions, the surest first."""
+        return changed_answers(self.predictions, condition, reference)
+
+    def speakers(self) -> pd.DataFrame:
+        """Each speaker's UAR by condition, and the differences of the planned contrasts."""
+        return speaker_table(*self._answered, self.contrasts)
 
     # Each of these raises ``InputError`` where the study has no answers for it; ``if_possible``
     # makes a sentence of it.
@@ -926,8 +1006,13 @@ class Run:
         exhibit: pd.DataFrame | Figure | Artist,
         caption: str,
         shown: pd.DataFrame | None = None,
+        *,
+        folded: bool = False,
     ) -> None:
         """Show a table or figure with its caption, and save it for a paper.
+
+        It is then at hand as ``run.exhibits[name]``, with ``data`` of a table and ``figure``, which
+        may be restyled and is saved anew when it is displayed again.
 
         Args:
             name: of its files: ``tables/<name>.csv`` (unrounded) and ``.tex``, or
@@ -935,14 +1020,19 @@ class Run:
             exhibit: the numbers, or what was drawn
             caption: what it shows
             shown: of a table, the rows and columns that the report and LaTeX print; by default all
+            folded: of a table that repeats a figure: the report shows its caption alone until a
+                reader opens it
 
         Raises:
             StorageError: if a file cannot be written
         """
         if isinstance(exhibit, pd.DataFrame):
-            display(table_exhibit(exhibit, caption, self.folder / "tables" / name, shown))
+            path = self.folder / "tables" / name
+            self.exhibits[name] = table_exhibit(exhibit, caption, path, shown, folded=folded)
         else:
-            display(figure_exhibit(exhibit, caption, self.folder / "figures" / f"{name}.svg"))
+            path = self.folder / "figures" / f"{name}.svg"
+            self.exhibits[name] = figure_exhibit(exhibit, caption, path)
+        display(self.exhibits[name])
 
     @property
     def fixture(self) -> str | None:
@@ -960,110 +1050,14 @@ class Run:
             f"model <b>{html.escape(public_name(s.model))}</b>, decoding {s.decoding}, "
             f"seed {s.seed}."
         )
+        if self._finished is not None:
+            kept = html.escape(f"{self._finished.folder.parents[1].name}/{self.folder.name}")
+            line += (
+                f" Opened by hand: tables and figures go to <b>scratch/{self.folder.name}</b>, and "
+                f"<b>{kept}</b> stays as it is (<code>out</code> names another folder)."
+            )
         notice = f'<p class="notice">{html.escape(self.fixture)}</p>' if self.fixture else ""
         return f"<p>{line}</p>{notice}"
-
-
-def run_folder(settings: Settings) -> Path:
-    """Where a study writes: ``out`` if it is set, else ``reports/<study>`` of the project."""
-    if settings.out is not None:
-        return Path(settings.out).expanduser()
-    return project_folder() / "reports" / settings.study
-
-
-def _fingerprint(corpus: Corpus, digests: pd.Series) -> dict[str, Any]:
-    return {
-        "name": corpus.name,
-        "utterances": len(corpus.table),
-        "speakers": int(corpus.table["speaker"].nunique()),
-        "content": f"{pd.util.hash_pandas_object(digests, index=False).sum():016x}",
-        "annotations": f"{pd.util.hash_pandas_object(_annotations(corpus, digests)).sum():016x}",
-    }
-
-
-def _listing(corpus: Corpus) -> str:
-    """A digest of all that a corpus says of its utterances, in their order."""
-    said = [corpus.name, corpus.labels, corpus.neutral_label, list(corpus.table)]
-    digest = hashlib.blake2b(json.dumps(said).encode(), digest_size=8)
-    for table in (corpus.table, corpus.left_out):
-        rows = pd.util.hash_pandas_object(table.reset_index().astype(object), index=False)
-        digest.update(rows.to_numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _audio(digests: pd.Series) -> str:
-    """A digest of the audio of a corpus, and of what makes functionals of it."""
-    text = "\n".join([extraction(), *map(str, digests)])
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _annotations(corpus: Corpus, digests: pd.Series) -> pd.DataFrame:
-    """What the corpus says of each recording, by the recording's content and not its name."""
-    columns = sorted({"emotion", "speaker", "partition", "fold"} & set(corpus.table))
-    return corpus.table[columns].astype(object).set_axis(pd.Index(digests.astype(object)))
-
-
-def _set_in_cells(history: Sequence[str]) -> set[str]:
-    """What the cells of parameters set that were executed before a run is opened.
-
-    Args:
-        history: sources of the executed cells; the last one is the one that opens the run
-    """
-    found: set[str] = set()
-    for place, source in enumerate(reversed(history)):
-        # What was wrong when a run was opened earlier may have been mended since.
-        if place and found and "open_run(" in source:
-            break
-        found |= _set_as_parameters(source)
-    return found
-
-
-def _set_as_parameters(source: str) -> set[str]:
-    r"""What a cell sets, if papermill wrote it; or study keys, and names that are nearly one.
-
-    What the cell itself reads again is no parameter, but a step on the way to one.
-
-    Examples:
-        >>> sorted(_set_as_parameters("bins = 3\nsed = 1\nd = 'a'\ncorpus_root = f'{d}/b'"))
-        ['bins', 'sed']
-        >>> _set_as_parameters("number = 1")
-        set()
-    """
-    try:
-        tree = ast.parse(_MAGIC.sub("", source))
-    except (SyntaxError, ValueError):  # other magics of IPython, lone surrogates
-        return set()
-    injected = source.startswith("# Parameters")
-    names = set()
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign):
-            targets, value = statement.targets, statement.value
-        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            targets, value = [statement.target], statement.value
-        else:
-            continue
-        if injected or _is_plain(value):
-            nodes = [node for target in targets for node in ast.walk(target)]
-            names |= {node.id for node in nodes if isinstance(node, ast.Name)}
-    names -= {
-        node.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-    }
-    keys = Settings.model_fields.keys()
-    if injected:
-        return names
-    # In a cell of their own, users set what else they like; a name that is nearly a key is none.
-    near = {name for name in names - keys if difflib.get_close_matches(name, keys, cutoff=0.8)}
-    return (names & keys) | near if names & keys else set()
-
-
-def _is_plain(value: ast.expr) -> bool:
-    try:
-        ast.literal_eval(value)
-    except ValueError:
-        return False
-    return True
 
 
 def fixture_notice(settings: Settings) -> str | None:

@@ -50,7 +50,7 @@ class Settings(Options):
 
     Attributes:
         study: name of the study and of its folder below ``reports``
-        out: folder to write to instead of ``reports/<study>``
+        out: folder to write to instead of ``reports/<study>`` (by hand: ``scratch/<study>``)
         corpus: name of the corpus reader, see ``sercue corpora``
         corpus_root: folder (or file, for ``table``) of the corpus on this machine
         corpus_options: further options of that reader

@@ -10,7 +10,7 @@ import pytest
 from sercue.plots.corpora import plot_clusters, plot_redundancy
 from sercue.plots.results import plot_uar
 from sercue.statistics.effects import functional_clusters, redundancy
-from sercue.tables.exhibits import bullets, figure_exhibit, table_exhibit
+from sercue.tables.exhibits import FigureExhibit, bullets, figure_exhibit, table_exhibit
 from sercue.tables.printed import rounded
 
 EVIL = "<script>alert(1)</script>"
@@ -52,6 +52,20 @@ def test_a_figure_is_saved_as_pdf_beside_its_svg(tmp_path):
     assert b"/Type3" not in first
 
 
+def test_a_figure_that_is_restyled_is_drawn_and_saved_anew(tmp_path, monkeypatch):
+    exhibit = figure_exhibit(drawing(), "x", tmp_path / "a.svg")
+    first = exhibit.svg
+    with monkeypatch.context() as patch:
+        patch.setattr(FigureExhibit, "save", None)
+        shown = exhibit._repr_html_()
+    exhibit.figure.axes[0].lines[0].set_color("red")
+    assert exhibit._repr_html_() != shown
+    assert exhibit.svg == (tmp_path / "a.svg").read_bytes() != first
+    assert b"#ff0000" in exhibit.svg
+    exhibit.figure.axes[0].set_title("restyled")
+    assert "restyled" in exhibit._repr_html_()
+
+
 def test_axes_are_taken_for_their_figure_and_the_figure_is_closed(tmp_path):
     """An open figure would be shown a second time, without its caption."""
     before = plt.get_fignums()
@@ -69,6 +83,16 @@ def test_markup_in_captions_and_cells_is_shown_as_text(tmp_path):
     # Caption, label of the box, header, row and cell of the table; caption, label of the box and
     # alternative text of the figure; the sentence.
     assert shown.count("&lt;script&gt;") == 9
+
+
+def test_a_folded_table_shows_its_caption_and_how_long_it_is(tmp_path):
+    """What repeats a figure is there for whoever wants its numbers, and takes no room."""
+    table = pd.DataFrame({"uar": [0.5, 0.6]}, index=pd.Index(["none", "aligned"]))
+    shown = table_exhibit(table, "UAR.", tmp_path / "t", folded=True)._repr_html_()
+    before, folded = shown.split("<details>")
+    assert "UAR." in before
+    assert folded.startswith("<summary>Show the table (2 rows)</summary>")
+    assert "aligned" in folded
 
 
 def test_the_alternative_text_says_what_is_written_in_the_figure(tmp_path):
@@ -143,6 +167,7 @@ def test_csv_keeps_every_digit_and_the_report_rounds(tmp_path):
     table = pd.DataFrame({"uar": [1 / 3], "holm_p": [1e-9], "n": [7]}, index=["none"])
     exhibit = table_exhibit(table, "c", tmp_path / "t")
     assert pd.read_csv(tmp_path / "t.csv", index_col=0)["uar"].iloc[0] == 1 / 3
+    assert exhibit.head(1).equals(table)
     assert exhibit.shown.iloc[0].tolist() == [".333", "< .001", 7]
 
 

@@ -4,6 +4,7 @@ import ast
 import graphlib
 import json
 import re
+import runpy
 import statistics
 import subprocess
 import sys
@@ -145,9 +146,32 @@ def test_every_study_file_is_valid(path):
     assert read_study(path).study == path.stem
 
 
-def test_readme_lists_every_key():
-    text = (ROOT / "README.md").read_text()
-    assert all(re.search(rf"\b{key}\b", text) for key in Settings.model_fields)
+def test_the_docs_list_every_key_once():
+    text = (ROOT / "docs" / "running.md").read_text()
+    (table,) = re.findall(r"\| topic \| keys \|\n(.*?)\n\n", text, flags=re.DOTALL)
+    assert sorted(re.findall(r"`(\w+)`", table)) == sorted(Settings.model_fields)
+
+
+def test_the_docs_describe_every_public_name(tmp_path):
+    """As built by Sphinx, whose configuration writes the pages of the API reference."""
+    runpy.run_path(str(ROOT / "docs" / "conf.py"))["write_api"](tmp_path)
+    pages = [path.read_text() for path in tmp_path.iterdir()]
+    found = [name for page in pages for name in re.findall(r"\.\. auto\w+:: (?:\w+\.)*(\w+)", page)]
+    assert sorted(found) == sorted(sercue.__all__)
+
+
+def test_citations_agree():
+    """What README gives as BibTeX is what CITATION.cff says."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    software, paper = re.findall(r"^@\w+\{.*?^\}", (ROOT / "README.md").read_text(), re.M | re.S)
+    assert cited["version"] == PROJECT["version"]
+    assert f"title   = {{{cited['title']}}}" in software
+    assert f"version = {{{cited['version']}}}" in software
+    study = cited["references"][0]
+    assert f"{{{' and '.join(a['family-names'] for a in study['authors'])}}}" in paper
+    assert f"{{{study['title']}}}" in paper
+    assert f"{{{study['notes'].removeprefix('arXiv:')}}}" in paper
+    assert f"{{{study['year']}}}" in paper
 
 
 def code_cells(path):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sercue.corpus_identity import corpus_facts
 from sercue.errors import InputError
 from sercue.privacy import shareable, shareable_command
 from sercue.provenance import KEPT_RUNS, environment, invocation, read, record
@@ -173,14 +174,12 @@ def test_other_labels_are_another_corpus(small_study, tmp_path):
         corpora.append(run)
     changed = corpora[0].corpus.table.assign(emotion="angry")
     digests = corpora[0].digests
-    from sercue.run import _fingerprint
-
-    first = _fingerprint(corpora[0].corpus, digests)
-    other = _fingerprint(corpora[0].corpus.with_table(changed), digests)
+    first = corpus_facts(corpora[0].corpus, digests)
+    other = corpus_facts(corpora[0].corpus.with_table(changed), digests)
     assert first["content"] == other["content"]
     assert first["annotations"] != other["annotations"]
     shuffled = corpora[0].corpus.table.iloc[::-1]
-    again = _fingerprint(corpora[0].corpus.with_table(shuffled), digests.iloc[::-1])
+    again = corpus_facts(corpora[0].corpus.with_table(shuffled), digests.iloc[::-1])
     assert again == first, "the order of the rows is no property of a corpus"
 
 

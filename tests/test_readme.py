@@ -1,4 +1,4 @@
-"""Every command of the README is run: as it stands, or on the smallest thing of its kind."""
+"""Every command of README and docs is run: as it stands, or on the smallest thing of its kind."""
 
 import json
 import re
@@ -21,15 +21,22 @@ from sercue.run import open_run
 from sercue.settings import read_study
 
 ROOT = Path(__file__).resolve().parents[1]
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", TEXT, flags=re.DOTALL)
-COMMANDS = [
-    line.split("  # ")[0].strip()
-    for kind, block in BLOCKS
-    if kind == "sh"
-    for line in block.splitlines()
-    if line.strip() and not line.startswith("#")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
+BLOCKS = [
+    found
+    for text in TEXTS.values()
+    for found in re.findall(r"```(sh|python)\n(.*?)```", text, flags=re.DOTALL)
 ]
+LINES = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
+# In a clone, `sercue` is `.venv/bin/sercue`.
+COMMANDS = list(
+    dict.fromkeys(
+        " ".join(line.partition(" #")[0].split()).removeprefix(".venv/bin/")
+        for line in LINES
+        if line
+    )
+)
 SMALL = [
     "model_options={epochs: 1}", "controls=false", "conditions=[none, aligned]",
     "templates=[plain]", "label_orders=1", "replicates=1", "resamples=200", "limit=8",
@@ -38,7 +45,7 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def places(cache, tmp_path_factory, small_study):
-    """What stands in place of the README's placeholders."""
+    """What stands in place of placeholders."""
     folder = tmp_path_factory.mktemp("readme")
     recordings = trees.demo_recordings()
     (folder / "iemocap").mkdir()
@@ -69,10 +76,19 @@ def arguments(command, places):
 
 
 def test_every_command_belongs_to_one_of_these_tests():
-    """A new command in the README must be run here, too."""
-    known = ("make ", ".venv/bin/sercue ", "vllm serve ", "papermill ")
-    assert len(COMMANDS) > 10
+    """A new command must be run here, too."""
+    subcommands = ("check", "compare", "corpora", "models", "run", "schemes", "studies")
+    known = ("make ", "vllm serve ", "papermill ", *(f"sercue {name}" for name in subcommands))
+    assert len(COMMANDS) > 20
     assert [command for command in COMMANDS if not command.startswith(known)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_to_files_of_the_project(page):
+    """Sphinx checks those of the docs to headings."""
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", TEXTS[page])
+    found = [link for link in links if not link.startswith("https://")]
+    assert [link for link in found if not (page.parent / link).is_file()] == []
 
 
 @pytest.mark.parametrize("command", commands("make "))
@@ -85,24 +101,32 @@ def test_make_knows_its_targets(command):
     assert ".venv" in done.stdout
 
 
-@pytest.mark.parametrize("command", commands(".venv/bin/sercue check"))
-def test_check_of_the_readme(command, places, capsys):
+@pytest.mark.parametrize("command", commands("sercue check"))
+def test_check(command, places, capsys):
     assert main(arguments(command, places)) == 0
     assert "all keys and values are valid" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", [*commands(".venv/bin/sercue corpora"),
-                                     *commands(".venv/bin/sercue models")])  # fmt: skip
-def test_lists_of_the_readme(command, places, capsys):
-    assert main(arguments(command, places)) == 0
-    assert "sercue-tiny" in (told := capsys.readouterr().out) or "emodb" in told
+@pytest.mark.parametrize(
+    ("command", "listed"),
+    [("corpora", "emodb"), ("models", "sercue-tiny"), ("schemes", "paper"), ("studies", "demo")],
+)
+def test_lists(command, listed, capsys):
+    assert f"sercue {command}" in COMMANDS
+    assert main([command]) == 0
+    assert listed in capsys.readouterr().out.splitlines()
 
 
 @pytest.mark.parametrize(
     "command",
-    [c for c in commands(".venv/bin/sercue run") if "model=" not in c and "scheduler=" not in c],
+    # `small_study` itself is what `sercue run STUDY.yaml` makes.
+    [
+        c
+        for c in commands("sercue run ")
+        if "model=" not in c and "scheduler=" not in c and c != "sercue run STUDY.yaml"
+    ],
 )
-def test_run_of_the_readme(command, places, tmp_path):
+def test_run(command, places, tmp_path):
     """Its second notebook, which reads the corpus as all others do."""
     given = arguments(command, places)
     if "--only" not in given:
@@ -111,8 +135,8 @@ def test_run_of_the_readme(command, places, tmp_path):
     assert (tmp_path / "out" / "index.html").is_file()
 
 
-@pytest.mark.parametrize("command", [c for c in commands(".venv/bin/sercue run") if "model=" in c])
-def test_models_of_the_readme_are_keys_that_a_study_takes(command, places):
+@pytest.mark.parametrize("command", [c for c in commands("sercue run") if "model=" in c])
+def test_models_are_keys_that_a_study_takes(command, places):
     """Their weights are not here; that each kind loads and answers is tested in tests/models."""
     given = arguments(command, places)
     changes = dict(text.split("=", 1) for text in given[given.index("--set") + 1 :])
@@ -120,23 +144,23 @@ def test_models_of_the_readme_are_keys_that_a_study_takes(command, places):
     assert read_study(given[1], values).model == changes["model"]
 
 
-@pytest.mark.parametrize("command", commands(".venv/bin/sercue studies"))
-def test_studies_of_the_readme(command, places, tmp_path, monkeypatch):
+@pytest.mark.parametrize("command", [command for command in COMMANDS if "--copy" in command])
+def test_copies(command, places, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(arguments(command, places)) == 0
     assert [path.suffix for path in tmp_path.iterdir()] == [".yaml"]
 
 
-@pytest.mark.parametrize("command", commands(".venv/bin/sercue compare"))
-def test_comparison_of_the_readme(command, places, tmp_path):
+@pytest.mark.parametrize("command", commands("sercue compare"))
+def test_comparison(command, places, tmp_path):
     assert main([*arguments(command, places), "--out", str(tmp_path / "compared")]) == 0
     assert (tmp_path / "compared" / "compare.html").is_file()
 
 
-def test_more_than_one_machine_of_the_readme(places, tmp_path, monkeypatch):
+def test_several_machines(places, tmp_path, monkeypatch):
     """Its cluster as it stands, with a cluster on this machine in place of SLURM's; its command."""
     (block,) = [block for block in python_blocks() if "dask_jobqueue" in block]
-    (command,) = [c for c in commands(".venv/bin/sercue run") if "scheduler=" in c]
+    (command,) = [c for c in commands("sercue run") if "scheduler=" in c]
     addresses = []
     jobs = types.ModuleType("dask_jobqueue")
     jobs.SLURMCluster = local_cluster
@@ -173,16 +197,20 @@ def python_blocks():
     return [block for kind, block in BLOCKS if kind == "python"]
 
 
-def test_a_figure_of_the_readme_is_restyled_and_saved(small_study, tmp_path):
-    (block,) = [block for block in python_blocks() if "run.show" in block]
+def test_what_is_done_with_a_run(small_study, tmp_path):
+    """A figure is restyled and saved, a token changed by hand, a condition of one's own asked."""
+    blocks = [block for block in python_blocks() if re.search(r"\brun\b", block)]
     folder = shutil.copytree(small_study.folder, tmp_path / "copy")
-    run = open_run(small_study.settings | {"out": str(folder)}, reuse=True)
-    exec(block, {"run": run, "sercue": sercue})
+    run = open_run(small_study.settings | {"out": str(folder)})
+    names = {"run": run, "sercue": sercue}
+    for block in blocks:
+        exec(block, names)
     drawn = (folder / "figures" / "uar.svg").read_bytes()
     assert drawn != (small_study.folder / "figures" / "uar.svg").read_bytes()
+    assert set(names["answers"]["condition"]) == {"none", "aligned", "extreme"}
 
 
-def test_python_of_the_readme(cache, monkeypatch, capsys):
+def test_the_package_as_a_library(cache, monkeypatch, capsys):
     """As it stands, but with a small corpus and a short training."""
     (block,) = [block for block in python_blocks() if "load_corpus" in block]
     load_corpus, load_model = sercue.load_corpus, sercue.load_model

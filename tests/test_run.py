@@ -1,17 +1,21 @@
 """A run: its stages, its files, and what it says of itself."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import papermill
 import pytest
 
+from sercue import parameters
 from sercue.artifacts import Artifacts
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import DecodingError, InputError
+from sercue.parameters import EXECUTED, is_by_hand, run_folder, scratch_folder
 from sercue.privacy import shareable
 from sercue.provenance import read, record
 from sercue.report.notebooks import notebook_files
-from sercue.run import Run, fixture_notice, open_run, run_folder
+from sercue.run import Run, fixture_notice, open_run
 from sercue.settings import Settings
 from sercue.study.plan import plan_study
 from sercue.tables.examples import prompt_examples, wording_examples
@@ -91,11 +95,24 @@ OPENED = "run = sercue.open_run(globals())"
         [f"%matplotlib inline\n{DECLARED}\nsed: int = 1", OPENED],
         ["seed, sed = 0, 1", OPENED],
     ],
-    ids=["by hand", "by papermill", "opened again", "in one cell", "annotated", "in a tuple"],
+    ids=[
+        "by hand",
+        "by papermill",
+        "opened again",
+        "in one cell",
+        "annotated",
+        "in a tuple",
+    ],
 )
 def test_a_parameter_that_nobody_declares_is_an_error_in_a_notebook(cells):
     with pytest.raises(InputError, match="unknown study key 'sed': did you mean 'seed'"):
         open_run(made(cells))
+
+
+@pytest.mark.parametrize("opened", [[OPENED], [OPENED, OPENED]], ids=["once", "again"])
+def test_a_parameter_that_is_misspelt_in_a_cell_of_its_own_is_an_error(opened):
+    with pytest.raises(InputError, match="'conditons': did you mean 'conditions'"):
+        open_run(made([DECLARED, "conditons = ['none']", *opened], conditons=["none"]))
 
 
 @pytest.mark.parametrize(
@@ -106,8 +123,16 @@ def test_a_parameter_that_nobody_declares_is_an_error_in_a_notebook(cells):
         [f"sed = 'a'\n{DECLARED}\ncorpus_root = sed + '/b'", OPENED],
         ["%matplotlib inline", DECLARED, OPENED],
         [f"{DECLARED}\nmy_note = 'hello'\nfigsize = (3, 4)", OPENED],
+        [DECLARED, "seeds = [1, 2]\nlabel = 'sad'", OPENED],
     ],
-    ids=["a variable", "mended since", "a step on the way", "magics", "names of their own"],
+    ids=[
+        "a variable",
+        "mended since",
+        "a step on the way",
+        "magics",
+        "names of their own",
+        "plurals",
+    ],
 )
 def test_what_is_no_parameter_of_a_notebook_is_not_read(cells, tmp_path):
     run = open_run(made(cells, out=str(tmp_path)))
@@ -132,9 +157,73 @@ def test_plain_papermill_shows_an_unknown_parameter_in_its_report(tmp_path):
     assert "unknown study key 'sed': did you mean 'seed'?" in done.read_text(encoding="utf-8")
 
 
-def test_where_a_run_writes(tmp_path):
+def test_where_a_run_writes(tmp_path, monkeypatch):
     assert run_folder(Settings(out=str(tmp_path))) == tmp_path
     assert run_folder(Settings(study="mine")).parts[-2:] == ("reports", "mine")
+    assert scratch_folder("mine").parts[-2:] == ("scratch", "mine")
+    assert is_by_hand(Settings())
+    assert not is_by_hand(Settings(out=str(tmp_path)))
+    monkeypatch.setenv(EXECUTED, "1")
+    assert not is_by_hand(Settings())
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project folder of its own, as an installed package has it: the current folder."""
+    monkeypatch.setattr(parameters, "project_folder", lambda: tmp_path)
+    return tmp_path
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_two_finished_studies_are_read_side_by_side(small_study, project):
+    """Nothing is written into either; corpus, answers and tests are those that lie there."""
+    first = shutil.copytree(small_study.as_left, project / "reports" / "first")
+    second = small_study.evaluated_again(project / "reports" / "second", confidence=0.5)
+    before = contents(project / "reports")
+    one, other = open_run(str(first)), open_run(second)
+    pd.testing.assert_frame_equal(one.predictions, other.predictions)
+    both = one.measures.merge(other.measures, on="condition", suffixes=("_one", "_other"))
+    assert (both["uar_one"] == both["uar_other"]).all()
+    assert (both["uar_low_one"] <= both["uar_low_other"]).all()
+    assert len(one.tests) == 7
+    assert not one.controls.empty
+    assert one.settings.corpus_options == small_study.settings["corpus_options"]
+    assert contents(project / "reports") == before
+    assert {path.name for path in (project / "scratch").iterdir()} == {"first", "second"}
+
+
+def test_a_study_opened_by_hand_takes_over_what_lies_in_its_reports(small_study, project):
+    shutil.copytree(small_study.as_left, project / "reports" / "small")
+    before = contents(project)
+    run = open_run(small_study.settings)
+    assert run.folder == project / "scratch" / "small"
+    assert len(run.predictions) == 448
+    assert "_chat" not in vars(run.model), "the model was asked"
+    assert not run.controls.empty
+    assert open_run(small_study.settings, reuse=True)._left is not None
+    assert before.items() <= contents(project).items()
+    assert "scratch/small" in run._repr_html_()
+
+
+def test_what_was_asked_by_hand_is_not_asked_again_by_the_study(small_study, project):
+    shutil.copytree(small_study.as_left, project / "scratch" / "small")
+    run = Run(Settings(**small_study.settings))
+    assert run.folder == project / "reports" / "small"
+    assert len(run.predictions) == 448
+    assert "_chat" not in vars(run.model), "the model was asked"
+
+
+@pytest.mark.parametrize("files", [[], ["artifacts/provenance.json"]])
+def test_a_folder_without_a_finished_study_is_named(files, small_study, project):
+    place = project / "half"
+    for file in files:
+        (place / file).parent.mkdir(parents=True)
+        shutil.copy(small_study.as_left / file, place / file)
+    with pytest.raises(InputError, match=r"half: .*; valid is"):
+        open_run(place)
 
 
 @pytest.mark.parametrize(

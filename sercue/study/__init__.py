@@ -60,6 +60,7 @@ def run_study(
     partition: str = "test",
     words: Mapping[str, Words] | Sequence[str] = WORDS[3],
     store: Path | None = None,
+    also: Sequence[Path] = (),
     digests: pd.Series | None = None,
     max_new_tokens: int = 8,
     client: Client | None = None,
@@ -89,6 +90,7 @@ def run_study(
         words: concept to its words, as ``Binning.words``; a sequence, from low to high, is that of
             every concept
         store: folder of Parquet parts
+        also: further such folders, in which answers are looked up; nothing is written there
         digests: content identity of each utterance's audio; computed from the files by default
         max_new_tokens: most tokens of a generated answer
         client: of a ``dask.distributed`` scheduler, whose workers ask the model instead, each
@@ -127,7 +129,7 @@ def run_study(
     answering = _answering(corpus, model)
     plan = _with_heard(plan, corpus, digests, seed)
     plan = _with_keys(plan, answering, decoding, _options(words_of, decoding, max_new_tokens))
-    answers, kept = KnownAnswers(plan, words_of, decoding), PredictionStore(store)
+    answers, kept = KnownAnswers(plan, words_of, decoding), PredictionStore(store, also)
     kept.read_new(answers)
     batches = _unanswered(plan, answering, answers, kept)
     asked = (words_of, decoding, max_new_tokens)

@@ -24,18 +24,21 @@ class PredictionStore:
 
     Args:
         folder: of the parts, made when there is something to keep; ``None`` keeps nothing
+        also: further folders of parts, which are read and never written
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, also: Sequence[Path] = ()) -> None:
         self.folder = folder
+        own = [] if folder is None else [folder]
+        self._read = [place for one in (*own, *also) for place in (one, _superseded(one))]
         self._seen: set[Path] = set()
         self._looked = -np.inf
 
     def read_new(self, answers: KnownAnswers) -> None:
         """Take over answers not read yet: of earlier runs and, once a second, of others now."""
-        if self.folder is None or time.monotonic() - self._looked < _SECONDS_A_PART:
+        if time.monotonic() - self._looked < _SECONDS_A_PART:
             return
-        for file in [*part_files(self.folder), *part_files(_superseded(self.folder))]:
+        for file in (file for folder in self._read for file in part_files(folder)):
             if file not in self._seen and (part := read_part(file)) is not None:
                 answers.add(part)
             self._seen.add(file)

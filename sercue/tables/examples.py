@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from IPython.display import HTML, Audio
 
 from sercue.answers import plain_words
+from sercue.corpora import CORPORA
 from sercue.corpora.audio import read_utterance
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError, unknown
+from sercue.tables.printed import percent
 from sercue.tokens.catalogue import one_of_each
 from sercue.tokens.concepts import UNKNOWN
-from sercue.tokens.condition import Condition
+from sercue.tokens.condition import Condition, Material
 from sercue.tokens.prompts import Template, resolve_templates
 
 if TYPE_CHECKING:
@@ -25,12 +27,16 @@ if TYPE_CHECKING:
 WITHHELD = "other words (not shown)"
 YOURS = "your tokens"
 _RATE = 16_000
+_OPPOSED = ("none", "aligned", "conflicting")
+_TRIED = 10
 
 
 def prompt_examples(
-    plan: pd.DataFrame, templates: Sequence[str | Mapping[str, str] | Template]
+    plan: pd.DataFrame,
+    templates: Sequence[str | Mapping[str, str] | Template],
+    answers: pd.DataFrame | None = None,
 ) -> HTML:
-    """One worked example a condition: the first utterance's whole prompt, in the first wording.
+    """One worked example per condition: the first utterance's whole prompt, in the first wording.
 
     Of conditions about concepts the first of each kind is shown. Tokens that differ from the
     utterance's own are marked; those that a condition takes out are not there to be marked.
@@ -38,41 +44,121 @@ def prompt_examples(
     Args:
         plan: as ``plan_study`` returns it
         templates: the templates of the study
+        answers: to these prompts, as ``example_answers`` returns them, to be shown beneath
 
     Returns:
         HTML to show in a notebook
     """
     template = resolve_templates(templates)[0]
-    first = plan[
-        (plan["utterance"] == plan["utterance"].iloc[0])
-        & (plan["template"] == template.name)
-        & (plan["label_order"] == 0)
-        & (plan["replicate"] == 0)
-    ]
+    first = _first_prompts(plan, template.name)
     shown = one_of_each(list(first["condition"]))
-    told = first.set_index("condition").filter(like="shown_").astype(object)
-    tokens = told.rename(columns=lambda name: name.removeprefix("shown_")).T
-    own = tokens["aligned"].to_dict() if "aligned" in tokens else None
+    tokens = _shown_words(first)
     blocks = [
-        _block(name, _marked(text, tokens[name].dropna().to_dict(), own, template))
-        for name, text in zip(first["condition"].astype(str), first["text"], strict=True)
+        _block(
+            name,
+            _marked(text, tokens[name], tokens.get("aligned"), template),
+            _answer(answers, prompt),
+        )
+        for name, text, prompt in zip(
+            first["condition"].astype(str), first["text"], first["prompt"], strict=True
+        )
         if name in shown
     ]
-    heading = f"<p>Utterance <code>{html.escape(str(first['utterance'].iloc[0]))}</code></p>"
+    utterance, truth = (html.escape(str(first[name].iloc[0])) for name in ("utterance", "truth"))
+    heading = f"<p>Utterance <code>{utterance}</code>, true class {truth}</p>"
     return HTML(heading + "".join(blocks))
 
 
-def wording_examples(plan: pd.DataFrame) -> HTML:
-    """The first utterance's prompt with aligned tokens in every template and label order."""
+def wording_examples(plan: pd.DataFrame, answers: pd.DataFrame | None = None) -> HTML:
+    """The first utterance's prompt with aligned tokens in every template and label order.
+
+    Args:
+        plan: as ``plan_study`` returns it
+        answers: to these prompts, as ``example_answers`` returns them, to be shown beneath
+    """
     first = plan[
         (plan["utterance"] == plan["utterance"].iloc[0]) & (plan["condition"] == "aligned")
     ]
     return HTML(
         "".join(
-            _block(f"{row['template']}, label order {row['label_order']}", html.escape(row["text"]))
+            _block(
+                f"{row['template']}, label order {row['label_order']}",
+                html.escape(row["text"]),
+                _answer(answers, row["prompt"]),
+            )
             for _, row in first.iterrows()
         )
     )
+
+
+def example_answers(run: Run, plan: pd.DataFrame) -> pd.DataFrame:
+    """What the model answers to the prompts that are shown as examples, and to them alone.
+
+    They are looked up where the study is stored, and else asked.
+
+    Args:
+        run: a run whose model can be asked
+        plan: its plan, whose first utterance is the example
+
+    Returns:
+        predictions of this utterance: each condition in the first wording and label order, and
+        ``aligned`` in all of them
+    """
+    first = _first_prompts(plan, resolve_templates(run.settings.templates)[0].name)
+    first = first[first["condition"].isin(one_of_each(list(first["condition"])))]
+    # As they are shown: tokens of other utterances are drawn in the whole corpus.
+    conditions = [_given(name, tokens) for name, tokens in _shown_words(first).items()]
+    corpus = one_utterance(run, str(plan["utterance"].iloc[0]))
+    tables = [_ask_once(run, corpus, conditions)]
+    if "aligned" in run.settings.conditions:
+        tables.append(run.ask(corpus=corpus, conditions=["aligned"], progress=False))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _first_prompts(plan: pd.DataFrame, template: str) -> pd.DataFrame:
+    """The first utterance's prompts in one wording, its first label order and replicate."""
+    return plan[
+        (plan["utterance"] == plan["utterance"].iloc[0])
+        & (plan["template"] == template)
+        & (plan["label_order"] == 0)
+        & (plan["replicate"] == 0)
+    ]
+
+
+def _shown_words(prompts: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Condition to the word shown for each concept; to nothing where no tokens are shown."""
+    names = [name for name in map(str, prompts) if name.startswith("shown_")]
+    words = prompts[names].astype(object).to_numpy()
+    return {
+        str(condition): {
+            name.removeprefix("shown_"): str(word)
+            for name, word in zip(names, row, strict=True)
+            if pd.notna(word)
+        }
+        for condition, row in zip(prompts["condition"], words, strict=True)
+    }
+
+
+def _given(name: str, tokens: Mapping[str, str]) -> Condition:
+    """A condition that shows these very tokens, or no block if there are none."""
+
+    def change(own: Material, _: object) -> pd.DataFrame | None:
+        return own.tokens[list(tokens)].assign(**tokens) if tokens else None
+
+    return Condition(name, "tokens as they are given", change)
+
+
+def _answer(answers: pd.DataFrame | None, prompt: str) -> str:
+    """A line with the answer to a prompt and the probability of each class, if it was asked."""
+    known = None if answers is None else answers[answers["prompt"] == prompt]
+    if known is None or known.empty:
+        return ""
+    row = known.iloc[0]
+    given = row["prediction"] if row["valid"] else f"invalid ({row['why_invalid']})"
+    shares = known.filter(regex="^p_").iloc[0].astype(float).dropna()
+    told = [f"{str(name).removeprefix('p_')} {percent(share)}" for name, share in shares.items()]
+    detail = f" ({', '.join(told)})" if told else ""
+    return f"<br>Answer: <b>{html.escape(str(given))}</b>{html.escape(detail)}"
 
 
 def written_answers(
@@ -111,11 +197,12 @@ def what_if(run: Run, tokens: Mapping[str, str], utterance: str | None = None) -
     Args:
         run: a run whose model can be asked
         tokens: concept to word; concepts that are not named keep their own word
-        utterance: which one, as predictions name it; the first evaluated one by default
+        utterance: which one, as predictions name it; by default ``telling_utterance``
 
     Returns:
-        DataFrame with the rows ``none``, ``aligned`` and ``your tokens``: the true label, the
-        probability of each label (with decoding ``"score"``), the answer, the tokens shown
+        DataFrame with the rows ``none``, ``aligned``, ``conflicting`` and ``your tokens``: the true
+        label, the probability of each label (with decoding ``"score"``), the answer, the tokens
+        shown; ``answer_bars`` draws it
 
     Raises:
         InputError: if the utterance, a concept or a word is unknown
@@ -134,14 +221,8 @@ def what_if(run: Run, tokens: Mapping[str, str], utterance: str | None = None) -
         if word not in known:
             raise unknown(f"word for {concept}", word, known)
     mine = Condition(YOURS, "tokens set by hand", lambda own, _: own.tokens.assign(**tokens))
-    answers = run.ask(
-        corpus=one_utterance(run, utterance),
-        conditions=["none", "aligned", mine],
-        templates=run.settings.templates[:1],
-        orders=1,
-        replicates=1,
-        progress=False,
-    ).set_index("condition")
+    corpus = one_utterance(run, utterance or telling_utterance(run))
+    answers = _ask_once(run, corpus, [*_OPPOSED, mine]).set_index("condition")
     names = {f"shown_{concept}": str(concept) for concept in run.tokens}
     told = [
         ", ".join(f"{names[str(column)]}={word}" for column, word in row.dropna().items())
@@ -150,6 +231,76 @@ def what_if(run: Run, tokens: Mapping[str, str], utterance: str | None = None) -
     shown = {f"p_{label}": label for label in run.corpus.labels if f"p_{label}" in answers}
     table = answers[["truth", *shown, "prediction"]].rename(columns=shown).assign(tokens=told)
     return table.dropna(axis=1, how="all").rename(columns={"prediction": "answer"})
+
+
+def telling_utterance(run: Run) -> str:
+    """The first of some utterances whose answer depends on the tokens, to try others on.
+
+    Asked are ten evaluated utterances, evenly spread, without tokens, with aligned and with
+    conflicting ones, as far as the study has not stored their answers.
+
+    Args:
+        run: a run whose model can be asked
+
+    Returns:
+        the name of the first whose three answers differ, or else of the first
+    """
+    rows = run.heard.rows(run.settings.partition)
+    some = rows.iloc[:: max(1, len(rows) // _TRIED)][:_TRIED]
+    answers = _ask_once(run, run.heard.with_table(some), _OPPOSED)
+    given = answers.assign(prediction=answers["prediction"].astype(object).fillna("invalid"))
+    different = given.groupby("utterance", sort=False, observed=True)["prediction"].nunique()
+    return str(different.gt(1).idxmax())
+
+
+def _ask_once(run: Run, corpus: Corpus, conditions: Sequence[str | Condition]) -> pd.DataFrame:
+    """Answers in the first wording and label order."""
+    return run.ask(
+        corpus=corpus,
+        conditions=conditions,
+        templates=run.settings.templates[:1],
+        orders=1,
+        replicates=1,
+        progress=False,
+    )
+
+
+def answer_bars(answers: pd.DataFrame) -> HTML:
+    """Probabilities of the classes as bars, one block per row, with the tokens that were changed.
+
+    Args:
+        answers: as ``what_if`` returns it
+
+    Returns:
+        HTML to show in a notebook; without bars where the model writes its answers
+
+    Examples:
+        >>> table = {"truth": "sad", "sad": [0.25], "answer": ["angry"], "tokens": ["ENERGY=LOW"]}
+        >>> bars = answer_bars(pd.DataFrame(table, index=["aligned"])).data
+        >>> "25 %" in bars, "<mark>" in bars
+        (True, False)
+    """
+    own = set(str(answers["tokens"].get("aligned", "")).split(", "))
+    labels = [name for name in map(str, answers) if name not in ("truth", "answer", "tokens")]
+    blocks = []
+    for name, values in answers.iterrows():
+        row = values.to_dict()
+        tokens = [item for item in str(row["tokens"]).split(", ") if item]
+        shown = [
+            html.escape(item) if item in own else f"<mark>{html.escape(item)}</mark>"
+            for item in tokens
+        ]
+        bars = [
+            f'<tr><th scope="row">{html.escape(label)}</th>'
+            f'<td><meter min="0" max="1" value="{row[label]:.3f}"></meter> '
+            f"{percent(float(row[label]))}</td></tr>"
+            for label in labels
+        ]
+        answer = html.escape(str(row["answer"]))
+        told = f"{', '.join(shown) or 'no tokens'}<br>Answer: <b>{answer}</b>"
+        blocks.append(_block(str(name), told, f"<table>{''.join(bars)}</table>" if bars else ""))
+    truth = html.escape(str(answers["truth"].iloc[0]))
+    return HTML(f"<p>True class: {truth}. Marked tokens are not its own.</p>{''.join(blocks)}")
 
 
 def one_utterance(run: Run, utterance: str | None = None) -> Corpus:
@@ -167,29 +318,52 @@ def one_utterance(run: Run, utterance: str | None = None) -> Corpus:
     chosen = names[0] if utterance is None else utterance
     if chosen not in names:
         raise unknown("utterance", chosen, names)
-    return run.corpus.with_table(rows.iloc[[names.index(chosen)]])
+    return run.heard.with_table(rows.iloc[[names.index(chosen)]])
 
 
-def listen(run: Run, utterance: str | None = None) -> HTML | Audio:
-    """A player of one recording, if the corpus allows it to be passed on; else a sentence.
+def listen(run: Run, utterances: str | Iterable[str] | None = None) -> HTML:
+    """Players of recordings, if the corpus allows them to be passed on; else a sentence.
 
     Args:
         run: a run
-        utterance: which one, as predictions name it; the first evaluated one by default
+        utterances: one or several, as predictions name them; the first evaluated one by default
+
+    Raises:
+        InputError: if one is not evaluated
+
+    Examples:
+        ::
+
+            sercue.listen(run, run.changed("aligned", "conflicting").index[:3])
     """
     if not run.corpus.may_share_audio:
-        return HTML("<p>Recordings of this corpus may not be passed on.</p>")
-    corpus = one_utterance(run, utterance)
-    signal = read_utterance(corpus, corpus.table.index[0], _RATE)
-    return Audio(signal, rate=_RATE, normalize=False)
+        return HTML(f"<p>{html.escape(_withheld(run))}</p>")
+    named = [utterances] if utterances is None or isinstance(utterances, str) else utterances
+    players = []
+    for chosen in named:
+        corpus = one_utterance(run, chosen)
+        row = corpus.table.index[0]
+        signal = read_utterance(corpus, row, _RATE)
+        (name,) = utterance_ids(corpus.table.index)
+        player = Audio(signal, rate=_RATE, normalize=False)._repr_html_()
+        players.append(f"<p><code>{html.escape(name)}</code></p>{player}")
+    return HTML("".join(players))
+
+
+def _withheld(run: Run) -> str:
+    """Why there is no player, and what would allow one."""
+    told = "Recordings of this corpus may not be passed on, and a report would hold them."
+    if "may_share_audio" not in CORPORA[run.settings.corpus].options.model_fields:
+        return f"{told} {run.corpus.licence}".strip()
+    return f"{told} If you may, set corpus_options: {{may_share_audio: true}}."
 
 
 def _words(text: str) -> set[str]:
     return set(re.findall(r"\w+", plain_words(text)))
 
 
-def _block(title: str, text: str) -> str:
-    return f'<div class="prompt"><b>{html.escape(title)}</b><br>{text}</div>'
+def _block(title: str, text: str, answer: str) -> str:
+    return f'<div class="prompt"><b>{html.escape(title)}</b><br>{text}{answer}</div>'
 
 
 def _marked(

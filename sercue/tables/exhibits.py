@@ -34,42 +34,75 @@ _CLIP = re.compile(rb'<clipPath id="(p[0-9a-f]{10})">\s*(<(?:rect|path)[^>]*/>)'
 _DPI = 200  # of what is drawn in pixels inside a figure
 
 
-@dataclass(frozen=True)
+@dataclass
 class FigureExhibit:
-    """A figure with its caption; notebooks show it, and ``figure`` can be restyled.
+    """A figure with its caption; restyled and displayed again, ``figure`` is saved anew.
 
     Attributes:
-        figure: as it was drawn
+        figure: as it was drawn, and may have been restyled
         caption: what it shows
+        path: of its SVG file; the PDF file lies beside it
         svg: as it was saved
-        alt: its alternative text: the caption, and what is written in the figure
     """
 
     figure: Figure
     caption: str
-    svg: bytes
-    alt: str
+    path: Path
+    svg: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.save()
+
+    def save(self) -> None:
+        """Write SVG and PDF.
+
+        Raises:
+            StorageError: if they cannot be written
+        """
+        self.svg = _saved(self.figure, "svg")
+        write_text(self.path, self.svg.decode("utf-8"))
+        write_bytes(self.path.with_suffix(".pdf"), _saved(self.figure, "pdf"))
+        # matplotlib sets it where anything in the figure is changed, and in saving.
+        self.figure.stale = False
+
+    @property
+    def alt(self) -> str:
+        """Its alternative text: the caption, and what is written in the figure."""
+        return f"{self.caption} {describe(self.figure)}".strip()
 
     def __repr__(self) -> str:
         return f"Figure: {self.caption}"
 
     def _repr_html_(self) -> str:
+        if self.figure.stale:
+            self.save()
         return markup.plot(self.svg, self.caption, self.alt)
 
 
 @dataclass(frozen=True)
 class TableExhibit:
-    """A table with its caption; ``data`` holds the numbers unrounded."""
+    """A table with its caption.
+
+    Attributes:
+        data: the numbers, unrounded
+        shown: the rows and columns that the report prints
+        caption: what it shows
+    """
 
     data: pd.DataFrame
     shown: pd.DataFrame
     caption: str
+    folded: bool = False
 
     def __repr__(self) -> str:
         return f"Table: {self.caption}\n{self.shown}"
 
+    def head(self, rows: int = 5) -> pd.DataFrame:
+        """The first rows of ``data``."""
+        return self.data.head(rows)
+
     def _repr_html_(self) -> str:
-        return markup.table(self.shown.map(_minus), self.caption)
+        return markup.table(self.shown.map(_minus), self.caption, folded=self.folded)
 
 
 @dataclass(frozen=True)
@@ -100,12 +133,10 @@ def figure_exhibit(drawing: Figure | Artist, caption: str, path: Path) -> Figure
     figure = drawing if isinstance(drawing, Figure) else drawing.get_figure(root=True)
     if figure is None:
         raise ValueError(f"{drawing!r} is not drawn in a figure")
-    svg = _saved(figure, "svg")
-    write_text(path, svg.decode("utf-8"))
-    write_bytes(path.with_suffix(".pdf"), _saved(figure, "pdf"))
+    exhibit = FigureExhibit(figure, caption, path)
     # Closed, or the notebook shows it a second time, without its caption.
     plt.close(figure)
-    return FigureExhibit(figure, caption, svg, f"{caption} {describe(figure)}".strip())
+    return exhibit
 
 
 def _saved(figure: Figure, kind: str) -> bytes:
@@ -129,7 +160,12 @@ def _with_stable_ids(svg: bytes) -> bytes:
 
 
 def table_exhibit(
-    data: pd.DataFrame, caption: str, path: Path, shown: pd.DataFrame | None = None
+    data: pd.DataFrame,
+    caption: str,
+    path: Path,
+    shown: pd.DataFrame | None = None,
+    *,
+    folded: bool = False,
 ) -> TableExhibit:
     """Save a table as CSV (unrounded) and LaTeX (as shown), and show it with its caption.
 
@@ -139,6 +175,7 @@ def table_exhibit(
         path: file to write, without its ending
         shown: the rows and columns that the report and LaTeX print, by default all; numbers that
             are not text yet are printed by ``rounded``
+        folded: the report shows its caption alone until a reader opens it
 
     Raises:
         StorageError: if it cannot be written
@@ -146,7 +183,7 @@ def table_exhibit(
     printed = _without_empty(rounded(data if shown is None else shown))
     write_csv(path.with_suffix(".csv"), data)
     latex.write_table(printed, caption, path.with_suffix(".tex"))
-    return TableExhibit(data, printed, caption)
+    return TableExhibit(data, printed, caption, folded)
 
 
 def _without_empty(printed: pd.DataFrame) -> pd.DataFrame:

@@ -99,6 +99,7 @@ options: angry, sad. Acoustic cues: energy=low. Emotion:
         return self.label_separator.join(labels)
 
 
+#: The wordings that are shipped, by name.
 TEMPLATES: dict[str, Template] = {
     template.name: template
     for template in (

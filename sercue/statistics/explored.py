@@ -1,0 +1,135 @@
+"""What one looks at next: the utterances whose answer changed, and the speakers one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from sercue.errors import InputError, unknown
+from sercue.statistics.measures import confusion_counts, ratio
+from sercue.statistics.speakers import primary_cell
+
+
+def changed_answers(predictions: pd.DataFrame, condition: str, reference: str) -> pd.DataFrame:
+    """The utterances that are answered differently under two conditions.
+
+    Compared is one prompt per utterance and condition: the first wording, label order, decoding
+    and replicate, as in McNemar's test. Invalid answers are an answer of their own.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        condition: name of a condition
+        reference: name of another one
+
+    Returns:
+        DataFrame, one row per utterance, those first of which the model was surest under both
+        conditions (by the lower of the two probabilities); with ``speaker``, ``truth``, the two
+        answers in columns named after the conditions (``invalid`` for none), ``tokens`` that differ
+        (``ENERGY: LOW → HIGH``, from reference to condition), and, of scored answers,
+        ``p_<reference>`` and ``p_<condition>``, the probability of the answer given, and
+        ``change``, by how much the probability of the reference's answer changed, in [-1, 1]
+
+    Raises:
+        InputError: if a condition is unknown, or both are the same
+
+    Examples:
+        >>> from sercue.statistics.measures import example_predictions
+        >>> changed = changed_answers(example_predictions(), "aligned", "none")
+        >>> changed.loc["s0_1.wav", ["truth", "none", "aligned"]].to_dict()
+        {'truth': 'neutral', 'none': 'neutral', 'aligned': 'sad'}
+    """
+    known = list(predictions["condition"].unique())
+    for name in (condition, reference):
+        if name not in known:
+            raise unknown("condition", name, known)
+    if condition == reference:
+        raise InputError(f"condition: found {condition!r} twice, valid are two different ones")
+    asked = predictions[predictions["condition"].isin([condition, reference])]
+    cells = {
+        str(name): part.set_index("utterance")
+        for name, part in primary_cell(asked).groupby("condition", observed=True)
+    }
+    old, new = cells[reference], cells[condition].reindex(cells[reference].index)
+    answers = {
+        name: rows["prediction"].astype(object).where(rows["prediction"].notna(), "invalid")
+        for name, rows in ((reference, old), (condition, new))
+    }
+    table = old[["speaker", "truth"]].astype(object).assign(**answers)
+    table["tokens"] = _different_tokens(old, new)
+    if old.filter(regex="^p_").notna().to_numpy().any():
+        before, after = (
+            _probability(old, answers[reference]),
+            _probability(new, answers[condition]),
+        )
+        table[f"p_{reference}"], table[f"p_{condition}"] = before, after
+        table["change"] = _probability(new, answers[reference]) - before
+        order = np.argsort(-np.fmin(before, after), kind="stable")
+        table = table.iloc[order]
+    return table[table[reference] != table[condition]]
+
+
+def _probability(rows: pd.DataFrame, answer: pd.Series) -> np.ndarray:
+    """What each row gives to a class; NaN where there is none."""
+    shares = rows.filter(regex="^p_").rename(columns=lambda name: name.removeprefix("p_"))
+    places = shares.columns.get_indexer(pd.Index(answer))
+    values = shares.to_numpy(float)[np.arange(len(rows)), places]
+    return np.where(places < 0, np.nan, values)
+
+
+def _different_tokens(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
+    """For each utterance the tokens that are not the same; nothing where one has no tokens."""
+    shown = [name for name in map(str, old) if name.startswith("shown_")]
+    told = []
+    for before, after in zip(
+        old[shown].astype(object).to_numpy(), new[shown].astype(object).to_numpy(), strict=True
+    ):
+        told.append(
+            ", ".join(
+                f"{name.removeprefix('shown_')}: {first} → {second}"
+                for name, first, second in zip(shown, before, after, strict=True)
+                if pd.notna(first) and pd.notna(second) and first != second
+            )
+        )
+    return told
+
+
+def speaker_table(
+    predictions: pd.DataFrame, labels: Sequence[str], contrasts: Sequence[tuple[str, str]] = ()
+) -> pd.DataFrame:
+    """Each speaker's UAR by condition, and the differences between conditions.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        labels: the classes
+        contrasts: pairs (condition, reference) whose differences are wanted
+
+    Returns:
+        DataFrame, one row per speaker: ``utterances``, ``classes`` (how many of the labels the
+        speaker has), the mean recall of these classes under each condition, in [0, 1], over all
+        wordings, label orders and replicates, and a column ``<condition> − <reference>`` per
+        contrast. The UAR of the study is no mean of these: it pools the speakers of each class.
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> table = speaker_table(example_predictions(), LABELS, [("aligned", "none")])
+        >>> table.loc["s2"].to_dict() == {
+        ...     "utterances": 6, "classes": 3, "none": 0.5, "aligned": 1, "aligned − none": 0.5
+        ... }
+        True
+    """
+    counts, conditions, speakers = confusion_counts(predictions, labels)
+    totals = counts.sum(axis=-1).astype(float)
+    recall = ratio(np.diagonal(counts, axis1=2, axis2=3).astype(float), totals, np.nan)
+    has = totals[0] > 0
+    means = pd.DataFrame(
+        np.where(has, recall, 0).sum(axis=2) / has.sum(axis=1), conditions, speakers
+    ).T
+    own = predictions.groupby("speaker", observed=True)["utterance"].nunique()
+    table = means.assign(
+        **{f"{name} − {reference}": means[name] - means[reference] for name, reference in contrasts}
+    ).rename_axis("speaker")
+    table.insert(0, "utterances", own.reindex(speakers))
+    table.insert(1, "classes", has.sum(axis=1))
+    return table

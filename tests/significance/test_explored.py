@@ -1,0 +1,87 @@
+"""Utterances whose answer changed, and speakers one by one: worked by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sercue.errors import InputError
+from sercue.statistics.explored import changed_answers, speaker_table
+from sercue.statistics.measures import example_predictions, uar
+
+LABELS = ["angry", "sad"]
+
+
+def scored(prompts):
+    """Rows of (utterance, condition, p_angry, token); in the second wording the reverse."""
+    rows = [
+        {
+            "utterance": utterance, "speaker": utterance[0], "truth": "angry",
+            "condition": condition, "replicate": 0, "template": template, "label_order": 0,
+            "decoding": "score", "p_angry": share, "p_sad": 1 - share, "shown_ENERGY": token,
+            "prediction": None if np.isnan(share) else LABELS[int(share < 0.5)],
+        }
+        for template in ("plain", "question")
+        for utterance, condition, angry, token in prompts
+        for share in [angry if template == "plain" else 1 - angry]
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+ANSWERS = scored([
+    ("a1", "aligned", 0.6, "HIGH"), ("a1", "conflicting", 0.4, "LOW"),
+    ("a2", "aligned", 0.9, "HIGH"), ("a2", "conflicting", 0.2, "LOW"),
+    ("b1", "aligned", 0.8, "MID"), ("b1", "conflicting", 0.7, "MID"),
+    ("b2", "aligned", 0.7, "LOW"), ("b2", "conflicting", np.nan, "HIGH"),
+])  # fmt: skip
+
+
+def test_the_changed_answers_are_those_of_the_first_wording_surest_first():
+    """By hand: a2 is .9 and then .8 sure, a1 .6 twice; b1 stays; b2 has no answer any more."""
+    changed = changed_answers(ANSWERS, "conflicting", "aligned")
+    assert changed.index.tolist() == ["a2", "b2", "a1"]
+    assert changed["aligned"].tolist() == ["angry"] * 3
+    assert changed["conflicting"].tolist() == ["sad", "invalid", "sad"]
+    assert changed["tokens"].tolist() == [
+        "ENERGY: HIGH → LOW", "ENERGY: LOW → HIGH", "ENERGY: HIGH → LOW",
+    ]  # fmt: skip
+    np.testing.assert_allclose(changed["p_aligned"], [0.9, 0.7, 0.6])
+    np.testing.assert_allclose(changed["p_conflicting"], [0.8, np.nan, 0.6])
+    np.testing.assert_allclose(changed["change"], [-0.7, np.nan, -0.2])
+
+
+def test_turned_round_the_same_utterances_change():
+    there = changed_answers(ANSWERS, "conflicting", "aligned")
+    back = changed_answers(ANSWERS, "aligned", "conflicting")
+    assert set(there.index) == set(back.index)
+    assert back["tokens"]["a1"] == "ENERGY: LOW → HIGH"
+
+
+def test_written_answers_have_no_probabilities():
+    changed = changed_answers(example_predictions(), "aligned", "none")
+    assert list(changed) == ["speaker", "truth", "none", "aligned", "tokens"]
+    assert (changed["none"] != changed["aligned"]).all()
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [(("algned", "none"), "did you mean 'aligned'"), (("none", "none"), "valid are two different")],
+)
+def test_conditions_that_cannot_be_compared_are_named(pair, message):
+    with pytest.raises(InputError, match=message):
+        changed_answers(example_predictions(), *pair)
+
+
+def test_a_speaker_s_uar_is_that_of_the_speaker_s_rows():
+    """By audmetric; a class that the speaker lacks is left out of the mean."""
+    rows = example_predictions(speakers=5, utterances=7)
+    rows = rows[~((rows["speaker"] == "s2") & (rows["truth"] == "sad"))]
+    labels = sorted(rows["truth"].unique())
+    table = speaker_table(rows, labels, [("aligned", "none")])
+    assert table.index.tolist() == [f"s{number}" for number in range(5)]
+    assert table.loc["s2", "classes"] == 2
+    for (speaker, condition), part in rows.groupby(["speaker", "condition"]):
+        expected = uar(part["truth"], part["prediction"], labels)
+        assert table.loc[speaker, condition] == pytest.approx(expected)
+    pd.testing.assert_series_equal(
+        table["aligned − none"], table["aligned"] - table["none"], check_names=False
+    )
