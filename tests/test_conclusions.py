@@ -30,7 +30,7 @@ def test_each_contrast_stands_where_its_numbers_put_it():
     assert different.startswith("Of 4 planned contrasts, 2 differ from zero")
     assert "shuffled − aligned (−.200), masked(0.25) − aligned (−.020)" in different
     assert equal == (
-        "Equivalent to within ±.05 of UAR (TOST, corrected alike): constant − aligned."
+        "Equivalent to within ±.05 of UAR (TOST, corrected by the same rule): constant − aligned."
     )
     assert "yet shown to differ by less than .05: masked(0.25) − aligned" in small
     assert open_.startswith("Inconclusive (neither a difference nor equivalence within ±.05")
@@ -202,8 +202,18 @@ def test_the_largest_concept_and_how_many_are_clear():
     assert none.endswith("a Shapley value above zero for 0 of 2 concepts.")
 
 
-def test_the_gain_of_wordings_from_least_to_most():
+def test_the_condition_that_the_wording_changes_most_is_named():
+    """Largest less smallest UAR: .02 without tokens, .21 under conflicting ones."""
+    uar = {"none": [0.75, 0.76, 0.74], "conflicting": [0.332, 0.517, 0.539]}
+    rows = [(name, t, u) for name, us in uar.items() for t, u in zip("abc", us, strict=True)]
+    wordings = pd.DataFrame(rows, columns=["condition", "template", "uar"])
     gains = pd.DataFrame({"template": ["a", "b", "c"], "difference": [0.02, -0.01, 0.05]})
-    (sentence,) = say.template_sentence(gains)
-    assert sentence == "By wording, the gain ranges from −.010 (b) to +.050 (c)."
-    assert say.template_sentence(gains[:1]) == []
+    widest, gain = say.wording_sentences(wordings, gains)
+    assert widest == (
+        "Of 2 conditions, UAR differs most between wordings under conflicting: from .332 (a) to "
+        ".539 (c) (not tested)."
+    )
+    assert gain == (
+        "By wording, the gain from aligned tokens ranges from −.010 (b) to +.050 (c) (not tested)."
+    )
+    assert say.wording_sentences(wordings, None) == [widest]

@@ -21,7 +21,8 @@ from sercue.plots.style import (
     styled,
 )
 
-_HERE = "#0173b2"
+# The model under study: of no condition's colour.
+_HERE = "black"
 _KINDS = {"only": "only this concept, vs masked(1)", "without": "hidden, vs aligned",
           "flip": "opposite, vs aligned"}  # fmt: skip
 # Families that figures show in one colour of several shades.

@@ -752,6 +752,45 @@ def components_of(values: np.ndarray, factors: Sequence[str]) -> pd.DataFrame:
     return table.rename_axis("component").reset_index()
 
 
+def uar_intervals_by(
+    predictions: pd.DataFrame,
+    labels: Sequence[str],
+    *,
+    by: str = "template",
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """UAR of each condition for each wording of the prompt, with intervals over speakers.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        labels: the classes
+        by: ``"template"``, or ``"label_order"``, or another column
+        confidence: coverage that the intervals aim at, between 0 and 1
+
+    Returns:
+        DataFrame, one row per condition and level of ``by``, both in order of appearance: the
+        columns of ``uar_intervals`` and ``by``
+
+    Raises:
+        InputError: if the column is missing, or as ``uar_intervals`` raises it
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> table = uar_intervals_by(example_predictions(), LABELS)
+        >>> table[["template", "condition", "uar"]].round(3).values.tolist()
+        [['plain', 'none', 0.417], ['plain', 'aligned', 0.708]]
+    """
+    if by not in predictions:
+        raise unknown("column", by, predictions.columns)
+    parts = [
+        uar_intervals(part, labels, confidence=confidence).assign(**{by: level})
+        for level, part in predictions.groupby(by, sort=False)
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    order = table["condition"].map({name: n for n, name in enumerate(table["condition"].unique())})
+    return table.iloc[order.argsort(kind="stable")].reset_index(drop=True)
+
+
 def gain_by(
     predictions: pd.DataFrame,
     labels: Sequence[str],
