@@ -93,6 +93,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "redundancy",
             "variance_components",
         ],
+        "statistics.explored": ["changed_answers", "speaker_table", "wording_sensitivity"],
         "statistics.measures": ["confusion_matrices", "measures", "measures_by", "uar", "uar_by"],
         "statistics.neutral_shift": ["neutral_shifts"],
         "statistics.praat_agreement": ["praat_agreement", "praat_pairs"],

@@ -38,6 +38,7 @@ from sercue.statistics.effects import (
     variance_components,
 )
 from sercue.statistics.equivalence import predicted_classes
+from sercue.statistics.explored import wording_sensitivity
 from sercue.statistics.measures import LABELS as MEASURED
 from sercue.statistics.measures import confusion_matrices, example_predictions, uar_by
 from sercue.statistics.neutral_shift import neutral_shifts
@@ -464,6 +465,14 @@ def test_prompt_sensitivity_draws_each_cell(predictions):
         np.testing.assert_allclose(line.get_xdata(), part["uar"])
         np.testing.assert_array_equal(np.round(line.get_ydata()), [0, 1])
     assert tick_texts(figure.axes[0].yaxis) == ["plain", "long"]
+
+
+def test_prompt_sensitivity_draws_the_intervals_that_there_are(predictions):
+    table = wording_sensitivity(predictions, LABELS)
+    axes = plots.plot_prompt_sensitivity(table).axes[1]
+    part = table[(table["condition"] == "aligned") & (table["label_order"] == 0)]
+    drawn = [segment[:, 0] for segment in axes.collections[0].get_segments()]
+    np.testing.assert_allclose(drawn, part[["low", "high"]])
 
 
 def test_confusions_show_per_cent_of_the_true_class(predictions):

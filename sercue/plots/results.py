@@ -377,17 +377,16 @@ def plot_prompt_sensitivity(table: pd.DataFrame, *, ax: Axes | None = None) -> F
     """UAR of each template and label order, one panel per condition.
 
     Args:
-        table: columns ``condition``, ``template``, ``label_order``, ``uar``, as
-            ``uar_by(predictions, labels, ["condition", "template", "label_order"])`` returns it
+        table: as ``wording_sensitivity`` returns it, or as ``uar_by`` without intervals
         ax: Axes whose place the panels take; a new figure by default
 
     Returns:
         figure; within a panel only the wording of the prompt differs
 
     Examples:
-        >>> from sercue.statistics.measures import LABELS, example_predictions, uar_by
-        >>> keys = ["condition", "template", "label_order"]
-        >>> table = uar_by(example_predictions(), LABELS, keys)
+        >>> from sercue.statistics.explored import wording_sensitivity
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> table = wording_sensitivity(example_predictions(), LABELS)
         >>> [axes.get_title() for axes in plot_prompt_sensitivity(table).axes]
         ['none', 'aligned']
     """
@@ -401,9 +400,13 @@ def plot_prompt_sensitivity(table: pd.DataFrame, *, ax: Axes | None = None) -> F
         for number, order in enumerate(orders):
             part = table[(table["condition"] == condition) & (table["label_order"] == order)]
             offset = 0.4 * (number - (len(orders) - 1) / 2) / max(len(orders), 2)
+            places = part["template"].map(templates.index) + offset
+            if "low" in part:
+                ends = part["low"], part["high"]
+                axes.hlines(places, *ends, color=palette[condition], linewidth=1.2)
             axes.plot(
                 part["uar"],
-                part["template"].map(templates.index) + offset,
+                places,
                 _MARKERS[number % len(_MARKERS)],
                 color=palette[condition],
                 markersize=6,

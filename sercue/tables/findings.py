@@ -278,39 +278,38 @@ def prompting_findings(
     """What notebook 03 found.
 
     Args:
-        sensitivity: UAR by condition, template and label order, as ``uar_by`` returns it
+        sensitivity: as ``wording_sensitivity`` returns it
         tried: predictions of the same prompts by each decoding that the model can do
         corpus: the corpus
         partition: the partition on which the prompts were tried
     """
-    where = f"The prompts were tried out on {tried['utterance'].nunique()} utterances"
+    where = f"The prompts were tried on {tried['utterance'].nunique()} utterances"
     groups = sensitivity.groupby("condition")["uar"]
     lowest, highest = groups.min(), groups.max()
     wide = str((highest - lowest).idxmax())
     scored, generated = (tried[tried["decoding"] == name] for name in ("score", "generate"))
+    invalid = percent(1 - generated["valid"].mean(), 1)
     sentences = [
-        f"{where}. In a cross-validation every speaker is evaluated, those heard here among them: "
-        "choose no wording by these numbers."
+        f"{where}. In a cross-validation every speaker is evaluated, including those heard here: "
+        "no wording may be chosen by these numbers."
         if corpus.folds
         else f"{where} of the {partition} partition.",
-        f"Between wordings and label orders, UAR ranges from {bounded(lowest[wide])} to "
-        f"{bounded(highest[wide])} under {wide}, of the conditions tried here the one that varies "
-        "most.",
-        f"{percent(1 - generated['valid'].mean(), 1)} of the {len(generated)} generated answers "
-        "are "
-        f"invalid{_reasons(generated)}. They count as wrong.",
+        f"Across wordings and label orders, UAR varies most under {wide}: from "
+        f"{bounded(lowest[wide])} to {bounded(highest[wide])}.",
+        f"{invalid} of the {len(generated)} generated answers are invalid{_reasons(generated)} and "
+        "count as wrong.",
     ]
     if scored.empty:
-        return [*sentences, "The model's server gives no likelihoods of labels."]
+        return [*sentences, "The server of the model returns no likelihoods of labels."]
     cell = ["utterance", "condition", "replicate", "template", "label_order"]
     both = scored.merge(generated, on=cell, suffixes=("_score", "_generate"), validate="1:1")
     same = (both["prediction_score"] == both["prediction_generate"]).mean()
+    mass = percent(scored["label_mass"].mean(), 1)
     return [
         *sentences,
-        f"Greedy decoding and label likelihood agree in {percent(same, 1)} of the same prompts.",
-        f"The label words together take {percent(scored['label_mass'].mean(), 1)} of the "
-        "probability of "
-        "the answer on average; the rest goes to other words.",
+        f"Both decodings give the same answer to {percent(same, 1)} of the prompts.",
+        f"On average, {mass} of the probability of an answer is on the label words; the rest is on "
+        "other words.",
     ]
 
 
