@@ -913,6 +913,8 @@ class Run:
         exhibit: pd.DataFrame | Figure | Artist,
         caption: str,
         shown: pd.DataFrame | None = None,
+        *,
+        folded: bool = False,
     ) -> None:
         """Show a table or figure with its caption, and save it for a paper.
 
@@ -922,12 +924,15 @@ class Run:
             exhibit: the numbers, or what was drawn
             caption: what it shows
             shown: of a table, the rows and columns that the report and LaTeX print; by default all
+            folded: of a table that repeats a figure: the report shows its caption alone until a
+                reader opens it
 
         Raises:
             StorageError: if a file cannot be written
         """
         if isinstance(exhibit, pd.DataFrame):
-            display(table_exhibit(exhibit, caption, self.folder / "tables" / name, shown))
+            path = self.folder / "tables" / name
+            display(table_exhibit(exhibit, caption, path, shown, folded=folded))
         else:
             display(figure_exhibit(exhibit, caption, self.folder / "figures" / f"{name}.svg"))
 

@@ -39,8 +39,8 @@ def execute(number, run):
     shown = Shown({}, {}, [], {"run": run})
     displayed, show = [], run.show
 
-    def recorded(name, *args):
-        show(name, *args)
+    def recorded(name, *args, **options):
+        show(name, *args, **options)
         exhibit = displayed.pop()
         kind = shown.tables if isinstance(exhibit, TableExhibit) else shown.figures
         kind[name] = exhibit

@@ -71,6 +71,16 @@ def test_markup_in_captions_and_cells_is_shown_as_text(tmp_path):
     assert shown.count("&lt;script&gt;") == 9
 
 
+def test_a_folded_table_shows_its_caption_and_how_long_it_is(tmp_path):
+    """What repeats a figure is there for whoever wants its numbers, and takes no room."""
+    table = pd.DataFrame({"uar": [0.5, 0.6]}, index=pd.Index(["none", "aligned"]))
+    shown = table_exhibit(table, "UAR.", tmp_path / "t", folded=True)._repr_html_()
+    before, folded = shown.split("<details>")
+    assert "UAR." in before
+    assert folded.startswith("<summary>Show the table (2 rows)</summary>")
+    assert "aligned" in folded
+
+
 def test_the_alternative_text_says_what_is_written_in_the_figure(tmp_path):
     """Whoever cannot see the figure of the study must get its numbers, and no others."""
     rows = [("none", 0.5, 0.4, 0.6), ("aligned", 0.7, 0.65, 0.75)]

@@ -64,12 +64,13 @@ class TableExhibit:
     data: pd.DataFrame
     shown: pd.DataFrame
     caption: str
+    folded: bool = False
 
     def __repr__(self) -> str:
         return f"Table: {self.caption}\n{self.shown}"
 
     def _repr_html_(self) -> str:
-        return markup.table(self.shown.map(_minus), self.caption)
+        return markup.table(self.shown.map(_minus), self.caption, folded=self.folded)
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,12 @@ def _with_stable_ids(svg: bytes) -> bytes:
 
 
 def table_exhibit(
-    data: pd.DataFrame, caption: str, path: Path, shown: pd.DataFrame | None = None
+    data: pd.DataFrame,
+    caption: str,
+    path: Path,
+    shown: pd.DataFrame | None = None,
+    *,
+    folded: bool = False,
 ) -> TableExhibit:
     """Save a table as CSV (unrounded) and LaTeX (as shown), and show it with its caption.
 
@@ -139,6 +145,7 @@ def table_exhibit(
         path: file to write, without its ending
         shown: the rows and columns that the report and LaTeX print, by default all; numbers that
             are not text yet are printed by ``rounded``
+        folded: the report shows its caption alone until a reader opens it
 
     Raises:
         StorageError: if it cannot be written
@@ -146,7 +153,7 @@ def table_exhibit(
     printed = _without_empty(rounded(data if shown is None else shown))
     write_csv(path.with_suffix(".csv"), data)
     latex.write_table(printed, caption, path.with_suffix(".tex"))
-    return TableExhibit(data, printed, caption)
+    return TableExhibit(data, printed, caption, folded)
 
 
 def _without_empty(printed: pd.DataFrame) -> pd.DataFrame:

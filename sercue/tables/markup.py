@@ -38,18 +38,21 @@ def plot(svg: bytes, caption: str, alt: str) -> str:
     )
 
 
-def table(data: pd.DataFrame, caption: str) -> str:
+def table(data: pd.DataFrame, caption: str, *, folded: bool = False) -> str:
     """A table with its caption; what is too wide for the screen scrolls in its box.
 
     Args:
         data: as it is to be printed; names of index levels head their columns
         caption: stands above the table
+        folded: on a screen only its caption is shown until a reader opens it
     """
     prose = any(len(str(cell)) > _LONG for cell in data.to_numpy().ravel())
+    box = _box("Table", caption, _rows_and_columns(data))
+    if folded:
+        box = f"<details><summary>Show the table ({len(data)} rows)</summary>{box}</details>"
     return (
         f'<figure class="{"table prose" if prose else "table"}">'
-        f"<figcaption>{html.escape(caption)}</figcaption>"
-        f"{_box('Table', caption, _rows_and_columns(data))}</figure>"
+        f"<figcaption>{html.escape(caption)}</figcaption>{box}</figure>"
     )
 
 
