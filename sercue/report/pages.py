@@ -21,6 +21,7 @@ from nbconvert.filters import markdown2html
 from sercue.artifacts import Artifacts, made_from
 from sercue.corpora.corpus import Corpus
 from sercue.privacy import clean_notebook, without_private_paths
+from sercue.report.utterances import UTTERANCES
 from sercue.run import fixture_notice
 from sercue.settings import ANALYSIS_KEYS, CORPUS_KEYS, Settings
 from sercue.statistics.contrasts import BLOCK
@@ -136,6 +137,7 @@ def _around(page: Page, pages: Sequence[Page], settings: Settings) -> dict[str, 
         "links": [_link(other, page) for other in pages],
         "previous": _neighbour(page, pages, -1),
         "next": _neighbour(page, pages, 1),
+        "utterances": UTTERANCES if (page.html.parent / UTTERANCES).is_file() else None,
         "outdated": _is_outdated(page.html.stem, known, settings),
     }
     loader = jinja2.FileSystemLoader(_TEMPLATES / "report")
