@@ -30,7 +30,7 @@ _RATE = 16_000
 def prompt_examples(
     plan: pd.DataFrame, templates: Sequence[str | Mapping[str, str] | Template]
 ) -> HTML:
-    """One worked example a condition: the first utterance's whole prompt, in the first wording.
+    """One worked example per condition: the first utterance's whole prompt, in the first wording.
 
     Of conditions about concepts the first of each kind is shown. Tokens that differ from the
     utterance's own are marked; those that a condition takes out are not there to be marked.
