@@ -270,7 +270,7 @@ class Run:
 
     @cached_property
     def content(self) -> str:
-        """What identifies the corpus: all that it says of its utterances, and their audio."""
+        """What identifies the corpus: its table, and the audio of its utterances."""
         if self._left is not None:
             return self._left.content
         return f"{listing_digest(self.listed)}-{audio_digest(self.digests)}"
@@ -280,7 +280,7 @@ class Run:
 
     @cached_property
     def measured(self) -> pd.DataFrame:
-        """Of what tokens are made: functionals of eGeMAPS, and means of its descriptors."""
+        """The features for the tokens: functionals of eGeMAPS, and means of its descriptors."""
         if self._extract is not None:
             return self._extract(self.corpus)
         if self._left is not None:
@@ -450,7 +450,7 @@ class Run:
     def model(self) -> AudioLanguageModel | dict[str, AudioLanguageModel]:
         """The model under study; its weights load when it is first asked.
 
-        Of a cross-validated corpus, one a fold if the model is trained on the corpus.
+        In a cross-validation, one per fold if the model is trained on the corpus.
         """
         if self.settings.model == TINY and self.corpus.folds:
             return {fold: self._load_model(*view) for fold, view in self.views.items()}
@@ -536,7 +536,7 @@ class Run:
 
     @cached_property
     def inputs(self) -> dict[str, Any]:
-        """What all that follows from the answers is stamped with, besides its settings."""
+        """The identity of the answers that results carry, in addition to the settings."""
         answers = self._left.answers if self._left else rows_digest(self.predictions)
         return {"content": self.content, "answers": answers}
 
@@ -712,7 +712,7 @@ class Run:
 
     @cached_property
     def baselines(self) -> pd.DataFrame:
-        """Predictions of the floors and ceilings: token-only classifier, eGeMAPS and linear SVM.
+        """Predictions of the reference classifiers: tokens only, eGeMAPS with a linear SVM.
 
         And of the contrastive models that the study names.
         """
@@ -792,14 +792,14 @@ class Run:
 
     @property
     def intervals(self) -> pd.DataFrame:
-        """UAR of each condition with its speaker-clustered interval, the baselines apart."""
+        """UAR of each condition, without the baselines, with its interval over speakers."""
         rows = self.measures[~self.measures["baseline"]]
         names = {"uar_low": "low", "uar_high": "high"}
         return rows[["condition", "uar", *names]].rename(columns=names)
 
     @property
     def references(self) -> dict[str, float]:
-        """UAR of what the conditions are read against: chance, floors and ceilings."""
+        """UAR of the references: chance and the reference classifiers."""
         rows = self.measures[self.measures["baseline"]].set_index("condition")["uar"]
         named = {str(name): float(uar) for name, uar in rows.items() if name != MAJORITY}
         return {"chance": chance(self.corpus.labels), **named}
@@ -851,7 +851,7 @@ class Run:
 
     @cached_property
     def detectable(self) -> pd.DataFrame:
-        """The differences in UAR that this study would have found four times out of five."""
+        """The minimum detectable difference in UAR of each contrast, at 80 % power."""
         return detectable_differences(self.tests)
 
     @cached_property
@@ -997,7 +997,7 @@ class Run:
 
     @cached_property
     def shapley(self) -> pd.DataFrame:
-        """The Shapley value of each concept in UAR: its part in the content of the block."""
+        """The Shapley value of each concept in UAR: its share in the content of the block."""
         names, asked = self.scheme.names, self.settings.conditions
         if missing := [name for name in subset_conditions(names) if name not in asked]:
             lacking = ", ".join(shortened(missing, names))
@@ -1025,7 +1025,7 @@ class Run:
 
     @property
     def corpus_check(self) -> pd.DataFrame:
-        """What was found of the corpus: what is as it should be, odd, or wrong."""
+        """The check of the corpus: what is as expected, unusual, or wrong."""
         return check_corpus(self.listed, self.audio_facts).set_index("check")
 
     def show(

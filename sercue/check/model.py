@@ -254,7 +254,7 @@ def check_baselines(study: Rehearsal) -> str:
 
 
 def first_model(study: Rehearsal) -> Any:
-    """The model, or of one a fold the first."""
+    """The model; if there is one per fold, the first."""
     return (
         next(iter(study.run.model.values()))
         if isinstance(study.run.model, dict)

@@ -304,7 +304,7 @@ class TinyModel:
 
 
 def train_all(models: Sequence[TinyModel], *, jobs: int | None = None) -> None:
-    """Train several models side by side, one a core; those that are stored already are left.
+    """Train several models in parallel, one per core, unless they are already stored.
 
     Args:
         models: the models; equal ones are trained once

@@ -60,11 +60,11 @@ def baselines(
     partition: str = "test",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Predictions of the classifiers that every table is read against.
+    """Predictions of the reference classifiers.
 
     - ``"majority class"``: the commonest class of the training rows
-    - ``"tokens only (logistic regression)"``: what the words tell without any audio
-    - ``"eGeMAPS + linear SVM"``: what the 88 functionals tell a fitted classifier
+    - ``"tokens only (logistic regression)"``: a classifier of the words, without any audio
+    - ``"eGeMAPS + linear SVM"``: a classifier of the 88 functionals
 
     Args:
         features: functionals, indexed as ``corpus.table``
@@ -78,8 +78,8 @@ def baselines(
         that ``measures`` and ``bootstrap_uar`` take it
 
     Raises:
-        InputError: if the partition or the training partition has no row, or if only one
-            class is in training
+        InputError: if the partition or the training partition has no row, or if the training
+            partition has only one class
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus

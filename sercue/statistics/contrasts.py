@@ -201,13 +201,13 @@ def uar_intervals(
 ) -> pd.DataFrame:
     """UAR of each condition with an interval over speakers.
 
-    The inference is to further speakers like these, with the corpus's texts, the model and the
-    replicates as they are. The interval is UAR ± t × standard error, both corrected for few
-    speakers as ``speakers.py`` says, and cut at 0 and 1. It covers about what it says with 8,
+    The inference is to new speakers of the same kind, for the given texts, model and
+    replicates. The interval is UAR ± t × standard error, both corrected for few
+    speakers (see ``speakers.py``), and limited to 0 and 1. Its coverage is about nominal with 8,
     24 and 51 speakers. It is symmetric, so that near 0 or 1 it misses on one side more often than
-    on the other. Where all speakers have the same recall of a class, 1 say, the class is taken to
-    have no error. A class that a single speaker has tells nothing of other speakers: the interval
-    then is all of 0 to 1.
+    on the other. If all speakers have the same recall of a class, for instance 1, the class is
+    taken to have no error. A class with a single speaker is not informative about other speakers:
+    the interval is then 0 to 1.
 
     Args:
         predictions: predictions as ``run_study`` or ``baselines`` returns them
@@ -246,20 +246,20 @@ def compare(
 ) -> pd.DataFrame:
     r"""Contrasts between conditions: difference in UAR with its interval, tests, Holm.
 
-    Interval and ``p`` belong together: the interval at 95 % holds zero where ``p`` is 0.05 or more.
-    They are made as those of ``uar_intervals``, from what each speaker adds to the difference, and
-    hold from 8 speakers on. ``permutation_p`` asks the same of exchangeable conditions without
-    any assumption on the shape of speakers' differences: it flips the two conditions for
-    whole speakers, and is exact up to 14 of them. With 8 speakers it can be no lower than 2 / 256.
+    Interval and ``p`` correspond: the interval at 95 % includes zero if ``p`` is .05 or more.
+    They are computed as those of ``uar_intervals``, from the terms of the speakers, and
+    are valid from 8 speakers on. ``permutation_p`` tests exchangeability of the conditions without
+    any assumption on the distribution of the speakers' differences: it exchanges the two conditions
+    for whole speakers, and is exact up to 14 of them. With 8 speakers it is at least 2 / 256.
 
     Which of the two is corrected and decides is fixed by the number of speakers and contrasts: the
     flips wherever they can be significant at all (``flips_decide``), else ``p``. The primary
     contrast is tested by itself, the others are corrected by Holm's method (``corrected_p``).
 
-    ``mcnemar_p`` asks another question, of single answers: see ``mcnemar_tests``. It uses one
-    answer per utterance; all else uses every row. ``independent_p`` and ``independent_holm_p`` are
-    what papers commonly report, McNemar's test of independent utterances with Holm's correction:
-    they stand beside the others to be compared with, and are too small where speakers differ.
+    ``mcnemar_p`` tests single answers: see ``mcnemar_tests``. It uses one
+    answer per utterance; everything else uses every row. ``independent_p`` and
+    ``independent_holm_p`` are commonly reported, McNemar's test of independent utterances with
+    Holm's correction: they are given for comparison, and are too small where speakers differ.
 
     Args:
         predictions: predictions as ``run_study`` returns them

@@ -499,8 +499,8 @@ def functional_clusters(correlation: pd.DataFrame, *, threshold: float = 0.7) ->
     r"""Functionals that rank utterances alike, by average linkage on :math:`1 - |\rho|`.
 
     Two clusters are joined as long as the mean :math:`|\rho|` between their members is at least
-    the threshold. The sign does not count: what mirrors a functional says the same. A constant
-    functional is alike nothing.
+    the threshold. The sign is ignored: a functional and its negative carry the same information. A
+    constant functional forms a cluster of its own.
 
     Args:
         correlation: rank correlations, as ``redundancy`` returns them

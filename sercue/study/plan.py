@@ -42,8 +42,8 @@ def plan_study(
         one row per planned prediction, with the whole prompt in ``text``, its hash in ``prompt``,
         and in ``row`` the utterance's place in ``corpus.table``; ``family``, ``dose`` and
         ``concepts`` of the condition, and ``shown_<concept>``, the word that the prompt shows for
-        a concept, missing where it shows none. Texts are categorical: each different one is held
-        once, however many rows it has.
+        a concept, missing where it shows none. Texts are categorical: each distinct text is stored
+        once, regardless of its number of rows.
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus

@@ -194,9 +194,9 @@ def _without_empty(printed: pd.DataFrame) -> pd.DataFrame:
 
 @contextlib.contextmanager
 def if_possible() -> Iterator[None]:
-    """Within, what cannot be had from a study becomes a sentence, and the notebook goes on.
+    """Context in which an input error is shown as a sentence, and the notebook continues.
 
-    What a study has no conditions, speakers or classes for may not cost the rest of its report.
+    A study that lacks conditions, speakers or classes for an exhibit keeps the rest of its report.
     Faults of a disk or a server still end it.
 
     Examples:

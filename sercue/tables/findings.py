@@ -391,13 +391,13 @@ def readable_reliance(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def why_not_identified(table: pd.DataFrame) -> str:
-    """Where a share is not identified, and why; an empty text if it is everywhere."""
+    """Where a share is not identified, and why; an empty text if all are identified."""
     rows = table[(table["reason"] != "") & (table["response"] == "probability")]
     return "".join(f" {row['group']}: {row['reason']}." for row in rows.to_dict("records"))
 
 
 def reliance_finding(table: pd.DataFrame, confidence: float) -> str:
-    """What the answers rest on, in a sentence that says no more than the interval does."""
+    """The reliance on the tokens, in a sentence that claims no more than the interval allows."""
     row = table[(table["by"] == "all") & (table["response"] == "probability")].iloc[0]
     if row["reason"]:
         return f"What the model relies on cannot be told: {row['reason']}."

@@ -141,9 +141,9 @@ def masked(probability: float) -> Condition:
 
 
 def constant() -> Condition:
-    """Every token the middle word, or the plain one of a nominal concept: a block without content.
+    """Every token replaced by the middle word, or the plain one of a nominal concept.
 
-    ``unknown`` tokens become it, too.
+    The block has no content. ``unknown`` tokens are replaced, too.
     """
     return Condition(
         "constant",
