@@ -58,7 +58,6 @@ from sercue.statistics.contrasts import (
     compare,
     detectable_differences,
     dose_trends,
-    format_prior,
     gain_by,
     planned_contrasts,
     uar_components,
@@ -121,8 +120,8 @@ logger = logging.getLogger(__name__)
 # ``batch_size`` after the answers: what was left of it where memory ran out.
 _MODEL_FACTS = ("name", "identity", "device", "dtype", "batch_size")
 FIXTURE = (
-    "A fixture, not evidence: {why}. These numbers show that the instrument works; "
-    "they say nothing about people or about any published model."
+    "A fixture, not evidence: {why}. These numbers say nothing about people or about any published "
+    "model."
 )
 # Lines of IPython's own.
 _MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
@@ -796,11 +795,6 @@ class Run:
     def dose_trend(self) -> pd.DataFrame:
         """The trend of UAR with the dose."""
         return dose_trends(*self._answered, **self._resampling)
-
-    @cached_property
-    def format_prior(self) -> pd.DataFrame:
-        """Perturbed tokens against the audio alone, a block without content first."""
-        return format_prior(self.tests)
 
     @cached_property
     def within_class(self) -> pd.DataFrame:
