@@ -533,6 +533,6 @@ def reliance_finding(table: pd.DataFrame, confidence: float) -> str:
         f"The tokens' share of the weights of audio and tokens is {share} "
         f"({percent(confidence)} interval over speakers; 0 is the audio alone, 1 the tokens "
         "alone). "
-        f"This rests on all {row['rows']} answers with tokens to {row['utterances']} utterances: "
+        f"This rests on all {row['rows']:,} answers with tokens to {row['utterances']} utterances: "
         "every main condition, wording, label order and replicate."
     )
