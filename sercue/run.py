@@ -120,8 +120,8 @@ logger = logging.getLogger(__name__)
 # ``batch_size`` after the answers: what was left of it where memory ran out.
 _MODEL_FACTS = ("name", "identity", "device", "dtype", "batch_size")
 FIXTURE = (
-    "A fixture, not evidence: {why}. These numbers say nothing about people or about any published "
-    "model."
+    "A fixture, not evidence: {why}. These numbers show that the instrument works; "
+    "they say nothing about people or about any published model."
 )
 # Lines of IPython's own.
 _MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
