@@ -57,7 +57,6 @@ from sercue.statistics.contrasts import (
     compare,
     detectable_differences,
     dose_trends,
-    format_prior,
     gain_by,
     planned_contrasts,
     uar_components,
@@ -886,11 +885,6 @@ class Run:
     def dose_trend(self) -> pd.DataFrame:
         """The trend of UAR with the dose."""
         return dose_trends(*self._answered, **self._resampling)
-
-    @cached_property
-    def format_prior(self) -> pd.DataFrame:
-        """Perturbed tokens against the audio alone, a block without content first."""
-        return format_prior(self.tests)
 
     @cached_property
     def within_class(self) -> pd.DataFrame:

@@ -79,8 +79,10 @@ def test_no_collapse_needs_both_measures():
     rows = [("shuffled", True), ("shuffled", True), ("constant", True), ("constant", False)]
     table = pd.DataFrame(rows, columns=["condition", "no_collapse"])
     (sentence,) = say.collapse_sentence(table.assign(margin=0.05, reference="aligned"))
-    assert sentence.startswith("Relative to aligned, answers that gather in fewer classes")
-    assert sentence.endswith("are ruled out for 1 of 2 conditions: shuffled.")
+    assert sentence.startswith("Collapse relative to aligned (entropy lower")
+    assert sentence.endswith(
+        "is ruled out, after Holm's correction, for 1 of 2 conditions: shuffled."
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ def test_a_place_among_controls_is_claimed_only_where_shares_differ():
     (clear,) = say.control_sentence(shares(0.01, 0.04), THIS_MODEL)
     assert "It lies above that of audio-bound and below that of cue-bound (paired" in clear
     assert "cue-bound .800 [.700, .900]" in clear
-    assert clear.startswith("To the prompts that the controls also answered (first wording, label")
+    assert clear.startswith("On the prompts that the controls also answered (first wording, label")
     assert "360 answers under aligned, shuffled)" in clear
     (half,) = say.control_sentence(shares(0.01, 0.2), THIS_MODEL)
     assert "It lies above that of audio-bound (paired" in half

@@ -36,7 +36,7 @@ WIDTH = 8.0  # inches: the text width of a report
 GREY = "#6b6b6b"
 # One colour has one meaning: partitions, emotions and conditions have palettes of their own, to be
 # told apart with red-green blindness, and with a contrast of 3:1 or more on white.
-PARTITION_COLOURS = {"train": "#4a4a4a", "dev": "#b08d57", "test": "#8f4b14"}
+PARTITION_COLOURS = {"train": "#8c8c8c", "dev": "#ad9057", "test": "#99551f"}
 _EMOTION_COLOURS = (
     "#9e1f3f", "#6b9b1f", "#2b2a8c", "#b07be0", "#4a1a1a", "#2d6b6b", "#d0708a",
 )  # fmt: skip

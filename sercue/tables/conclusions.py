@@ -154,10 +154,9 @@ def collapse_sentence(collapse: pd.DataFrame) -> list[str]:
     margin, reference = collapse["margin"].iloc[0], collapse["reference"].iloc[0]
     names = ", ".join(map(str, both.index[both]))
     return [
-        f"Relative to {reference}, answers that gather in fewer classes (entropy lower, or the "
-        f"share of the commonest answer higher, by {shortest(margin)}) are ruled out for "
-        f"{both.sum()} of "
-        f"{len(both)} conditions{f': {names}' if names else ''}."
+        f"Collapse relative to {reference} (entropy lower, or the share of the commonest answer "
+        f"higher, by {shortest(margin)} or more) is ruled out, after Holm's correction, for "
+        f"{both.sum()} of {len(both)} conditions{f': {names}' if names else ''}."
     ]
 
 
@@ -243,7 +242,7 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
     whole = reliance[reliance["by"] == "all"].set_index("model")
     rows = {str(name): row for name, row in whole.iterrows()}
     told = {name: _share(row) for name, row in rows.items()}
-    scale = "; ".join(f"{name} {share}" for name, share in told.items() if name != this_model)
+    scale = ", ".join(f"{name} {share}" for name, share in told.items() if name != this_model)
     own = rows.pop(this_model)
     sides = {
         word: [
@@ -263,10 +262,10 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
     )
     asked = reliance[(reliance["model"] == this_model) & (reliance["by"] == "condition")]
     return [
-        "To the prompts that the controls also answered (first wording, label order and "
-        f"replicate; {own['rows']:.0f} answers under {', '.join(asked['group'])}), the tokens' "
-        f"share is {told[this_model]}; {scale}. {verdict} These shares rest on fewer prompts than "
-        "the share over all answers and are compared with each other alone."
+        "On the prompts that the controls also answered (first wording, label order and "
+        f"replicate; {own['rows']:,.0f} answers under {', '.join(asked['group'])}), the tokens' "
+        f"share is {told[this_model]}, and of the controls: {scale}. {verdict} These shares rest "
+        "on fewer prompts than the share over all answers and are compared only with each other."
     ]
 
 

@@ -16,6 +16,7 @@ from sercue.tables.printed import (
     bounded,
     percent,
     rounded,
+    shortest,
     with_interval,
     with_minus,
 )
@@ -139,7 +140,8 @@ def _agreement_findings(
         f"{most if fewest == most else f'{fewest} to {most}'} utterances (Spearman's ρ; where both "
         "measure on one scale, Bland-Altman bias with 95\u202f% limits of agreement, and share of "
         f"gross errors): {'; '.join(told)}.",
-        f"Agreement is weak (ρ below {WEAK_CORRELATION}, or more than {percent(WEAK_GROSS)} gross "
+        f"Agreement is weak (ρ below {shortest(WEAK_CORRELATION)}, or more than "
+        f"{percent(WEAK_GROSS)} gross "
         f"errors) for {', '.join(map(str, weak.index)) or 'none of them'}.",
     ]
     for concept in concepts:
@@ -403,7 +405,7 @@ def reliance_finding(table: pd.DataFrame, confidence: float) -> str:
         return f"What the model relies on cannot be told: {row['reason']}."
     share = with_interval(row["share"], row["low"], row["high"])
     return (
-        f"The tokens have a share of {share} in the weights of audio and tokens ({confidence:.0%} "
+        f"The tokens have a share of {share} in the weights of audio and tokens ({percent(confidence)} "
         "interval over speakers; 0 is the audio alone, 1 the tokens alone), over all "
         f"{row['rows']:,} answers with tokens to {row['utterances']} utterances."
     )

@@ -112,7 +112,7 @@ def test_intervals_stand_beneath_their_numbers_where_they_do_not_fit_beside(tmp_
 
 def test_what_fits_one_of_two_columns_in_smaller_letters_is_no_table_over_both(tmp_path):
     """A starred table of LaTeX spans both columns and floats to the top of a later page."""
-    table = pd.DataFrame({f"column {n}": [".123"] for n in range(6)}, index=["aligned"])
+    table = pd.DataFrame({f"c {n}": ["< .001"] for n in range(6)}, index=["aligned"])
     text = written(tmp_path, table)
     assert text.startswith(r"\begin{table}[tbp]")
     assert r"\small" in text or r"\footnotesize" in text
