@@ -405,7 +405,7 @@ def reliance_finding(table: pd.DataFrame, confidence: float) -> str:
         return f"What the model relies on cannot be told: {row['reason']}."
     share = with_interval(row["share"], row["low"], row["high"])
     return (
-        f"The tokens have a share of {share} in the weights of audio and tokens ({percent(confidence)} "
-        "interval over speakers; 0 is the audio alone, 1 the tokens alone), over all "
+        f"The tokens have a share of {share} in the weights of audio and tokens "
+        f"({percent(confidence)} interval over speakers; 0 is the audio alone, 1 the tokens alone), over all "
         f"{row['rows']:,} answers with tokens to {row['utterances']} utterances."
     )
