@@ -15,7 +15,7 @@ from sercue.corpora import CORPORA
 from sercue.corpora.audio import read_utterance
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError, unknown
-from sercue.tables.printed import percent
+from sercue.tables.printed import MISSING, percent
 from sercue.tokens.catalogue import one_of_each
 from sercue.tokens.concepts import UNKNOWN
 from sercue.tokens.condition import Condition, Material
@@ -164,7 +164,7 @@ def _answer(answers: pd.DataFrame | None, prompt: str) -> str:
 def written_answers(
     generated: pd.DataFrame, label_words: Mapping[str, str], may_share: bool, most: int = 10
 ) -> pd.DataFrame:
-    """The commonest generated answers, as they were written.
+    """The commonest generated answers, as they were written; a dash is an answer without text.
 
     A model may well write down what it hears. Of a corpus that may not be passed on, only answers
     that consist of words of the labels are shown, so that no transcript of a recording gets out.
@@ -183,7 +183,7 @@ def written_answers(
         >>> written_answers(generated, {"sadness": "sad"}, may_share=False)["times"].to_dict()
         {'Sad.': 2, 'other words (not shown)': 1}
     """
-    answers = generated["answer"].astype(str)
+    answers = generated["answer"].astype(str).str.strip().replace("", MISSING)
     if not may_share:
         allowed = {word for text in label_words.values() for word in _words(text)}
         harmless = answers.map(lambda answer: _words(answer) <= allowed)
@@ -292,8 +292,8 @@ def answer_bars(answers: pd.DataFrame) -> HTML:
         ]
         bars = [
             f'<tr><th scope="row">{html.escape(label)}</th>'
-            f'<td><meter min="0" max="1" value="{row[label]:.3f}"></meter> '
-            f"{percent(float(row[label]))}</td></tr>"
+            f'<td><meter min="0" max="1" value="{row[label]:.3f}"></meter></td>'
+            f"<td>{percent(float(row[label]))}</td></tr>"
             for label in labels
         ]
         answer = html.escape(str(row["answer"]))
