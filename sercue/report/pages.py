@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import html
 import importlib.metadata
@@ -39,6 +40,17 @@ _SECTION = re.compile(r'<h2 id="([^"]*)">(.*?)<a class="anchor-link"', re.DOTALL
 _TAG = re.compile(r"<[^>]+>")
 _AROUND = ("bar", "rail", "outdated", "turn")
 _MARKED = re.compile(rf"<!-- ({'|'.join(_AROUND)}) -->.*?<!-- end of \1 -->", re.DOTALL)
+# A figure or table that says what its files are called.
+_EXHIBIT = re.compile(
+    r'(<figure class="(plot|table)[^"]*" data-name="([^"]+)">.*?)</figure>', re.DOTALL
+)
+# By kind of exhibit, the folder of its files, and those that are offered: ending, name, media type.
+# The SVG of a figure is its picture in the page already.
+_FILES = {
+    "plot": ("figures", [(".pdf", "PDF", "application/pdf")]),
+    "table": ("tables", [(".csv", "CSV", "text/csv"), (".tex", "LaTeX", "text/x-tex")]),
+}
+_LARGEST = 500_000  # bytes of a file that a page holds for a reader to save
 _DRAWS_UAR = "04_perturbation_study"
 _OUTDATED = "made with other settings, labels, recordings or answers"
 _FIRST = 3  # findings that stand beside the figure of the index
@@ -100,7 +112,7 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
         "date": _today(),
     }
     body, _ = exporter.from_notebook_node(notebook, resources={"page": about})
-    write_text(page.html, body)
+    write_text(page.html, _with_files(body, page.html.parent))
 
 
 def renew_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
@@ -244,6 +256,29 @@ def _link(other: Page, page: Page) -> dict[str, Any]:
         "href": other.html.name if other.notebook.is_file() else None,
         "current": other == page,
     }
+
+
+def _with_files(body: str, folder: Path) -> str:
+    """A page with links below each figure and table that save its files.
+
+    The files are part of the page, which may be sent alone; of large ones it says where they are.
+    """
+
+    def linked(found: re.Match[str]) -> str:
+        place, kinds = _FILES[found[2]]
+        name = html.unescape(found[3])
+        files = [(folder / place / f"{name}{ending}", *kind) for ending, *kind in kinds]
+        links = [_file_link(file, *kind) for file, *kind in files if file.is_file()]
+        return f'{found[1]}<p class="files">{" ".join(links)}</p></figure>'
+
+    return _EXHIBIT.sub(linked, body)
+
+
+def _file_link(file: Path, kind: str, media: str) -> str:
+    if file.stat().st_size > _LARGEST:
+        return f"<span>{kind}: {html.escape(f'{file.parent.name}/{file.name}')}</span>"
+    data = base64.b64encode(file.read_bytes()).decode()
+    return f'<a download="{html.escape(file.name)}" href="data:{media};base64,{data}">{kind}</a>'
 
 
 def _neighbour(page: Page, pages: Sequence[Page], step: int) -> dict[str, str] | None:

@@ -43,18 +43,20 @@ class FigureExhibit:
         caption: what it shows
         svg: as it was saved
         alt: its alternative text: the caption, and what is written in the figure
+        name: of its files
     """
 
     figure: Figure
     caption: str
     svg: bytes
     alt: str
+    name: str = ""
 
     def __repr__(self) -> str:
         return f"Figure: {self.caption}"
 
     def _repr_html_(self) -> str:
-        return markup.plot(self.svg, self.caption, self.alt)
+        return markup.plot(self.svg, self.caption, self.alt, self.name)
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,14 @@ class TableExhibit:
     data: pd.DataFrame
     shown: pd.DataFrame
     caption: str
+    name: str = ""
     folded: bool = False
 
     def __repr__(self) -> str:
         return f"Table: {self.caption}\n{self.shown}"
 
     def _repr_html_(self) -> str:
-        return markup.table(self.shown.map(_minus), self.caption, folded=self.folded)
+        return markup.table(self.shown.map(_minus), self.caption, self.name, folded=self.folded)
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def figure_exhibit(drawing: Figure | Artist, caption: str, path: Path) -> Figure
     write_bytes(path.with_suffix(".pdf"), _saved(figure, "pdf"))
     # Closed, or the notebook shows it a second time, without its caption.
     plt.close(figure)
-    return FigureExhibit(figure, caption, svg, f"{caption} {describe(figure)}".strip())
+    return FigureExhibit(figure, caption, svg, f"{caption} {describe(figure)}".strip(), path.stem)
 
 
 def _saved(figure: Figure, kind: str) -> bytes:
@@ -153,7 +156,7 @@ def table_exhibit(
     printed = _without_empty(rounded(data if shown is None else shown))
     write_csv(path.with_suffix(".csv"), data)
     latex.write_table(printed, caption, path.with_suffix(".tex"))
-    return TableExhibit(data, printed, caption, folded)
+    return TableExhibit(data, printed, caption, path.name, folded)
 
 
 def _without_empty(printed: pd.DataFrame) -> pd.DataFrame:
