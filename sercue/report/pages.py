@@ -44,11 +44,13 @@ _MARKED = re.compile(rf"<!-- ({'|'.join(_AROUND)}) -->.*?<!-- end of \1 -->", re
 _EXHIBIT = re.compile(
     r'(<figure class="(plot|table)[^"]*" data-name="([^"]+)">.*?)</figure>', re.DOTALL
 )
-# By kind of exhibit, the folder of its files, and those that are offered: ending, name, media type.
-# The SVG of a figure is its picture in the page already.
-_FILES = {
-    "plot": ("figures", [(".pdf", "PDF", "application/pdf")]),
-    "table": ("tables", [(".csv", "CSV", "text/csv"), (".tex", "LaTeX", "text/x-tex")]),
+# By kind of exhibit, where its files are and which are offered. The SVG of a figure is in the page
+# already: it is the picture.
+_FILES = {"plot": ("figures", (".pdf",)), "table": ("tables", (".csv", ".tex"))}
+_KINDS = {
+    ".pdf": ("PDF", "application/pdf"),
+    ".csv": ("CSV", "text/csv"),
+    ".tex": ("LaTeX", "text/x-tex"),
 }
 _LARGEST = 500_000  # bytes of a file that a page holds for a reader to save
 _DRAWS_UAR = "04_perturbation_study"
@@ -265,16 +267,16 @@ def _with_files(body: str, folder: Path) -> str:
     """
 
     def linked(found: re.Match[str]) -> str:
-        place, kinds = _FILES[found[2]]
-        name = html.unescape(found[3])
-        files = [(folder / place / f"{name}{ending}", *kind) for ending, *kind in kinds]
-        links = [_file_link(file, *kind) for file, *kind in files if file.is_file()]
+        place, endings = _FILES[found[2]]
+        files = [folder / place / f"{html.unescape(found[3])}{ending}" for ending in endings]
+        links = [_file_link(file) for file in files if file.is_file()]
         return f'{found[1]}<p class="files">{" ".join(links)}</p></figure>'
 
     return _EXHIBIT.sub(linked, body)
 
 
-def _file_link(file: Path, kind: str, media: str) -> str:
+def _file_link(file: Path) -> str:
+    kind, media = _KINDS[file.suffix]
     if file.stat().st_size > _LARGEST:
         return f"<span>{kind}: {html.escape(f'{file.parent.name}/{file.name}')}</span>"
     data = base64.b64encode(file.read_bytes()).decode()
