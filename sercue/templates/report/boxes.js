@@ -1,6 +1,5 @@
 // Only a box with something to scroll takes part in the order of the tab key; its frame shows the
 // sides on which there is more.
-const boxes = document.querySelectorAll(".scroll");
 const cut = box => {
   const hidden = box.scrollWidth - box.clientWidth;
   box.parentElement.classList.toggle("wide", hidden > 1);
@@ -8,16 +7,20 @@ const cut = box => {
   box.parentElement.classList.toggle("more-right", hidden - box.scrollLeft > 1);
 };
 const fit = () => {
-  for (const each of boxes) {
+  for (const each of document.querySelectorAll(".scroll")) {
     if (each.scrollWidth > each.clientWidth || each.scrollHeight > each.clientHeight) each.tabIndex = 0;
     else each.removeAttribute("tabindex");
-    if (each.parentElement.className.startsWith("frame")) cut(each);
+    if (each.matches(FRAMED)) cut(each);
   }
 };
+const FRAMED = ".frame > .scroll";
 addEventListener("resize", fit);
 addEventListener("load", fit);
-for (const each of document.querySelectorAll(".frame > .scroll")) each.addEventListener("scroll", () => cut(each), {passive: true});
-for (const details of document.querySelectorAll("details")) details.addEventListener("toggle", fit);
+// Of these two, only elements themselves are told.
+document.addEventListener("scroll", event => {
+  if (event.target.matches?.(FRAMED)) cut(event.target);
+}, {capture: true, passive: true});
+document.addEventListener("toggle", fit, {capture: true});
 
 // A figure opens large, and is saved as it stands in the page.
 const large = document.createElement("dialog");
