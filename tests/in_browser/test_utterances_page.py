@@ -81,7 +81,9 @@ def test_the_order_follows_confidence_and_change_of_probability(study, page):
     assert names(page)[0] == shares.idxmin()
     true = rows.apply(lambda row: row[f"p_{row['truth']}"], axis=1)
     change = true.loc["conflicting"] - true.loc["aligned"]
-    page.get_by_label("Sort by").select_option("change in probability of the true class, largest gain first")
+    page.get_by_label("Sort by").select_option(
+        "change in probability of the true class, largest gain first"
+    )
     assert names(page)[0] == change.idxmax()
     expect(entries(page).first).to_contain_text(f"+{change.max():.3f}".replace("+0", "+"))
 
