@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import html
 import importlib.metadata
@@ -41,6 +42,19 @@ _SECTION = re.compile(r'<h2 id="([^"]*)">(.*?)<a class="anchor-link"', re.DOTALL
 _TAG = re.compile(r"<[^>]+>")
 _AROUND = ("bar", "rail", "outdated", "turn")
 _MARKED = re.compile(rf"<!-- ({'|'.join(_AROUND)}) -->.*?<!-- end of \1 -->", re.DOTALL)
+# A figure or table that says what its files are called.
+_EXHIBIT = re.compile(
+    r'(<figure class="(plot|table)[^"]*" data-name="([^"]+)">.*?)</figure>', re.DOTALL
+)
+# By kind of exhibit, where its files are and which are offered. The SVG of a figure is in the page
+# already: it is the picture.
+_FILES = {"plot": ("figures", (".pdf",)), "table": ("tables", (".csv", ".tex"))}
+_KINDS = {
+    ".pdf": ("PDF", "application/pdf"),
+    ".csv": ("CSV", "text/csv"),
+    ".tex": ("LaTeX", "text/x-tex"),
+}
+_LARGEST = 500_000  # bytes of a file that a page holds for a reader to save
 _DRAWS_UAR = "04_perturbation_study"
 _OUTDATED = "made with other settings, labels, recordings or answers"
 
@@ -101,7 +115,7 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
         "date": _today(),
     }
     body, _ = exporter.from_notebook_node(notebook, resources={"page": about})
-    write_text(page.html, body)
+    write_text(page.html, _with_files(body, page.html.parent))
 
 
 def renew_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
@@ -244,6 +258,29 @@ def _link(other: Page, page: Page) -> dict[str, Any]:
         "href": other.html.name if other.notebook.is_file() else None,
         "current": other == page,
     }
+
+
+def _with_files(body: str, folder: Path) -> str:
+    """A page with links below each figure and table that save its files.
+
+    The files are part of the page, which may be sent alone; of large ones it says where they are.
+    """
+
+    def linked(found: re.Match[str]) -> str:
+        place, endings = _FILES[found[2]]
+        files = [folder / place / f"{html.unescape(found[3])}{ending}" for ending in endings]
+        links = [_file_link(file) for file in files if file.is_file()]
+        return f'{found[1]}<p class="files">{" ".join(links)}</p></figure>'
+
+    return _EXHIBIT.sub(linked, body)
+
+
+def _file_link(file: Path) -> str:
+    kind, media = _KINDS[file.suffix]
+    if file.stat().st_size > _LARGEST:
+        return f"<span>{kind}: {html.escape(f'{file.parent.name}/{file.name}')}</span>"
+    data = base64.b64encode(file.read_bytes()).decode()
+    return f'<a download="{html.escape(file.name)}" href="data:{media};base64,{data}">{kind}</a>'
 
 
 def _neighbour(page: Page, pages: Sequence[Page], step: int) -> dict[str, str] | None:

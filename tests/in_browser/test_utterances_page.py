@@ -81,8 +81,11 @@ def test_the_order_follows_confidence_and_change_of_probability(study, page):
     assert names(page)[0] == shares.idxmin()
     true = rows.apply(lambda row: row[f"p_{row['truth']}"], axis=1)
     change = true.loc["conflicting"] - true.loc["aligned"]
-    page.get_by_label("Sort by").select_option("probability of the true class, largest gain first")
+    page.get_by_label("Sort by").select_option(
+        "change in probability of the true class, largest gain first"
+    )
     assert names(page)[0] == change.idxmax()
+    expect(entries(page).first).to_contain_text(f"+{change.max():.3f}".replace("+0", "+"))
 
 
 def test_the_prompts_are_those_that_were_asked(study, page):
@@ -158,6 +161,15 @@ def test_a_page_fits_a_phone(study, browser):
     with visited(browser, study[0], viewport=PHONE) as visit:
         expect(entries(visit.page).first).to_be_visible()
         assert visit.page.evaluate(STANDS_OUT) == NOTHING
+
+
+def test_on_a_phone_one_gets_to_the_utterance_and_back(study, browser):
+    with visited(browser, study[0], viewport=PHONE) as visit:
+        entries(visit.page).nth(2).click()
+        expect(visit.page.get_by_role("heading", level=2)).to_be_in_viewport()
+        visit.page.get_by_role("button", name="Back to the list").click()
+        expect(visit.page.get_by_role("listbox")).to_be_focused()
+        expect(chosen_entry(visit.page)).to_be_in_viewport()
 
 
 def test_a_page_is_dark_or_light_as_its_reader_is(study, browser):

@@ -1,4 +1,3 @@
-"use strict";
 const ROW = 52; // height of an entry of the list, in pixels, as in the style
 const at = id => document.getElementById(id);
 const make = (tag, attributes, ...children) => {
@@ -9,6 +8,8 @@ const make = (tag, attributes, ...children) => {
 };
 const three = value => value === null ? "–" : value >= 1000 ? "1.000" : `.${String(value).padStart(3, "0")}`;
 const signed = value => value === null ? "–" : `${value < 0 ? "−" : "+"}${three(Math.abs(value))}`;
+
+const beside = matchMedia("(min-width: 960px)");
 
 const start = data => {
   const {names, labels, conditions, answers, probabilities: shares} = data;
@@ -51,8 +52,8 @@ const start = data => {
   if (shares !== null) Object.assign(ORDERS, {
     "confidence, highest first": by(place => confidence(condition, place), -1),
     "confidence, lowest first": by(place => confidence(condition, place), 1),
-    "probability of the true class, largest loss first": by(change, 1),
-    "probability of the true class, largest gain first": by(change, -1),
+    "change in probability of the true class, largest loss first": by(change, 1),
+    "change in probability of the true class, largest gain first": by(change, -1),
   });
 
   const select = () => {
@@ -66,7 +67,7 @@ const start = data => {
       (part === "" || names[place].toLowerCase().includes(part)) && kept(place));
     if (at("order").value !== "name") listed.sort(ORDERS[at("order").value]);
     at("entries").textContent = (reference === condition ? "" : `${conditions[reference]} → `) + conditions[condition] +
-      (shares === null ? "" : ", and the probability of the answer");
+      (shares === null ? "" : byChange() ? ", with the change in probability of the true class" : ", with its probability");
     at("count").textContent = `${listed.length.toLocaleString("en")} of ${names.length.toLocaleString("en")} utterances`;
     at("all").style.height = `${listed.length * ROW}px`;
     at("list").hidden = !listed.length;
@@ -84,6 +85,8 @@ const start = data => {
     if (listed.slice(first, last).includes(chosen)) list.setAttribute("aria-activedescendant", `utterance-${chosen}`);
     else list.removeAttribute("aria-activedescendant");
   };
+  const byChange = () => at("order").value.startsWith("change");
+  const number = place => shares === null ? "" : byChange() ? signed(change(place)) : three(confidence(condition, place));
   const entry = (place, step) => {
     const answer = make("span", {}, answerOf(condition, place));
     if (reference !== condition) answer.prepend(answerOf(reference, place), " → ");
@@ -91,8 +94,12 @@ const start = data => {
       "aria-setsize": listed.length, "aria-posinset": step + 1, style: `top: ${step * ROW}px`},
       make("span", {class: "name"}, names[place]),
       make("span", {class: "number quiet"}, `${data.speakers[data.speaker[place]]}, ${labels[data.truth[place]]}`),
-      answer, make("span", {class: "number"}, shares === null ? "" : three(confidence(condition, place))));
-    made.addEventListener("click", () => choose(place));
+      answer, make("span", {class: "number"}, number(place)));
+    made.addEventListener("click", () => {
+      choose(place);
+      // Where the list is above it, the utterance may be out of sight.
+      if (!beside.matches) at("chosen").scrollIntoView();
+    });
     return made;
   };
   const choose = place => {
@@ -126,8 +133,13 @@ const start = data => {
     const compared = [...new Set([reference, condition])];
     const main = conditions.map((_, one) => one).filter(one => !data.single[one] || compared.includes(one));
     const single = conditions.map((_, one) => one).filter(one => !main.includes(one));
+    const back = make("button", {class: "back", type: "button"}, "Back to the list");
+    back.addEventListener("click", () => {
+      at("list").focus({preventScroll: true});
+      at("list").scrollIntoView({block: "center"});
+    });
     at("chosen").replaceChildren(
-      make("h2", {}, names[chosen]),
+      back, make("h2", {}, names[chosen]),
       make("p", {}, `Speaker ${data.speakers[data.speaker[chosen]]}, true class `, make("b", {}, labels[data.truth[chosen]]), "."),
       player(chosen),
       make("h3", {}, compared.length > 1 ? "Prompts of the two conditions" : "Prompt"),
@@ -136,10 +148,14 @@ const start = data => {
       make("h3", {}, shares === null ? "Answers by condition" : "Probabilities by condition"),
       table(main, compared));
     if (single.length) at("chosen").append(later(`Conditions about single concepts (${single.length})`, () => [table(single, [])]));
+    fit();
   };
   const later = (summary, content) => {
     const details = make("details", {}, make("summary", {}, summary));
-    details.addEventListener("toggle", () => details.append(...content()), {once: true});
+    details.addEventListener("toggle", () => {
+      details.append(...content());
+      fit();
+    }, {once: true});
     return details;
   };
   const player = place => {
@@ -172,8 +188,9 @@ const start = data => {
         class: label === answers[one][chosen] ? "share given" : "share",
         style: `--share: ${(share(label, one, chosen) ?? 0) / 10}%`}, three(share(label, one, chosen)))))));
     const columns = [make("th", {scope: "col", class: "rows"}, "condition"), make("th", {scope: "col", class: "words"}, "answer")];
-    return make("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": "Answers by condition"},
-      make("table", {}, make("thead", {}, make("tr", {}, ...columns, ...(shares === null ? [] : head))), make("tbody", {}, ...body)));
+    const drawn = make("table", {}, make("thead", {}, make("tr", {}, ...columns, ...(shares === null ? [] : head))), make("tbody", {}, ...body));
+    return make("div", {class: "frame"},
+      make("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": "Answers by condition"}, drawn));
   };
 
   // The menus.
