@@ -44,7 +44,7 @@ API = {
     "studies": ("Studies", ["settings", "check", "run", "study", "distributed", "errors"]),
     "statistics": ("Statistics", ["statistics"]),
     "figures": ("Figures", ["plots"]),
-    "tables": ("Tables, examples and sentences", ["tables"]),
+    "tables": ("Tables, examples and sentences", ["tables", "notation"]),
     "reports": ("Reports", ["report"]),
 }
 
@@ -75,7 +75,7 @@ def write_api(folder):
         rooms.setdefault(module.split(".")[0], []).extend((name, module) for name in names)
     folder.mkdir(exist_ok=True)
     for page, (title, of_page) in API.items():
-        described = [pair for room in of_page for pair in rooms.pop(room)]
+        described = [pair for room in of_page for pair in rooms.pop(room, [])]
         lines = [title, "=" * len(title), "", ".. currentmodule:: sercue", ""]
         lines += [".. autosummary::", "   :nosignatures:", ""]
         lines += [f"   {name}" for name, _ in described if callable(getattr(sercue, name))]
