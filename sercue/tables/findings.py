@@ -406,6 +406,6 @@ def reliance_finding(table: pd.DataFrame, confidence: float) -> str:
     share = with_interval(row["share"], row["low"], row["high"])
     return (
         f"The tokens have a share of {share} in the weights of audio and tokens "
-        f"({percent(confidence)} interval over speakers; 0 is the audio alone, 1 the tokens alone), over all "
-        f"{row['rows']:,} answers with tokens to {row['utterances']} utterances."
+        f"({percent(confidence)} interval over speakers; 0 is the audio alone, 1 the tokens "
+        f"alone), over all {row['rows']:,} answers with tokens to {row['utterances']} utterances."
     )
