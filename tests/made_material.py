@@ -1,10 +1,14 @@
-"""Made-up material for tests of the conditions."""
+"""Made-up material for tests: of the conditions, and a corpus of confounded speakers."""
 
+from dataclasses import replace
 from itertools import combinations
 
+import audformat
 import numpy as np
 import pandas as pd
 
+from sercue.corpora.corpus import example_corpus
+from sercue.corpora.rows import speaker_partition
 from sercue.tokens.concepts import WORDS
 from sercue.tokens.condition import Material
 
@@ -21,6 +25,28 @@ SUBSETS = [
     *(f"only({' + '.join(some)})" for size in range(1, 6) for some in combinations(CONCEPTS, size)),
     "aligned",
 ]
+
+
+def confounded_corpus(crossed=3, seed=0):
+    """29 speakers of uneven size, 100 utterances of each of four classes; most have one class.
+
+    Args:
+        crossed: how many speakers, at most, have utterances of every class
+        seed: of who says what, and of the partitions
+    """
+    rng = np.random.default_rng(seed)
+    size, only = rng.lognormal(0, 0.8, 29), np.arange(29) % 4
+    only[:crossed] = -1
+    labels = ("angry", "happy", "neutral", "sad")
+    speakers = []
+    for number in range(4):
+        weight = size * ((only == number) | (only == -1))
+        speakers += list(rng.choice(29, 100, p=weight / weight.sum()))
+    index = audformat.segmented_index([f"{n:03}.wav" for n in range(400)])
+    table = pd.DataFrame({"emotion": np.repeat(labels, 100)}, index).astype(object)
+    table["speaker"] = [f"s{number:02}" for number in speakers]
+    table["partition"] = speaker_partition(table["speaker"], table["emotion"], seed=seed)
+    return replace(example_corpus(), table=table, labels=labels)
 
 
 def random_tokens(rows, seed=0, words=WORDS[3], unknown=0.1):

@@ -33,7 +33,7 @@ def divided(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     their own.
 
     Args:
-        rows: ``speaker``, and where known ``sex`` and ``fold``, one row per utterance
+        rows: ``speaker``, and where known ``emotion``, ``sex`` and ``fold``, one row per utterance
         seed: of the random order of the speakers
 
     Returns:
@@ -49,24 +49,43 @@ def divided(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         1     OAF      test  speaker 1
         2     YAF      test  speaker 2
     """
-    drawn = speaker_partition(rows["speaker"], rows.get("sex"), seed=seed)
+    drawn = speaker_partition(rows["speaker"], rows.get("emotion"), rows.get("sex"), seed=seed)
     if rows["speaker"].nunique() >= FEWEST:
         return rows.assign(partition=drawn)
     return rows.assign(partition="test", fold=rows.get("fold", speaker_folds(rows["speaker"])))
 
 
-def speaker_partition(
-    speakers: pd.Series, sex: pd.Series | None = None, seed: int = 0
-) -> pd.Series:
-    """Assign whole speakers to partitions, at random, balanced by sex where it is known.
+# So many partitions are drawn; of very many speakers fewer, whose classes even out by themselves.
+_DRAWS, _MOST_DRAWN = 2_000, 2_000_000
+# Speakers of each class without whom nothing can be fitted, tried out, or given an interval.
+_NEEDED_OF_CLASS: Mapping[str, int] = {"train": 1, "dev": 1, "test": 2}
 
-    Shares count speakers, not utterances, because the speaker is the unit of resampling. Every
-    partition gets at least one speaker if there are enough; of two speakers one trains and one
-    tests. The result depends on the seed and on who the speakers are, not on the order or number
-    of their utterances.
+
+def speaker_partition(
+    speakers: pd.Series,
+    emotions: pd.Series | None = None,
+    sex: pd.Series | None = None,
+    seed: int = 0,
+) -> pd.Series:
+    r"""Assign whole speakers to partitions, at random, balanced by class, size and sex.
+
+    Of 2000 random partitions with the same number of speakers in each part, the best is kept:
+    first the one that lacks the fewest classes (one speaker of each class to train and in dev, two
+    to test, since one speaker allows no interval); among those, one with each sex in
+    proportion; among those, the one with the smallest
+
+    .. math:: \sum_{c} \sum_{p} \frac{(n_{pc} - s_p n_c)^2}{s_p n_c^2}
+
+    over the utterances of each class :math:`c`, plus the same over its speakers; :math:`s_p` is the
+    part of the speakers in partition :math:`p`. Where all speakers have as many utterances of each
+    class, all are equally good, and the first is kept. Every partition gets at least one
+    speaker if there are enough; of two speakers one trains and one tests. The result does not
+    depend on the order of the utterances.
 
     Args:
         speakers: the speaker of each utterance
+        emotions: the class of each utterance, in the same order, as the corpus has it (a study may
+            drop or join classes afterwards); if not given, only numbers of utterances are balanced
         sex: the sex of the speaker of each utterance, in the same order
         seed: of the random order of the speakers
 
@@ -77,8 +96,8 @@ def speaker_partition(
         InputError: if there are fewer than two speakers, or if a speaker has two sexes
 
     Examples:
-        >>> speaker_partition(pd.Series(["a", "a", "b", "c"]), seed=1).tolist()
-        ['train', 'train', 'dev', 'test']
+        >>> speaker_partition(pd.Series(["a", "a", "b", "b", "c"]), seed=1).tolist()
+        ['train', 'train', 'dev', 'dev', 'test']
     """
     pairs = pd.DataFrame({"speaker": speakers.to_numpy()})
     pairs["sex"] = "" if sex is None else sex.to_numpy()
@@ -91,14 +110,57 @@ def speaker_partition(
             f"speakers: found {pairs['speaker'].tolist()}, "
             "valid are at least two, so that one can train and another test"
         )
-    # In random order, but so that each stretch has both sexes in proportion.
-    pairs = pairs.iloc[np.random.default_rng(seed).permutation(len(pairs))]
-    groups = pairs.groupby("sex")["speaker"]
-    pairs = pairs.assign(place=(groups.cumcount() + 0.5) / groups.transform("size"))
-    order = pairs.sort_values(["place", "sex"])["speaker"]
-    counts = speaker_counts(len(pairs))
-    words = [word for word in PARTITIONS for _ in range(counts[word])]
-    return speakers.map(dict(zip(order, words, strict=True))).rename("partition")
+    wanted = speaker_counts(len(pairs))
+    rng = np.random.default_rng(seed)
+    number = max(1, min(_DRAWS, _MOST_DRAWN // len(pairs)))
+    first = np.argsort(rng.permutation(len(pairs)))
+    keys = np.vstack([first, rng.random((number - 1, len(pairs)))])
+    sexes = pd.factorize(pairs["sex"], sort=True)[0]
+    # Without regard to sex only if no partition with each sex in proportion has all classes.
+    homes = np.vstack([_dealt(keys, groups, wanted) for groups in (sexes, 0 * sexes)])
+    classes = np.zeros(len(speakers)) if emotions is None else emotions.to_numpy()
+    counts = pd.crosstab(speakers.to_numpy(), classes).loc[pairs["speaker"]].to_numpy(dtype=float)
+    lacking, distance = _imbalance(homes, counts, wanted)
+    by_sex = np.repeat([0, 1], number)
+    best = np.lexsort([distance, by_sex, lacking])[0]
+    words = np.array(PARTITIONS, dtype=object)[homes[best]]
+    return speakers.map(dict(zip(pairs["speaker"], words, strict=True))).rename("partition")
+
+
+def _dealt(keys: np.ndarray, groups: np.ndarray, wanted: Mapping[str, int]) -> np.ndarray:
+    """Partitions of speakers who are dealt in the order of each row of keys, shape as ``keys``.
+
+    Places of the groups alternate in proportion, so that each stretch of places has them so.
+    """
+    order = pd.DataFrame({"group": np.sort(groups)})
+    sizes = order.groupby("group")["group"]
+    order["place"] = (sizes.cumcount() + 0.5) / sizes.transform("size")
+    order = order.sort_values(["place", "group"], ignore_index=True)
+    parts = np.repeat(np.arange(len(PARTITIONS)), [wanted[name] for name in PARTITIONS])
+    homes = np.empty(keys.shape, dtype=np.int8)
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        rank = keys[:, members].argsort(axis=1).argsort(axis=1)
+        homes[:, members] = parts[order["group"] == group][rank]
+    return homes
+
+
+def _imbalance(
+    homes: np.ndarray, counts: np.ndarray, wanted: Mapping[str, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of each drawn partition, how many speakers of classes it lacks, and its distance."""
+    lacking, distance = (np.zeros(len(homes)) for _ in range(2))
+    both = np.hstack([counts, counts > 0])
+    total = both.sum(axis=0)
+    for number, (name, speakers) in enumerate(wanted.items()):
+        if speakers:
+            share = speakers / len(counts)
+            found = (homes == number).astype(float) @ both
+            of_class = found[:, counts.shape[1] :]
+            lacking += np.maximum(_NEEDED_OF_CLASS[name] - of_class, 0).sum(axis=1)
+            distance += ((found - share * total) ** 2 / (share * total**2)).sum(axis=1)
+    # Equal ones stay equal, whatever their sums were rounded to.
+    return lacking, distance.round(9)
 
 
 def speaker_counts(speakers: int) -> dict[str, int]:

@@ -1,11 +1,17 @@
 """Speaker partitions and samples: invariants, by property."""
 
+from itertools import permutations
+
 import audformat
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_material import confounded_corpus
+from scipy import stats
 
+from sercue.corpora.corpus import PARTITIONS
 from sercue.corpora.rows import divided, speaker_counts, speaker_partition, stratified_sample
 from sercue.errors import InputError
 
@@ -15,8 +21,8 @@ SPEAKERS = st.lists(st.text("abcdef", min_size=1, max_size=3), min_size=2, max_s
 
 
 @given(SPEAKERS, st.integers(0, 2**32), st.randoms())
-def test_partition_is_a_function_of_seed_and_speaker_alone(names, seed, random):
-    # Reading files in another order, or more of them, must not move a speaker.
+def test_partition_does_not_depend_on_the_order_of_the_utterances(names, seed, random):
+    # Reading files in another order, or all of them twice, must not move a speaker.
     speakers = pd.Series(names)
     partition = speaker_partition(speakers, seed=seed)
     home = dict(zip(names, partition, strict=True))
@@ -48,12 +54,70 @@ def test_counts_add_up_and_keep_to_the_shares(speakers):
 def test_sexes_are_balanced_in_every_partition(women, men, seed):
     names = [f"f{i}" for i in range(women)] + [f"m{i}" for i in range(men)]
     sex = pd.Series([name[0] for name in names])
-    partition = speaker_partition(pd.Series(names), sex, seed=seed)
+    partition = speaker_partition(pd.Series(names), sex=sex, seed=seed)
     for part in partition.unique():
         inside = sex[partition == part]
         expected = len(inside) * women / (women + men)
         # A stretch of an evenly spread order holds each kind to within one of its share.
         assert abs((inside == "f").sum() - expected) <= 1.5
+
+
+UTTERANCES = st.tuples(*[st.integers(0, 9)] * 3).filter(any)
+
+
+@given(st.lists(UTTERANCES, min_size=7, max_size=7), st.integers(0, 100))
+def test_no_partition_of_all_that_there_are_is_better_balanced(numbers, seed):
+    """Seven speakers can be parted in 7! / (4! 1! 2!) = 105 ways: each is tried."""
+    counts = np.array(numbers)[:, np.any(numbers, axis=0)]
+    speaker, emotion = (
+        pd.Series(n.repeat(counts.ravel())) for n in np.indices(counts.shape).reshape(2, -1)
+    )
+    drawn = speaker_partition(speaker, emotion, seed=seed).groupby(speaker).first()
+    both = np.hstack([counts, counts > 0])
+    every = np.array(sorted(set(permutations(["train"] * 4 + ["dev"] + ["test"] * 2))))
+    found = np.stack([(every == part) @ both for part in PARTITIONS], axis=1)
+    needed = np.array([[1], [1], [2]])
+    lacking = np.maximum(needed - found[:, :, counts.shape[1] :], 0).sum(axis=(1, 2))
+    expected = np.broadcast_to(both.sum(axis=0) * np.array([[4], [1], [2]]) / 7, found.shape)
+    chi_squared = stats.chisquare(found, expected, axis=1).statistic
+    distance = (chi_squared / both.sum(axis=0)).sum(axis=1).round(6)
+    (chosen,) = np.flatnonzero((every == drawn.to_numpy()).all(axis=1))
+    best = distance[lacking == lacking.min()].min()
+    assert (lacking[chosen], distance[chosen]) == (lacking.min(), best)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_uneven_speakers_of_mostly_one_class_are_balanced(seed):
+    """Drawn once, some class often lacks speakers to test, or has few utterances to train."""
+    table = confounded_corpus(seed=seed).table
+    speakers = table.groupby(["partition", "emotion"])["speaker"].nunique().unstack()
+    assert speakers.notna().all(axis=None)
+    assert speakers.loc["test"].min() >= 2
+    shares = pd.crosstab(table["partition"], table["emotion"]) / 100
+    assert shares.loc["train"].between(0.35, 0.65).all()
+    assert shares.loc["test"].between(0.2, 0.5).all()
+
+
+def test_where_speakers_are_alike_the_first_partition_is_kept():
+    """Corpora that record all speakers alike, such as RAVDESS, keep the partition they had."""
+    alone = pd.Series([f"{n:02}" for n in range(1, 25)])
+    rows = pd.DataFrame([(name, label) for name in alone for label in "abcd"])
+    once = speaker_partition(alone, seed=3).set_axis(alone)
+    assert speaker_partition(rows[0], rows[1], seed=3).tolist() == rows[0].map(once).tolist()
+
+
+def test_sexes_give_way_only_to_a_class_that_would_be_lacking():
+    """Ten speakers leave one to dev, in turns of sex a woman; the class that she must have, one
+    man alone could bring."""
+    names = [f"f{n}" for n in range(5)] + [f"m{n}" for n in range(5)]
+    rows = [(name, "a") for name in names] + [(name, "b") for name in names if name[0] == "m"]
+    table = pd.DataFrame(rows, columns=["speaker", "emotion"])
+    sex = table["speaker"].str[0]
+    partition = speaker_partition(table["speaker"], table["emotion"], sex)
+    assert sorted(set(table["emotion"][partition == "dev"])) == ["a", "b"]
+    alike = speaker_partition(table["speaker"], sex=sex)
+    women = alike[sex == "f"].groupby(table["speaker"]).first().value_counts()
+    assert women["train"] in (2, 3)
 
 
 def test_seed_matters():
