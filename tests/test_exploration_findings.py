@@ -3,9 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_material import confounded_corpus
 
 from sercue.corpora.corpus import example_corpus
+from sercue.statistics.designs import token_balance, token_information
+from sercue.statistics.effects import emotion_effects, variance_components
 from sercue.tables.findings import binning_findings, corpus_findings
+from sercue.tables.limits import limits
 from sercue.tokens.schemes import read_scheme
 
 SCORES = pd.DataFrame({"energy": [1.0, np.nan], "pitch": [1.0, 2.0]})
@@ -121,8 +125,37 @@ def test_utterances_of_few_voiced_frames_are_counted():
 def test_nothing_is_said_of_shares_that_cannot_be_estimated():
     """A corpus in which every speaker has one emotion only."""
     text = " ".join(corpus_findings(example_corpus(), COMPONENTS * np.nan, TOKENS))
-    assert "In no concept can the emotion and the speaker be told apart." in text
-    assert "%" not in text
+    assert "due to the emotion and which to the speaker cannot be estimated: too few" in text
+    assert "% of its variance" not in text
+
+
+def test_of_a_confounded_corpus_nothing_is_claimed_that_speakers_may_have_made():
+    """Scores of each speaker's voice alone: the confounding comes first, the limits last."""
+    corpus = confounded_corpus(crossed=3)
+    rng = np.random.default_rng(0)
+    voice = pd.factorize(corpus.table["speaker"])[0]
+    scores = pd.DataFrame(
+        rng.normal(size=(29, 2))[voice] + 0.3 * rng.normal(size=(400, 2)),
+        corpus.table.index,
+        ["pitch", "dynamics"],
+    )
+    tokens = scores.gt(0).replace({True: "high", False: "low"})
+    found = {"effects": emotion_effects(scores, corpus)}
+    told = corpus_findings(corpus, variance_components(scores, corpus), tokens, **found)
+    assert told[0] == limits(corpus)[0]
+    assert told[0].startswith("Emotion and speaker are confounded: 26 of 29 speakers have")
+    assert told[-len(limits(corpus)) + 1 :] == limits(corpus)[1:]
+    text = " ".join(told)
+    assert "functionals differ between the emotions cannot be tested: the number of speakers" in (
+        text
+    )
+    for claim in ("varies most with", "functionals differ between the emotions at", "ω²"):
+        assert claim not in text
+    balance, information = token_balance(tokens, corpus), token_information(tokens, corpus)
+    told = binning_findings(balance, information, None, None, None, scores, corpus, "test")
+    assert told[0] == limits(corpus)[0]
+    assert "How much a token tells about the emotion is not given" in told[2]
+    assert "bits" not in " ".join(told)
 
 
 @pytest.mark.parametrize("folded", [False, True])

@@ -5,17 +5,18 @@ from dataclasses import replace
 import audformat
 import pandas as pd
 import pytest
+from made_material import confounded_corpus
 from scipy import stats
 
 from sercue.corpora.corpus import example_corpus, select_fold
 from sercue.corpora.pseudonyms import pseudonymised
-from sercue.tables.limits import limits
+from sercue.tables.limits import confounding, limits
 
 
 def corpus(speakers, trained=3, **changes):
-    """Test speakers with ten utterances each of angry and sad, and some who train.
+    """Test speakers with ten utterances each of angry and sad, and some who train on as many.
 
-    Changes are by class: the utterances of each speaker, from the first on; of others none.
+    Changes are by class: the utterances of each test speaker, from the first on; of others none.
     """
     numbers = {"angry": [10] * speakers, "sad": [10] * speakers} | changes
     rows = [
@@ -24,7 +25,8 @@ def corpus(speakers, trained=3, **changes):
         for speaker, number in enumerate(of_speakers)
         for _ in range(number)
     ]
-    rows += [(label, f"t{n}", "train") for label in numbers for n in range(trained)]
+    trainers = [f"t{n}" for n in range(trained) for _ in range(10)]
+    rows += [(label, name, "train") for label in numbers for name in trainers]
     table = pd.DataFrame(rows, columns=["emotion", "speaker", "partition"])
     table.index = audformat.segmented_index([f"{n}.wav" for n in range(len(table))])
     return replace(example_corpus(), table=table, labels=tuple(numbers))
@@ -36,7 +38,8 @@ def test_twenty_speakers_of_equal_size_have_no_limits():
 
 def test_the_class_that_one_speaker_has_is_named():
     """With its recall of no known error there is no interval at all, however many speakers."""
-    (sentence,) = limits(corpus(20, fear=[0, 3]))
+    sentence, folds = limits(corpus(20, fear=[0, 3]))
+    assert folds.startswith("With `fold: all`")
     assert "since class 'fear' has test utterances from one speaker only (s1: 3 in all)." in (
         sentence
     )
@@ -130,3 +133,87 @@ def test_speakers_with_pseudonyms_keep_them():
     first = limits(hidden)[0]
     assert name != "s0"
     assert first.startswith(f"Speaker {name} has 50\u202f%")
+
+
+def test_a_class_that_no_test_speaker_has_is_named():
+    first = limits(corpus(20, fear=[0]))[0]
+    assert first == (
+        "The test speakers have no utterance of class 'fear': no recall can be measured there."
+    )
+
+
+def with_partition(partition, fear):
+    """Twelve test speakers with all they need, and four others whose fear is rare."""
+    whole = corpus(12, trained=4, fear=[10] * 12)
+    table = whole.table.copy()
+    others = table["partition"] == "train"
+    table.loc[others, "partition"] = partition
+    spare = table.index[others & (table["emotion"] == "fear")]
+    return whole.with_table(table.drop(spare[fear:]))
+
+
+@pytest.mark.parametrize(
+    ("partition", "use"),
+    [("train", "thresholds and classifiers are fitted"), ("dev", "prompts are tried out")],
+)
+def test_classes_that_are_rare_where_something_is_fitted_are_named(partition, use):
+    """Four speakers have ten of each; 25 of fear are those of three, 12 of two, 7 of one."""
+    few = {"train": 25, "dev": 9}[partition]
+    assert any(use in line for line in limits(with_partition(partition, few)))
+    (told,) = [line for line in limits(with_partition(partition, 7)) if use in line]
+    assert "only 7 utterances from 1 speaker for class 'fear'" in told
+    (told,) = [line for line in limits(with_partition(partition, 0)) if use in line]
+    assert told.endswith("has none for class 'fear'.")
+    assert not any(use in line for line in limits(with_partition(partition, 40)))
+
+
+def test_three_training_speakers_of_a_class_are_few_and_dev_speakers_enough():
+    """Thresholds are fitted on them; prompts are only tried out."""
+    (told,) = [line for line in limits(with_partition("train", 25)) if "partition" in line]
+    assert told == (
+        "The training partition, on which thresholds and classifiers are fitted, has only 25 "
+        "utterances from 3 speakers for class 'fear'."
+    )
+    assert "partition" not in " ".join(limits(with_partition("dev", 25)))
+
+
+def test_folds_are_suggested_where_they_give_a_class_more_speakers():
+    """Five of twenty test speakers would do; three and three of four who train make six."""
+    told = limits(corpus(20, trained=3, fear=[10] * 3))[-1]
+    assert told.startswith(
+        "With `fold: all`, all 23 speakers of the corpus are evaluated (60 utterances from 6 "
+        "speakers for class 'fear'), with"
+    )
+    assert "fold: all" not in " ".join(limits(corpus(20, trained=3, fear=[10] * 5)))
+
+
+def test_speakers_with_one_class_each_are_named_first():
+    """Counted by hand from the table; how much they explain is in tests of the crossing."""
+    confounded = confounded_corpus(crossed=3)
+    classes = confounded.table.groupby("speaker")["emotion"].nunique()
+    single = int((classes == 1).sum())
+    first, second = limits(confounded)[:2]
+    assert first.startswith(
+        f"Emotion and speaker are confounded: {single} of {len(classes)} speakers have utterances "
+        "of one class only, and speakers account for "
+    )
+    assert "they need 10 speakers with two or more classes, and there are 3." in first
+    tested = confounded.rows("test")
+    each = tested.groupby("emotion")["speaker"].nunique()
+    assert f"(by class: {', '.join(f'{label} {each[label]}' for label in each.index)})" in second
+
+
+def test_enough_speakers_with_several_classes_tell_what_the_others_do_not():
+    (sentence,) = confounding(confounded_corpus(crossed=12))
+    assert sentence.startswith("Emotion and speaker are confounded")
+    assert "not given" not in sentence
+    assert confounding(confounded_corpus(crossed=20)) == []
+
+
+def test_speakers_with_a_single_utterance_each_are_of_no_known_share():
+    """Nothing is left within speakers: no share of the variance of class membership is known."""
+    alone = corpus(20).table.groupby(["speaker", "emotion"]).head(1)
+    alone = alone.groupby("speaker").head(1)
+    (sentence,) = confounding(replace(example_corpus(), table=alone))
+    assert "of one class only. Differences" in sentence
+    assert "nan" not in sentence

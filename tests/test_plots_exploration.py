@@ -10,6 +10,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from sercue import plots
+from sercue.errors import InputError
 from sercue.statistics.effects import functional_clusters, redundancy
 from sercue.statistics.praat_agreement import praat_agreement
 
@@ -61,10 +62,23 @@ def test_variance_points(components):
     assert named["pitch"] == tuple(components.loc["pitch", ["speaker", "emotion"]])
 
 
-def test_variance_without_any_estimate(components):
-    """A corpus where nothing can be told apart still has a figure."""
-    axes = plots.plot_variance(components * np.nan, components * np.nan).axes[1]
-    assert not axes.texts
+def test_what_could_not_be_estimated_has_no_figure(components, pairwise):
+    """A notebook says so instead; one concept that could is enough for a figure."""
+    nothing = components * np.nan
+    effects = pd.DataFrame({"omega_squared": [np.nan, np.nan]}, index=["energy", "pitch"])
+    information = pd.DataFrame({"concept": ["pitch"], "partition": "test", "information": np.nan})
+    for draw in (
+        lambda: plots.plot_variance(nothing, nothing),
+        lambda: plots.plot_effects(pairwise.assign(g=np.nan)),
+        lambda: plots.plot_functional_effects(pairwise, effects),
+        lambda: plots.plot_information(information),
+    ):
+        with pytest.raises(InputError, match="most speakers have one class only"):
+            draw()
+    nothing.loc["pitch"] = components.loc["pitch"]
+    assert [text.get_text() for text in plots.plot_variance(nothing, nothing).axes[1].texts] == [
+        "pitch"
+    ]
 
 
 def test_effects_are_at_their_g_and_filled_by_q(pairwise):

@@ -19,6 +19,7 @@ from sercue.plots.style import (
     GREY,
     PARTITION_COLOURS,
     canvas,
+    check_known,
     label_palette,
     legend_above,
     lines_from_top,
@@ -284,12 +285,16 @@ def plot_effects(pairwise: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     Returns:
         figure; a point is filled where q is below .05
 
+    Raises:
+        InputError: if no effect could be estimated
+
     Examples:
         >>> row = {"functional": "energy", "emotion": "angry", "reference": "neutral"}
         >>> table = pd.DataFrame([row | {"g": 1.0, "low": 0.5, "high": 1.5, "q": 0.01}])
         >>> plot_effects(table).axes[0].get_xlabel()
         "Hedges' g versus neutral"
     """
+    check_known(pairwise["g"])
     names, emotions = pairwise["functional"].unique(), pairwise["emotion"].unique()
     palette = label_palette(list(emotions), None)
     step = 0.76 / len(emotions)
@@ -329,6 +334,9 @@ def plot_functional_effects(
         figure; omega squared stands in brackets behind each name, and a dot behind each g whose q
         is below .05
 
+    Raises:
+        InputError: if no effect could be estimated
+
     Examples:
         >>> row = {"functional": "loudness", "emotion": "angry", "reference": "neutral"}
         >>> pairwise = pd.DataFrame([row | {"g": 1.0, "q": 0.01}])
@@ -337,6 +345,7 @@ def plot_functional_effects(
         >>> figure.axes[0].texts[0].get_text(), figure.axes[0].get_yticklabels()[0].get_text()
         ('1.0•', 'loudness (.25)')
     """
+    check_known(effects["omega_squared"])
     shown = effects["omega_squared"].dropna().nlargest(most)
     columns = pairwise["emotion"].unique()
     g, q = (
@@ -503,6 +512,9 @@ def plot_variance(
         figure: left, shares that sum to 1; right, above the diagonal a column tells more of the
         emotion than of the speaker
 
+    Raises:
+        InputError: if no share could be estimated
+
     Examples:
         >>> shares = {"emotion": [0.5], "speaker": [0.2], "interaction": [0.1], "residual": [0.2]}
         >>> table = pd.DataFrame(shares, index=["energy"])
@@ -510,6 +522,7 @@ def plot_variance(
         >>> [float(round(bar.get_width(), 1)) for bar in bars]
         [0.5, 0.2, 0.1, 0.2]
     """
+    check_known(concepts["emotion"])
     figure, (bars, points) = panel_grid(1, 2, ax, height=3.8, width_ratios=[1, 1])
     left = np.zeros(len(concepts))
     for name in COMPONENTS:

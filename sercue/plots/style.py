@@ -25,6 +25,7 @@ from matplotlib.ticker import ScalarFormatter
 
 from sercue.errors import InputError
 from sercue.notation import signed, without_zero
+from sercue.statistics.confounding import ENOUGH_CROSSED
 from sercue.tokens.concepts import UNKNOWN
 from sercue.tokens.condition import told_by_name
 from sercue.tokens.schemes import read_scheme, shipped_schemes
@@ -142,6 +143,20 @@ def word_palette(words: Sequence[str]) -> dict[str, str]:
     scale = [word for word in words if word != UNKNOWN]
     shades = sns.color_palette("crest", len(scale)).as_hex()
     return dict(zip(scale, shades, strict=True)) | {UNKNOWN: "#b5b5b5"}
+
+
+def check_known(values: pd.Series) -> None:
+    """There is something about the emotion to draw.
+
+    Raises:
+        InputError: if all values are missing
+    """
+    if values.isna().all():
+        raise InputError(
+            "emotion and speaker: found nothing that could be estimated; valid are speakers with "
+            f"utterances of two or more classes, {ENOUGH_CROSSED} of them where most speakers have "
+            "one class only"
+        )
 
 
 def canvas(ax: Axes | None, *, width: float = WIDTH, height: float = 3.0) -> tuple[Figure, Axes]:

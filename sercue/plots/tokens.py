@@ -17,6 +17,7 @@ from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.plots.style import (
     PARTITION_COLOURS,
     canvas,
+    check_known,
     legend_above,
     lines_from_top,
     panel_grid,
@@ -253,11 +254,15 @@ def plot_information(information: pd.DataFrame, *, ax: Axes | None = None) -> Fi
     Returns:
         figure with one bar per concept and partition, in bits
 
+    Raises:
+        InputError: if it is not known in any partition
+
     Examples:
         >>> row = {"concept": "energy", "partition": "train", "information": 0.4}
         >>> float(plot_information(pd.DataFrame([row])).axes[0].patches[0].get_width())
         0.4
     """
+    check_known(information["information"])
     concepts = information["concept"].unique()
     partitions = [name for name in PARTITIONS if name in set(information["partition"])]
     figure, axes = canvas(ax, width=6.5, height=1.0 + 0.4 * len(concepts))

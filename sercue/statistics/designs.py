@@ -24,6 +24,7 @@ from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.errors import InputError, unknown
 from sercue.notation import Form
 from sercue.statistics.baselines import fit_token_classifier
+from sercue.statistics.confounding import Crossing
 from sercue.statistics.effects import redundancy
 from sercue.statistics.measures import log_probability
 from sercue.tokens.binning import Binning, centred, fit_bins
@@ -189,6 +190,8 @@ def token_information(tokens: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
 
     bits, with :math:`K_t, K_e, K_{te}` the tokens, emotions and pairs of them that occur and
     :math:`N` utterances. The corrected value can fall below 0 where there is no information.
+    Where most speakers of a partition have one class only, and fewer than ten have two or more, a
+    word that tells the speaker tells the class: the corrected value is NaN there.
 
     Args:
         tokens: tokens, one row per utterance
@@ -214,13 +217,19 @@ def token_information(tokens: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
         1  energy      test                 1.0      1.0
     """
     emotion = corpus.table.loc[tokens.index, "emotion"].astype(str)
+    partitions = _partitions(tokens, corpus)
     rows = [
         {"concept": concept, "partition": partition}
         | information_of(tokens[concept].loc[index].astype(str), emotion.loc[index])
         for concept in tokens
-        for partition, index in _partitions(tokens, corpus)
+        for partition, index in partitions
     ]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    speaker = corpus.table["speaker"]
+    for partition, index in partitions:
+        if Crossing.of(speaker.loc[index], emotion.loc[index]).too_few:
+            table.loc[table["partition"] == partition, "information"] = np.nan
+    return table
 
 
 def token_balance(
@@ -766,8 +775,11 @@ def _accuracy(own: Answers, first: Answers, ceiling: Answers) -> dict[str, float
 
 
 def _told(tokens: pd.DataFrame, corpus: Corpus, words: Mapping[str, Words]) -> dict[str, float]:
-    emotion = corpus.table.loc[tokens.index, "emotion"].astype(str)
+    rows = corpus.table.loc[tokens.index]
+    emotion = rows["emotion"].astype(str)
     bits = [information_of(tokens[name].astype(str), emotion)["information"] for name in tokens]
+    if Crossing.of(rows["speaker"], emotion).too_few:
+        bits = [np.nan]
     return {
         **_balance(tokens, words),
         "unknown_share": float((tokens == UNKNOWN).to_numpy().mean()),

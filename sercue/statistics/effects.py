@@ -13,6 +13,7 @@ from scipy.spatial.distance import squareform
 
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, unknown
+from sercue.statistics.confounding import ENOUGH_CROSSED, Crossing
 from sercue.tokens.concepts import Category, Concept
 
 
@@ -35,6 +36,13 @@ class Cells:
     counts: np.ndarray
     means: np.ndarray
     within: np.ndarray
+
+    @property
+    def crossing(self) -> Crossing:
+        """How speakers and emotions are crossed in these cells."""
+        counts = np.zeros((self.speakers.max() + 1, self.emotions.max() + 1))
+        counts[self.speakers, self.emotions] = self.counts
+        return Crossing.of_counts(counts)
 
 
 def cells_by_pattern(values: pd.DataFrame, corpus: Corpus) -> Iterator[Cells]:
@@ -129,6 +137,9 @@ def emotion_effects(
     approximate where some means rest on far fewer utterances than others. Two speakers and four
     emotions allow no p-value below .04.
 
+    Where most speakers have one emotion only, differences between emotions are those between
+    speakers as well: with fewer than ten speakers who have two or more, all is NaN.
+
     Args:
         values: functionals or concept scores, one row per utterance; NaN is left out, column by
             column
@@ -140,7 +151,8 @@ def emotion_effects(
         DataFrame, one row per column of ``values`` (its index): ``eta_squared``,
         ``omega_squared`` (up to 1, may fall below 0), ``lowest`` and ``highest`` (emotions, by the
         mean over speakers' means), ``speakers`` (with at least two emotions), ``p``, ``q``
-        (Benjamini-Hochberg over all columns); NaN for a constant column
+        (Benjamini-Hochberg over all columns); NaN for a constant column, and where too few
+        speakers have two emotions
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus
@@ -178,7 +190,8 @@ def pairwise_effects(
     of both, and :math:`\nu` their number less two. With equal numbers everywhere this is the
     usual Hedges' g. Its interval and its p-value are those of a paired t-test over speakers; the
     interval takes :math:`s_p` as known. Fewer than about ten speakers with skewed differences
-    make them inexact. Cliff's delta compares utterances of all speakers.
+    make them inexact. Cliff's delta compares utterances of all speakers. Where most speakers have
+    one emotion only, a pair of emotions that fewer than ten speakers have is NaN throughout.
 
     Args:
         values: functionals or concept scores, one row per utterance; NaN is left out, column by
@@ -236,7 +249,8 @@ def _effects(
     cells: Cells, labels: list[str], resamples: int, rng: np.random.Generator
 ) -> pd.DataFrame:
     total, between = _sums_of_squares(cells)
-    varies = total > 1e-18 * (1 + (cells.means**2).max(axis=0))
+    crossing = cells.crossing
+    varies = (not crossing.too_few) & (total > 1e-18 * (1 + (cells.means**2).max(axis=0)))
     groups = len(np.unique(cells.emotions))
     spare = cells.counts.sum() - groups
     error = (total - between) / spare if spare else np.full(len(total), np.nan)
@@ -249,7 +263,7 @@ def _effects(
             / np.where(varies, total + error, np.nan),
             "lowest": names[by_emotion.to_numpy().argmin(axis=0)],
             "highest": names[by_emotion.to_numpy().argmax(axis=0)],
-            "speakers": int((np.bincount(cells.speakers) > 1).sum()),
+            "speakers": crossing.crossed,
             "p": np.where(varies, _permuted(cells, resamples, rng), np.nan),
         },
         index=cells.columns,
@@ -302,7 +316,10 @@ def _contrast(
     scale, correction = _pooled_deviation(x, y)
     number = (~np.isnan(differences)).sum(axis=0)
     low, high, p = _paired(differences, number, confidence)
-    unit = correction / scale
+    # Of a corpus whose speakers mostly have one emotion, the few with both do not tell.
+    crossing = Crossing.of(rows["speaker"], rows["emotion"])
+    told = np.where(crossing.too_few & (number < ENOUGH_CROSSED), np.nan, 1.0)
+    unit = told * correction / scale
     return pd.DataFrame(
         {
             "functional": [str(name) for name in values],
@@ -311,9 +328,9 @@ def _contrast(
             "g": _mean(differences, number) * unit,
             "low": low * unit,
             "high": high * unit,
-            "cliffs_delta": _cliffs_delta(x, y),
+            "cliffs_delta": told * _cliffs_delta(x, y),
             "speakers": number,
-            "p": p,
+            "p": told * p,
         }
     )
 
@@ -384,7 +401,8 @@ def variance_components(values: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
 
     The variance of the few emotions is that of these emotions, not of all there could be. An
     estimate below zero is set to zero before shares are taken, which lifts small components.
-    With few speakers the share of the speaker is uncertain. Where each cell of speaker and
+    With few speakers the share of the speaker is uncertain. Where most speakers have one emotion
+    only, and fewer than ten have two or more, all shares are NaN. Where each cell of speaker and
     emotion holds a single utterance, interaction and residual cannot be told apart: the
     interaction is NaN and the residual holds both.
 
@@ -413,6 +431,8 @@ def variance_components(values: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
     """
     table = pd.DataFrame(np.nan, index=values.columns, columns=[*COMPONENTS, "sd"])
     for cells in cells_by_pattern(values, corpus):
+        if cells.crossing.too_few:
+            continue
         variances = pd.DataFrame(_henderson(cells), index=cells.columns, columns=list(COMPONENTS))
         positive = variances.clip(lower=0)
         total = positive.sum(axis=1, min_count=1)

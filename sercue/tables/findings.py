@@ -14,6 +14,7 @@ from sercue.features import FEW_FRAMES
 from sercue.statistics.baselines import MAJORITY
 from sercue.statistics.contrasts import PRIMARY, mirrored
 from sercue.statistics.praat_agreement import MEASURES, WEAK_CORRELATION, WEAK_GROSS
+from sercue.tables.limits import confounding, limits
 from sercue.tables.printed import (
     bounded,
     p_value,
@@ -57,8 +58,9 @@ def corpus_findings(
     clusters: pd.DataFrame | None = None,
     agreement: pd.DataFrame | None = None,
     concepts: Sequence[Concept | Category] = (),
+    partition: str = "test",
 ) -> list[str]:
-    """What notebook 01 found.
+    """What notebook 01 found: first whether emotion can be told from speaker, last the limits.
 
     Args:
         corpus: the corpus
@@ -70,9 +72,12 @@ def corpus_findings(
         clusters: ``functional_clusters``, if there are any
         agreement: ``praat_agreement``, if Praat was asked
         concepts: those of the scheme, of which it is said which rest on weak agreement
+        partition: the evaluated one, whose limits are named
     """
+    confounded = confounding(corpus)
     unmeasured = int((tokens == UNKNOWN).any(axis=1).sum())
     sentences = [
+        *confounded,
         _size(corpus),
         f"{unmeasured} utterances have at least one concept that could not be measured; its "
         f"token is '{UNKNOWN}'.",
@@ -89,19 +94,13 @@ def corpus_findings(
     if agreement is not None:
         sentences += _agreement_findings(agreement, concepts)
     if effects is not None:
-        tested, found = int(effects["q"].notna().sum()), int((effects["q"] < LEVEL).sum())
-        sizes = effects["omega_squared"].dropna()
-        most = (
-            f"; most of all {sizes.idxmax()} (ω² = {bounded(sizes.max(), 2)})" if len(sizes) else ""
-        )
-        sentences.append(
-            f"{found} of {tested} functionals differ between the emotions at a false discovery "
-            f"rate of {percent(LEVEL)}, tested over {int(effects['speakers'].max())} speakers"
-            f"{most}."
-        )
+        sentences.append(_effects_finding(effects))
     known = components.dropna(subset=["emotion", "speaker"])
     if known.empty:
-        sentences.append("In no concept can the emotion and the speaker be told apart.")
+        sentences.append(
+            "Which part of a concept's variance is due to the emotion and which to the speaker "
+            "cannot be estimated: too few speakers have utterances of several classes."
+        )
     else:
         emotion, speaker = known["emotion"], known["speaker"]
         voice = str(speaker.idxmax())
@@ -119,7 +118,24 @@ def corpus_findings(
             f"the largest of {of_cluster.max()}; {(of_cluster == 1).sum()} functionals are in a "
             "cluster of their own."
         )
-    return sentences
+    return sentences + limits(corpus, partition)[len(confounded) :]
+
+
+def _effects_finding(effects: pd.DataFrame) -> str:
+    """How many functionals differ, or that it cannot be told, and on how many speakers it rests."""
+    tested, found = int(effects["q"].notna().sum()), int((effects["q"] < LEVEL).sum())
+    speakers = int(effects["speakers"].max())
+    if not tested:
+        return (
+            "Whether functionals differ between the emotions cannot be tested: the number of "
+            f"speakers with utterances of two or more classes is {speakers}."
+        )
+    sizes = effects["omega_squared"].dropna()
+    most = f"; most of all {sizes.idxmax()} (ω² = {bounded(sizes.max(), 2)})" if len(sizes) else ""
+    return (
+        f"{found} of {tested} functionals differ between the emotions at a false discovery "
+        f"rate of {percent(LEVEL)}, tested over {speakers} speakers{most}."
+    )
 
 
 def _agreement_findings(
@@ -213,11 +229,16 @@ def binning_findings(
     fullest = shares.sort_values("share").iloc[-1]
     told = information[information["partition"] == partition].set_index("concept")["information"]
     sentences = [
+        *confounding(corpus),
         f"On the {partition} speakers the fullest bin is {fullest['concept']} = "
         f"{fullest['word']}, with {percent(fullest['share'])} of the utterances.",
         f"A single token carries from {with_minus(f'{told.min():.2f}')} bits ({told.idxmin()}) to "
-        f"{told.max():.2f} bits ({told.idxmax()}) about the emotion, corrected for the bias of "
-        "small samples.",
+        f"{with_minus(f'{told.max():.2f}')} bits ({told.idxmax()}) about the emotion, corrected "
+        "for the bias of small samples."
+        if told.notna().all()
+        else "How much a token tells about the emotion is not given: most "
+        f"{partition} speakers have utterances of one class only, so that a token that tells the "
+        "speaker tells the class.",
     ]
     if scores.shape[1] > 1 and not scores.corr("spearman").isna().any(axis=None):
         related = scores.corr("spearman").to_numpy()

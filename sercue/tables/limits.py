@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from sercue.corpora.corpus import Corpus
+from sercue.statistics.confounding import ENOUGH_CROSSED, Crossing
 from sercue.statistics.speakers import degrees_of_freedom
 from sercue.tables.printed import bounded, percent
 
@@ -19,16 +20,72 @@ COARSE = 10
 _FEW_UTTERANCES, _FEW_OF_CLASS = 10, 4
 # Below this part of speakers - 1, degrees of freedom are named.
 _UNEQUAL = 0.75
+# What rests on the partitions that are not evaluated.
+_USES = {
+    "train": "training partition, on which thresholds and classifiers are fitted",
+    "dev": "dev partition, on which prompts are tried out",
+}
+
+
+def confounding(corpus: Corpus) -> list[str]:
+    """That emotion cannot be told from speaker, where most speakers have one class only.
+
+    Args:
+        corpus: of the study
+
+    Returns:
+        one sentence or none
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> corpus = example_corpus(speakers=4)
+        >>> confounding(corpus)
+        []
+        >>> corpus.table["emotion"] = corpus.table["speaker"].map(
+        ...     {"s0": "angry", "s1": "angry", "s2": "neutral", "s3": "neutral"}
+        ... )
+        >>> print(confounding(corpus)[0].partition(",")[0])
+        Emotion and speaker are confounded: 4 of 4 speakers have utterances of one class only
+    """
+    crossing = Crossing.of(corpus.table["speaker"], corpus.table["emotion"])
+    if not crossing.confounded:
+        return []
+    everybody, several = crossing.speakers, crossing.crossed
+    most = 2 * several < everybody
+    who = (
+        f"{everybody - several} of {everybody} speakers have utterances of one class only, and"
+        if most
+        else f"although {several} of {everybody} speakers have utterances of two or more classes,"
+    )
+    how_much = (
+        f"{who} speakers account for {percent(crossing.determined)} of the variance of class "
+        "membership (0\u202f%: independent; 100\u202f%: the speaker determines the class)"
+        if crossing.determined == crossing.determined
+        else who.removesuffix(", and")
+    )
+    withheld = (
+        f" Variance shares and effects of emotion are not given: they need {ENOUGH_CROSSED} "
+        f"speakers with two or more classes, and there {'is' if several == 1 else 'are'} {several}."
+    )
+    return [
+        f"Emotion and speaker are confounded: {how_much}. Differences between classes, in "
+        "features, tokens or recalls, can therefore be differences between speakers."
+        + withheld
+        * crossing.too_few
+    ]
 
 
 def limits(corpus: Corpus, partition: str = "test") -> list[str]:
     """Why intervals are wide or cannot be given, and which class or speaker it is.
 
-    Named are classes that one speaker has, classes with fewer than 10 utterances or with fewer
-    than 4 of the speakers, and speakers with more than a third of all utterances or of those of a
-    class; of very few speakers, those with more than 1.5 times an equal part. What they do to
-    intervals is told by ``degrees_of_freedom``. The number of speakers is named where it is below
-    20, and below 10 the smallest p-value that flipping the signs of speakers can give, too.
+    Named are, first, speakers who have one class only (``confounding``); classes that nobody or
+    one speaker has, and classes with fewer than 10 utterances or with fewer than 4 of the speakers,
+    in the evaluated partition and in the training partition (in the dev partition, with fewer than
+    2); speakers with more than a third of all utterances or of those of a class (of very few
+    speakers, with more than 1.5 times an equal part). What they do to intervals is told by
+    ``degrees_of_freedom``. The number of speakers is named where it is below 20, and below 10 the
+    smallest p-value that flipping the signs of speakers can give, too. Folds are suggested where
+    they would help.
 
     Args:
         corpus: of the study, with pseudonyms where the study asks for them
@@ -43,14 +100,17 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
         >>> print(limits(corpus)[-1].partition(";")[0])
         With 6 speakers a sign-flip test cannot give a p-value below 2/2^6 = .031
     """
-    rows = corpus.rows(partition)
-    if rows.empty:
+    counts = _counts(corpus, partition)
+    if counts.empty:
         return []
-    counts = pd.crosstab(rows["speaker"], rows["emotion"])
-    counts = counts[[label for label in corpus.labels if label in counts]]
+    sentences = confounding(corpus) + _one_class_each(counts, partition)
     totals, having = counts.sum(), (counts > 0).sum()
-    few = (having > 1) & ((totals < _FEW_UTTERANCES) | (having < min(_FEW_OF_CLASS, len(counts))))
-    sentences = []
+    few = _few(counts) & (having > 1)
+    if absent := list(counts.columns[having == 0]):
+        sentences.append(
+            f"The {partition} speakers have no utterance of {_classes(absent)}: no recall can be "
+            "measured there."
+        )
     if alone := [
         f"class {label!r} has {partition} utterances from one speaker only "
         f"({counts[label].idxmax()}: {totals[label]} in all)"
@@ -60,22 +120,24 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
             f"No interval over speakers and no t test is possible, since {'; '.join(alone)}. "
             "Sign-flip tests are possible."
         )
-    if rare := [
-        f"{number} utterances from {speakers} speakers for {_classes(alike.index)} (one utterance "
-        f"changes UAR by {bounded(1 / alike.iloc[0] / len(totals))})"
-        for (number, speakers), alike in totals[few].groupby([totals, having], sort=False)
-    ]:
+    if few.any():
+        present = int((having > 0).sum())
+        rare = [
+            f"{told} (one utterance changes UAR by {bounded(1 / number / present)})"
+            for told, number in _rare(counts.loc[:, few])
+        ]
         sentences.append(
             f"UAR weights all classes equally, but there are only {'; '.join(rare)}. The width of "
             "its intervals depends on this little material."
         )
+    present_counts = counts.loc[:, having > 0]
     large = _large(counts.sum(axis=1), f"the {partition} utterances")
     for label in counts.columns[(having > 1) & ~few]:
         of_class = _large(counts[label], f"the {partition} utterances of class {label!r}")
         large |= {name: told for name, told in of_class.items() if name not in large}
     if large:
         sentences.append(f"{'; '.join(large.values())}.")
-    df = degrees_of_freedom(counts.to_numpy())
+    df = degrees_of_freedom(present_counts.to_numpy())
     most = len(counts) - 1
     reach, usual = (round(stats.t.ppf(0.975, one), 1) for one in (max(df, 0.1), most))
     if 0 < df < _UNEQUAL * most and reach > usual:
@@ -84,7 +146,78 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
             f"equally many utterances of each class would give {most}: a 95\u202f% interval "
             f"reaches {reach} standard errors to either side, instead of {usual}."
         )
-    return sentences + _few_speakers(len(counts), corpus)
+    sentences += _fitted_on(corpus, partition)
+    lacking = counts.columns[_few(counts)]
+    return sentences + _few_speakers(len(counts), corpus, _of_all(corpus, counts[lacking]))
+
+
+def _counts(corpus: Corpus, partition: str) -> pd.DataFrame:
+    """Utterances of each speaker of a partition and each class, classes that nobody has too."""
+    rows = corpus.rows(partition)
+    counts = pd.crosstab(rows["speaker"], rows["emotion"])
+    return counts.reindex(columns=list(corpus.labels), fill_value=0)
+
+
+def _few(counts: pd.DataFrame, least: int = _FEW_OF_CLASS) -> pd.Series:
+    """Which classes rest on few utterances, or on fewer than ``least`` of the speakers."""
+    least = min(least, len(counts))
+    return (counts.sum() < _FEW_UTTERANCES) | ((counts > 0).sum() < least)
+
+
+def _rare(counts: pd.DataFrame) -> list[tuple[str, int]]:
+    """Classes with as many utterances of as many speakers, and that number of utterances."""
+    sizes = pd.DataFrame({"utterances": counts.sum(), "speakers": (counts > 0).sum()})
+    told = []
+    for _, alike in sizes.groupby(["utterances", "speakers"], sort=False):
+        number, speakers = (int(size) for size in alike.iloc[0])
+        sources = f"{_number(number, 'utterance')} from {_number(speakers, 'speaker')}"
+        told.append((f"{sources} for {_classes(alike.index)}", number))
+    return told
+
+
+def _number(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _one_class_each(counts: pd.DataFrame, partition: str) -> list[str]:
+    """On how many speakers each recall rests, where most speakers have one class only."""
+    crossing = Crossing.of_counts(counts.to_numpy())
+    single = crossing.speakers - crossing.crossed
+    if 2 * crossing.crossed >= crossing.speakers or crossing.speakers < 2:
+        return []
+    having = (counts > 0).sum()
+    each = ", ".join(f"{label} {number}" for label, number in having[having > 0].items())
+    return [
+        f"Of {crossing.speakers} {partition} speakers, {single} have utterances of one class only: "
+        f"recalls of different classes come from different speakers (by class: {each}), and UAR "
+        "rests on these few."
+    ]
+
+
+def _fitted_on(corpus: Corpus, partition: str) -> list[str]:
+    """Which classes are rare or absent where thresholds are fitted and prompts are tried out."""
+    sentences = []
+    for name in _USES if not corpus.folds else ():
+        counts = _counts(corpus, name)
+        if name == partition or counts.empty:
+            continue
+        present = counts.sum() > 0
+        few = _few(counts, _FEW_OF_CLASS if name == "train" else _FEW_OF_CLASS // 2)
+        told = [rare for rare, _ in _rare(counts.loc[:, few & present])]
+        told[:1] = [f"only {first}" for first in told[:1]]
+        if not present.all():
+            told.append(f"none for {_classes(counts.columns[~present])}")
+        if told:
+            sentences.append(f"The {_USES[name]}, has {'; '.join(told)}.")
+    return sentences
+
+
+def _of_all(corpus: Corpus, rare: pd.DataFrame) -> list[str]:
+    """What folds would give of classes that are rare: those with more speakers in the corpus."""
+    rows = corpus.table[corpus.table["emotion"].isin(list(rare))]
+    everywhere = pd.crosstab(rows["speaker"], rows["emotion"])
+    more = [name for name in rare if (everywhere[name] > 0).sum() > (rare[name] > 0).sum()]
+    return [told for told, _ in _rare(everywhere[more])] if more else []
 
 
 def _classes(labels: Iterable[object]) -> str:
@@ -103,23 +236,29 @@ def _large(counts: pd.Series, of: str) -> dict[str, str]:
     }
 
 
-def _few_speakers(speakers: int, corpus: Corpus) -> list[str]:
+def _few_speakers(speakers: int, corpus: Corpus, more: list[str]) -> list[str]:
     sentences = []
     if speakers < FEW_SPEAKERS:
         sentences.append(
             f"All tests rest on {speakers} speakers: what is not significant is inconclusive."
         )
+    everybody = corpus.table["speaker"].nunique()
+    told = f" ({'; '.join(more)})" if more else ""
+    folds = (
+        f"With `fold: all`, all {everybody} speakers of the corpus are evaluated{told}, with "
+        "thresholds, classifiers and trained models fitted on the others."
+    )
     if speakers < COARSE:
-        everybody = corpus.table["speaker"].nunique()
         way_out = (
             "All speakers of the corpus are evaluated; only more of them could lower it."
             if everybody == speakers
-            else f"With `fold: all`, all {everybody} speakers of the corpus are evaluated, with "
-            "thresholds, classifiers and trained models fitted on the others."
+            else folds
         )
         sentences.append(
             f"With {speakers} speakers a sign-flip test cannot give a p-value below "
             f"2/2^{speakers} = {bounded(2 / 2**speakers)}; where that is too large for a "
             f"correction, t tests decide. {way_out}"
         )
+    elif more and everybody > speakers:
+        sentences.append(folds)
     return sentences
