@@ -18,7 +18,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from sercue import plots
-from sercue.corpora.corpus import Corpus
+from sercue.corpora.corpus import Corpus, select_fold
 from sercue.errors import InputError
 from sercue.plots.corpora import describe
 from sercue.plots.style import PARTITION_COLOURS, small_multiples
@@ -578,11 +578,37 @@ def test_corpus_counts(corpus):
     assert axes.get_title() == "test: 40 utterances"
 
 
-def test_corpus_of_many_speakers_has_no_numbers(corpus):
-    """Fifty speakers leave no room for a number in each cell."""
+def test_corpus_of_many_speakers_has_a_colour_bar_and_totals(corpus):
+    """Fifty speakers leave no room for a number in each cell; the totals are pandas'."""
     speakers = [f"s{n % 50}" for n in range(120)]
     many = corpus.with_table(corpus.table.assign(speaker=speakers))
-    assert not any(axes.texts for axes in plots.plot_corpus(many).axes)
+    *panels, bar = plots.plot_corpus(many).axes
+    assert not any(axes.texts for axes in panels)
+    assert bar.get_ylabel() == "Utterances"
+    for axes, partition in zip(panels, ("train", "dev", "test"), strict=True):
+        totals = many.rows(partition)["emotion"].value_counts()
+        written = [text.get_text().split()[-1] for text in axes.get_yticklabels()]
+        assert written == [str(totals[label]) for label in LABELS]
+        assert axes.get_xlabel() == f"{many.rows(partition)['speaker'].nunique()} speakers"
+    assert panels[0].get_yticklabels()[0].get_text().startswith(f"{LABELS[0]}: ")
+
+
+def test_speakers_who_are_folds_share_a_panel(corpus):
+    """Thirty panels of one speaker each would show nothing."""
+    (axes,) = plots.plot_corpus(select_fold(corpus, "all")).axes
+    assert axes.get_title() == "each speaker a fold: 120 utterances"
+
+
+def test_scores_beyond_the_axis_are_counted(binning, features, corpus):
+    """The outer half per cent to either side of 120 scores: one low and one high."""
+    scores = binning.scores(features)
+    quantiles = scores["energy"].quantile([0.005, 0.995])
+    axes = plots.plot_thresholds(scores, binning, corpus).axes[0]
+    low, high = axes.get_xlim()
+    beyond = (~scores["energy"].between(low, high)).sum()
+    assert beyond == 2
+    assert low == pytest.approx(quantiles.iloc[0])
+    assert axes.get_xlabel() == "2 of 120 scores lie beyond"
 
 
 def test_concept_boxes_are_quartiles(binning, features, corpus):
