@@ -451,7 +451,9 @@ class Run:
 
         In a cross-validation, one per fold if the model is trained on the corpus.
         """
-        if self.settings.model == TINY and self.corpus.folds:
+        if self.settings.model != TINY:
+            return self._load_model(self.corpus, self.tokens)
+        if self.corpus.folds:
             return {fold: self._load_model(*view) for fold, view in self.views.items()}
         return self._load_model(self.heard, self.tokens)
 

@@ -266,7 +266,7 @@ def legend_beside(
 def lines_from_top(axes: Axes, names: Sequence[str]) -> None:
     """One line per name from the top of the y axis, without a grid across them."""
     axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
 
 
