@@ -204,7 +204,7 @@ def write_index(
         command=known.get("command", ""),
         facts=_facts(known),
         parameters=_parameters(known["parameters"]),
-        utterances=(folder / "utterances.html").is_file(),
+        utterances=(folder / UTTERANCES).is_file(),
         versions=list(known["versions"].items()),
         version=importlib.metadata.version("sercue"),
         date=_today(),
@@ -338,7 +338,8 @@ def _figure(folder: Path, measures: pd.DataFrame | None, settings: Settings) -> 
     caption = f"Unweighted average recall (UAR) by condition, with {level} intervals over speakers."
     main = main_conditions(measures)
     values = map(" ".join, zip(main["condition"], _uar_values(main), strict=True))
-    return markup.plot(path.read_bytes(), caption, f"{caption} {'; '.join(values)}.")
+    alt = f"{caption} {'; '.join(values)}."
+    return markup.plot(path.read_bytes(), caption, alt, path.stem)
 
 
 def _uar_tables(
