@@ -1013,7 +1013,7 @@ class Run:
         """The answer of the study in plain English, and what limits it."""
         lines = [f"{name}: {text}" for name, text in self.answer.items()]
         spread = spread_of_answers(main_conditions(self.measures))
-        return lines + spread + limits(self.corpus, self.settings.partition)
+        return lines + spread + limits(self.corpus, self.settings.partition, confounded=False)
 
     @property
     def _resampling(self) -> dict[str, Any]:

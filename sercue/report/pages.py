@@ -20,7 +20,6 @@ from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
 
 from sercue.artifacts import Artifacts, made_from
-from sercue.corpora.corpus import Corpus
 from sercue.privacy import clean_notebook, without_private_paths
 from sercue.report.utterances import UTTERANCES
 from sercue.run import fixture_notice
@@ -191,7 +190,8 @@ def write_index(
         style=_style(),
         notice=fixture_notice(settings),
         answer=[] if answer is None else answer[["line", "text"]].to_numpy().tolist(),
-        further=_further(measures, tests, stored and stored[0], settings.partition),
+        further=_further(measures, tests),
+        limits=limits(stored[0], settings.partition, confounded=False) if stored else [],
         figure=None if _DRAWS_UAR in outdated else _figure(folder, measures, settings),
         tables=[] if measures is None else _uar_tables(measures, tests, settings),
         reports=[_report(name, folder, outcomes, name in outdated) for name in names],
@@ -318,16 +318,10 @@ def _report(
     }
 
 
-def _further(
-    measures: pd.DataFrame | None,
-    tests: pd.DataFrame | None,
-    corpus: Corpus | None,
-    partition: str,
-) -> list[str]:
-    """What stands below the answer: content and presence, the spread of answers, what limits it."""
+def _further(measures: pd.DataFrame | None, tests: pd.DataFrame | None) -> list[str]:
+    """What stands below the answer: content and presence of the tokens, and spread of answers."""
     sentences = [] if tests is None else use_of_tokens(tests, BLOCK)
-    sentences += [] if measures is None else spread_of_answers(main_conditions(measures))
-    return sentences + ([] if corpus is None else limits(corpus, partition))
+    return sentences + ([] if measures is None else spread_of_answers(main_conditions(measures)))
 
 
 def _figure(folder: Path, measures: pd.DataFrame | None, settings: Settings) -> str | None:

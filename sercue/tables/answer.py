@@ -1,7 +1,7 @@
 """What a study answers: the lines that open its index and the summaries of notebooks 04 and 05.
 
-Gain, use, harm, reliance, a comparison with the tokens alone, and what is not decided. A line says
-no more than a test after the correction that ``contrasts.corrected_p`` makes.
+What confounds it, gain, use, harm, reliance, a comparison with the tokens alone, and what is not
+decided. A line says no more than a test after the correction that ``contrasts.corrected_p`` makes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sercue.models.cards import known_training
 from sercue.statistics.contrasts import BLOCK, PRIMARY, mirrored, speakers_needed
 from sercue.statistics.controls import CONTROLS, THIS_MODEL, same_as_control
 from sercue.tables.findings import LEVEL, reliance_finding
+from sercue.tables.limits import confounding
 from sercue.tables.printed import bounded, p_value, percent, shortest, signed, with_interval
 from sercue.tokens.catalogue import main_conditions
 
@@ -53,6 +54,7 @@ def study_answer(run: Run) -> dict[str, str]:
     """
     tests, measures = run.tests, main_conditions(run.measures)
     parts: dict[str, Callable[[], str]] = {
+        "Caution": lambda: " ".join(confounding(run.corpus)),
         "Gain": lambda: _joined(
             gain_line(measures, tests, len(run.corpus.labels)),
             known_training(run.settings.model, run.corpus.name),

@@ -45,7 +45,7 @@ def conclusions(run: Run) -> list[str]:
         lambda: wording_sentences(run.wordings, or_none(lambda: run.gain_by_template)),
         lambda: control_sentence(run.control_reliance, THIS_MODEL),
         lambda: shapley_sentence(run.shapley),
-        lambda: limits(run.corpus, run.settings.partition),
+        lambda: limits(run.corpus, run.settings.partition, confounded=False),
     ]
     answer = [f"{name}: {text}" for name, text in run.answer.items()]
     return [*answer, *(line for part in parts for line in or_none(part) or [])]

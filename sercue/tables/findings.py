@@ -98,7 +98,7 @@ def corpus_findings(
             f"the largest of {of_cluster.max()}; {(of_cluster == 1).sum()} functionals are in a "
             "cluster of their own."
         )
-    return sentences + limits(corpus, partition)[len(confounded) :]
+    return sentences + limits(corpus, partition, confounded=False)
 
 
 def _effects_finding(effects: pd.DataFrame) -> str:

@@ -76,7 +76,7 @@ def _with_several(crossing: Crossing, speakers: int, of: str = "") -> str:
     return f"{crossing.several} {of}speakers{more}"
 
 
-def limits(corpus: Corpus, partition: str = "test") -> list[str]:
+def limits(corpus: Corpus, partition: str = "test", *, confounded: bool = True) -> list[str]:
     """Why intervals are wide or cannot be given, and which class or speaker it is.
 
     Named are, first, speakers who have one class only (``confounding``); classes that nobody or
@@ -91,6 +91,7 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
     Args:
         corpus: of the study, with pseudonyms where the study asks for them
         partition: the evaluated one
+        confounded: whether ``confounding`` is told, first
 
     Returns:
         sentences; none where nothing is to be named
@@ -105,7 +106,7 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
     if counts.empty:
         return []
     one_class, fitted = _one_class_each(counts, partition), _fitted_on(corpus, partition)
-    sentences = confounding(corpus) + one_class
+    sentences = (confounding(corpus) if confounded else []) + one_class
     totals, having = counts.sum(), (counts > 0).sum()
     few = _few(counts) & (having > 1)
     if absent := list(counts.columns[having == 0]):
