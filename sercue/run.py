@@ -56,12 +56,12 @@ from sercue.statistics.contrasts import (
     compare,
     detectable_differences,
     dose_trends,
-    format_prior,
     gain_by,
     planned_contrasts,
     uar_components,
     uar_differences,
     uar_intervals,
+    uar_intervals_by,
 )
 from sercue.statistics.controls import (
     CONTROLS,
@@ -80,12 +80,17 @@ from sercue.statistics.designs import (
     measure_binning,
     threshold_stability,
 )
-from sercue.statistics.equivalence import collapse_tests, equivalence_tests
+from sercue.statistics.equivalence import (
+    collapse_tests,
+    equivalence_tests,
+    evidence,
+    predicted_classes,
+)
 from sercue.statistics.explored import changed_answers, speaker_table
 from sercue.statistics.measures import measures
 from sercue.statistics.neutral_shift import neutral_shifts
 from sercue.statistics.reliance import study_reliance, why_no_reliance
-from sercue.statistics.speakers import speaker_counts
+from sercue.statistics.speakers import speaker_counts, speaker_points
 from sercue.storage.tables import codes_among
 from sercue.study import DECODINGS, run_study
 from sercue.study.plan import plan_study
@@ -846,6 +851,21 @@ class Run:
         margin = self.settings.margin
         return equivalence_tests(*self._answered, self.contrasts, margin=margin)
 
+    @property
+    def evidence(self) -> pd.DataFrame:
+        """The planned contrasts: tests, minimum detectable effects, equivalence, verdicts."""
+        return evidence(self.tests, self.detectable, self.equivalence)
+
+    @cached_property
+    def speaker_points(self) -> pd.DataFrame:
+        """What each speaker adds to the UAR of each condition, on the scale of UAR."""
+        return speaker_points(*self._answered)
+
+    @cached_property
+    def predicted_classes(self) -> pd.DataFrame:
+        """How often each class is answered under each condition, with intervals over speakers."""
+        return predicted_classes(*self._answered, confidence=self.settings.confidence)
+
     @cached_property
     def collapse(self) -> pd.DataFrame:
         """Whether answers are concentrated in one class, by more than the study's margin."""
@@ -857,11 +877,6 @@ class Run:
     def dose_trend(self) -> pd.DataFrame:
         """The trend of UAR with the dose."""
         return dose_trends(*self._answered, **self._resampling)
-
-    @cached_property
-    def format_prior(self) -> pd.DataFrame:
-        """Perturbed tokens against the audio alone, a block without content first."""
-        return format_prior(self.tests)
 
     @cached_property
     def within_class(self) -> pd.DataFrame:
@@ -892,6 +907,13 @@ class Run:
     def components(self) -> pd.DataFrame:
         """Variance components of UAR."""
         return uar_components(*self._answered)
+
+    @cached_property
+    def wordings(self) -> pd.DataFrame:
+        """UAR of each condition with each wording of the prompt, with intervals over speakers."""
+        if len(asked := self.predictions["template"].unique()) < 2:
+            raise InputError(f"it needs two wordings, and this study has {', '.join(asked)}")
+        return uar_intervals_by(*self._answered, confidence=self.settings.confidence)
 
     @cached_property
     def gain_by_template(self) -> pd.DataFrame:

@@ -30,7 +30,7 @@ def test_each_contrast_stands_where_its_numbers_put_it():
     assert different.startswith("Of 4 planned contrasts, 2 differ from zero")
     assert "shuffled − aligned (−.200), masked(0.25) − aligned (−.020)" in different
     assert equal == (
-        "Equivalent to within ±.05 of UAR (TOST, corrected alike): constant − aligned."
+        "Equivalent to within ±.05 of UAR (TOST, corrected by the same rule): constant − aligned."
     )
     assert "yet shown to differ by less than .05: masked(0.25) − aligned" in small
     assert open_.startswith("Inconclusive (neither a difference nor equivalence within ±.05")
@@ -79,8 +79,10 @@ def test_no_collapse_needs_both_measures():
     rows = [("shuffled", True), ("shuffled", True), ("constant", True), ("constant", False)]
     table = pd.DataFrame(rows, columns=["condition", "no_collapse"])
     (sentence,) = say.collapse_sentence(table.assign(margin=0.05, reference="aligned"))
-    assert sentence.startswith("Relative to aligned, answers that gather in fewer classes")
-    assert sentence.endswith("are ruled out for 1 of 2 conditions: shuffled.")
+    assert sentence.startswith("Collapse relative to aligned (entropy lower")
+    assert sentence.endswith(
+        "is ruled out, after Holm's correction, for 1 of 2 conditions: shuffled."
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ def test_a_place_among_controls_is_claimed_only_where_shares_differ():
     (clear,) = say.control_sentence(shares(0.01, 0.04), THIS_MODEL)
     assert "It lies above that of audio-bound and below that of cue-bound (paired" in clear
     assert "cue-bound .800 [.700, .900]" in clear
-    assert clear.startswith("To the prompts that the controls also answered (first wording, label")
+    assert clear.startswith("On the prompts that the controls also answered (first wording, label")
     assert "360 answers under aligned, shuffled)" in clear
     (half,) = say.control_sentence(shares(0.01, 0.2), THIS_MODEL)
     assert "It lies above that of audio-bound (paired" in half
@@ -202,8 +204,18 @@ def test_the_largest_concept_and_how_many_are_clear():
     assert none.endswith("a Shapley value above zero for 0 of 2 concepts.")
 
 
-def test_the_gain_of_wordings_from_least_to_most():
+def test_the_condition_that_the_wording_changes_most_is_named():
+    """Largest less smallest UAR: .02 without tokens, .21 under conflicting ones."""
+    uar = {"none": [0.75, 0.76, 0.74], "conflicting": [0.332, 0.517, 0.539]}
+    rows = [(name, t, u) for name, us in uar.items() for t, u in zip("abc", us, strict=True)]
+    wordings = pd.DataFrame(rows, columns=["condition", "template", "uar"])
     gains = pd.DataFrame({"template": ["a", "b", "c"], "difference": [0.02, -0.01, 0.05]})
-    (sentence,) = say.template_sentence(gains)
-    assert sentence == "By wording, the gain ranges from −.010 (b) to +.050 (c)."
-    assert say.template_sentence(gains[:1]) == []
+    widest, gain = say.wording_sentences(wordings, gains)
+    assert widest == (
+        "Of 2 conditions, UAR differs most between wordings under conflicting: from .332 (a) to "
+        ".539 (c) (not tested)."
+    )
+    assert gain == (
+        "By wording, the gain from aligned tokens ranges from −.010 (b) to +.050 (c) (not tested)."
+    )
+    assert say.wording_sentences(wordings, None) == [widest]

@@ -66,42 +66,6 @@ def planned_contrasts(conditions: Iterable[str]) -> list[tuple[str, str]]:
     return [pair for pair in family if set(pair) <= set(names)]
 
 
-def format_prior(tests: pd.DataFrame) -> pd.DataFrame:
-    """Perturbed tokens against the audio alone: does a token block help whatever it says?
-
-    Tsangko et al. (arXiv 2606.07309; second-hand) call it a format prior that wrong tokens stay a
-    little above the audio alone. Two conditions ask it most purely: ``masked(1)``, a block in which
-    every token is ``unknown``, and ``constant``, where all utterances are shown the same tokens.
-    Others may keep something true: a low dose some of the own tokens, a shuffle within the class
-    what tokens tell of the class, opposite tokens the very order of the own ones.
-
-    Args:
-        tests: as ``compare`` returns the planned contrasts
-
-    Returns:
-        the rows of every condition but ``aligned`` against ``none``, those of ``BLOCK`` first
-
-    Raises:
-        InputError: if there is no such contrast
-
-    Examples:
-        >>> from sercue.statistics.measures import LABELS, example_predictions
-        >>> accuracy = {"none": 0.5, "aligned": 0.8, "shuffled": 0.5, "constant": 0.6}
-        >>> table = format_prior(compare(example_predictions(accuracy, speakers=8), LABELS))
-        >>> table[["condition", "reference"]].to_numpy().tolist()
-        [['constant', 'none'], ['shuffled', 'none']]
-    """
-    rows = tests[(tests["reference"] == "none") & (tests["condition"] != "aligned")]
-    if rows.empty:
-        raise InputError(
-            "format prior: found no condition to hold against none; valid are studies with none "
-            "and a condition that perturbs the tokens, such as constant"
-        )
-    rank = {name: place for place, name in enumerate(BLOCK)}
-    order = rows["condition"].map(rank).fillna(len(rank)).argsort(kind="stable")
-    return rows.iloc[order].reset_index(drop=True)
-
-
 def corrected_p(
     contrasts: Sequence[tuple[str, str]], p: Sequence[float] | np.ndarray | pd.Series
 ) -> np.ndarray:
@@ -695,6 +659,45 @@ def components_of(values: np.ndarray, factors: Sequence[str]) -> pd.DataFrame:
     whole = table["variance"].sum()
     table["share"] = table["variance"] / whole if whole > 0 else np.nan
     return table.rename_axis("component").reset_index()
+
+
+def uar_intervals_by(
+    predictions: pd.DataFrame,
+    labels: Sequence[str],
+    *,
+    by: str = "template",
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """UAR of each condition for each wording of the prompt, with intervals over speakers.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        labels: the classes
+        by: ``"template"``, or ``"label_order"``, or another column
+        confidence: coverage that the intervals aim at, between 0 and 1
+
+    Returns:
+        DataFrame, one row per condition and level of ``by``, both in order of appearance: the
+        columns of ``uar_intervals`` and ``by``
+
+    Raises:
+        InputError: if the column is missing, or as ``uar_intervals`` raises it
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> table = uar_intervals_by(example_predictions(), LABELS)
+        >>> table[["template", "condition", "uar"]].round(3).values.tolist()
+        [['plain', 'none', 0.417], ['plain', 'aligned', 0.708]]
+    """
+    if by not in predictions:
+        raise unknown("column", by, predictions.columns)
+    parts = [
+        uar_intervals(part, labels, confidence=confidence).assign(**{by: level})
+        for level, part in predictions.groupby(by, sort=False)
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    order = table["condition"].map({name: n for n, name in enumerate(table["condition"].unique())})
+    return table.iloc[order.argsort(kind="stable")].reset_index(drop=True)
 
 
 def gain_by(

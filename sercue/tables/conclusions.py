@@ -16,6 +16,7 @@ from sercue.errors import or_none
 from sercue.statistics.contrasts import BLOCK, is_primary, mirrored
 from sercue.statistics.controls import THIS_MODEL, same_as_control
 from sercue.statistics.designs import token_balance, token_information
+from sercue.statistics.equivalence import verdicts
 from sercue.tables.findings import (
     LEVEL,
     binning_findings,
@@ -27,9 +28,6 @@ from sercue.tables.printed import bounded, percent, shortest, signed, with_inter
 
 if TYPE_CHECKING:
     from sercue.run import Run
-
-# Below this a difference is rounding.
-_NOTHING = 1e-12
 
 
 def conclusions(run: Run) -> list[str]:
@@ -48,7 +46,7 @@ def conclusions(run: Run) -> list[str]:
         lambda: dose_sentences(run.dose_trend),
         lambda: within_class_sentence(run.within_class),
         lambda: neutral_sentence(run.neutral_shift),
-        lambda: template_sentence(run.gain_by_template),
+        lambda: wording_sentences(run.wordings, or_none(lambda: run.gain_by_template)),
         lambda: [reliance_finding(run.reliance, run.settings.confidence)],
         lambda: control_sentence(run.control_reliance, THIS_MODEL),
         lambda: list(filter(None, [same_as_control(run.settings)])) if run.controls.size else [],
@@ -91,9 +89,9 @@ def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str
         Inconclusive (neither a difference nor equivalence wi
     """
     primary, family = tests["step"] == "primary", tests["step"] == "family"
-    found = tests["holm_p"] < LEVEL
-    equal = pd.Series(equivalence["equivalent"].to_numpy(dtype=bool), tests.index)
-    margin = equivalence["margin"].iloc[0] if len(equivalence) else float("nan")
+    verdict = verdicts(tests, equivalence)
+    found = verdict.str.startswith("different")
+    margin = shortest(equivalence["margin"].iloc[0]) if len(equivalence) else ""
     sentences = []
     if family.any():
         listed = _listed(tests[found & family])
@@ -102,27 +100,18 @@ def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str
             f"Of {family.sum()} planned contrasts{after}, {(found & family).sum()} differ from "
             f"zero (Holm's correction){listed}."
         )
-    same = (tests["difference"].abs() < _NOTHING) & (tests["se"] < _NOTHING) & ~equal
-    if same.any():
-        sentences.append(f"UAR is exactly the same for every speaker: {_names(tests[same])}.")
-    if (equal & ~found).any():
-        names = _names(tests[equal & ~found])
-        sentences.append(
-            f"Equivalent to within ±{shortest(margin)} of UAR (TOST, corrected alike): {names}."
-        )
-    if (equal & found).any():
-        sentences.append(
-            f"Different, and yet shown to differ by less than {shortest(margin)}: "
-            f"{_names(tests[equal & found])}."
-        )
-    unknown = ~found & ~equal & ~same
-    if unknown.any():
-        sentences.append(
-            f"Inconclusive (neither a difference nor equivalence within ±{shortest(margin)} is "
-            "shown): "
-            f"{_names(tests[unknown])}."
-        )
-    return sentences
+    told = {
+        "unchanged": "UAR is exactly the same for every speaker",
+        "equivalent": f"Equivalent to within ±{margin} of UAR (TOST, corrected by the same rule)",
+        "different (small)": f"Different, and yet shown to differ by less than {margin}",
+        "inconclusive": f"Inconclusive (neither a difference nor equivalence within ±{margin} is "
+        "shown)",
+    }
+    return sentences + [
+        f"{words}: {_names(tests[verdict == name])}."
+        for name, words in told.items()
+        if (verdict == name).any()
+    ]
 
 
 def detectable_sentence(detectable: pd.DataFrame) -> list[str]:
@@ -170,10 +159,9 @@ def collapse_sentence(collapse: pd.DataFrame) -> list[str]:
     margin, reference = collapse["margin"].iloc[0], collapse["reference"].iloc[0]
     names = ", ".join(map(str, both.index[both]))
     return [
-        f"Relative to {reference}, answers that gather in fewer classes (entropy lower, or the "
-        f"share of the commonest answer higher, by {shortest(margin)}) are ruled out for "
-        f"{both.sum()} of "
-        f"{len(both)} conditions{f': {names}' if names else ''}."
+        f"Collapse relative to {reference} (entropy lower, or the share of the commonest answer "
+        f"higher, by {shortest(margin)} or more) is ruled out, after Holm's correction, for "
+        f"{both.sum()} of {len(both)} conditions{f': {names}' if names else ''}."
     ]
 
 
@@ -259,7 +247,7 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
     whole = reliance[reliance["by"] == "all"].set_index("model")
     rows = {str(name): row for name, row in whole.iterrows()}
     told = {name: _share(row) for name, row in rows.items()}
-    scale = "; ".join(f"{name} {share}" for name, share in told.items() if name != this_model)
+    scale = ", ".join(f"{name} {share}" for name, share in told.items() if name != this_model)
     own = rows.pop(this_model)
     sides = {
         word: [
@@ -279,10 +267,10 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
     )
     asked = reliance[(reliance["model"] == this_model) & (reliance["by"] == "condition")]
     return [
-        "To the prompts that the controls also answered (first wording, label order and "
-        f"replicate; {own['rows']:.0f} answers under {', '.join(asked['group'])}), the tokens' "
-        f"share is {told[this_model]}; {scale}. {verdict} These shares rest on fewer prompts than "
-        "the share over all answers and are compared with each other alone."
+        "On the prompts that the controls also answered (first wording, label order and "
+        f"replicate; {own['rows']:,.0f} answers under {', '.join(asked['group'])}), the tokens' "
+        f"share is {told[this_model]}, and of the controls: {scale}. {verdict} These shares rest "
+        "on fewer prompts than the share over all answers and are compared only with each other."
     ]
 
 
@@ -309,19 +297,30 @@ def shapley_sentence(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def template_sentence(gains: pd.DataFrame) -> list[str]:
-    """Whether the gain hangs on the wording.
+def wording_sentences(wordings: pd.DataFrame, gains: pd.DataFrame | None) -> list[str]:
+    """Which condition depends most on the wording of the prompt, and what becomes of the gain.
 
     Args:
-        gains: as ``gain_by`` returns it
+        wordings: as ``uar_intervals_by`` returns it of the templates
+        gains: as ``gain_by`` returns it, if there is a gain
     """
-    if len(gains) < 2:
-        return []
-    ordered = gains.sort_values("difference").to_dict("records")
-    least, most = (
-        f"{signed(row['difference'])} ({row['template']})" for row in (ordered[0], ordered[-1])
-    )
-    return [f"By wording, the gain ranges from {least} to {most}."]
+    uar = wordings.groupby("condition", sort=False)["uar"]
+    widest = (uar.max() - uar.min()).idxmax()
+    rows = wordings[wordings["condition"] == widest].sort_values("uar").to_dict("records")
+    least, most = (f"{bounded(row['uar'])} ({row['template']})" for row in (rows[0], rows[-1]))
+    sentences = [
+        f"Of {len(uar)} conditions, UAR differs most between wordings under {widest}: from {least} "
+        f"to {most} (not tested)."
+    ]
+    if gains is not None:
+        rows = gains.sort_values("difference").to_dict("records")
+        least, most = (
+            f"{signed(row['difference'])} ({row['template']})" for row in (rows[0], rows[-1])
+        )
+        sentences.append(
+            f"By wording, the gain from aligned tokens ranges from {least} to {most} (not tested)."
+        )
+    return sentences
 
 
 def _share(row: pd.Series) -> str:

@@ -19,6 +19,7 @@ from sercue.tables.printed import (
     p_value,
     percent,
     rounded,
+    shortest,
     signed,
     with_interval,
     with_minus,
@@ -143,7 +144,8 @@ def _agreement_findings(
         f"{most if fewest == most else f'{fewest} to {most}'} utterances (Spearman's ρ; where both "
         "measure on one scale, Bland-Altman bias with 95\u202f% limits of agreement, and share of "
         f"gross errors): {'; '.join(told)}.",
-        f"Agreement is weak (ρ below {WEAK_CORRELATION}, or more than {percent(WEAK_GROSS)} gross "
+        f"Agreement is weak (ρ below {shortest(WEAK_CORRELATION)}, or more than "
+        f"{percent(WEAK_GROSS)} gross "
         f"errors) for {', '.join(map(str, weak.index)) or 'none of them'}.",
     ]
     for concept in concepts:
@@ -532,6 +534,6 @@ def reliance_finding(table: pd.DataFrame, confidence: float) -> str:
         f"The tokens' share of the weights of audio and tokens is {share} "
         f"({percent(confidence)} interval over speakers; 0 is the audio alone, 1 the tokens "
         "alone). "
-        f"This rests on all {row['rows']} answers with tokens to {row['utterances']} utterances: "
+        f"This rests on all {row['rows']:,} answers with tokens to {row['utterances']} utterances: "
         "every main condition, wording, label order and replicate."
     )

@@ -305,6 +305,28 @@ def main_conditions(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["condition"].isin(facts.index[facts["concepts"].map(len) == 0])]
 
 
+def few_conditions(names: Sequence[str], most: int = 6) -> list[str]:
+    """A few conditions that show what all do: the audio alone, own, others', opposite, no tokens.
+
+    Args:
+        names: names of conditions
+        most: how many at most; those for which there is room left in the order given
+
+    Returns:
+        of ``none``, ``aligned``, ``shuffled``, ``conflicting``, ``masked(1)``, the highest dose of
+        each family, and the others, the first ones that are there; in the order given
+
+    Examples:
+        >>> names = ["none", "aligned", "constant", "corrupted(0.5)", "corrupted(1)"]
+        >>> few_conditions(names, 3), few_conditions(names, 4)
+        (['none', 'aligned', 'corrupted(1)'], ['none', 'aligned', 'constant', 'corrupted(1)'])
+    """
+    highest = [list(doses)[-1] for doses in doses_of(facts_by_name(names)).values()]
+    first = ["none", "aligned", "shuffled", "conflicting", "masked(1)", *highest, *names]
+    chosen = [name for name in dict.fromkeys(first) if name in names][:most]
+    return [name for name in names if name in chosen]
+
+
 def one_of_each(names: Sequence[str]) -> list[str]:
     """The conditions without repetition in kind: of those about concepts the first of each kind.
 
