@@ -367,7 +367,7 @@ def plot_neutral_shift(
         marks.append(axes.axhspan(*place, color="#ececec", zorder=0, label=label))
     axes.axvline(0, color="black", linewidth=1)
     lines_from_top(axes, conditions)
-    axes.set_xlabel("Change in “neutral” answers to other emotions (percentage points)")
+    axes.set_xlabel("Change in answers of the neutral class to other emotions (percentage points)")
     legend_above(figure, [*marks, *_significance_marks(alpha)], ax)
     return figure
 

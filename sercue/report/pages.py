@@ -185,6 +185,7 @@ def write_index(
     environment = jinja2.Environment(loader=loader, autoescape=True)
     names = _names(folder, outcomes)
     outdated = {name for name in names if _is_outdated(name, known, settings)}
+    environment.filters["prose"] = markup.prose
     text = environment.get_template("study_index.html.j2").render(
         study=settings.study,
         style=_style(),

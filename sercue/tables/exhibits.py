@@ -219,7 +219,7 @@ def bullets(sentences: Sequence[str]) -> HTML:
         >>> bullets(["a < b"]).data
         '<ul class="summary"><li>a &lt; b</li></ul>'
     """
-    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    items = "".join(f"<li>{markup.prose(sentence)}</li>" for sentence in sentences)
     return HTML(f'<ul class="summary">{items}</ul>')
 
 

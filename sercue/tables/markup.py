@@ -13,7 +13,18 @@ from sercue.tables.printed import is_number
 
 _POINTS = re.compile(rb'\s(width|height)="([\d.]+)pt"')
 _PIXELS = 96 / 72  # of CSS, a point
+_CODE = re.compile(r"`([^`]+)`")
 _LONG = 40  # characters, from which on a text is set in lines
+
+
+def prose(text: str) -> str:
+    """A sentence as HTML; what stands between backticks is code.
+
+    Examples:
+        >>> prose("with `fold: all`, n < 8")
+        'with <code>fold: all</code>, n &lt; 8'
+    """
+    return _CODE.sub(r"<code>\1</code>", html.escape(text))
 
 
 def image(svg: bytes, alt: str) -> str:
@@ -59,7 +70,8 @@ def table(data: pd.DataFrame, caption: str, name: str = "", *, folded: bool = Fa
     prose = any(len(str(cell)) > _LONG for cell in data.to_numpy().ravel())
     box = _box("Table", caption, _rows_and_columns(data))
     if folded:
-        box = f"<details><summary>Show the table ({len(data)} rows)</summary>{box}</details>"
+        rows = f"{len(data)} row{'s' * (len(data) != 1)}"
+        box = f"<details><summary>Show the table ({rows})</summary>{box}</details>"
     return (
         f'<figure class="{"table prose" if prose else "table"}"{_named(name)}>'
         f"<figcaption>{html.escape(caption)}</figcaption>{box}</figure>"
