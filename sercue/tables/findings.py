@@ -59,8 +59,8 @@ def corpus_findings(
     sentences = [
         *confounded,
         _size(corpus),
-        f"{unmeasured} utterance{'s have' if unmeasured != 1 else ' has'} at least one concept that "
-        f"could not be measured; its token is '{UNKNOWN}'.",
+        f"{unmeasured} utterance{'s have' if unmeasured != 1 else ' has'} at least one concept "
+        f"that could not be measured; its token is '{UNKNOWN}'.",
     ]
     if voiced_frames is not None:
         few, none = int((voiced_frames < FEW_FRAMES).sum()), int((voiced_frames == 0).sum())
