@@ -1011,7 +1011,7 @@ class Run:
     @property
     def findings(self) -> list[str]:
         """The answer of the study in plain English, and what limits it."""
-        lines = [f"{name}: {text}" for name, text in self.answer.items()]
+        lines = [f"**{name}.** {text}" for name, text in self.answer.items()]
         spread = spread_of_answers(main_conditions(self.measures))
         return lines + spread + limits(self.corpus, self.settings.partition, confounded=False)
 

@@ -277,7 +277,7 @@ def bounded_ticks(axis: Axis) -> None:
 
 class _BoundedFormatter(ScalarFormatter):
     def __call__(self, x: float, pos: int | None = None) -> str:
-        return without_zero(super().__call__(x, pos))
+        return without_zero(super().__call__(x, pos)) if x else "0"
 
 
 def horizontal_intervals(

@@ -16,6 +16,7 @@ from sercue.errors import or_none
 from sercue.models.cards import known_training
 from sercue.statistics.contrasts import BLOCK, PRIMARY, mirrored, speakers_needed
 from sercue.statistics.controls import CONTROLS, THIS_MODEL, same_as_control
+from sercue.statistics.equivalence import verdicts
 from sercue.tables.findings import LEVEL, reliance_finding
 from sercue.tables.limits import confounding
 from sercue.tables.printed import bounded, p_value, percent, shortest, signed, with_interval
@@ -215,7 +216,7 @@ def undecided(tests: pd.DataFrame, equivalence: pd.DataFrame, margin: float) -> 
     Returns:
         a sentence; empty where all is decided
     """
-    open_ones = tests[(tests["holm_p"] >= LEVEL).to_numpy() & ~equivalence["equivalent"].to_numpy()]
+    open_ones = tests[verdicts(tests, equivalence) == "inconclusive"]
     if open_ones.empty:
         return ""
     names = ", ".join(f"{row.condition} − {row.reference}" for row in open_ones.itertuples())

@@ -47,7 +47,7 @@ def conclusions(run: Run) -> list[str]:
         lambda: shapley_sentence(run.shapley),
         lambda: limits(run.corpus, run.settings.partition, confounded=False),
     ]
-    answer = [f"{name}: {text}" for name, text in run.answer.items()]
+    answer = [f"**{name}.** {text}" for name, text in run.answer.items()]
     return [*answer, *(line for part in parts for line in or_none(part) or [])]
 
 
@@ -70,7 +70,9 @@ def binning_conclusions(run: Run) -> list[str]:
 
 
 def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str]:
-    """What the planned contrasts show after the primary one, and what is shown to be equal.
+    """How many planned contrasts differ from zero, and which are shown to be equal.
+
+    Those that are not decided are named by ``answer.undecided``.
 
     Args:
         tests: as ``compare`` returns them
@@ -80,8 +82,8 @@ def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str
         >>> pair = {"condition": ["shuffled"], "reference": ["none"], "step": "family"}
         >>> tests = pd.DataFrame(pair | {"difference": [0.01], "se": 0.02, "holm_p": [0.4]})
         >>> equal = pd.DataFrame(pair | {"margin": [0.05], "equivalent": [False]})
-        >>> print(family_sentences(tests, equal)[1][:53])
-        Inconclusive (neither a difference nor equivalence wi
+        >>> family_sentences(tests, equal)
+        ["Of 1 planned contrasts, 0 differ from zero (Holm's correction)."]
     """
     primary, family = tests["step"] == "primary", tests["step"] == "family"
     verdict = verdicts(tests, equivalence)
@@ -89,18 +91,15 @@ def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str
     margin = shortest(equivalence["margin"].iloc[0]) if len(equivalence) else ""
     sentences = []
     if family.any():
-        listed = _listed(tests[found & family])
         after = " after the primary one" * bool(primary.any())
         sentences.append(
             f"Of {family.sum()} planned contrasts{after}, {(found & family).sum()} differ from "
-            f"zero (Holm's correction){listed}."
+            f"zero (Holm's correction)."
         )
     told = {
         "unchanged": "UAR is exactly the same for every speaker",
         "equivalent": f"Equivalent to within ±{margin} of UAR (TOST, corrected by the same rule)",
         "different (small)": f"Different, and yet shown to differ by less than {margin}",
-        "inconclusive": f"Inconclusive (neither a difference nor equivalence within ±{margin} is "
-        "shown)",
     }
     return sentences + [
         f"{words}: {_names(tests[verdict == name])}."

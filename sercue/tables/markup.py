@@ -13,18 +13,21 @@ from sercue.tables.printed import is_number
 
 _POINTS = re.compile(rb'\s(width|height)="([\d.]+)pt"')
 _PIXELS = 96 / 72  # of CSS, a point
-_CODE = re.compile(r"`([^`]+)`")
+_MARKED = {"code": re.compile(r"`([^`]+)`"), "b": re.compile(r"\*\*([^*]+)\*\*")}
 _LONG = 40  # characters, from which on a text is set in lines
 
 
 def prose(text: str) -> str:
-    """A sentence as HTML; what stands between backticks is code.
+    """A sentence as HTML; what stands between backticks is code, between double stars bold.
 
     Examples:
-        >>> prose("with `fold: all`, n < 8")
-        'with <code>fold: all</code>, n &lt; 8'
+        >>> prose("**Limits.** With `fold: all`, n < 8")
+        '<b>Limits.</b> With <code>fold: all</code>, n &lt; 8'
     """
-    return _CODE.sub(r"<code>\1</code>", html.escape(text))
+    marked = html.escape(text)
+    for tag, mark in _MARKED.items():
+        marked = mark.sub(rf"<{tag}>\1</{tag}>", marked)
+    return marked
 
 
 def image(svg: bytes, alt: str) -> str:
