@@ -27,6 +27,7 @@ __all__ = [
 # What tables call things where the name in a file says it in code. Labels of a corpus are columns,
 # too, and stay as they are: only these names are put into words.
 _WORDS = {
+    "cliffs_delta": "Cliff's δ",
     "uar": "UAR", "uar_reference": "UAR of reference", "macro_f1": "macro F1",
     "share_reference": "share of reference",
     "holm_p": "p (corrected)", "decided_by": "test", "permutation_p": "p (sign flips)",
