@@ -149,7 +149,7 @@ def open_run(study: Mapping[str, Any] | str | os.PathLike[str], *, reuse: bool =
             small.measures.merge(large.measures, on="condition", suffixes=("_small", "_large"))
     """
     if not isinstance(study, Mapping):
-        return _open_finished(Path(study).expanduser())
+        return _open_finished(Path(study).expanduser().resolve())
     if "__builtins__" in study:
         keys = {*Settings.model_fields} | set_in_cells(study.get("In", []))
         study = {key: study[key] for key in study if key in keys}
@@ -169,12 +169,15 @@ def _open_finished(folder: Path) -> Run:
     settings = settings_from(parameters, f"{artifacts.provenance_file}: parameters")
     # Paths are shortened there, so that fingerprints of these settings are not those of the run.
     stamps = artifacts.fingerprints()
-    run = Run(settings, reuse=True, finished=folder, fingerprints=stamps)
-    if run._left is None:
+    # Before the run exists, since it begins to write.
+    if artifacts.load_finished(stamps.get(CORPUS_KEYS, ""), stamps[STUDY_KEYS]) is None:
         raise InputError(
             f"{folder}: its artifacts are not those of one finished study; valid is a folder in "
             "which `sercue run` ended"
         )
+    run = Run(settings, reuse=True, finished=folder, fingerprints=stamps)
+    if run._left is None:
+        raise InputError(f"{folder}: its controls or baselines are not those of the study")
     return run
 
 
@@ -1075,9 +1078,10 @@ class Run:
             f"seed {s.seed}."
         )
         if self._finished is not None:
-            kept = html.escape(f"{self._finished.folder.parents[1].name}/{self.folder.name}")
+            name = html.escape(self.folder.name)
+            kept = f"{html.escape(self._finished.folder.parents[1].name)}/{name}"
             line += (
-                f" Opened by hand: tables and figures go to <b>scratch/{self.folder.name}</b>, and "
+                f" Opened by hand: tables and figures go to <b>scratch/{name}</b>, and "
                 f"<b>{kept}</b> stays as it is (<code>out</code> names another folder)."
             )
         notice = f'<p class="notice">{html.escape(self.fixture)}</p>' if self.fixture else ""

@@ -5,7 +5,7 @@ import pytest
 
 from sercue.statistics.controls import THIS_MODEL
 from sercue.tables import conclusions as say
-from sercue.tables.answer import undecided
+from sercue.tables.answer import place_among_controls, undecided
 
 
 def family(**columns):
@@ -164,26 +164,32 @@ def shares(*holm_p):
     return pd.concat([whole, parts])
 
 
-def test_a_place_among_controls_is_claimed_only_where_shares_differ():
-    """By the paired difference, never by the place of two intervals."""
+def test_shares_are_those_of_the_prompts_that_all_answered():
+    """Where they place the model under study is said by the answer of the study."""
     (clear,) = say.control_sentence(shares(0.01, 0.04), THIS_MODEL)
-    assert "It lies above that of audio-bound and below that of cue-bound (paired" in clear
     assert "cue-bound .800 [.700, .900]" in clear
     assert clear.startswith("On the prompts that the controls also answered (first wording, label")
     assert "360 answers under aligned, shuffled)" in clear
-    (half,) = say.control_sentence(shares(0.01, 0.2), THIS_MODEL)
-    assert "It lies above that of audio-bound (paired" in half
-    (open_,) = say.control_sentence(shares(0.06, 0.2), THIS_MODEL)
-    assert "is not shown to differ from any control, so that its place is inconclusive" in open_
-
-
-def test_a_control_that_is_not_identified_is_not_placed():
     table = shares(0.01, float("nan"))
     table.loc[2, ["share", "low", "high", "difference"]] = float("nan")
     table.loc[2, "reason"] = "separation"
     (sentence,) = say.control_sentence(table, THIS_MODEL)
     assert "cue-bound not identified" in sentence
-    assert "It lies above that of audio-bound (paired" in sentence
+
+
+@pytest.mark.parametrize(
+    ("p", "told"),
+    [
+        ((0.01, 0.04), "more than that of audio-bound, less than that of cue-bound"),
+        ((0.01, 0.2), "more than that of audio-bound, not shown to differ from that of cue-bound"),
+        ((0.06, 0.2), "not shown to differ from that of audio-bound and cue-bound"),
+        ((0.01, float("nan")), "more than that of audio-bound"),
+    ],
+)
+def test_a_place_among_controls_is_claimed_only_where_shares_differ(p, told):
+    """By the paired difference, never by the place of two intervals."""
+    text = place_among_controls(shares(*p))
+    assert text.startswith(f"Reliance on the tokens is {told} (")
 
 
 def test_the_largest_concept_and_how_many_are_clear():

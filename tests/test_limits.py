@@ -106,7 +106,7 @@ def test_what_unequal_speakers_cost_is_told_in_standard_errors():
 
 @pytest.mark.parametrize(("speakers", "said"), [(8, True), (19, True), (20, False)])
 def test_few_speakers_are_said_to_be_few(speakers, said):
-    assert ("All tests rest on" in " ".join(limits(corpus(speakers)))) == said
+    assert ("Comparisons of conditions rest on" in " ".join(limits(corpus(speakers)))) == said
 
 
 def test_folds_are_the_way_out_of_four_test_speakers():

@@ -192,7 +192,11 @@ def write_index(
         notice=fixture_notice(settings),
         answer=[] if answer is None else answer[["line", "text"]].to_numpy().tolist(),
         further=_further(measures, tests),
-        limits=limits(stored[0], settings.partition, confounded=False) if stored else [],
+        # Otherwise the answer begins with it.
+        limits=limits(stored[0], settings.partition, confounded=answer is None or answer.empty)
+        if stored
+        else [],
+        evaluated=answer is not None,
         figure=None if _DRAWS_UAR in outdated else _figure(folder, measures, settings),
         tables=[] if measures is None else _uar_tables(measures, tests, settings),
         reports=[_report(name, folder, outcomes, name in outdated) for name in names],
@@ -352,15 +356,16 @@ def _uar_tables(
     if tests is not None:
         for reference in ("none", "aligned"):
             rows = tests[tests["reference"] == reference].set_index("condition")
-            columns = [f"difference to {reference}", f"p ({reference})"]
+            columns = [f"difference from {reference}", f"p ({reference})"]
             shown[columns] = (
                 rounded(rows[["difference", "low", "high", "holm_p"]].reindex(shown.index))
                 .map(with_minus)
                 .to_numpy()
             )
     caption = (
-        f"UAR by condition, with reference classifiers; {level} intervals over speakers, p "
-        "corrected for the planned family."
+        f"UAR by condition, with reference classifiers; {level} intervals over speakers, not "
+        "corrected for their number; p: the primary contrast (aligned − none) by itself, all "
+        "others Holm-corrected."
     )
     tables = [("", markup.table(shown, caption))]
     if len(single):

@@ -292,5 +292,8 @@ def _mp3(corpus: Corpus, utterance: tuple[Any, Any, Any], digest: str) -> bytes 
         return None
     stream = io.BytesIO()
     # Every browser plays it, and the same samples give the same bytes.
-    soundfile.write(stream, samples, SAMPLING_RATE, format="MP3")
+    try:
+        soundfile.write(stream, samples, SAMPLING_RATE, format="MP3")
+    except soundfile.SoundFileError:  # a libsndfile without MP3
+        return None
     return stream.getvalue()

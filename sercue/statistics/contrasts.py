@@ -419,13 +419,12 @@ def speakers_needed(
         return float("inf")
 
     def detected(number: int) -> bool:
-        found = detectable_difference(
-            se * (speakers / number) ** 0.5,
-            df * (number - 1) / (speakers - 1),
-            power=power,
-            alpha=alpha,
-        )
-        return found <= difference
+        freedom = df * (number - 1) / (speakers - 1)
+        # With less, quantiles of t are beyond what can be computed, and nothing is detected.
+        if freedom < 1:
+            return False
+        error = se * (speakers / number) ** 0.5
+        return detectable_difference(error, freedom, power=power, alpha=alpha) <= difference
 
     fewest, enough = 1, 2
     while not detected(enough):

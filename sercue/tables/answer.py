@@ -2,6 +2,8 @@
 
 What confounds it, gain, use, harm, reliance, a comparison with the tokens alone, and what is not
 decided. A line says no more than a test after the correction that ``contrasts.corrected_p`` makes.
+Two have tests of their own: the place among the controls (Holm's correction over these), and the
+comparison with the tokens alone (one t test).
 """
 
 from __future__ import annotations
@@ -30,14 +32,15 @@ _QUESTIONS = (
     ("shuffled", "aligned", "UAR with own tokens relative to those of another utterance",
      "the model uses what the tokens say", "own tokens give the lower UAR"),
     ("masked(1)", "aligned", "UAR with own tokens relative to a block in which all are hidden",
-     "what the tokens say raises UAR", "what the tokens say lowers UAR"),
-    ("constant", "aligned", "UAR with own tokens relative to the same tokens for all",
-     "what the tokens say raises UAR", "what the tokens say lowers UAR"),
+     "the content of the tokens raises UAR", "the content of the tokens lowers UAR"),
+    ("constant", "aligned", "UAR with own tokens relative to the same middle words for all",
+     "own tokens give a higher UAR than constant ones, which includes what the middle words do",
+     "own tokens give a lower UAR than constant ones"),
     ("masked(1)", "none", "UAR with a block in which all tokens are hidden relative to no block",
-     "a block without content raises UAR", "a block without content lowers UAR"),
-    ("constant", "none", "UAR with the same tokens for all relative to no block",
-     "a block without content, or its middle words, raises UAR",
-     "a block without content, or its middle words, lowers UAR"),
+     "the presence of a block raises UAR", "the presence of a block lowers UAR"),
+    ("constant", "none", "UAR with the same middle words for all relative to no block",
+     "constant tokens raise UAR, by their middle words or by the presence of a block",
+     "constant tokens lower UAR, by their middle words or by the presence of a block"),
 )  # fmt: skip
 # The first that a study has: the choice must not depend on the answers.
 _WRONG_TOKENS = {
@@ -63,9 +66,9 @@ def study_answer(run: Run) -> dict[str, str]:
         "Use": lambda: " ".join(use_of_tokens(tests, ["shuffled"])),
         "Harm": lambda: harm_line(tests),
         "Reliance": lambda: _joined(
-            reliance_finding(run.reliance, run.settings.confidence),
             or_none(lambda: place_among_controls(run.control_reliance)) or "",
             same_as_control(run.settings) if len(run.controls) else "",
+            reliance_finding(run.reliance, run.settings.confidence),
         ),
         "Audio beside the tokens": lambda: beside_the_tokens(run.beside_tokens),
         "Not decided": lambda: undecided(tests, run.equivalence, run.settings.margin),
@@ -94,10 +97,8 @@ def gain_line(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> str:
     for row in _contrast(tests, *PRIMARY):
         claim = _claim(row, "aligned tokens raise UAR", "aligned tokens lower UAR")
         exploratory = " All other differences of this study are therefore exploratory."
-        return (
-            f"{claim}. {told}, a difference of {_difference(row)} ({_p(row)})."
-            + exploratory * bool(row["holm_p"] >= LEVEL)
-        )
+        exploratory *= bool(row["holm_p"] >= LEVEL and len(tests) > 1)
+        return f"{claim}. {told}, a difference of {_difference(row)} ({_p(row)}).{exploratory}"
     return f"{told}."
 
 
@@ -165,23 +166,26 @@ def place_among_controls(reliance: pd.DataFrame) -> str:
         reliance: as ``control_reliance`` returns it
     """
     whole = reliance[reliance["by"] == "all"].set_index("model")
-    if whole["share"].reindex([*CONTROLS, THIS_MODEL]).isna().any():
+    if whole["share"].isna()[THIS_MODEL]:
         return ""
-    shares = whole.loc[list(CONTROLS), "share"]
+    shares = whole["share"].reindex(list(CONTROLS)).dropna()
     if not shares.is_monotonic_increasing:
         return (
             f"The shares of the controls do not increase in the order {', '.join(CONTROLS)}: the "
             "share of the model under study cannot be interpreted."
         )
-    sides: dict[str, list[str]] = {"above": [], "below": [], "not shown to differ from": []}
-    for name in CONTROLS:
-        row = whole.loc[name]
-        side = "above" if row["difference"] < 0 else "below"
-        sides[side if row["holm_p"] < LEVEL else "not shown to differ from"].append(name)
-    told = ", ".join(f"{side} {' and '.join(of)}" for side, of in sides.items() if of)
+    more, less, unclear = "more than", "less than", "not shown to differ from"
+    sides: dict[str, list[str]] = {more: [], less: [], unclear: []}
+    # A control that is the very model under study has no p.
+    for name, row in whole.reindex(list(CONTROLS)).dropna(subset="holm_p").iterrows():
+        side = more if row["difference"] < 0 else less
+        sides[side if row["holm_p"] < LEVEL else unclear].append(str(name))
+    told = ", ".join(f"{side} that of {' and '.join(of)}" for side, of in sides.items() if of)
     return (
-        f"Among the models of known reliance it is {told} (first wording and label order; "
-        "differences paired over speakers, Holm-corrected)."
+        f"Reliance on the tokens is {told} (control models, first wording and label order; paired "
+        "over speakers, Holm-corrected)."
+        if told
+        else ""
     )
 
 
@@ -238,10 +242,12 @@ def undecided(tests: pd.DataFrame, equivalence: pd.DataFrame, margin: float) -> 
     power = f"a power of {percent(0.8)}"
     if needed <= speakers:
         return f"{sentence} For a true difference of {shortest(margin)}, {power} was reached."
-    rough = round(needed, 1 - len(str(needed)) + 1)
+    step = 10 ** max(len(str(needed)) - 2, 0)
     return (
-        f"{sentence} With about {rough:,} speakers like these {speakers}, a true difference of "
-        f"{shortest(margin)} in any of them would be detected with {power}."
+        f"{sentence} About {-(-needed // step) * step:,} speakers would be needed to detect a "
+        f"difference of {shortest(margin)} in each of them ({percent(0.8)} power, at the level of "
+        f"the strictest step of Holm's correction; errors as estimated from these {speakers} "
+        "speakers)."
     )
 
 

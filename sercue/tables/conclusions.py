@@ -232,7 +232,9 @@ def neutral_sentence(shifts: pd.DataFrame) -> list[str]:
 
 
 def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
-    """Where the model under study stands among the controls.
+    """The shares of the model under study and of the controls, on the same prompts.
+
+    Where that places the model is said by ``answer.place_among_controls``.
 
     Args:
         reliance: as ``control_reliance`` returns it
@@ -242,29 +244,13 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
     rows = {str(name): row for name, row in whole.iterrows()}
     told = {name: _share(row) for name, row in rows.items()}
     scale = ", ".join(f"{name} {share}" for name, share in told.items() if name != this_model)
-    own = rows.pop(this_model)
-    sides = {
-        word: [
-            name
-            for name, row in rows.items()
-            if row["holm_p"] < LEVEL and sign * row["difference"] < 0
-        ]
-        for word, sign in (("above", 1), ("below", -1))
-    }
-    placed = " and ".join(
-        f"{word} that of {' and '.join(names)}" for word, names in sides.items() if names
-    )
-    verdict = (
-        f"It lies {placed} (paired over speakers, Holm-corrected p < .05)."
-        if placed
-        else "It is not shown to differ from any control, so that its place is inconclusive."
-    )
+    own = rows[this_model]
     asked = reliance[(reliance["model"] == this_model) & (reliance["by"] == "condition")]
     return [
         "On the prompts that the controls also answered (first wording, label order and "
         f"replicate; {own['rows']:,.0f} answers under {', '.join(asked['group'])}), the tokens' "
-        f"share is {told[this_model]}, and of the controls: {scale}. {verdict} These shares rest "
-        "on fewer prompts than the share over all answers and are compared only with each other."
+        f"share is {told[this_model]}, and of the controls: {scale}. These shares rest on fewer "
+        "prompts than the share over all answers and are compared only with each other."
     ]
 
 

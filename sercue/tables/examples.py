@@ -183,7 +183,9 @@ def written_answers(
         >>> written_answers(generated, {"sadness": "sad"}, may_share=False)["times"].to_dict()
         {'Sad.': 2, 'other words (not shown)': 1}
     """
-    answers = generated["answer"].astype(str).str.strip().replace("", MISSING)
+    # What the model or its server did not write is missing.
+    answers = generated["answer"].astype(object).fillna("").astype(str).str.strip()
+    answers = answers.replace("", MISSING)
     if not may_share:
         allowed = {word for text in label_words.values() for word in _words(text)}
         harmless = answers.map(lambda answer: _words(answer) <= allowed)
@@ -297,6 +299,7 @@ def answer_bars(answers: pd.DataFrame) -> HTML:
             f'<td><meter max="1" value="{row[name]:.3f}" aria-label="{label}"></meter></td>'
             f"<td>{percent(float(row[name]))}</td></tr>"
             for name, label in labels.items()
+            if pd.notna(row[name])
         ]
         answer = html.escape(str(row["answer"]))
         told = f"{', '.join(shown) or 'no tokens'}<br>Answer: <b>{answer}</b>"

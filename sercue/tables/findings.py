@@ -405,7 +405,8 @@ def reliance_finding(table: pd.DataFrame, confidence: float) -> str:
         return f"What the model relies on cannot be told: {row['reason']}."
     share = with_interval(row["share"], row["low"], row["high"])
     return (
-        f"The tokens have a share of {share} in the weights of audio and tokens "
-        f"({percent(confidence)} interval over speakers; 0 is the audio alone, 1 the tokens "
-        f"alone), over all {row['rows']:,} answers with tokens to {row['utterances']} utterances."
+        f"Over all main conditions with tokens ({row['rows']:,} answers to {row['utterances']} "
+        f"utterances), the share of the tokens in the weights is {share} ({percent(confidence)} "
+        "interval; 0 is the audio alone, 1 the tokens alone; only its rank among models that were "
+        "asked the same prompts can be interpreted)."
     )

@@ -245,7 +245,8 @@ def _few_speakers(speakers: int, corpus: Corpus, more: list[str], *, helped: boo
     sentences = []
     if speakers < FEW_SPEAKERS:
         sentences.append(
-            f"All tests rest on {speakers} speakers: what is not significant is inconclusive."
+            f"Comparisons of conditions rest on {speakers} speakers: what is neither significant "
+            "nor shown to be equivalent is inconclusive."
         )
     everybody = corpus.table["speaker"].nunique()
     told = f" ({'; '.join(more)})" if more else ""

@@ -216,7 +216,9 @@ const start = data => {
   });
   at("name").addEventListener("input", select);
   document.querySelector(".filters").addEventListener("submit", event => event.preventDefault());
-  const named = names.indexOf(decodeURIComponent(location.hash.slice(1)));
+  let wanted = "";
+  try { wanted = decodeURIComponent(location.hash.slice(1)); } catch { /* no name of an utterance */ }
+  const named = names.indexOf(wanted);
   // Without one in the address, the first whose answer changes.
   chosen = named >= 0 ? named : Math.max(0, everyone.findIndex(changed));
   document.querySelector(".two").hidden = false;
