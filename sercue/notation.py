@@ -47,6 +47,8 @@ class Form:
     def _one(self, value: float) -> str:
         if math.isnan(value):
             return MISSING
+        if math.isinf(value):
+            return "∞" if value > 0 else "−∞"
         text = f"{value:{'+' * self.sign}z.{self.digits}f}".replace("-", "−")
         return text if self.zero else without_zero(text)
 

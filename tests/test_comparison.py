@@ -384,9 +384,8 @@ def test_a_gain_counts_by_its_p_value_and_never_by_its_interval():
 def test_reliance_is_that_of_each_studys_own_table(page, other_study):
     """Of all answers, by probability; a study whose answers are others' has none."""
     rows = stored(other_study, "reliance").query("by == 'all' and response == 'probability'")
-    share, low, high = (
-        f"{value:.3f}".lstrip("0") for value in rows.iloc[0][["share", "low", "high"]]
-    )
+    values = rows.iloc[0][["share", "low", "high"]]
+    share, low, high = (f"{v:.3f}".replace("0.", ".").replace("-", "−") for v in values)
     assert f"other {share} [{low}, {high}]" in page[0]
 
 

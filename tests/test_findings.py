@@ -61,7 +61,7 @@ def test_prompting_findings_are_counted_by_hand():
     both = tried(["score", "generate"])
     where, wide, invalid, same, mass = prompting_findings(SENSITIVITY, both, CORPUS, "dev")
     assert where == "The prompts were tried on 4 utterances of the dev partition."
-    assert "UAR varies most under aligned: from .300 to .600" in wide
+    assert "from .400 to .500 under none and from .300 to .600 under aligned" in wide
     assert invalid.startswith(
         "25.0\u202f% of the 4 generated answers are invalid (names no label: 1)"
     )

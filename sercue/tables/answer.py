@@ -59,6 +59,7 @@ def study_answer(run: Run) -> dict[str, str]:
     tests, measures = run.tests, main_conditions(run.measures)
     parts: dict[str, Callable[[], str]] = {
         "Caution": lambda: " ".join(confounding(run.corpus)),
+        "In short": lambda: in_short(tests),
         "Gain": lambda: _joined(
             gain_line(measures, tests, len(run.corpus.labels)),
             known_training(run.settings.model, run.corpus.name),
@@ -70,11 +71,47 @@ def study_answer(run: Run) -> dict[str, str]:
             same_as_control(run.settings) if len(run.controls) else "",
             reliance_finding(run.reliance, run.settings.confidence),
         ),
-        "Audio beside the tokens": lambda: beside_the_tokens(run.beside_tokens),
-        "Not decided": lambda: undecided(tests, run.equivalence, run.settings.margin),
+        "Audio in addition to the tokens": lambda: beside_the_tokens(run.beside_tokens),
+        "Inconclusive contrasts": lambda: undecided(tests, run.equivalence, run.settings.margin),
     }
     told = {name: or_none(part) for name, part in parts.items()}
     return {name: text for name, text in told.items() if text}
+
+
+def in_short(tests: pd.DataFrame) -> str:
+    """Whether the content of the tokens is used, and whether wrong ones do harm, in one sentence.
+
+    Content is the difference between own tokens and a block in which all are hidden, or where that
+    was not asked, those of another utterance.
+
+    Args:
+        tests: as ``compare`` returns them
+
+    Examples:
+        >>> row = {"condition": ["shuffled"], "reference": ["aligned"], "difference": [-0.1]}
+        >>> in_short(pd.DataFrame(row | {"low": -0.2, "high": -0.01, "holm_p": [0.01]}))
+        'The content of the tokens raises UAR by .100.'
+    """
+    clauses = []
+    contents = [*_contrast(tests, "masked(1)", "aligned"), *_contrast(tests, "shuffled", "aligned")]
+    for row in contents[:1]:
+        size = bounded(abs(row["difference"]))
+        if not row["holm_p"] < LEVEL:
+            clauses.append("no effect of the content of the tokens on UAR is shown")
+        else:
+            effect = "raises" if row["difference"] < 0 else "lowers"
+            clauses.append(f"the content of the tokens {effect} UAR by {size}")
+    wrong = [row for name in _WRONG_TOKENS for row in _contrast(tests, name, "none")]
+    for row in wrong[:1]:
+        name, size = row["condition"], bounded(abs(row["difference"]))
+        if not row["holm_p"] < LEVEL:
+            clauses.append(f"no harm by {name} tokens is shown")
+        elif row["difference"] < 0:
+            clauses.append(f"{name} tokens lower it by {size} below that of the audio alone")
+        else:
+            clauses.append(f"{name} tokens raise it by {size} above that of the audio alone")
+    text = "; ".join(clauses)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def gain_line(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> str:

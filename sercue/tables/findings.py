@@ -60,7 +60,9 @@ def corpus_findings(
         *confounded,
         _size(corpus),
         f"{unmeasured} utterance{'s have' if unmeasured != 1 else ' has'} at least one concept "
-        f"that could not be measured; its token is '{UNKNOWN}'.",
+        f"that could not be measured; its token is '{UNKNOWN}'."
+        if unmeasured
+        else "All concepts could be measured in all utterances.",
     ]
     if voiced_frames is not None:
         few, none = int((voiced_frames < FEW_FRAMES).sum()), int((voiced_frames == 0).sum())
@@ -286,9 +288,10 @@ def prompting_findings(
         partition: the partition on which the prompts were tried
     """
     where = f"The prompts were tried on {tried['utterance'].nunique()} utterances"
-    groups = sensitivity.groupby("condition")["uar"]
-    lowest, highest = groups.min(), groups.max()
-    wide = str((highest - lowest).idxmax())
+    groups = sensitivity.groupby("condition", sort=False)["uar"]
+    ranges = " and ".join(
+        f"from {bounded(uar.min())} to {bounded(uar.max())} under {name}" for name, uar in groups
+    )
     scored, generated = (tried[tried["decoding"] == name] for name in ("score", "generate"))
     invalid = percent(1 - generated["valid"].mean(), 1)
     sentences = [
@@ -296,8 +299,7 @@ def prompting_findings(
         "no wording may be chosen by these numbers."
         if corpus.folds
         else f"{where} of the {partition} partition.",
-        f"Across wordings and label orders, UAR varies most under {wide}: from "
-        f"{bounded(lowest[wide])} to {bounded(highest[wide])}.",
+        f"Across wordings and label orders, UAR ranges {ranges} (not tested).",
         f"{invalid} of the {len(generated)} generated answers are invalid{_reasons(generated)} and "
         "count as wrong.",
     ]

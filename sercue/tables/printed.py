@@ -138,7 +138,7 @@ def is_number(text: str) -> bool:
         >>> [is_number(text) for text in ("< .001", ".72 ± .04", ".5 [.4, .6]", "–", "mid")]
         [True, True, True, True, False]
     """
-    return text in ("", MISSING) or _NUMBER.fullmatch(text) is not None
+    return text in ("", MISSING, "∞", "−∞") or _NUMBER.fullmatch(text) is not None
 
 
 def _interval_of(name: str, columns: Iterable[str]) -> list[str]:
