@@ -20,7 +20,8 @@ _COMMANDS = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     # LaTeX's oldest font encoding, still the default, has other signs in these places.
     "<": "$<$", ">": "$>$", "|": "$|$", '"': "''", "`": "{}`",
-    "∞": r"$\infty$", "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\leq$", "≥": r"$\geq$",
+    "∞": r"$\infty$",
+    "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\leq$", "≥": r"$\geq$",
     "≠": r"$\neq$", "≈": r"$\approx$", "→": r"$\to$", "←": r"$\leftarrow$", "²": "$^2$",
     "³": "$^3$", "°": r"$^\circ$", "µ": r"$\mu$", "†": r"\dag{}", "‡": r"\ddag{}", "\u00a0": "~",
     "\u202f": r"\,",
