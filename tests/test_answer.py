@@ -121,7 +121,7 @@ def test_a_model_is_placed_among_the_controls_by_tests_alone():
     """Differences are those of the control less the model under study."""
     text = place_among_controls(relied([0, 0.4, 0.9], [-0.5, -0.1, 0.4], [0.001, 0.3, 0.01]))
     assert text.startswith(
-        "Reliance on the tokens is more than that of audio-bound, less than that of cue-bound, not "
+        "Reliance on the tokens is higher than that of audio-bound, lower than that of cue-bound, not "
         "shown to differ from that of grounded"
     )
 
@@ -130,7 +130,7 @@ def test_a_control_that_is_the_model_under_study_is_not_compared_with_it():
     """Their difference is zero by construction, and was not tested."""
     text = place_among_controls(relied([0, 0.5, 0.9], [-0.5, 0.0, 0.4], [0.001, None, 0.01]))
     assert "grounded" not in text
-    assert "more than that of audio-bound" in text
+    assert "higher than that of audio-bound" in text
 
 
 def test_controls_in_another_order_place_nothing():

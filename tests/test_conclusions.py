@@ -180,10 +180,13 @@ def test_shares_are_those_of_the_prompts_that_all_answered():
 @pytest.mark.parametrize(
     ("p", "told"),
     [
-        ((0.01, 0.04), "more than that of audio-bound, less than that of cue-bound"),
-        ((0.01, 0.2), "more than that of audio-bound, not shown to differ from that of cue-bound"),
+        ((0.01, 0.04), "higher than that of audio-bound, lower than that of cue-bound"),
+        (
+            (0.01, 0.2),
+            "higher than that of audio-bound, not shown to differ from that of cue-bound",
+        ),
         ((0.06, 0.2), "not shown to differ from that of audio-bound and cue-bound"),
-        ((0.01, float("nan")), "more than that of audio-bound"),
+        ((0.01, float("nan")), "higher than that of audio-bound"),
     ],
 )
 def test_a_place_among_controls_is_claimed_only_where_shares_differ(p, told):

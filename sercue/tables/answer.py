@@ -107,9 +107,9 @@ def in_short(tests: pd.DataFrame) -> str:
         if not row["holm_p"] < LEVEL:
             clauses.append(f"no harm by {name} tokens is shown")
         elif row["difference"] < 0:
-            clauses.append(f"{name} tokens lower it by {size} below that of the audio alone")
+            clauses.append(f"{name} tokens lower it by {size} relative to the audio alone")
         else:
-            clauses.append(f"{name} tokens raise it by {size} above that of the audio alone")
+            clauses.append(f"{name} tokens raise it by {size} relative to the audio alone")
     text = "; ".join(clauses)
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
@@ -211,7 +211,7 @@ def place_among_controls(reliance: pd.DataFrame) -> str:
             f"The shares of the controls do not increase in the order {', '.join(CONTROLS)}: the "
             "share of the model under study cannot be interpreted."
         )
-    more, less, unclear = "more than", "less than", "not shown to differ from"
+    more, less, unclear = "higher than", "lower than", "not shown to differ from"
     sides: dict[str, list[str]] = {more: [], less: [], unclear: []}
     # A control that is the very model under study has no p.
     for name, row in whole.reindex(list(CONTROLS)).dropna(subset="holm_p").iterrows():
