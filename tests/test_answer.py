@@ -121,8 +121,8 @@ def test_a_model_is_placed_among_the_controls_by_tests_alone():
     """Differences are those of the control less the model under study."""
     text = place_among_controls(relied([0, 0.4, 0.9], [-0.5, -0.1, 0.4], [0.001, 0.3, 0.01]))
     assert text.startswith(
-        "Reliance on the tokens is higher than that of audio-bound, lower than that of cue-bound, not "
-        "shown to differ from that of grounded"
+        "Reliance on the tokens is higher than that of audio-bound, lower than that of cue-bound, "
+        "not shown to differ from that of grounded"
     )
 
 
