@@ -101,4 +101,6 @@ def report(path: Path) -> str:
     text = _TRAINING.sub("", path.read_text(encoding="utf-8"))
     # The command names the folder.
     text = re.sub(r'<pre class="command">.*?</pre>', "", text)
+    # The table of the model, coded, has the time of training.
+    text = re.sub(r'<a download="model\.\w+"[^>]*>', "", text)
     return _DATE.sub("", text)
