@@ -97,7 +97,7 @@ from sercue.study import DECODINGS, run_study
 from sercue.study.plan import plan_study
 from sercue.study.store import rows_digest
 from sercue.study_corpus import listed_corpus, usable_corpus
-from sercue.tables.answer import spread_of_answers, study_answer
+from sercue.tables.answer import answer_sentences, spread_of_answers, study_answer
 from sercue.tables.exhibits import FigureExhibit, TableExhibit, figure_exhibit, table_exhibit
 from sercue.tables.limits import limits
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
@@ -1014,9 +1014,12 @@ class Run:
     @property
     def findings(self) -> list[str]:
         """The answer of the study in plain English, and what limits it."""
-        lines = [f"**{name}.** {text}" for name, text in self.answer.items()]
         spread = spread_of_answers(main_conditions(self.measures))
-        return lines + spread + limits(self.corpus, self.settings.partition, confounded=False)
+        return (
+            answer_sentences(self.answer)
+            + spread
+            + limits(self.corpus, self.settings.partition, confounded=False)
+        )
 
     @property
     def _resampling(self) -> dict[str, Any]:

@@ -333,7 +333,7 @@ def _figure(folder: Path, measures: pd.DataFrame | None, settings: Settings) -> 
     path = folder / "figures" / "uar.svg"
     if measures is None or not path.is_file():
         return None
-    level = f"{percent(settings.confidence)}"
+    level = percent(settings.confidence)
     caption = f"Unweighted average recall (UAR) by condition, with {level} intervals over speakers."
     main = main_conditions(measures)
     values = map(" ".join, zip(main["condition"], _uar_values(main), strict=True))

@@ -8,8 +8,9 @@ correction; an uncorrected interval that excludes zero is no finding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -103,6 +104,17 @@ def is_primary(contrasts: Iterable[tuple[str, str]]) -> np.ndarray:
         array([ True, False])
     """
     return np.array([tuple(pair) == PRIMARY for pair in contrasts], dtype=bool)
+
+
+def strictest_levels(contrasts: Iterable[tuple[str, str]], alpha: float = _ALPHA) -> np.ndarray:
+    """The level at which each contrast is tested if it is the first of its step.
+
+    Examples:
+        >>> strictest_levels([("aligned", "none"), ("a", "none"), ("b", "none")]).tolist()
+        [0.05, 0.025, 0.025]
+    """
+    primary = is_primary(contrasts)
+    return np.where(primary, alpha, alpha / max((~primary).sum(), 1))
 
 
 def holm(p: Sequence[float] | np.ndarray | pd.Series) -> np.ndarray:
@@ -341,8 +353,7 @@ def detectable_differences(
             f"alpha and power: found {alpha} and {power}, valid are 0 < alpha < power < 1"
         )
     table = contrasts[needed].reset_index(drop=True)
-    primary = is_primary(zip(table["condition"], table["reference"], strict=True))
-    strictest = np.where(primary, alpha, alpha / max((~primary).sum(), 1))
+    strictest = strictest_levels(zip(table["condition"], table["reference"], strict=True), alpha)
     for column, levels in (
         ("detectable", np.full(len(table), alpha)),
         ("detectable_holm", strictest),
@@ -719,7 +730,7 @@ def uar_intervals_by(
     predictions: pd.DataFrame,
     labels: Sequence[str],
     *,
-    by: str = "template",
+    by: str | Sequence[str] = "template",
     confidence: float = 0.95,
 ) -> pd.DataFrame:
     """UAR of each condition for each wording of the prompt, with intervals over speakers.
@@ -727,7 +738,7 @@ def uar_intervals_by(
     Args:
         predictions: predictions as ``run_study`` returns them
         labels: the classes
-        by: ``"template"``, or ``"label_order"``, or another column
+        by: ``"template"``, or ``"label_order"``, or another column, or several
         confidence: coverage that the intervals aim at, between 0 and 1
 
     Returns:
@@ -743,15 +754,25 @@ def uar_intervals_by(
         >>> table[["template", "condition", "uar"]].round(3).values.tolist()
         [['plain', 'none', 0.417], ['plain', 'aligned', 0.708]]
     """
-    if by not in predictions:
-        raise unknown("column", by, predictions.columns)
     parts = [
-        uar_intervals(part, labels, confidence=confidence).assign(**{by: level})
-        for level, part in predictions.groupby(by, sort=False)
+        uar_intervals(part, labels, confidence=confidence).assign(**level)
+        for level, part in _by_level(predictions, by)
     ]
     table = pd.concat(parts, ignore_index=True)
     order = table["condition"].map({name: n for n, name in enumerate(table["condition"].unique())})
     return table.iloc[order.argsort(kind="stable")].reset_index(drop=True)
+
+
+def _by_level(
+    predictions: pd.DataFrame, by: str | Sequence[str]
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Each level of one or several columns, in order of appearance, and its predictions."""
+    columns = [by] if isinstance(by, str) else list(by)
+    for column in columns:
+        if column not in predictions:
+            raise unknown("column", column, predictions.columns)
+    for level, part in predictions.groupby(columns, sort=False, observed=True):
+        yield dict(zip(columns, level, strict=True)), part
 
 
 def gain_by(
@@ -787,14 +808,10 @@ def gain_by(
         0    plain        0.29
     """
     check_confidence(confidence)
-    if by not in predictions:
-        raise unknown("column", by, predictions.columns)
     pair = [(condition, reference)]
     parts = [
-        uar_differences(speaker_counts(part, labels), pair, confidence=confidence).assign(
-            **{by: level}
-        )
-        for level, part in predictions.groupby(by, sort=False)
+        uar_differences(speaker_counts(part, labels), pair, confidence=confidence).assign(**level)
+        for level, part in _by_level(predictions, by)
     ]
     columns = [by, "uar", "uar_reference", "difference", "low", "high", "se", "df", "p"]
     return pd.concat(parts, ignore_index=True)[columns]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sercue.errors import InputError, unknown
-from sercue.statistics.contrasts import uar_intervals
+from sercue.statistics.contrasts import uar_intervals_by
 from sercue.statistics.measures import confusion_counts, ratio, uar_by
 from sercue.statistics.speakers import primary_cell
 
@@ -38,13 +38,8 @@ def wording_sensitivity(
     table = uar_by(predictions, labels, keys)
     if predictions["speaker"].nunique() < 2:
         return table.assign(low=np.nan, high=np.nan)
-    parts = [
-        uar_intervals(part, labels, confidence=confidence).assign(
-            template=str(part["template"].iloc[0]), label_order=int(part["label_order"].iloc[0])
-        )
-        for _, part in predictions.groupby(keys[1:], sort=False, observed=True)
-    ]
-    return table.merge(pd.concat(parts)[[*keys, "low", "high"]], on=keys)
+    intervals = uar_intervals_by(predictions, labels, by=keys[1:], confidence=confidence)
+    return table.merge(intervals[[*keys, "low", "high"]], on=keys)
 
 
 def changed_answers(predictions: pd.DataFrame, condition: str, reference: str) -> pd.DataFrame:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from sercue.errors import or_none
 from sercue.models.cards import known_training
-from sercue.statistics.contrasts import BLOCK, PRIMARY, mirrored, speakers_needed
+from sercue.statistics.contrasts import BLOCK, PRIMARY, mirrored, speakers_needed, strictest_levels
 from sercue.statistics.controls import CONTROLS, THIS_MODEL, same_as_control
 from sercue.statistics.equivalence import verdicts
 from sercue.tables.findings import LEVEL, reliance_finding
@@ -76,6 +76,16 @@ def study_answer(run: Run) -> dict[str, str]:
     }
     told = {name: or_none(part) for name, part in parts.items()}
     return {name: text for name, text in told.items() if text}
+
+
+def answer_sentences(answer: Mapping[str, str]) -> list[str]:
+    """The lines of an answer as sentences of a list, each with its name in bold.
+
+    Examples:
+        >>> answer_sentences({"Gain": "Inconclusive."})
+        ['**Gain.** Inconclusive.']
+    """
+    return [f"**{name}.** {text}" for name, text in answer.items()]
 
 
 def in_short(tests: pd.DataFrame) -> str:
@@ -261,14 +271,11 @@ def undecided(tests: pd.DataFrame, equivalence: pd.DataFrame, margin: float) -> 
     if open_ones.empty:
         return ""
     names = ", ".join(f"{row.condition} − {row.reference}" for row in open_ones.itertuples())
-    strictest = LEVEL / max(int((tests["step"] != "primary").sum()), 1)
+    levels = strictest_levels(zip(tests["condition"], tests["reference"], strict=True), LEVEL)
     needed = max(
-        speakers_needed(
-            row["se"], row["df"], row["speakers"], margin,
-            alpha=LEVEL if row["step"] == "primary" else strictest,
-        )
-        for row in open_ones.to_dict("records")
-    )  # fmt: skip
+        speakers_needed(row["se"], row["df"], row["speakers"], margin, alpha=row["level"])
+        for row in tests.assign(level=levels).loc[open_ones.index].to_dict("records")
+    )
     sentence = (
         f"{len(open_ones)} of {len(tests)} planned contrasts show neither a difference nor "
         f"equivalence within ±{shortest(margin)} ({names})."

@@ -17,7 +17,7 @@ from sercue.statistics.contrasts import BLOCK, is_primary, mirrored
 from sercue.statistics.controls import THIS_MODEL
 from sercue.statistics.designs import token_balance, token_information
 from sercue.statistics.equivalence import verdicts
-from sercue.tables.answer import use_of_tokens
+from sercue.tables.answer import answer_sentences, use_of_tokens
 from sercue.tables.findings import LEVEL, binning_findings
 from sercue.tables.limits import limits
 from sercue.tables.printed import bounded, percent, shortest, signed, with_interval
@@ -47,8 +47,10 @@ def conclusions(run: Run) -> list[str]:
         lambda: shapley_sentence(run.shapley),
         lambda: limits(run.corpus, run.settings.partition, confounded=False),
     ]
-    answer = [f"**{name}.** {text}" for name, text in run.answer.items()]
-    return [*answer, *(line for part in parts for line in or_none(part) or [])]
+    return [
+        *answer_sentences(run.answer),
+        *(line for part in parts for line in or_none(part) or []),
+    ]
 
 
 def binning_conclusions(run: Run) -> list[str]:
