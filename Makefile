@@ -34,7 +34,7 @@ calibrate: $(STAMP)
 	$(BIN)/python tests/calibration/calibrate.py
 
 clean:
-	rm -rf $(VENV) build data/cache
+	rm -rf $(VENV) build docs/api data/cache
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

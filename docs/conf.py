@@ -27,10 +27,13 @@ html_theme = "furo"
 html_title = f"sercue {release}"
 html_show_copyright = False
 html_copy_source = False
+# As MathML, which browsers draw themselves: the default loads a script from the network.
+html_math_renderer = "mathml"
 autodoc_member_order = "bysource"
 autosummary_generate = False
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_use_rtype = False
 python_maximum_signature_line_length = 88
 
 #: Pages of the API reference: the title of each, and the rooms whose public names it describes.
@@ -41,7 +44,7 @@ API = {
     "studies": ("Studies", ["settings", "check", "run", "study", "distributed", "errors"]),
     "statistics": ("Statistics", ["statistics"]),
     "figures": ("Figures", ["plots"]),
-    "tables": ("Tables, examples and sentences", ["tables"]),
+    "tables": ("Tables, examples and sentences", ["tables", "notation"]),
     "reports": ("Reports", ["report"]),
 }
 
@@ -49,6 +52,7 @@ API = {
 def setup(app):
     """Write the API reference, which is made from docstrings, and copy the example reports."""
     write_api(HERE / "api")
+    app.add_html_math_renderer("mathml", (write_math, None), (write_math, None))
     app.connect("autodoc-process-signature", without_keys)
     app.connect("autodoc-process-docstring", with_defaults, priority=400)
     if (EXAMPLE / "index.html").is_file():
@@ -71,7 +75,7 @@ def write_api(folder):
         rooms.setdefault(module.split(".")[0], []).extend((name, module) for name in names)
     folder.mkdir(exist_ok=True)
     for page, (title, of_page) in API.items():
-        described = [pair for room in of_page for pair in rooms.pop(room)]
+        described = [pair for room in of_page for pair in rooms.pop(room, [])]
         lines = [title, "=" * len(title), "", ".. currentmodule:: sercue", ""]
         lines += [".. autosummary::", "   :nosignatures:", ""]
         lines += [f"   {name}" for name, _ in described if callable(getattr(sercue, name))]
@@ -102,6 +106,17 @@ def with_defaults(app, what, name, value, options, lines):
         if key in value.model_fields:
             default = value.model_fields[key].default
             lines[place] = line.replace(f"{key}:", f"{key} (``{default!r}``):", 1)
+
+
+def write_math(translator, node):
+    """Write a formula in the text or on a line of its own."""
+    # Here, since a test reads this file where Sphinx need not be installed.
+    from docutils import nodes
+    from docutils.utils.math import latex2mathml
+
+    block = isinstance(node, nodes.math_block)
+    translator.body.append(latex2mathml.tex2mathml(node.astext(), as_block=block))
+    raise nodes.SkipNode
 
 
 def copy_example(app, error):

@@ -25,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "missing_functionals",
             "missing_reasons",
         ],
+        "notation": ["shortest"],
         "models.registry": ["available_models", "load_model"],
         "plots.corpora": [
             "plot_clusters",
@@ -50,7 +51,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "plot_neutral_shift",
             "plot_predicted_classes",
             "plot_prompt_sensitivity",
+            "plot_speakers",
             "plot_uar",
+            "plot_wordings",
         ],
         "plots.tokens": [
             "plot_balance",
@@ -90,6 +93,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "redundancy",
             "variance_components",
         ],
+        "statistics.explored": ["changed_answers", "speaker_table", "wording_sensitivity"],
         "statistics.measures": ["confusion_matrices", "measures", "measures_by", "uar", "uar_by"],
         "statistics.neutral_shift": ["neutral_shifts"],
         "statistics.praat_agreement": ["praat_agreement", "praat_pairs"],
@@ -124,6 +128,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "tokens.binning": ["Binning", "FoldBinning", "fit_bins"],
         "tokens.catalogue": [
             "describe_conditions",
+            "few_conditions",
             "main_conditions",
             "one_of_each",
             "parse_condition",

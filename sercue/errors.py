@@ -30,19 +30,19 @@ class InputError(_BoundedError, ValueError):
     """Input that cannot be used.
 
     The message names the parameter or the file, what was found, and what is valid, so that the
-    reader can mend it without opening the source.
+    reader can correct it without opening the source.
     """
 
 
 class DecodingError(InputError):
-    """A decoding that this model cannot do, while it can do another."""
+    """A decoding that this model does not support, while it supports another."""
 
 
 class ServerError(_BoundedError, RuntimeError):
-    """A server that stopped answering, or answers what cannot be read, in spite of retries.
+    """A server that stopped answering, or whose answers cannot be read, in spite of retries.
 
-    The message names the server, what it said last, and how often it was asked. Nothing is wrong
-    with the input: once the server is back, the same call goes on.
+    The message names the server, its last reply, and the number of requests. The input is
+    valid: once the server is available again, the same call continues.
     """
 
 

@@ -56,15 +56,15 @@ def extract_features(
 ) -> pd.DataFrame:
     """The 88 eGeMAPSv02 functionals of each utterance, at 16 kHz mono, limited to full scale.
 
-    What was extracted before is taken from the cache. It is keyed by the bytes of the recording
-    and the segment: a changed file is extracted again, a renamed one is not. Batches are stored as
-    they come, so that an interrupted run goes on where it stopped. The descriptors of
+    Features that were extracted before are taken from the cache. It is keyed by the bytes of the
+    recording and the segment: a changed file is extracted again, a renamed one is not. Batches are
+    stored as they come, so that an interrupted run continues where it stopped. The descriptors of
     ``extract_descriptors`` are extracted and cached in the same pass.
 
     Args:
         corpus: the utterances
         cache: folder of the cached features, by default ``features`` in ``cache_folder()``
-        workers: threads, by default one a core (openSMILE works outside Python's lock)
+        workers: threads, by default one per core (openSMILE works outside Python's lock)
         client: of a ``dask.distributed`` scheduler, whose workers extract instead; they read the
             recordings at the same paths. ``connect`` makes one.
         progress: whether to show a progress bar
@@ -96,8 +96,8 @@ def extract_descriptors(
 ) -> pd.DataFrame:
     """Means of the 25 eGeMAPSv02 low-level descriptors of each utterance, at 16 kHz mono.
 
-    Extracted and cached together with the functionals, in one pass over each recording: whichever
-    of the two functions comes second finds its values in the cache.
+    They are extracted and cached together with the functionals, in one pass over each recording;
+    the second of the two functions finds its values in the cache.
 
     A frame is voiced if its F0 is above 0. In other frames openSMILE writes 0 for F0, jitter,
     shimmer, harmonics-to-noise ratio and harmonic differences, and -201 for most levels of
@@ -429,9 +429,10 @@ def missing_functionals(
 ) -> pd.DataFrame:
     """How many utterances lack functionals for each reason, and under which emotion.
 
-    Where one emotion lacks more than another, the very lack tells of the emotion. Utterances with
-    fewer than ``FEW_FRAMES`` voiced frames lack nothing, but have a row of their own: their
-    functionals of voiced frames are means of almost nothing.
+    If functionals are missing more often under one emotion than under another, their absence is
+    itself informative. Utterances with fewer than ``FEW_FRAMES`` voiced frames have all
+    functionals, but a row of their own, since functionals of voiced frames are then means over very
+    few frames.
 
     Args:
         features: functionals as openSMILE wrote them, indexed as ``corpus.table``; with means of

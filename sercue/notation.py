@@ -47,8 +47,20 @@ class Form:
     def _one(self, value: float) -> str:
         if math.isnan(value):
             return MISSING
+        if math.isinf(value):
+            return "∞" if value > 0 else "−∞"
         text = f"{value:{'+' * self.sign}z.{self.digits}f}".replace("-", "−")
-        return text if self.zero else _ZERO.sub(r"\1", text)
+        return text if self.zero else without_zero(text)
+
+
+def without_zero(text: str) -> str:
+    """A written number without the zero before its point.
+
+    Examples:
+        >>> without_zero("−0.25"), without_zero("0"), without_zero("10.5")
+        ('−.25', '0', '10.5')
+    """
+    return _ZERO.sub(r"\1", text)
 
 
 def bounded(value: float, digits: int = 3) -> str:
@@ -68,7 +80,7 @@ def shortest(value: float) -> str:
         >>> shortest(0.05), shortest(0.025), shortest(1)
         ('.05', '.025', '1')
     """
-    return _ZERO.sub(r"\1", with_minus(f"{value:g}"))
+    return without_zero(with_minus(f"{value:g}"))
 
 
 def with_interval(value: float, low: float, high: float, digits: int = 3) -> str:

@@ -57,12 +57,12 @@ from sercue.statistics.contrasts import (
     compare,
     detectable_differences,
     dose_trends,
-    format_prior,
     gain_by,
     planned_contrasts,
     uar_components,
     uar_differences,
     uar_intervals,
+    uar_intervals_by,
 )
 from sercue.statistics.controls import (
     CONTROLS,
@@ -81,18 +81,23 @@ from sercue.statistics.designs import (
     measure_binning,
     threshold_stability,
 )
-from sercue.statistics.equivalence import collapse_tests, equivalence_tests
+from sercue.statistics.equivalence import (
+    collapse_tests,
+    equivalence_tests,
+    evidence,
+    predicted_classes,
+)
 from sercue.statistics.explored import changed_answers, speaker_table
 from sercue.statistics.measures import measures
 from sercue.statistics.neutral_shift import neutral_shifts
 from sercue.statistics.reliance import study_reliance, why_no_reliance
-from sercue.statistics.speakers import speaker_counts
+from sercue.statistics.speakers import speaker_counts, speaker_points
 from sercue.storage.tables import codes_among
 from sercue.study import DECODINGS, run_study
 from sercue.study.plan import plan_study
 from sercue.study.store import rows_digest
 from sercue.study_corpus import listed_corpus, usable_corpus
-from sercue.tables.answer import spread_of_answers, study_answer
+from sercue.tables.answer import answer_sentences, spread_of_answers, study_answer
 from sercue.tables.exhibits import FigureExhibit, TableExhibit, figure_exhibit, table_exhibit
 from sercue.tables.limits import limits
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
@@ -144,7 +149,7 @@ def open_run(study: Mapping[str, Any] | str | os.PathLike[str], *, reuse: bool =
             small.measures.merge(large.measures, on="condition", suffixes=("_small", "_large"))
     """
     if not isinstance(study, Mapping):
-        return _open_finished(Path(study).expanduser())
+        return _open_finished(Path(study).expanduser().resolve())
     if "__builtins__" in study:
         keys = {*Settings.model_fields} | set_in_cells(study.get("In", []))
         study = {key: study[key] for key in study if key in keys}
@@ -164,12 +169,15 @@ def _open_finished(folder: Path) -> Run:
     settings = settings_from(parameters, f"{artifacts.provenance_file}: parameters")
     # Paths are shortened there, so that fingerprints of these settings are not those of the run.
     stamps = artifacts.fingerprints()
-    run = Run(settings, reuse=True, finished=folder, fingerprints=stamps)
-    if run._left is None:
+    # Before the run exists, since it begins to write.
+    if artifacts.load_finished(stamps.get(CORPUS_KEYS, ""), stamps[STUDY_KEYS]) is None:
         raise InputError(
             f"{folder}: its artifacts are not those of one finished study; valid is a folder in "
             "which `sercue run` ended"
         )
+    run = Run(settings, reuse=True, finished=folder, fingerprints=stamps)
+    if run._left is None:
+        raise InputError(f"{folder}: its controls or baselines are not those of the study")
     return run
 
 
@@ -264,7 +272,7 @@ class Run:
 
     @cached_property
     def content(self) -> str:
-        """What identifies the corpus: all that it says of its utterances, and their audio."""
+        """What identifies the corpus: its table, and the audio of its utterances."""
         if self._left is not None:
             return self._left.content
         return f"{listing_digest(self.listed)}-{audio_digest(self.digests)}"
@@ -274,7 +282,7 @@ class Run:
 
     @cached_property
     def measured(self) -> pd.DataFrame:
-        """Of what tokens are made: functionals of eGeMAPS, and means of its descriptors."""
+        """The features for the tokens: functionals of eGeMAPS, and means of its descriptors."""
         if self._extract is not None:
             return self._extract(self.corpus)
         if self._left is not None:
@@ -444,9 +452,11 @@ class Run:
     def model(self) -> AudioLanguageModel | dict[str, AudioLanguageModel]:
         """The model under study; its weights load when it is first asked.
 
-        Of a cross-validated corpus, one a fold if the model is trained on the corpus.
+        In a cross-validation, one per fold if the model is trained on the corpus.
         """
-        if self.settings.model == TINY and self.corpus.folds:
+        if self.settings.model != TINY:
+            return self._load_model(self.corpus, self.tokens)
+        if self.corpus.folds:
             return {fold: self._load_model(*view) for fold, view in self.views.items()}
         return self._load_model(self.heard, self.tokens)
 
@@ -530,7 +540,7 @@ class Run:
 
     @cached_property
     def inputs(self) -> dict[str, Any]:
-        """What all that follows from the answers is stamped with, besides its settings."""
+        """The identity of the answers that results carry, in addition to the settings."""
         answers = self._left.answers if self._left else rows_digest(self.predictions)
         return {"content": self.content, "answers": answers}
 
@@ -706,7 +716,7 @@ class Run:
 
     @cached_property
     def baselines(self) -> pd.DataFrame:
-        """Predictions of the floors and ceilings: token-only classifier, eGeMAPS and linear SVM.
+        """Predictions of the reference classifiers: tokens only, eGeMAPS with a linear SVM.
 
         And of the contrastive models that the study names.
         """
@@ -786,14 +796,14 @@ class Run:
 
     @property
     def intervals(self) -> pd.DataFrame:
-        """UAR of each condition with its speaker-clustered interval, the baselines apart."""
+        """UAR of each condition, without the baselines, with its interval over speakers."""
         rows = self.measures[~self.measures["baseline"]]
         names = {"uar_low": "low", "uar_high": "high"}
         return rows[["condition", "uar", *names]].rename(columns=names)
 
     @property
     def references(self) -> dict[str, float]:
-        """UAR of what the conditions are read against: chance, floors and ceilings."""
+        """UAR of the references: chance and the reference classifiers."""
         rows = self.measures[self.measures["baseline"]].set_index("condition")["uar"]
         named = {str(name): float(uar) for name, uar in rows.items() if name != MAJORITY}
         return {"chance": chance(self.corpus.labels), **named}
@@ -845,7 +855,7 @@ class Run:
 
     @cached_property
     def detectable(self) -> pd.DataFrame:
-        """The differences in UAR that this study would have found four times out of five."""
+        """The minimum detectable difference in UAR of each contrast, at 80 % power."""
         return detectable_differences(self.tests)
 
     @cached_property
@@ -853,6 +863,21 @@ class Run:
         """Whether the planned contrasts are equal to within the study's margin."""
         margin = self.settings.margin
         return equivalence_tests(*self._answered, self.contrasts, margin=margin)
+
+    @property
+    def evidence(self) -> pd.DataFrame:
+        """The planned contrasts: tests, minimum detectable effects, equivalence, verdicts."""
+        return evidence(self.tests, self.detectable, self.equivalence)
+
+    @cached_property
+    def speaker_points(self) -> pd.DataFrame:
+        """What each speaker adds to the UAR of each condition, on the scale of UAR."""
+        return speaker_points(*self._answered)
+
+    @cached_property
+    def predicted_classes(self) -> pd.DataFrame:
+        """How often each class is answered under each condition, with intervals over speakers."""
+        return predicted_classes(*self._answered, confidence=self.settings.confidence)
 
     @cached_property
     def collapse(self) -> pd.DataFrame:
@@ -865,11 +890,6 @@ class Run:
     def dose_trend(self) -> pd.DataFrame:
         """The trend of UAR with the dose."""
         return dose_trends(*self._answered, **self._resampling)
-
-    @cached_property
-    def format_prior(self) -> pd.DataFrame:
-        """Perturbed tokens against the audio alone, a block without content first."""
-        return format_prior(self.tests)
 
     @cached_property
     def within_class(self) -> pd.DataFrame:
@@ -900,6 +920,13 @@ class Run:
     def components(self) -> pd.DataFrame:
         """Variance components of UAR."""
         return uar_components(*self._answered)
+
+    @cached_property
+    def wordings(self) -> pd.DataFrame:
+        """UAR of each condition with each wording of the prompt, with intervals over speakers."""
+        if len(asked := self.predictions["template"].unique()) < 2:
+            raise InputError(f"it needs two wordings, and this study has {', '.join(asked)}")
+        return uar_intervals_by(*self._answered, confidence=self.settings.confidence)
 
     @cached_property
     def gain_by_template(self) -> pd.DataFrame:
@@ -969,7 +996,7 @@ class Run:
 
     @cached_property
     def shapley(self) -> pd.DataFrame:
-        """The Shapley value of each concept in UAR: its part in the content of the block."""
+        """The Shapley value of each concept in UAR: its share in the content of the block."""
         names, asked = self.scheme.names, self.settings.conditions
         if missing := [name for name in subset_conditions(names) if name not in asked]:
             lacking = ", ".join(shortened(missing, names))
@@ -987,9 +1014,12 @@ class Run:
     @property
     def findings(self) -> list[str]:
         """The answer of the study in plain English, and what limits it."""
-        lines = [f"{name}: {text}" for name, text in self.answer.items()]
         spread = spread_of_answers(main_conditions(self.measures))
-        return lines + spread + limits(self.corpus, self.settings.partition)
+        return (
+            answer_sentences(self.answer)
+            + spread
+            + limits(self.corpus, self.settings.partition, confounded=False)
+        )
 
     @property
     def _resampling(self) -> dict[str, Any]:
@@ -997,7 +1027,7 @@ class Run:
 
     @property
     def corpus_check(self) -> pd.DataFrame:
-        """What was found of the corpus: what is as it should be, odd, or wrong."""
+        """The check of the corpus: what is as expected, unusual, or wrong."""
         return check_corpus(self.listed, self.audio_facts).set_index("check")
 
     def show(
@@ -1051,9 +1081,10 @@ class Run:
             f"seed {s.seed}."
         )
         if self._finished is not None:
-            kept = html.escape(f"{self._finished.folder.parents[1].name}/{self.folder.name}")
+            name = html.escape(self.folder.name)
+            kept = f"{html.escape(self._finished.folder.parents[1].name)}/{name}"
             line += (
-                f" Opened by hand: tables and figures go to <b>scratch/{self.folder.name}</b>, and "
+                f" Opened by hand: tables and figures go to <b>scratch/{name}</b>, and "
                 f"<b>{kept}</b> stays as it is (<code>out</code> names another folder)."
             )
         notice = f'<p class="notice">{html.escape(self.fixture)}</p>' if self.fixture else ""

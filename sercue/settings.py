@@ -46,7 +46,7 @@ _Name = Annotated[str, Field(max_length=200)]
 
 
 class Settings(Options):
-    """Everything that a study file can say; the defaults are the demo study.
+    """All keys of a study file; the defaults are those of the demo study.
 
     Attributes:
         study: name of the study and of its folder below ``reports``
@@ -55,39 +55,39 @@ class Settings(Options):
         corpus_root: folder (or file, for ``table``) of the corpus on this machine
         corpus_options: further options of that reader
         labels: the labels in their order, or a mapping from label to the words that prompts show;
-            labels that differ in spelling only and have the same words there are one class
+            labels that differ only in spelling and have the same words are one class
         drop_labels: labels whose utterances are left out
         fold: the fold to evaluate, or ``all`` to cross-validate; without folds, each speaker is one
-        channel: the one channel that is heard, counted from 0; by default all that are not
-            silent are averaged
+        channel: the channel to use, counted from 0; by default all channels that are not silent are
+            averaged
         bad_audio: ``stop`` at recordings that cannot be used, or ``leave_out`` and report them
-        anonymise: whether all that is written has pseudonyms for utterances and speakers
+        anonymise: whether everything that is written has pseudonyms for utterances and speakers
         partition: the partition that is evaluated
-        limit: at most so many utterances of each partition
-        tuning_limit: at most so many utterances on which notebook 03 tries the prompts
-        scheme: of the tokens: ``paper``, ``sercue``, or a file of one's own, see ``sercue schemes``
+        limit: largest number of utterances of each partition
+        tuning_limit: largest number of utterances on which notebook 03 tries the prompts
+        scheme: of the tokens: ``paper``, ``sercue``, or a file of your own, see ``sercue schemes``
         bins: number of bins of an ordinal concept, 3 or 5; by default that of the scheme
         binning: ``quantile``, ``width`` or ``thresholds``
-        thresholds: ordinal concept to its ``bins - 1`` edges, with ``binning: thresholds`` alone
-        centre: ``speaker`` or ``sex``: whose median is taken off each functional first
+        thresholds: ordinal concept to its ``bins - 1`` edges, with ``binning: thresholds`` only
+        centre: ``speaker`` or ``sex``: the groups whose medians are subtracted from each feature
         model: name of the model, see ``sercue models``
         model_revision: revision of the checkpoint
         model_options: further options of that model
         device: ``auto``, ``cpu``, ``cuda``, ``mps`` or one of several such as ``cuda:1``
         dtype: ``auto``, ``float32``, ``bfloat16`` or ``float16``
         decoding: ``score`` (likelihood of each label) or ``generate`` (greedy, parsed)
-        max_new_tokens: most tokens of a generated answer
+        max_new_tokens: largest number of tokens of a generated answer
         templates: names of templates, or mappings with their fields
         label_orders: number of counterbalanced orders of the label options
-        conditions: what is done to the tokens
+        conditions: the conditions, see ``parse_condition``
         replicates: repetitions of each random condition
-        controls: whether models of known reliance are trained and asked, too, to compare with
-        baselines: contrastive models that answer without training, to compare with: ``clap`` for
-            the one of ``cards.CLAP_CARD``, or ``clap:`` with a folder or a repository, behind which
-            ``@`` and a revision may stand, such as one with weights as safetensors
+        controls: whether control models of known reliance are trained and evaluated as well
+        baselines: contrastive models that answer without training, as references: ``clap`` for
+            the one of ``cards.CLAP_CARD``, or ``clap:`` with a folder or a repository, optionally
+            followed by ``@`` and a revision, such as one with weights as safetensors
         seed: seed of everything random
-        batch_size: most recordings in one forward pass; halved when memory runs out
-        scheduler: address of a ``dask.distributed`` scheduler, whose workers do the work
+        batch_size: largest number of recordings in one forward pass; halved when memory runs out
+        scheduler: address of a ``dask.distributed`` scheduler whose workers share the work
         resamples: bootstrap resamples of speakers
         confidence: level of all intervals
         margin: difference (in UAR, share or entropy) below which two conditions count as equal
@@ -270,7 +270,7 @@ class Settings(Options):
     def tokens(self) -> Scheme:
         """The scheme of the tokens, with the number of bins that the study sets.
 
-        It is read once: what is made with it bears its content, even if the file is edited since.
+        It is read once, so that results carry its content even if the file is edited later.
         """
         return read_scheme(self.scheme, bins=self.bins)
 

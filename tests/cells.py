@@ -1,5 +1,6 @@
 """The cells of a notebook executed in this process, with what they show."""
 
+import ast
 import json
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ class Shown:
     figures: dict[str, FigureExhibit]
     missing: list[str]
     names: dict[str, Any]
+    results: list[Any]
 
 
 def execute(number, run):
@@ -30,13 +32,14 @@ def execute(number, run):
         run: in place of the one that it would open
 
     Returns:
-        what it showed; ``names`` holds the variables of its cells
+        what it showed; ``names`` holds the variables of its cells, ``results`` what the last lines
+        of cells amount to, which Jupyter shows as well
     """
     (notebook,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
     cells = [c for c in json.loads(notebook.read_text())["cells"] if c["cell_type"] == "code"]
     sources = ["".join(cell["source"]) for cell in cells]
     opens = next(place for place, source in enumerate(sources) if "open_run(" in source)
-    shown = Shown({}, {}, [], {"run": run})
+    shown = Shown({}, {}, [], {"run": run}, [])
     displayed, show = [], run.show
 
     def recorded(name, *args, **options):
@@ -51,6 +54,15 @@ def execute(number, run):
         stack.enter_context(patch.object(run, "show", recorded))
         exec("import sercue", shown.names)
         for place, source in enumerate(sources[opens + 1 :], opens + 1):
-            exec(compile(source, f"{notebook.name}, code cell {place}", "exec"), shown.names)
+            shown.results += executed(source, f"{notebook.name}, code cell {place}", shown.names)
     shown.missing = [it.reason for it in displayed]
     return shown
+
+
+def executed(source, name, names):
+    """Execute a cell: what its last line amounts to, if that is an expression with a value."""
+    body = ast.parse(source).body
+    last = [body.pop().value] if isinstance(body[-1], ast.Expr) else []
+    exec(compile(ast.Module(body, []), name, "exec"), names)
+    values = [eval(compile(ast.Expression(line), name, "eval"), names) for line in last]
+    return [value for value in values if value is not None]

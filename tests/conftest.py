@@ -44,8 +44,9 @@ SMALL = {
 MARKS = {"faults": "faults", "in_browser": "browser", "workers": "workers", "notebooks": "slow"}
 LONG = {
     "test_bad_recordings", "test_calibration", "test_conclusions_of_controls", "test_controls",
-    "test_corpus_studies", "test_no_secrets", "test_nothing_outside", "test_private_provenance",
-    "test_readme", "test_same_bytes", "test_stale_results", "test_study_killed", "test_wheel",
+    "test_corpus_studies", "test_no_python_shown", "test_no_secrets", "test_nothing_outside",
+    "test_private_provenance", "test_readme", "test_same_bytes", "test_stale_results",
+    "test_study_killed", "test_wheel",
 }  # fmt: skip
 
 

@@ -30,6 +30,8 @@ SUBSETS = [
 def confounded_corpus(crossed=3, seed=0):
     """29 speakers of uneven size, 100 utterances of each of four classes; most have one class.
 
+    Whoever has utterances of a class has two or more.
+
     Args:
         crossed: how many speakers, at most, have utterances of every class
         seed: of who says what, and of the partitions
@@ -41,7 +43,9 @@ def confounded_corpus(crossed=3, seed=0):
     speakers = []
     for number in range(4):
         weight = size * ((only == number) | (only == -1))
-        speakers += list(rng.choice(29, 100, p=weight / weight.sum()))
+        twice = np.repeat(np.flatnonzero(weight), 2)
+        more = rng.choice(29, 100 - len(twice), p=weight / weight.sum())
+        speakers += [*twice, *more]
     index = audformat.segmented_index([f"{n:03}.wav" for n in range(400)])
     table = pd.DataFrame({"emotion": np.repeat(labels, 100)}, index).astype(object)
     table["speaker"] = [f"s{number:02}" for number in speakers]

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.power import TTestPower
 
+from sercue.statistics.contrasts import detectable_difference, speakers_needed
 from sercue.tables.answer import (
     beside_the_tokens,
     gain_line,
@@ -86,9 +87,9 @@ def test_a_gain_from_the_presence_of_a_block_is_no_use_of_its_content():
     assert content.startswith("Inconclusive")
     assert "(aligned − masked(1))" in content
     assert of_constant.startswith("Inconclusive")
-    assert presence.startswith("A block without content raises UAR.")
+    assert presence.startswith("The presence of a block raises UAR.")
     assert presence.endswith("(Holm-corrected p < .001).")
-    assert of_middle_words.startswith("A block without content, or its middle words, raises UAR.")
+    assert of_middle_words.startswith("Constant tokens raise UAR, by their middle words or by")
 
 
 def test_content_is_used_where_own_tokens_do_better_than_those_of_others():
@@ -97,7 +98,7 @@ def test_content_is_used_where_own_tokens_do_better_than_those_of_others():
     use, content = use_of_tokens(pd.DataFrame(rows))
     assert use.startswith("The model uses what the tokens say.")
     assert "(aligned − shuffled): " in use
-    assert content.startswith("What the tokens say raises UAR.")
+    assert content.startswith("Own tokens give a higher UAR than constant ones, which includes")
     assert content.endswith("(Holm-corrected p = .020).")
 
 
@@ -119,7 +120,17 @@ def relied(shares, differences, p):
 def test_a_model_is_placed_among_the_controls_by_tests_alone():
     """Differences are those of the control less the model under study."""
     text = place_among_controls(relied([0, 0.4, 0.9], [-0.5, -0.1, 0.4], [0.001, 0.3, 0.01]))
-    assert "it is above audio-bound, below cue-bound, not shown to differ from grounded" in text
+    assert text.startswith(
+        "Reliance on the tokens is higher than that of audio-bound, lower than that of cue-bound, "
+        "not shown to differ from that of grounded"
+    )
+
+
+def test_a_control_that_is_the_model_under_study_is_not_compared_with_it():
+    """Their difference is zero by construction, and was not tested."""
+    text = place_among_controls(relied([0, 0.5, 0.9], [-0.5, 0.0, 0.4], [0.001, None, 0.01]))
+    assert "grounded" not in text
+    assert "higher than that of audio-bound" in text
 
 
 def test_controls_in_another_order_place_nothing():
@@ -148,8 +159,16 @@ def test_the_number_of_speakers_that_would_decide_is_that_of_statsmodels():
     row = pair("aligned", "none", 0.01, 0.6) | {"se": 0.1 / 10**0.5, "df": 9.0, "speakers": 10}
     tests = pd.DataFrame([row]).assign(step="primary")
     text = undecided(tests, pd.DataFrame({"equivalent": [False]}), 0.05)
-    assert f"With about {int(needed) + 1} speakers like these 10" in text
+    assert f"About {int(needed) + 1} speakers would be needed" in text
     assert undecided(tests, pd.DataFrame({"equivalent": [True]}), 0.05) == ""
+
+
+@pytest.mark.parametrize(("speakers", "df"), [(29, 1.4), (29, 7.0), (100, 7.0), (10, 2.39)])
+def test_uneven_speakers_need_a_finite_number_or_none_can_be_told(speakers, df):
+    """Their degrees of freedom are few: t quantiles of a fraction of one cannot be computed."""
+    needed = speakers_needed(0.02, df, speakers, 0.05, alpha=0.05 / 18)
+    assert needed > 2
+    assert detectable_difference(0.02, df, alpha=0.05 / 18) > 0
 
 
 def test_a_baseline_is_not_taken_for_a_collapse():

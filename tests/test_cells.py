@@ -20,9 +20,9 @@ ALL = {
     "none": 0.5, "aligned": 0.75, "shuffled": 0.5, "shuffled_within_class": 0.6,
     "masked(1)": 0.55, "corrupted(0.25)": 0.7, "corrupted(0.5)": 0.6, "corrupted(1)": 0.45,
 }  # fmt: skip
-TESTED = {"sizes", "contrasts", "mcnemar", "detectable", "equivalence", "collapse", "dose_trend",
-          "spearman", "within_class", "shift", "components", "gain_by_template", "format_prior",
-          "utterance_tests", "neutral_shift", "presence"}  # fmt: skip
+TESTED = {"contrasts", "speakers", "mcnemar", "collapse", "dose_trend", "spearman", "within_class",
+          "shift", "neutral_shift", "wordings", "components", "gain_by_template",
+          "presence"}  # fmt: skip
 
 
 def answered(accuracy, folder, **keys):
@@ -89,32 +89,47 @@ def test_a_table_is_printed_with_intervals_and_words(full):
     _, shown = full
     contrasts, first = shown.tables["contrasts"].shown, full[0].tests.iloc[0]
     assert contrasts.columns.tolist() == [
-        "UAR", "difference", "p (t)", "p (sign flips)", "decided by", "p (corrected)",
+        "difference", "p (corrected)", "test", "p (TOST, corrected)", "MDE", "verdict",
     ]  # fmt: skip
     assert contrasts.index[0] == "aligned − none"
-    ends = "{difference:.3f} [{low:.3f}, {high:.3f}]".format(**first)
-    assert contrasts["difference"].iloc[0] == ends
-    assert set(shown.tables["equivalence"].shown["equivalent"]) <= {"yes", "no"}
+    ends = "{difference:+.3f} [{low:+.3f}, {high:+.3f}]".format(**first)
+    assert contrasts["difference"].iloc[0] == ends.replace("-", "−").replace("0.", ".")
+    assert set(contrasts["test"]) <= {"sign flips", "t test"}
     assert "no collapse" in shown.tables["collapse"].shown
 
 
 def test_both_tests_stand_side_by_side(full):
     """Over speakers and over independent utterances, each corrected."""
-    shown = full[1].tables["utterance_tests"].shown
-    assert shown.columns.tolist() == [
-        "difference", "decided by", "p (corrected)", "difference in accuracy",
-        "p (independent)", "p (independent, Holm)",
-    ]  # fmt: skip
+    shown = full[1].tables["mcnemar"].shown
+    assert {"p (McNemar)", "p (independent)", "p (independent, Holm)", "p (corrected)"} < {*shown}
     assert len(shown) == len(full[0].tests)
 
 
-def test_the_format_prior_is_drawn_as_it_is_tabled(full):
-    shown = full[1]
-    names = [
-        label.get_text() for label in shown.figures["format_prior"].figure.axes[0].get_yticklabels()
-    ]
-    assert len(names) == len(shown.tables["format_prior"].data) == len(ALL) - 2
-    assert all(name.endswith(" − none") for name in names)
+def test_one_table_holds_all_that_is_known_of_a_contrast(full):
+    """Each column is that of the table it comes from, and the file has all of them."""
+    run, shown = full
+    table = shown.tables["contrasts"].data.reset_index()
+    assert set(run.tests.columns) < set(table)
+    assert table["detectable_holm"].tolist() == run.detectable["detectable_holm"].tolist()
+    assert table["equivalence_holm_p"].tolist() == run.equivalence["holm_p"].tolist()
+    different = table["verdict"].str.startswith("different")
+    assert different.tolist() == (run.tests["holm_p"] < 0.05).tolist()
+
+
+def test_points_of_speakers_have_the_means_that_are_tested(full):
+    run, shown = full
+    table = shown.tables["speakers"].data
+    assert len(table) == 10
+    uar = run.measures.set_index("condition")["uar"]
+    for name, points in table.items():
+        assert points.mean() == pytest.approx(uar[name])
+
+
+def test_tables_that_repeat_a_figure_are_folded(full):
+    tables = full[1].tables
+    folded = {"speakers", "wordings", "neutral_shift", "components", "gain_by_template"}
+    assert all(tables[name].folded for name in folded)
+    assert not tables["contrasts"].folded
 
 
 def test_tokens_within_the_class_stand_between_own_ones_and_any(full):
@@ -145,12 +160,11 @@ def test_deviations_by_factor_are_those_of_their_variances(full):
 def test_a_study_that_lacks_conditions_says_which(tmp_path):
     few = answered({"none": 0.5, "shuffled": 0.4}, tmp_path)
     shown = execute("05", few)
-    assert set(shown.tables) == {"sizes", "contrasts", "mcnemar", "detectable", "equivalence",
-                                 "shift", "neutral_shift", "format_prior",
-                                 "utterance_tests"}  # fmt: skip
+    assert set(shown.tables) == {"contrasts", "speakers", "mcnemar", "shift", "neutral_shift"}
     told = "\n".join(shown.missing)
     for words in ("needs the conditions aligned, and this study has no aligned",
                   "dose trend: found no two doses", "no aligned, shuffled_within_class",
+                  "it needs two wordings, and this study has plain",
                   "need two of template, label_order", "needs the conditions none, aligned",
                   "no condition is about single concepts", "need every subset",
                   "need the contrast masked(1) against none"):  # fmt: skip
@@ -183,9 +197,9 @@ def test_a_difference_that_cannot_be_is_a_dash(tmp_path):
     """No two UAR are further apart than 1; the file keeps what was computed."""
     run = answered({"none": 0.5, "aligned": 0.9, "shuffled": 0.3}, tmp_path)
     run.__dict__["tests"] = run.tests.assign(se=0.6)
-    table = execute("05", run).tables["detectable"]
-    assert (table.data["detectable"] > 1).all()
-    assert "detectable" not in table.shown or set(table.shown["detectable"]) == {"–"}
+    table = execute("05", run).tables["contrasts"]
+    assert (table.data["detectable_holm"] > 1).all()
+    assert "MDE" not in table.shown or set(table.shown["MDE"]) == {"–"}
 
 
 def test_conditions_about_concepts_are_no_part_of_the_family(tmp_path):

@@ -198,6 +198,8 @@ def test_check_counts_the_prompts(small_study, capsys):
     assert "48 utterances" in told
     assert "16 utterances of 'test' x 7 conditions and replicates x 2 templates x 2" in told
     assert "= 448 prompts at most" in told
+    # It is trained, which only the longer check looks up.
+    assert "trained on the training partition unless that was done before" in told
     assert "\ntime" not in told
 
 

@@ -381,13 +381,14 @@ def test_a_gain_counts_by_its_p_value_and_never_by_its_interval():
     )
 
 
-def test_reliance_is_that_of_each_studys_own_table(page, other_study):
-    """Of all answers, by probability; a study whose answers are others' has none."""
-    rows = stored(other_study, "reliance").query("by == 'all' and response == 'probability'")
-    share, low, high = (
-        f"{value:.3f}".lstrip("0") for value in rows.iloc[0][["share", "low", "high"]]
-    )
-    assert f"other {share} [{low}, {high}]" in page[0]
+def test_reliance_is_that_of_each_studys_own_table(small_study, other_study, tmp_path):
+    """Of all answers, by probability. One of other settings than the study's is none of its own."""
+    rows = stored(small_study.folder, "reliance").query("by == 'all' and response == 'probability'")
+    values = rows.iloc[0][["share", "low", "high"]]
+    share, low, high = (f"{v:.3f}".replace("0.", ".").replace("-", "−") for v in values)
+    text = write_comparison([small_study.folder, other_study], tmp_path).read_text()
+    told = text.partition("(reliance): ")[2]
+    assert told.startswith(f"small {share} [{low}, {high}]. ")
 
 
 def test_a_corpus_of_ones_own_is_called_by_its_file(other_study, tmp_path):

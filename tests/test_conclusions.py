@@ -5,6 +5,7 @@ import pytest
 
 from sercue.statistics.controls import THIS_MODEL
 from sercue.tables import conclusions as say
+from sercue.tables.answer import place_among_controls, undecided
 
 
 def family(**columns):
@@ -25,25 +26,20 @@ EQUAL = family(margin=[0.05] * 4, equivalent=[False, True, True, False])
 
 
 def test_each_contrast_stands_where_its_numbers_put_it():
-    """Different, different but small, equal, open: four sentences, each of one contrast."""
-    different, equal, small, open_ = say.family_sentences(TESTS, EQUAL)
+    """Different, different but small, equal: a sentence each; what is open is said elsewhere."""
+    different, equal, small = say.family_sentences(TESTS, EQUAL)
     assert different.startswith("Of 4 planned contrasts, 2 differ from zero")
-    assert "shuffled − aligned (−.200), masked(0.25) − aligned (−.020)" in different
     assert equal == (
-        "Equivalent to within ±.05 of UAR (TOST, corrected alike): constant − aligned."
+        "Equivalent to within ±.05 of UAR (TOST, corrected by the same rule): constant − aligned."
     )
     assert "yet shown to differ by less than .05: masked(0.25) − aligned" in small
-    assert open_.startswith("Inconclusive (neither a difference nor equivalence within ±.05")
-    assert open_.endswith(": conflicting − aligned.")
 
 
 def test_a_large_p_value_is_never_called_equality():
-    """Nothing found and nothing shown to be equal: all of it is open."""
+    """Nothing found and nothing shown to be equal."""
     none = say.family_sentences(TESTS.assign(holm_p=0.9), EQUAL.assign(equivalent=False))
     assert "0 differ from zero" in none[0]
-    assert len(none) == 2
-    assert "neither a difference nor equivalence within ±.05" in none[1]
-    assert not any("Equivalent to within ±.05" in sentence for sentence in none)
+    assert len(none) == 1
 
 
 def test_no_change_for_any_speaker_is_a_fact_and_not_inconclusive():
@@ -51,7 +47,9 @@ def test_no_change_for_any_speaker_is_a_fact_and_not_inconclusive():
     equal = EQUAL.assign(equivalent=False)
     told = say.family_sentences(TESTS.assign(se=[0.02, 0.02, 0.0, 0.02]), equal)
     assert "UAR is exactly the same for every speaker: constant − aligned." in told
-    assert told[-1].endswith(": conflicting − aligned.")
+    assert "(conflicting − aligned)" in undecided(
+        TESTS.assign(se=[0.02, 0.02, 0.0, 0.02], df=7.0, speakers=8), equal, 0.05
+    )
 
 
 def test_the_primary_contrast_is_not_counted_among_the_others():
@@ -79,8 +77,10 @@ def test_no_collapse_needs_both_measures():
     rows = [("shuffled", True), ("shuffled", True), ("constant", True), ("constant", False)]
     table = pd.DataFrame(rows, columns=["condition", "no_collapse"])
     (sentence,) = say.collapse_sentence(table.assign(margin=0.05, reference="aligned"))
-    assert sentence.startswith("Relative to aligned, answers that gather in fewer classes")
-    assert sentence.endswith("are ruled out for 1 of 2 conditions: shuffled.")
+    assert sentence.startswith("Collapse relative to aligned (entropy lower")
+    assert sentence.endswith(
+        "is ruled out, after Holm's correction, for 1 of 2 conditions: shuffled."
+    )
 
 
 @pytest.mark.parametrize(
@@ -164,26 +164,35 @@ def shares(*holm_p):
     return pd.concat([whole, parts])
 
 
-def test_a_place_among_controls_is_claimed_only_where_shares_differ():
-    """By the paired difference, never by the place of two intervals."""
+def test_shares_are_those_of_the_prompts_that_all_answered():
+    """Where they place the model under study is said by the answer of the study."""
     (clear,) = say.control_sentence(shares(0.01, 0.04), THIS_MODEL)
-    assert "It lies above that of audio-bound and below that of cue-bound (paired" in clear
     assert "cue-bound .800 [.700, .900]" in clear
-    assert clear.startswith("To the prompts that the controls also answered (first wording, label")
+    assert clear.startswith("On the prompts that the controls also answered (first wording, label")
     assert "360 answers under aligned, shuffled)" in clear
-    (half,) = say.control_sentence(shares(0.01, 0.2), THIS_MODEL)
-    assert "It lies above that of audio-bound (paired" in half
-    (open_,) = say.control_sentence(shares(0.06, 0.2), THIS_MODEL)
-    assert "is not shown to differ from any control, so that its place is inconclusive" in open_
-
-
-def test_a_control_that_is_not_identified_is_not_placed():
     table = shares(0.01, float("nan"))
     table.loc[2, ["share", "low", "high", "difference"]] = float("nan")
     table.loc[2, "reason"] = "separation"
     (sentence,) = say.control_sentence(table, THIS_MODEL)
     assert "cue-bound not identified" in sentence
-    assert "It lies above that of audio-bound (paired" in sentence
+
+
+@pytest.mark.parametrize(
+    ("p", "told"),
+    [
+        ((0.01, 0.04), "higher than that of audio-bound, lower than that of cue-bound"),
+        (
+            (0.01, 0.2),
+            "higher than that of audio-bound, not shown to differ from that of cue-bound",
+        ),
+        ((0.06, 0.2), "not shown to differ from that of audio-bound and cue-bound"),
+        ((0.01, float("nan")), "higher than that of audio-bound"),
+    ],
+)
+def test_a_place_among_controls_is_claimed_only_where_shares_differ(p, told):
+    """By the paired difference, never by the place of two intervals."""
+    text = place_among_controls(shares(*p))
+    assert text.startswith(f"Reliance on the tokens is {told} (")
 
 
 def test_the_largest_concept_and_how_many_are_clear():
@@ -202,8 +211,18 @@ def test_the_largest_concept_and_how_many_are_clear():
     assert none.endswith("a Shapley value above zero for 0 of 2 concepts.")
 
 
-def test_the_gain_of_wordings_from_least_to_most():
+def test_the_condition_that_the_wording_changes_most_is_named():
+    """Largest less smallest UAR: .02 without tokens, .21 under conflicting ones."""
+    uar = {"none": [0.75, 0.76, 0.74], "conflicting": [0.332, 0.517, 0.539]}
+    rows = [(name, t, u) for name, us in uar.items() for t, u in zip("abc", us, strict=True)]
+    wordings = pd.DataFrame(rows, columns=["condition", "template", "uar"])
     gains = pd.DataFrame({"template": ["a", "b", "c"], "difference": [0.02, -0.01, 0.05]})
-    (sentence,) = say.template_sentence(gains)
-    assert sentence == "By wording, the gain ranges from −.010 (b) to +.050 (c)."
-    assert say.template_sentence(gains[:1]) == []
+    widest, gain = say.wording_sentences(wordings, gains)
+    assert widest == (
+        "Of 2 conditions, UAR differs most between wordings under conflicting: from .332 (a) to "
+        ".539 (c) (not tested)."
+    )
+    assert gain == (
+        "By wording, the gain from aligned tokens ranges from −.010 (b) to +.050 (c) (not tested)."
+    )
+    assert say.wording_sentences(wordings, None) == [widest]

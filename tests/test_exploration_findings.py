@@ -43,7 +43,7 @@ def test_the_corpus_findings_are_the_tables():
     clusters = pd.DataFrame({"cluster": [1, 1, 1, 2]}, index=list("abcd"))
     found = {"effects": effects, "clusters": clusters}
     text = " ".join(corpus_findings(example_corpus(), COMPONENTS, TOKENS, **found))
-    assert "1 utterances have at least one concept that could not be measured" in text
+    assert "1 utterance has at least one concept that could not be measured" in text
     assert "1 of 2 functionals differ" in text
     assert "tested over 8 speakers; most of all loudness (ω² = .30)" in text
     assert (

@@ -101,11 +101,12 @@ def test_hnr_agrees_with_praat(demo, extracted):
 def test_real_speech_agrees_with_praat(tmp_path):
     corpus = load_corpus("emodb", EMODB, limit=16)
     features = extract_features(corpus, cache=tmp_path, progress=False)
-    check_f0(corpus, features)
+    # One utterance in twenty, at most, has a gross error.
+    check_f0(corpus, features, gross=0.05)
     check_hnr(corpus, features)
 
 
-def check_f0(corpus, features):
+def check_f0(corpus, features, gross=0.0):
     """Praat's autocorrelation and openSMILE's subharmonic summation find the same pitch.
 
     F0 within an utterance spreads over about 3 semitones and its 15 or so syllables are the
@@ -117,7 +118,7 @@ def check_f0(corpus, features):
     difference = np.abs(features[F0].to_numpy() - praat)
     assert np.corrcoef(features[F0], praat)[0, 1] > 0.95
     assert np.median(difference) < 0.5
-    assert difference.max() < 6
+    assert (difference >= 6).mean() <= gross
 
 
 def check_hnr(corpus, features):

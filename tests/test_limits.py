@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import audformat
+import numpy as np
 import pandas as pd
 import pytest
 from made_material import confounded_corpus
@@ -105,7 +106,7 @@ def test_what_unequal_speakers_cost_is_told_in_standard_errors():
 
 @pytest.mark.parametrize(("speakers", "said"), [(8, True), (19, True), (20, False)])
 def test_few_speakers_are_said_to_be_few(speakers, said):
-    assert ("All tests rest on" in " ".join(limits(corpus(speakers)))) == said
+    assert ("Comparisons of conditions rest on" in " ".join(limits(corpus(speakers)))) == said
 
 
 def test_folds_are_the_way_out_of_four_test_speakers():
@@ -210,10 +211,40 @@ def test_enough_speakers_with_several_classes_tell_what_the_others_do_not():
     assert confounding(confounded_corpus(crossed=20)) == []
 
 
-def test_speakers_with_a_single_utterance_each_are_of_no_known_share():
-    """Nothing is left within speakers: no share of the variance of class membership is known."""
+def test_speakers_with_a_single_utterance_are_not_taken_for_confounded():
+    """Nobody can have two classes in one utterance; each is an observation of its own."""
     alone = corpus(20).table.groupby(["speaker", "emotion"]).head(1)
-    alone = alone.groupby("speaker").head(1)
-    (sentence,) = confounding(replace(example_corpus(), table=alone))
-    assert "of one class only. Differences" in sentence
-    assert "nan" not in sentence
+    alone = alone.groupby("speaker").sample(1, random_state=0)
+    assert confounding(replace(example_corpus(), table=alone)) == []
+
+
+def test_speakers_who_have_one_class_by_chance_are_not_taken_for_confounded():
+    """Two utterances each, nine of ten of one class: most speakers have that class alone."""
+    rng = np.random.default_rng(0)
+    index = audformat.segmented_index([f"{n}.wav" for n in range(600)])
+    table = pd.DataFrame({"speaker": np.repeat([f"s{n}" for n in range(300)], 2)}, index)
+    table["emotion"] = rng.choice(["neutral", "angry"], 600, p=[0.9, 0.1])
+    assert (table.groupby("speaker")["emotion"].nunique() == 1).mean() > 0.7
+    drawn = replace(example_corpus(), table=table.assign(partition="test"))
+    assert confounding(drawn) == []
+
+
+def test_only_those_who_could_have_two_classes_are_counted():
+    """29 speakers of mostly one class, and ten with a single utterance."""
+    confounded = confounded_corpus(crossed=3)
+    extra = confounded.table.iloc[:10].assign(speaker=[f"t{n}" for n in range(10)])
+    extra.index = audformat.segmented_index([f"extra{n}.wav" for n in range(10)])
+    (sentence,) = confounding(confounded.with_table(pd.concat([confounded.table, extra])))
+    assert ": 26 of 29 speakers with two or more utterances have utterances of one" in sentence
+
+
+def test_a_label_that_no_utterance_has_is_named():
+    """Of a corpus made by hand, whose labels are more than its classes."""
+    told = limits(replace(corpus(20), labels=("angry", "sad", "fear")))
+    assert told == [
+        "The test speakers have no utterance of class 'fear': no recall can be measured there.",
+        "The training partition, on which thresholds and classifiers are fitted, has none for "
+        "class 'fear'.",
+        "With `fold: all`, all 23 speakers of the corpus are evaluated, with thresholds, "
+        "classifiers and trained models fitted on the others.",
+    ]

@@ -18,11 +18,12 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from sercue import plots
-from sercue.corpora.corpus import Corpus
+from sercue.corpora.corpus import Corpus, select_fold
 from sercue.errors import InputError
 from sercue.plots.corpora import describe
+from sercue.plots.style import PARTITION_COLOURS, small_multiples
 from sercue.statistics.attribution import concept_effects, shapley, subset_conditions
-from sercue.statistics.contrasts import compare
+from sercue.statistics.contrasts import compare, uar_intervals_by
 from sercue.statistics.designs import (
     compare_binnings,
     threshold_stability,
@@ -36,11 +37,14 @@ from sercue.statistics.effects import (
     redundancy,
     variance_components,
 )
+from sercue.statistics.equivalence import predicted_classes
+from sercue.statistics.explored import wording_sensitivity
 from sercue.statistics.measures import LABELS as MEASURED
 from sercue.statistics.measures import confusion_matrices, example_predictions, uar_by
 from sercue.statistics.neutral_shift import neutral_shifts
 from sercue.statistics.reliance import example_evidence, reliance
 from sercue.statistics.resampling import bootstrap_uar
+from sercue.statistics.speakers import speaker_points
 from sercue.tokens.binning import fit_bins
 from sercue.tokens.concepts import Concept
 from sercue.tokens.schemes import Scheme
@@ -188,7 +192,13 @@ def every_figure(
         "plot_neutral_shift": partial(plots.plot_neutral_shift, shifts),
         "plot_prompt_sensitivity": partial(plots.plot_prompt_sensitivity, by),
         "plot_confusions": partial(plots.plot_confusions, counts),
-        "plot_predicted_classes": partial(plots.plot_predicted_classes, counts),
+        "plot_predicted_classes": partial(
+            plots.plot_predicted_classes, predicted_classes(predictions, LABELS)
+        ),
+        "plot_speakers": partial(
+            plots.plot_speakers, speaker_points(predictions, LABELS), contrasts
+        ),
+        "plot_wordings": partial(plots.plot_wordings, uar_intervals_by(predictions, LABELS)),
     }
 
 
@@ -416,7 +426,7 @@ def test_neutral_shift_draws_percentage_points(shifts):
     for row, found in zip(shifts.to_dict("records"), drawn.to_dict("records"), strict=True):
         ends = found["value"], found["low"], found["high"]
         assert ends == pytest.approx(tuple(100 * row[x] for x in ("difference", "low", "high")))
-        assert lines[round(found["y"])] == row["condition"].replace("_", " ")
+        assert lines[round(found["y"])] == row["condition"]
         assert found["colour"] == colours[row["reference"]]
         filled = colours[row["reference"]] if row["condition"] == "conflicting" else "#ffffff"
         assert found["face"] == filled
@@ -457,6 +467,14 @@ def test_prompt_sensitivity_draws_each_cell(predictions):
     assert tick_texts(figure.axes[0].yaxis) == ["plain", "long"]
 
 
+def test_prompt_sensitivity_draws_the_intervals_that_there_are(predictions):
+    table = wording_sensitivity(predictions, LABELS)
+    axes = plots.plot_prompt_sensitivity(table).axes[1]
+    part = table[(table["condition"] == "aligned") & (table["label_order"] == 0)]
+    drawn = [segment[:, 0] for segment in axes.collections[0].get_segments()]
+    np.testing.assert_allclose(drawn, part[["low", "high"]])
+
+
 def test_confusions_show_per_cent_of_the_true_class(predictions):
     """Cells are pandas' row-normalised crosstab, from counts as from shares."""
     rows = predictions[predictions["condition"] == "aligned"].fillna({"prediction": "invalid"})
@@ -481,19 +499,81 @@ def test_confusions_hide_an_empty_invalid_column():
 
 
 def test_predicted_classes_stand_beside_the_truth(predictions):
-    """Bar lengths are pandas' shares of answers, invalid ones included, truth on top."""
-    counts = confusion_matrices(predictions, LABELS, normalize=False)
-    axes = plots.plot_predicted_classes(counts, "neutral").axes[0]
-    rows = predictions.fillna({"prediction": "invalid"})
-    expected = pd.crosstab(rows["condition"], rows["prediction"], normalize="index")
-    truth = rows.loc[rows["condition"] == "none", "truth"].value_counts(normalize=True)
-    for label, bars in zip([*LABELS, "invalid"], axes.containers, strict=True):
-        widths = [bar.get_width() for bar in bars]
-        assert widths[0] == pytest.approx(truth.get(label, 0))
-        np.testing.assert_allclose(widths[1:], expected.loc[list(ACCURACY), label])
-    assert tick_texts(axes.yaxis)[:2] == ["truth", "none"]
-    with pytest.raises(InputError, match="found shares"):
-        plots.plot_predicted_classes(confusion_matrices(predictions, LABELS))
+    """Points are pandas' shares of the valid answers, the dashed line that of the utterances."""
+    figure = plots.plot_predicted_classes(predicted_classes(predictions, LABELS), "neutral")
+    valid = predictions.dropna(subset="prediction")
+    expected = pd.crosstab(valid["condition"], valid["prediction"], normalize="index")
+    truth = predictions["truth"].value_counts(normalize=True)
+    assert [axes.get_title() for axes in figure.axes] == list(LABELS)
+    for label, axes in zip(LABELS, figure.axes, strict=True):
+        points, dashed = axes.lines
+        shares = np.asarray(points.get_xdata(), float)
+        np.testing.assert_allclose(shares, expected.loc[list(ACCURACY), label])
+        assert dashed.get_xdata()[0] == pytest.approx(truth[label])
+    assert tick_texts(figure.axes[0].yaxis)[:2] == ["none", "aligned"]
+
+
+def test_an_estimation_plot_draws_speakers_and_what_was_tested(predictions, contrasts):
+    """A line per speaker, equally large ones at their own UAR; the differences of ``compare``."""
+    points = speaker_points(predictions, LABELS)
+    left, right = plots.plot_speakers(points, contrasts).axes
+    shown = ["none", "aligned", "conflicting"]
+    assert tick_texts(left.xaxis) == shown
+    lines = [line for line in left.lines if len(line.get_xdata()) == 3]
+    assert len(lines) == 6
+    right_answers = predictions["prediction"] == predictions["truth"]
+    recalls = right_answers.groupby([predictions[x] for x in ("speaker", "condition", "truth")])
+    own = recalls.mean().groupby(["speaker", "condition"]).mean().unstack()
+    np.testing.assert_allclose([line.get_ydata() for line in lines], own[shown])
+    drawn = [bars.lines[0].get_ydata()[0] for bars in right.containers]
+    among = contrasts["condition"].isin(shown) & contrasts["reference"].isin(shown)
+    np.testing.assert_allclose(drawn, contrasts.loc[among, "difference"])
+    with pytest.raises(InputError, match="found no contrast of none, conflicting"):
+        plots.plot_speakers(points, contrasts[:1], ["none", "conflicting"])
+    with pytest.raises(InputError, match="did you mean 'aligned'"):
+        plots.plot_speakers(points, contrasts, ["none", "alinged"])
+
+
+def test_wordings_stand_on_the_line_of_their_condition(predictions):
+    """Points are the UAR of one condition with one wording, the first wording above."""
+    table = uar_intervals_by(predictions, LABELS)
+    axes = plots.plot_wordings(table).axes[0]
+    names = tick_texts(axes.yaxis)
+    drawn = {(names[round(y)], round(x, 6)) for x, y in points_of(axes)}
+    expected = uar_by(predictions, LABELS, ["condition", "template"])
+    assert drawn == {(r["condition"], round(r["uar"], 6)) for r in expected.to_dict("records")}
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["plain", "long"]
+
+
+def points_of(axes):
+    return [
+        (bars.lines[0].get_xdata()[0], bars.lines[0].get_ydata()[0]) for bars in axes.containers
+    ]
+
+
+def test_ticks_of_what_cannot_exceed_one_have_no_zero(intervals):
+    axes = plots.plot_uar(intervals).axes[0]
+    ticks = tick_texts(axes.xaxis)
+    assert ticks
+    assert all(text.startswith((".", "1.")) for text in ticks)
+
+
+def test_partitions_emotions_and_conditions_share_no_colour():
+    """One colour, one meaning."""
+    names = ["none", "aligned", "shuffled", "shuffled_within_class", "conflicting", "constant"]
+    conditions = set(plots.condition_palette(names).values())
+    emotions = set(plots.label_palette(list("abcdefg"), None).values())
+    partitions = set(PARTITION_COLOURS.values())
+    assert not conditions & emotions
+    assert not partitions & (conditions | emotions)
+
+
+@pytest.mark.parametrize(("number", "columns"), [(3, 3), (4, 2), (6, 3), (7, 4), (8, 4), (10, 4)])
+def test_panels_leave_no_single_one_in_the_last_row(number, columns):
+    _, panels = small_multiples(number, None)
+    places = [axes.get_subplotspec().colspan.start for axes in panels]
+    assert max(places) + 1 == columns
+    assert places[-1] > 0
 
 
 def test_corpus_counts(corpus):
@@ -507,11 +587,37 @@ def test_corpus_counts(corpus):
     assert axes.get_title() == "test: 40 utterances"
 
 
-def test_corpus_of_many_speakers_has_no_numbers(corpus):
-    """Fifty speakers leave no room for a number in each cell."""
+def test_corpus_of_many_speakers_has_a_colour_bar_and_totals(corpus):
+    """Fifty speakers leave no room for a number in each cell; the totals are pandas'."""
     speakers = [f"s{n % 50}" for n in range(120)]
     many = corpus.with_table(corpus.table.assign(speaker=speakers))
-    assert not any(axes.texts for axes in plots.plot_corpus(many).axes)
+    *panels, bar = plots.plot_corpus(many).axes
+    assert not any(axes.texts for axes in panels)
+    assert bar.get_ylabel() == "Utterances"
+    for axes, partition in zip(panels, ("train", "dev", "test"), strict=True):
+        totals = many.rows(partition)["emotion"].value_counts()
+        written = [text.get_text().split()[-1] for text in axes.get_yticklabels()]
+        assert written == [str(totals[label]) for label in LABELS]
+        assert axes.get_xlabel() == f"{many.rows(partition)['speaker'].nunique()} speakers"
+    assert panels[0].get_yticklabels()[0].get_text().startswith(f"{LABELS[0]}: ")
+
+
+def test_speakers_who_are_folds_share_a_panel(corpus):
+    """Thirty panels of one speaker each would show nothing."""
+    (axes,) = plots.plot_corpus(select_fold(corpus, "all")).axes
+    assert axes.get_title() == "each speaker a fold: 120 utterances"
+
+
+def test_scores_beyond_the_axis_are_counted(binning, features, corpus):
+    """The outer half per cent to either side of 120 scores: one low and one high."""
+    scores = binning.scores(features)
+    quantiles = scores["energy"].quantile([0.005, 0.995])
+    axes = plots.plot_thresholds(scores, binning, corpus).axes[0]
+    low, high = axes.get_xlim()
+    beyond = (~scores["energy"].between(low, high)).sum()
+    assert beyond == 2
+    assert low == pytest.approx(quantiles.iloc[0])
+    assert axes.get_xlabel() == "2 of 120 scores lie beyond"
 
 
 def test_concept_boxes_are_quartiles(binning, features, corpus):

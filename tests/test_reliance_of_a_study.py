@@ -43,7 +43,7 @@ def test_shares_are_printed_with_their_intervals(table):
     shown = readable_reliance(table)
     for response in RESPONSES:
         row = table[(table["response"] == response) & (table["by"] == "all")].iloc[0]
-        printed = f"{row['share']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+        printed = f"{row['share']:.2f} [{row['low']:.2f}, {row['high']:.2f}]".replace("0.", ".")
         assert shown.loc["all answers", f"share ({response})"] == printed
     assert len(shown) == len(table) / 2
     assert why_not_identified(table) == ""
@@ -61,7 +61,7 @@ def test_the_sentence_says_the_interval_and_no_more(table):
     sentence = reliance_finding(table, 0.95)
     share = float(sentence.split(" is ")[1].split(" ")[0])
     assert share == pytest.approx(1 / 3, abs=0.03)
-    assert "95% interval over speakers" in sentence
+    assert "95\u202f% interval" in sentence
     lost = table.assign(reason="separation")
     assert reliance_finding(lost, 0.95) == "What the model relies on cannot be told: separation."
 

@@ -61,6 +61,23 @@ def test_measures_hold_conditions_and_baselines(finished, small_study):
     assert len(finished.references) == 3
 
 
+def test_changed_answers_and_speakers_are_those_of_the_predictions(finished):
+    """In the first wording and label order; of each speaker, over all prompts."""
+    rows = finished.predictions
+    first = rows[(rows["template"] == "plain") & (rows["label_order"] == 0)]
+    own, opposed = (
+        first[first["condition"] == name].set_index("utterance")["prediction"].astype(object)
+        for name in ("aligned", "conflicting")
+    )
+    changed = finished.changed("conflicting", "aligned")
+    assert set(changed.index) == set(own.index[own != opposed])
+    assert changed["p_aligned"].between(0, 1).all()
+    speakers = finished.speakers()
+    assert set(speakers.index) == set(rows["speaker"])
+    assert speakers["utterances"].sum() == rows["utterance"].nunique()
+    assert "conflicting − aligned" in speakers
+
+
 def test_prompts_are_tried_in_the_decodings_that_the_model_can_do(finished, monkeypatch):
     """A server that only writes answers must not end notebook 03, unless the study is to score."""
 

@@ -254,7 +254,7 @@ def check_baselines(study: Rehearsal) -> str:
 
 
 def first_model(study: Rehearsal) -> Any:
-    """The model, or of one a fold the first."""
+    """The model; if there is one per fold, the first."""
     return (
         next(iter(study.run.model.values()))
         if isinstance(study.run.model, dict)
@@ -266,8 +266,10 @@ def why_not_at_hand(study: Rehearsal) -> str:
     """Why the model cannot be asked now; an empty text if it can be."""
     s = study.run.settings
     # Only what is trained on the study's own tokens is at hand; to know it takes torch.
-    if s.model == TINY and not (study.measured and study.extracted):
+    if s.model == TINY and not study.extracted:
         return f"{TINY} is trained at first use"
+    if s.model == TINY and not study.measured:
+        return f"whether {TINY} is trained already is not looked up"
     if s.model == TINY:
         models: list[Any] = [study.run.model]
         if isinstance(study.run.model, dict):
@@ -318,10 +320,11 @@ def _tiny(study: Rehearsal) -> str:
     if not why_not_at_hand(study):
         return f"{TINY}: trained on this corpus already"
     folds = len(study.run.corpus.folds)
-    if folds:
-        times = f"{folds} times, on all folds but one"
-        return f"{TINY}: trained {times}, at first use, a minute or two each"
-    return f"{TINY}: trained on the training partition at first use, a minute or two"
+    how = f"{folds} times, on all folds but one" if folds else "on the training partition"
+    # To know takes torch, for which a run that begins does not wait.
+    unknown = study.extracted and not study.measured
+    when = "unless that was done before" if unknown else "at first use"
+    return f"{TINY}: trained {how} {when}, a minute or two{' each' if folds else ''}"
 
 
 def _check_scores(model: AudioLanguageModel, words: list[str]) -> None:

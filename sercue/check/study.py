@@ -39,18 +39,18 @@ class StudyCheck:
 
 
 def check_study(settings: Settings, *, measure: bool = False) -> StudyCheck:
-    """Check all that could end a study late: its corpus, prompts, model, folders and kernel.
+    """Check everything that could fail late in a study: corpus, prompts, model, folders, kernel.
 
-    Of the model: whether it can be had, whether its download has a place on the disk, whether it
-    fits the memory of the device, whether it takes recordings and prompts as long as these; and of
-    one on a server, whether it answers; of a scheduler, too. No weights are fetched.
+    For the model: whether it is available, whether the disk has space for its download, whether it
+    fits the memory of the device, and whether it takes recordings and prompts of this length. A
+    model on a server and a scheduler must answer. No weights are downloaded.
 
     Args:
-        settings: the study; its keys and values are valid already
-        measure: whether to measure how long the study will take, too, and to count its prompts
+        settings: the study; its keys and values are already valid
+        measure: whether to measure how long the study will take as well, and to count its prompts
             exactly: features of some recordings are extracted (and cached), and a model whose
-            weights are at hand is loaded and asked about a few utterances. These answers are not
-            kept.
+            weights are available is loaded and asked about a few utterances. These answers are
+            not stored.
 
     Returns:
         what was found. Recordings that cannot be used are all in its table; if the study stops

@@ -187,19 +187,19 @@ def load_corpus(
     Args:
         name: as ``available_corpora`` lists them
         root: where the corpus lies on this machine; the demo corpus takes none
-        labels: all labels of the corpus in the order in which tables show them; of a mapping from
-            label to prompt words the labels count, and those that differ in spelling only and have
-            the same words are one class. By default the order of the corpus.
+        labels: all labels of the corpus in the order in which tables show them, or a mapping from
+            label to prompt words, in which labels that differ only in spelling and have the same
+            words are one class. By default the order of the corpus.
         drop_labels: labels whose utterances are left out
-        fold: the one to test, with all others to train; ``"all"`` for a cross-validation over
-            them. In a corpus without folds each speaker is one. By default as the reader has it.
+        fold: the fold to test, with all others for training; ``"all"`` for a cross-validation over
+            all folds. In a corpus without folds each speaker is one. By default that of the reader.
         channel: of recordings with several channels, the one that is heard, counted from 0;
             ``None`` averages them
-        limit: at most so many utterances of each partition, drawn in proportion to emotions and
+        limit: largest number of utterances of each partition, drawn in proportion to emotions and
             speakers
         seed: of everything random: the demo speech, partitions that are made, the limit
-        check_files: whether a file that is not there is an error; else its utterances stay, for
-            ``inspect_audio`` to find
+        check_files: whether a missing file is an error; otherwise its utterances are kept, and
+            ``inspect_audio`` reports them
         options: further options of that corpus alone, such as ``speakers=6`` of ``demo``
 
     Returns:
@@ -207,7 +207,7 @@ def load_corpus(
         test
 
     Raises:
-        InputError: if a parameter is not valid, or if the corpus is not as it must be
+        InputError: if a parameter or the corpus is not valid
 
     Examples:
         >>> load_corpus("emobd")  # doctest: +ELLIPSIS
@@ -261,7 +261,7 @@ def load_corpus(
 
 
 def available_corpora() -> pd.DataFrame:
-    """The corpora that ``load_corpus`` knows, one row each.
+    """The corpora that ``load_corpus`` knows, one row per corpus.
 
     Examples:
         >>> available_corpora().index.tolist()  # doctest: +NORMALIZE_WHITESPACE

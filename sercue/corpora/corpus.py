@@ -50,8 +50,8 @@ class Corpus:
         neutral_label: the neutral class, or ``None`` if the corpus has none
         licence: under what terms the recordings may be used
         may_share_audio: whether a report may hold a recording
-        synthetic: whether the speech is made by a program: a fixture, not evidence
-        children: whether the speakers are children: edges of bins are then never fitted per sex
+        synthetic: whether the speech is synthetic: a fixture, not evidence
+        children: whether the speakers are children: edges of bins are then not fitted per sex
         channel: the one channel that is heard, counted from 0; ``None`` averages all
             that are not silent
         left_out: utterances that the corpus lists and that are not used, indexed as ``table``,
@@ -59,8 +59,8 @@ class Corpus:
         expected: what the complete corpus holds, as published: utterances of ``table`` by the
             columns that name the levels of each index
         listed: utterances that the complete corpus lists, those left out among them
-        files: the path of each name of a file, where names are pseudonyms, or where the disk
-            spells a name otherwise; else nothing
+        files: the path of each file name, where names are pseudonyms or are spelled differently on
+            disk; otherwise empty
     """
 
     name: str
@@ -112,7 +112,7 @@ class Corpus:
 
     @property
     def folds(self) -> list[str]:
-        """The folds of a cross-validated corpus, in their order; none of any other."""
+        """The folds of a cross-validated corpus, in their order; otherwise empty."""
         if "fold" not in self.table or set(self.table["partition"]) != {"test"}:
             return []
         return sorted(self.table["fold"].unique(), key=natural_order)
@@ -141,7 +141,7 @@ class Corpus:
         return replace(self, table=kept, left_out=pd.concat([self.left_out, gone]))
 
     def with_table(self, table: pd.DataFrame) -> Corpus:
-        """The same corpus with other rows; labels that no row has any more are dropped."""
+        """The same corpus with other rows; labels without any row are dropped."""
         present = set(table["emotion"])
         labels = tuple(label for label in self.labels if label in present)
         neutral = self.neutral_label if self.neutral_label in labels else None

@@ -67,7 +67,7 @@ def corpus_counts(corpus: Corpus, facts: pd.DataFrame | None = None) -> pd.DataF
 
 
 def denominators(corpus: Corpus) -> pd.DataFrame:
-    """What became of every utterance that the corpus lists: used, or left out for which reason.
+    """The numbers of utterances that the corpus lists, that are left out (by reason) and used.
 
     Args:
         corpus: the utterances, and those left out
@@ -117,7 +117,7 @@ Row = tuple[str, str, str, str, str]
 def check_corpus(
     corpus: Corpus, facts: pd.DataFrame, *, max_seconds: float = math.inf
 ) -> pd.DataFrame:
-    """Compare a corpus with what it should hold, and list all that is odd or wrong about it.
+    """Compare a corpus with its published contents, and list everything unusual or wrong.
 
     Args:
         corpus: the utterances, before unusable ones are left out

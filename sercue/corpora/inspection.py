@@ -240,10 +240,10 @@ def inspect_audio(
     workers: int | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Look at every recording: whether it can be used, and what is odd about it.
+    """Inspect every recording: whether it can be used, and what is unusual about it.
 
-    It is read as ``read_audio`` reads it. What was seen is cached by the bytes of the file, the
-    segment and the channel, so that a second look only hashes the files; one that
+    It is read with ``read_audio``. The results are cached by the bytes of the file, the
+    segment and the channel, so that a second call only hashes the files; a file that
     cannot be decoded is tried again each time. Nothing that is wrong with a recording is an error.
 
     Args:

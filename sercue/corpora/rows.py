@@ -183,10 +183,11 @@ def speaker_counts(speakers: int) -> dict[str, int]:
 
 
 def stratified_sample(table: pd.DataFrame, limit: int, seed: int = 0) -> pd.DataFrame:
-    """At most ``limit`` utterances, in proportion to each emotion and to each speaker.
+    """At most ``limit`` utterances, in proportion to emotions, speakers and both together.
 
-    Utterances are taken one by one: from the emotion that is furthest behind its share, and of
-    that emotion from the speaker who is furthest behind; at random within that.
+    Utterances are taken one by one: from the emotion that is furthest behind its share, of that
+    emotion from the speaker whose utterances of it are furthest behind theirs, and where several
+    are, from the speaker who is furthest behind; at random within that.
 
     Args:
         table: utterances with columns ``emotion`` and ``speaker``
@@ -208,6 +209,9 @@ def stratified_sample(table: pd.DataFrame, limit: int, seed: int = 0) -> pd.Data
         stacks.setdefault((emotion, speaker), []).append(position)
     emotion_share = (table["emotion"].value_counts() / len(table)).to_dict()
     speaker_share = (table["speaker"].value_counts() / len(table)).to_dict()
+    # Of the speaker alone, turns of emotions and speakers could keep step and confound the two.
+    cell_share = {cell: len(stack) / len(table) for cell, stack in stacks.items()}
+    cells: Counter[tuple[str, str]] = Counter()
     emotions: Counter[str] = Counter()
     speakers: Counter[str] = Counter()
     chosen: list[int] = []
@@ -216,10 +220,12 @@ def stratified_sample(table: pd.DataFrame, limit: int, seed: int = 0) -> pd.Data
             (cell for cell, stack in stacks.items() if stack),
             key=lambda cell: (
                 emotion_share[cell[0]] * step - emotions[cell[0]],
+                round(cell_share[cell] * step - cells[cell], 9),
                 speaker_share[cell[1]] * step - speakers[cell[1]],
             ),
         )
         chosen.append(stacks[emotion, speaker].pop())
+        cells[emotion, speaker] += 1
         emotions[emotion] += 1
         speakers[speaker] += 1
     return table.iloc[sorted(chosen)]

@@ -33,8 +33,8 @@ def connect(address: str) -> Client:
     """A client of a scheduler.
 
     Args:
-        address: ``tcp://HOST:PORT``, or ``tls://HOST:PORT`` with the certificates that dask's
-            configuration names
+        address: ``tcp://HOST:PORT``, or ``tls://HOST:PORT`` with the certificates named in the
+            configuration of dask
 
     Raises:
         InputError: if nothing answers there within ten seconds

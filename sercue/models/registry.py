@@ -78,7 +78,7 @@ class AudioLanguageModel(Protocol):
         """Log-likelihood of each label's words as the answer.
 
         Args:
-            audios: float32 arrays (samples,), one an utterance, at ``sampling_rate``
+            audios: float32 arrays (samples,), one per utterance, at ``sampling_rate``
             prompts: the texts asked of each utterance
             labels: the words of each label
 
@@ -148,7 +148,7 @@ def load_model(
     words: Mapping[str, Words] | Sequence[str] = WORDS[3],
     options: Mapping[str, Any] | None = None,
 ) -> AudioLanguageModel:
-    """The model that a study names. Nothing is fetched, trained or loaded before its first use.
+    """The model that a study names; it is fetched, trained or loaded on first use.
 
     Args:
         name: a name of ``available_models()``; ``"hf:"`` with a hub repository or a folder; or

@@ -39,6 +39,7 @@ from sercue.models.tiny_network import (
     tiny_options,
     train_network,
 )
+from sercue.notation import bounded, shortest
 from sercue.running import no_progress, progress_bar, side_by_side
 from sercue.storage.files import cache_folder, folder_written_aside, write_text
 from sercue.storage.tables import TRAINING, check_entries, read_json, write_json
@@ -177,9 +178,9 @@ class TinyModel:
             "identity": self.identity,
             "trained on": f"{told['training utterances']} utterances "
             f"of {told['training speakers']} speakers, {recipe['epochs']} times each",
-            "recipe": "; ".join(f"{what} {share:g}" for what, share in shares.items()),
+            "recipe": "; ".join(f"{what} {shortest(share)}" for what, share in shares.items()),
             "training time": f"{told['training seconds']:g} s on one core",
-            "UAR on development speakers": ", ".join(f"{c} {v:.3f}" for c, v in uar.items()),
+            "UAR on development speakers": ", ".join(f"{c} {bounded(v)}" for c, v in uar.items()),
         }
 
     @property
@@ -304,7 +305,7 @@ class TinyModel:
 
 
 def train_all(models: Sequence[TinyModel], *, jobs: int | None = None) -> None:
-    """Train several models side by side, one a core; those that are stored already are left.
+    """Train several models in parallel, one per core, unless they are already stored.
 
     Args:
         models: the models; equal ones are trained once

@@ -30,7 +30,9 @@ from sercue.plots.results import (
     plot_neutral_shift,
     plot_predicted_classes,
     plot_prompt_sensitivity,
+    plot_speakers,
     plot_uar,
+    plot_wordings,
 )
 from sercue.plots.style import condition_palette, label_palette, word_palette
 from sercue.plots.tokens import (
@@ -66,10 +68,12 @@ __all__ = [
     "plot_reliance",
     "plot_reliance_by",
     "plot_shapley",
+    "plot_speakers",
     "plot_stability",
     "plot_thresholds",
     "plot_tokens_by_emotion",
     "plot_uar",
     "plot_variance",
+    "plot_wordings",
     "word_palette",
 ]

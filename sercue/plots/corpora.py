@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from scipy.cluster.hierarchy import dendrogram
 
@@ -42,7 +44,9 @@ def plot_corpus(corpus: Corpus, *, ax: Axes | None = None) -> Figure:
 
     Returns:
         figure with a heatmap of counts per partition (or fold, if cross-validated), speakers
-        across, emotions down
+        across, emotions down. Of up to 24 speakers each cell has its number; of more, a colour bar
+        gives it, and the total stands behind each emotion. Where each speaker is a fold, there is
+        one panel.
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus
@@ -51,31 +55,46 @@ def plot_corpus(corpus: Corpus, *, ax: Axes | None = None) -> Figure:
     """
     table = corpus.table.astype({"emotion": str, "speaker": str})
     column, present = home_column(corpus), homes(corpus)
+    groups = {name: table[table[column] == name] for name in present}
+    if corpus.folds and len(present) == table["speaker"].nunique():
+        groups = {"each speaker a fold": table}
     counts = {
         name: pd.crosstab(rows["emotion"], rows["speaker"]).reindex(corpus.labels, fill_value=0)
-        for name, rows in ((name, table[table[column] == name]) for name in present)
+        for name, rows in groups.items()
     }
     widths = [max(count.shape[1], 2) for count in counts.values()]
+    annotated, most = sum(widths) <= 24, max(count.to_numpy().max() for count in counts.values())
     figure, panels = panel_grid(
         1,
-        len(present),
+        len(counts),
         ax,
         height=1.3 + 0.33 * len(corpus.labels),
-        sharey=True,
+        sharey=annotated,
         width_ratios=widths,
     )
-    most = max(count.to_numpy().max() for count in counts.values())
+    # Numbers stand on light cells.
+    options = {"cmap": "Blues", "vmin": 0, "vmax": (1.5 if annotated else 1) * most, "fmt": "d"}
     for axes, (name, count) in zip(panels, counts.items(), strict=True):
-        annotated = sum(widths) <= 24
-        options = {"cmap": "Blues", "vmin": 0, "vmax": 1.5 * most, "linewidths": 0.5, "fmt": "d"}
-        sns.heatmap(count, ax=axes, annot=annotated, cbar=False, **options)
+        lines = 0.5 if annotated else 0
+        sns.heatmap(count, ax=axes, annot=annotated, cbar=False, linewidths=lines, **options)
         number = count.to_numpy().sum()
-        title = f"fold {name}: {number}" if corpus.folds else f"{name}: {number} utterances"
+        title = f"fold {name}: {number}" if name in corpus.folds else f"{name}: {number} utterances"
         axes.set(title=title, xlabel="", ylabel="")
-        rotate = count.shape[1] > 3
-        axes.tick_params(axis="x", rotation=90 if rotate else 0)
+        axes.tick_params(axis="x", rotation=90 if count.shape[1] > 3 else 0)
         axes.tick_params(axis="y", rotation=0)
-    figure.supxlabel("Speaker", fontsize="medium")
+        if not annotated:
+            totals = count.sum(axis=1)
+            shown = (
+                [f"{label}: {n}" for label, n in totals.items()] if axes is panels[0] else totals
+            )
+            axes.set_yticks(np.arange(len(count)) + 0.5, shown)
+            axes.set(
+                title=title.replace(": ", "\n"), xticks=[], xlabel=f"{count.shape[1]} speakers"
+            )
+    if not annotated:
+        figure.colorbar(panels[-1].collections[0], ax=panels, label="Utterances", aspect=12)
+    else:
+        figure.supxlabel("Speaker", fontsize="medium")
     return figure
 
 
@@ -237,37 +256,53 @@ def plot_praat_agreement(pairs: pd.DataFrame, *, ax: Axes | None = None) -> Figu
     Examples:
         >>> values = {"opensmile": [10.0, 20.0, 31.0], "praat": [9.0, 21.0, 31.0]}
         >>> pairs = pd.DataFrame(values).assign(measure="F0", utterance=list("abc"))
-        >>> plot_praat_agreement(pairs).axes[0].get_title()
-        'F0 (semitones)'
+        >>> axes = plot_praat_agreement(pairs).axes[0]
+        >>> axes.get_xlabel(), axes.get_ylabel()
+        ('Mean of both (semitones)', 'openSMILE − Praat (semitones)')
     """
     table = praat_agreement(pairs)
-    figure, panels = small_multiples(len(table), ax, panel_height=2.3)
+    figure, panels = small_multiples(len(table), ax, panel_height=2.4)
     for axes, (name, row) in zip(panels, table.iterrows(), strict=True):
         measure = MEASURES[str(name)]
         part = pairs[pairs["measure"] == name].dropna(subset=["opensmile", "praat"])
         if measure.gross is None:
-            axes.scatter(part["praat"], part["opensmile"], s=10, color="#0173b2")
+            axes.scatter(part["praat"], part["opensmile"], s=10, color=_POINT)
+            axes.set(xlabel=f"Praat ({measure.unit})", ylabel=f"openSMILE ({measure.unit})")
             rank = bounded(row["rank_correlation"], 2)
-            axes.set(xlabel="Praat", ylabel="openSMILE")
-            axes.set_title(f"{name} ({measure.unit}): scales differ, ρ = {rank}", fontsize="small")
+            axes.set_title(f"{name}: values, since scales differ (ρ = {rank})", fontsize="small")
         else:
             _bland_altman(axes, part, row, is_gross(part, measure).to_numpy())
-            axes.set_title(f"{name} ({measure.unit})", fontsize="small")
+            axes.set_xlabel(f"Mean of both ({measure.unit})")
+            axes.set_ylabel(f"openSMILE − Praat ({measure.unit})")
+            axes.set_title(f"{name}: Bland-Altman", fontsize="small")
+        axes.locator_params(axis="x", nbins=4)
+    marks: dict[str, Any] = {"marker": "o", "linestyle": ""}
+    legend_above(
+        figure,
+        [
+            Line2D([], [], color=_POINT, label="utterance", markersize=4, **marks),
+            Line2D([], [], color=_GROSS, label="gross error", markersize=5, **marks),
+            Line2D([], [], color="black", label="bias (mean difference)"),
+            Line2D([], [], color="black", linestyle="--", label="95\u202f% limits of agreement"),
+        ],
+    )
     return figure
+
+
+_POINT, _GROSS = "#0173b2", "#d1342b"
 
 
 def _bland_altman(axes: Axes, part: pd.DataFrame, row: pd.Series, gross: np.ndarray) -> None:
     mean = ((part["opensmile"] + part["praat"]) / 2).to_numpy()
     difference = (part["opensmile"] - part["praat"]).to_numpy()
-    axes.scatter(mean[~gross], difference[~gross], s=10, color="#0173b2")
-    axes.scatter(mean[gross], difference[gross], s=14, color="#d1342b")
+    axes.scatter(mean[~gross], difference[~gross], s=10, color=_POINT)
+    axes.scatter(mean[gross], difference[gross], s=14, color=_GROSS)
     axes.axhline(0, color=GREY, linewidth=0.6)
     if np.isfinite(row["bias"]):
         axes.axhline(row["bias"], color="black", linewidth=1.2)
     for limit in (row["low"], row["high"]):
         if np.isfinite(limit):
             axes.axhline(limit, color="black", linewidth=1, linestyle="--")
-    axes.set(xlabel="Mean of both programs", ylabel="openSMILE − Praat")
 
 
 #: Below so small a share of false discoveries an effect is marked.
@@ -426,8 +461,8 @@ def plot_clusters(
         ax: Axes whose place the panels take; a new figure by default
 
     Returns:
-        figure with the dendrogram left, squares around clusters of two or more, and names of
-        their representatives in bold
+        figure with the dendrogram left, and squares around clusters of two or more, each with the
+        name of its representative and the number of its members; ``clusters`` names the others
 
     Examples:
         >>> from sercue.statistics.effects import functional_clusters, redundancy
@@ -435,11 +470,11 @@ def plot_clusters(
         >>> correlation = redundancy(values)
         >>> figure = plot_clusters(correlation, functional_clusters(correlation))
         >>> [text.get_text() for text in figure.axes[1].get_yticklabels()]
-        ['c', 'a', 'b']
+        ['a (2)']
     """
     number = len(clusters)
     figure, (tree, axes) = panel_grid(
-        1, 2, ax, height=max(3.0, 1.0 + 0.098 * number), width_ratios=[1, 8]
+        1, 2, ax, height=max(3.0, 1.0 + 0.09 * number), width_ratios=[1, 8]
     )
     order = clusters.index
     strength = correlation.loc[order, order].abs()
@@ -449,7 +484,7 @@ def plot_clusters(
         vmin=0,
         vmax=1,
         xticklabels=False,
-        yticklabels=True,
+        yticklabels=False,
         # 7744 cells as pixels: as shapes they are some two megabytes of a report.
         rasterized=True,
         cbar_kws={
@@ -460,17 +495,18 @@ def plot_clusters(
         },
         ax=axes,
     )
-    axes.tick_params(
-        axis="y", labelsize=6, left=False, labelleft=False, labelright=True, rotation=0
-    )
-    stands_for_others = clusters["representative"] & clusters["correlation"].notna()
-    for text, bold in zip(axes.get_yticklabels(), stands_for_others, strict=True):
-        text.set_fontweight("bold" if bold else "normal")
-    for _, place in pd.Series(range(number)).groupby(clusters["cluster"].to_numpy()):
-        if len(place) > 1:
-            corner = (place.iloc[0], place.iloc[0])
-            square = Rectangle(corner, len(place), len(place), fill=False, edgecolor="black")
+    labels = {}
+    for _, members in clusters.reset_index(names="functional").groupby("cluster", sort=False):
+        first, size = members.index[0], len(members)
+        if size > 1:
+            square = Rectangle((first, first), size, size, fill=False, edgecolor="black")
             axes.add_patch(square)
+            name = members.loc[members["representative"], "functional"].iloc[0]
+            labels[first + size / 2] = f"{name} ({size})"
+    axes.set_yticks(list(labels), list(labels.values()))
+    axes.tick_params(
+        axis="y", labelsize=8.5, right=True, left=False, labelleft=False, labelright=True
+    )
     tree.set_axis_off()
     if number > 1:
         dendrogram(

@@ -21,9 +21,10 @@ from sercue.plots.style import (
     styled,
 )
 
-_HERE = "#0173b2"
-_KINDS = {"only": "only this concept, vs masked(1)", "without": "hidden, vs aligned",
-          "flip": "opposite, vs aligned"}  # fmt: skip
+# The model under study: of no condition's colour.
+_HERE = "black"
+_KINDS = {"only": "only this concept − masked(1)", "without": "hidden − aligned",
+          "flip": "opposite − aligned"}  # fmt: skip
 # Families that figures show in one colour of several shades.
 _DOSES = ("corrupted", "replaced", "masked")
 _SHARE = "Reliance on tokens\n(0: audio only, 1: tokens only)"
@@ -158,7 +159,7 @@ def plot_concept_effects(
         ...         "condition": ["only(energy)", "flip(energy)"], "effect": [0.05, -0.1],
         ...         "low": [0.03, -0.2], "high": [0.07, -0.05], "holm_p": 0.01}
         >>> [axes.get_title() for axes in plot_concept_effects(pd.DataFrame(rows)).axes]
-        ['only this concept, vs masked(1)', 'opposite, vs aligned']
+        ['only this concept − masked(1)', 'opposite − aligned']
     """
     value = _only_value(table)
     kinds = [kind for kind in _KINDS if kind in set(table["kind"])]

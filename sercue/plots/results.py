@@ -28,6 +28,7 @@ from sercue.plots.style import (
     legend_above,
     legend_beside,
     lines_from_top,
+    panel_grid,
     slanted,
     small_multiples,
     styled,
@@ -128,6 +129,135 @@ def _significance_marks(alpha: float) -> list[Line2D]:
             ("white", f"corrected p ≥ {level}"),
         )
     ]
+
+
+@styled
+def plot_speakers(
+    points: pd.DataFrame,
+    tests: pd.DataFrame,
+    conditions: Sequence[str] | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Figure:
+    r"""Estimation plot: each speaker under a few conditions, and the paired differences beside.
+
+    Args:
+        points: as ``speaker_points`` returns them
+        tests: as ``compare`` returns them
+        conditions: those to show, in this order, of which some contrast was tested; by default
+            ``none``, ``aligned``, and of ``conflicting``, ``shuffled`` and the others the first
+        ax: Axes whose place the panels take; a new figure by default
+
+    Returns:
+        figure; left a line per speaker, with the UAR of each condition, right the difference of
+        each speaker and, with its interval, that in UAR: the mean of the speakers'
+
+    Raises:
+        InputError: if a condition is unknown, or no contrast of those shown was tested
+
+    Examples:
+        >>> from sercue.statistics.contrasts import compare
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> from sercue.statistics.speakers import speaker_points
+        >>> rows = example_predictions()
+        >>> figure = plot_speakers(speaker_points(rows, LABELS), compare(rows, LABELS))
+        >>> [[tick.get_text() for tick in axes.get_xticklabels()] for axes in figure.axes]
+        [['none', 'aligned'], ['aligned\n− none']]
+
+    References:
+        Gardner and Altman, Br. Med. J. 292 (1986); Ho et al., Nat. Methods 16 (2019)
+    """
+    known = list(points.columns)
+    usual = dict.fromkeys(["none", "aligned", "conflicting", "shuffled", *known])
+    shown = [name for name in usual if name in known][:3] if conditions is None else conditions
+    for name in shown:
+        if name not in known:
+            raise unknown("condition", name, known)
+    among = tests["condition"].isin(shown) & tests["reference"].isin(shown)
+    if not among.any():
+        raise InputError(f"tests: found no contrast of {', '.join(shown)}; valid are tested pairs")
+    pairs = tests[among].to_dict("records")
+    figure, (left, right) = panel_grid(
+        1, 2, ax, height=3.8, gridspec_kw={"width_ratios": [len(shown), len(pairs)]}
+    )
+    palette = condition_palette(shown)
+    # Of many speakers, lines and points that let others through.
+    style: dict[str, Any] = {"color": GREY, "alpha": min(0.7, max(0.15, 8 / len(points)))}
+    left.plot(range(len(shown)), points[list(shown)].T, linewidth=1, **style)
+    for place, name in enumerate(shown):
+        left.plot(place, points[name].mean(), "D", color=palette[name], markersize=9, zorder=3)
+    left.set_xticks(range(len(shown)), shown)
+    left.set_xlim(-0.3, len(shown) - 0.7)
+    left.set_ylabel("UAR (lines: speakers)")
+    spread = 0.16 * np.resize([0, 1, -1, 2, -2], len(points)) / 2
+    for place, row in enumerate(pairs):
+        differences = (points[row["condition"]] - points[row["reference"]]).sort_values()
+        right.plot(place - 0.14 + spread, differences, "o", markersize=3.5, **style)
+        around = [
+            [max(row["difference"] - row["low"], 0)],
+            [max(row["high"] - row["difference"], 0)],
+        ]
+        right.errorbar(
+            place + 0.24, row["difference"], yerr=around, fmt="D", markersize=7, elinewidth=2.5,
+            color=palette[row["condition"]], zorder=3,
+        )  # fmt: skip
+    right.axhline(0, color="black", linewidth=1)
+    right.set_xticks(
+        range(len(pairs)), [f"{row['condition']}\n− {row['reference']}" for row in pairs]
+    )
+    right.set_xlim(-0.5, len(pairs) - 0.5)
+    right.set_ylabel("Difference in UAR")
+    for axes in (left, right):
+        axes.grid(axis="x", visible=False)
+        bounded_ticks(axes.yaxis)
+    return figure
+
+
+@styled
+def plot_wordings(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
+    """UAR of each condition with each wording of the prompt.
+
+    Args:
+        table: as ``uar_intervals_by`` returns it of the templates
+        ax: Axes to draw on; a new figure by default
+
+    Returns:
+        figure with one line per condition and on it, with its interval over speakers, one point
+        per wording, the first one above
+
+    Examples:
+        >>> from sercue.statistics.contrasts import uar_intervals_by
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> table = uar_intervals_by(example_predictions(), LABELS)
+        >>> [text.get_text() for text in plot_wordings(table).axes[0].get_legend().get_texts()]
+        ['plain']
+    """
+    conditions, templates = list(table["condition"].unique()), list(table["template"].unique())
+    each = min(0.13, 0.6 / len(templates))
+    figure, axes = canvas(
+        ax, width=7.0, height=1.2 + len(conditions) * (0.12 + each * len(templates))
+    )
+    palette = condition_palette(conditions)
+    for number, template in enumerate(templates):
+        marker = _MARKERS[number % len(_MARKERS)]
+        offset = (0.8 / len(templates)) * (number - (len(templates) - 1) / 2)
+        for row in table[table["template"] == template].to_dict("records"):
+            axes.errorbar(
+                row["uar"], conditions.index(row["condition"]) + offset, fmt=marker, markersize=6,
+                xerr=[[max(row["uar"] - row["low"], 0)], [max(row["high"] - row["uar"], 0)]],
+                color=palette[row["condition"]], elinewidth=1.6, zorder=3,
+            )  # fmt: skip
+    lines_from_top(axes, conditions)
+    for cut in range(1, len(conditions)):
+        axes.axhline(cut - 0.5, color="#dddddd", linewidth=0.8)
+    axes.set_xlabel("UAR")
+    bounded_ticks(axes.xaxis)
+    marks = [
+        Line2D([], [], marker=_MARKERS[n % len(_MARKERS)], linestyle="", color=GREY, label=name)
+        for n, name in enumerate(templates)
+    ]
+    legend_above(figure, marks, axes)
+    return figure
 
 
 @styled
@@ -237,7 +367,7 @@ def plot_neutral_shift(
         marks.append(axes.axhspan(*place, color="#ececec", zorder=0, label=label))
     axes.axvline(0, color="black", linewidth=1)
     lines_from_top(axes, conditions)
-    axes.set_xlabel("Change in “neutral” answers to other emotions (percentage points)")
+    axes.set_xlabel("Change in answers of the neutral class to other emotions (percentage points)")
     legend_above(figure, [*marks, *_significance_marks(alpha)], ax)
     return figure
 
@@ -247,17 +377,16 @@ def plot_prompt_sensitivity(table: pd.DataFrame, *, ax: Axes | None = None) -> F
     """UAR of each template and label order, one panel per condition.
 
     Args:
-        table: columns ``condition``, ``template``, ``label_order``, ``uar``, as
-            ``uar_by(predictions, labels, ["condition", "template", "label_order"])`` returns it
+        table: as ``wording_sensitivity`` returns it, or as ``uar_by`` without intervals
         ax: Axes whose place the panels take; a new figure by default
 
     Returns:
         figure; within a panel only the wording of the prompt differs
 
     Examples:
-        >>> from sercue.statistics.measures import LABELS, example_predictions, uar_by
-        >>> keys = ["condition", "template", "label_order"]
-        >>> table = uar_by(example_predictions(), LABELS, keys)
+        >>> from sercue.statistics.explored import wording_sensitivity
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> table = wording_sensitivity(example_predictions(), LABELS)
         >>> [axes.get_title() for axes in plot_prompt_sensitivity(table).axes]
         ['none', 'aligned']
     """
@@ -271,9 +400,13 @@ def plot_prompt_sensitivity(table: pd.DataFrame, *, ax: Axes | None = None) -> F
         for number, order in enumerate(orders):
             part = table[(table["condition"] == condition) & (table["label_order"] == order)]
             offset = 0.4 * (number - (len(orders) - 1) / 2) / max(len(orders), 2)
+            places = part["template"].map(templates.index) + offset
+            if "low" in part:
+                ends = part["low"], part["high"]
+                axes.hlines(places, *ends, color=palette[condition], linewidth=1.2)
             axes.plot(
                 part["uar"],
-                part["template"].map(templates.index) + offset,
+                places,
                 _MARKERS[number % len(_MARKERS)],
                 color=palette[condition],
                 markersize=6,
@@ -343,64 +476,47 @@ def plot_confusions(
 
 @styled
 def plot_predicted_classes(
-    confusions: pd.DataFrame, neutral_label: str | None = None, *, ax: Axes | None = None
+    table: pd.DataFrame, neutral_label: str | None = None, *, ax: Axes | None = None
 ) -> Figure:
-    """How often each class is predicted, by condition, below how often it is true.
+    """How often each class is answered, by condition, beside how often it is true.
 
-    A model that collapses answers one class whatever it hears: one colour fills its bar.
+    A model that collapses answers one class whatever it hears: in one panel the points move to the
+    right, in all others to the left.
 
     Args:
-        confusions: counts, as ``confusion_matrices(..., normalize=False)`` returns them
+        table: as ``predicted_classes`` returns it
         neutral_label: the class drawn in grey
-        ax: Axes to draw on; a new figure by default
+        ax: Axes whose place the panels take; a new figure by default
 
     Returns:
-        figure with stacked bars; invalid answers are hatched
-
-    Raises:
-        InputError: if the table holds shares, which do not tell how often a class is true
+        figure with one panel per class, in it the conditions with their intervals and, dashed, the
+        share of the class among the utterances
 
     Examples:
-        >>> from sercue.statistics.measures import LABELS, confusion_matrices, example_predictions
-        >>> counts = confusion_matrices(example_predictions(), LABELS, normalize=False)
-        >>> figure = plot_predicted_classes(counts, "neutral")
-        >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
-        ['truth', 'none', 'aligned']
+        >>> from sercue.statistics.equivalence import predicted_classes
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> figure = plot_predicted_classes(predicted_classes(example_predictions(), LABELS))
+        >>> [axes.get_title() for axes in figure.axes]
+        ['angry', 'neutral', 'sad']
     """
-    if not all(pd.api.types.is_integer_dtype(kind) for kind in confusions.dtypes):
-        raise InputError("confusions: found shares, valid are counts (normalize=False)")
-    labels = [str(name) for name in confusions.columns if name != INVALID]
-    conditions = list(confusions.index.unique("condition"))
-    predicted = confusions.groupby(level="condition", sort=False).sum()
-    truth = confusions.loc[conditions[0]].sum(axis=1).reindex(confusions.columns, fill_value=0)
-    shares = pd.concat([truth.to_frame("truth").T, predicted])
-    shares = shares.div(shares.sum(axis=1), axis=0)
-    figure, axes = canvas(ax, height=1.2 + 0.3 * len(shares))
-    palette = label_palette(labels, neutral_label) | {INVALID: "white"}
-    left = np.zeros(len(shares))
-    for label in [*labels, INVALID]:
-        if label == INVALID and not shares[label].any():
-            continue
-        hatch = "////" if label == INVALID else None
-        edge = "#555555" if label == INVALID else "white"
-        axes.barh(
-            range(len(shares)),
-            shares[label],
-            left=left,
-            color=palette[label],
-            edgecolor=edge,
-            linewidth=0.5,
-            hatch=hatch,
-            label=label,
-        )
-        left += shares[label].to_numpy()
-    axes.set_yticks(range(len(shares)), ["truth", *conditions])
-    axes.set_ylim(len(shares) - 0.5, -0.5)
-    axes.axhline(0.5, color="black", linewidth=1)
-    axes.set(xlim=(0, 1), xlabel="Share of answers")
-    bounded_ticks(axes.xaxis)
-    axes.grid(visible=False)
-    legend_beside(figure, axes.get_legend_handles_labels()[0], ax)
+    labels, conditions = list(table["label"].unique()), list(table["condition"].unique())
+    palette = label_palette(labels, neutral_label)
+    figure, panels = small_multiples(
+        len(labels), ax, 0.5 + 0.24 * len(conditions), sharex=True, sharey=True
+    )
+    for axes, label in zip(panels, labels, strict=True):
+        rows = table[table["label"] == label].set_index("condition").loc[conditions]
+        around = [rows["share"] - rows["low"], rows["high"] - rows["share"]]
+        axes.errorbar(
+            rows["share"], range(len(rows)), xerr=np.maximum(around, 0), fmt="o", markersize=5,
+            color=palette[label], elinewidth=2,
+        )  # fmt: skip
+        axes.axvline(rows["truth"].iloc[0], color="black", linestyle="--", linewidth=1)
+        axes.set_title(label, fontsize="medium")
+        lines_from_top(axes, conditions)
+        bounded_ticks(axes.xaxis)
+    panels[0].set_xlim(0, None)
+    figure.supxlabel("Share of the valid answers (dashed: of the utterances)", fontsize="medium")
     return figure
 
 

@@ -7,6 +7,7 @@ folder says.
 from __future__ import annotations
 
 import functools
+import itertools
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, cast
@@ -20,9 +21,10 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from sercue.errors import InputError
-from sercue.notation import shortest, signed
+from sercue.notation import signed, without_zero
 from sercue.statistics.confounding import ENOUGH_CROSSED
 from sercue.tokens.concepts import UNKNOWN
 from sercue.tokens.condition import told_by_name
@@ -32,7 +34,12 @@ Parameters = ParamSpec("Parameters")
 
 WIDTH = 8.0  # inches: the text width of a report
 GREY = "#6b6b6b"
-PARTITION_COLOURS = {"train": "#0173b2", "dev": "#56b4e9", "test": "#de8f05"}
+# One colour has one meaning: partitions, emotions and conditions have palettes of their own, to be
+# told apart with red-green blindness, and with a contrast of 3:1 or more on white.
+PARTITION_COLOURS = {"train": "#8c8c8c", "dev": "#ad9057", "test": "#99551f"}
+_EMOTION_COLOURS = (
+    "#9e1f3f", "#6b9b1f", "#2b2a8c", "#b07be0", "#4a1a1a", "#2d6b6b", "#d0708a",
+)  # fmt: skip
 
 # seaborn's "colorblind" palette, by role; its yellow and pinks darker, since here they are thin
 # lines on white. Conditions with a strength or a concept in brackets are steps of one ramp, so
@@ -119,12 +126,11 @@ def label_palette(labels: Sequence[str], neutral_label: str | None = "neutral") 
 
     Examples:
         >>> label_palette(["angry", "neutral"])
-        {'angry': '#0173b2', 'neutral': '#b5b5b5'}
+        {'angry': '#9e1f3f', 'neutral': '#8a8a8a'}
     """
     emotional = [label for label in labels if label != neutral_label]
-    colours = [colour for colour in sns.color_palette("colorblind").as_hex() if colour != "#949494"]
-    palette = {label: colours[n % len(colours)] for n, label in enumerate(emotional)}
-    return {label: palette.get(label, "#b5b5b5") for label in labels}
+    palette = dict(zip(emotional, itertools.cycle(_EMOTION_COLOURS), strict=False))
+    return {label: palette.get(label, "#8a8a8a") for label in labels}
 
 
 def word_palette(words: Sequence[str]) -> dict[str, str]:
@@ -206,7 +212,7 @@ def panel_grid(
 def small_multiples(
     number: int, ax: Axes | None, panel_height: float = 2.1, **options: Any
 ) -> tuple[Figure, list[Axes]]:
-    """Panels in rows of three, four as two by two; those too many are removed.
+    """Panels in rows of three or four, whichever leaves fewer places empty, four as two by two.
 
     Args:
         number: how many panels
@@ -214,7 +220,8 @@ def small_multiples(
         panel_height: height of one panel in such a figure, in inches
         **options: of ``matplotlib.figure.Figure.subplots``
     """
-    columns = 2 if number == 4 else min(3, number)
+    fuller = 3 if -number % 3 < -number % 4 or number < 4 else 4
+    columns = 2 if number == 4 else min(fuller, number)
     rows = -(-number // columns)
     figure, panels = panel_grid(rows, columns, ax, height=0.7 + panel_height * rows, **options)
     for axes in panels[number:]:
@@ -259,13 +266,18 @@ def legend_beside(
 def lines_from_top(axes: Axes, names: Sequence[str]) -> None:
     """One line per name from the top of the y axis, without a grid across them."""
     axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
 
 
 def bounded_ticks(axis: Axis) -> None:
     """Write the ticks of a quantity that cannot exceed 1 without the zero before the point."""
-    axis.set_major_formatter(lambda value, _: shortest(round(value, 6)))
+    axis.set_major_formatter(_BoundedFormatter(useOffset=False))
+
+
+class _BoundedFormatter(ScalarFormatter):
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return without_zero(super().__call__(x, pos)) if x else "0"
 
 
 def horizontal_intervals(

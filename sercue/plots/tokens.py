@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from sercue.corpora.corpus import PARTITIONS, Corpus
+from sercue.notation import shortest
 from sercue.plots.style import (
     PARTITION_COLOURS,
     canvas,
@@ -47,8 +48,9 @@ def plot_thresholds(
         ax: Axes whose place the panels take; a new figure by default
 
     Returns:
-        figure with one panel per ordinal concept; the outer 1 % of the scores may lie outside.
-        Where each sex has edges of its own, the lines are dashed and dotted.
+        figure with one panel per ordinal concept. Of the outer 1 % of the scores, those that lie
+        beyond the axis are counted below it. Where each sex has edges of its own, the lines are
+        dashed and dotted.
 
     Examples:
         >>> from sercue.tokens.binning import fit_bins
@@ -71,6 +73,7 @@ def plot_thresholds(
         edges = np.mean([fit for _, fit in fits], axis=0)
         low, high = np.quantile(known, [0.005, 0.995])
         low, high = min(low, edges[0] - 0.5), max(high, edges[-1] + 0.5)
+        beyond = int(((known < low) | (known > high)).sum())
         bins = np.linspace(low, high, 25).tolist()
         for name, fill in (("train", True), ("test", False)):
             part = scores[concept][partition == name].dropna()
@@ -89,7 +92,9 @@ def plot_thresholds(
         thin = 1 if len(fits) == len({sex for sex, _ in fits}) else 0.5
         for sex, edge in ((sex, edge) for sex, fit in fits for edge in fit):
             axes.axvline(edge, color="black", linewidth=thin, linestyle=styles.get(sex, "-"))
+        told = f"{beyond} of {len(known)} scores lie beyond" if beyond else ""
         axes.set(title=str(concept), xlim=(low, high), yticks=[])
+        axes.set_xlabel(told, fontsize="small")
         axes.set_ylim(top=1.18 * axes.get_ylim()[1])
         bounds, words = [low, *edges, high], binning.words[str(concept)].each
         for left, right, word in zip(bounds[:-1], bounds[1:], words, strict=True):
@@ -376,9 +381,9 @@ def plot_binnings(
     for axes, (name, label) in zip(panels, _PANELS.items(), strict=True):
         axes.scatter(designs[name], place, s=24, color=colours, zorder=3)
         axes.set_xlabel(label, fontsize="small")
-        axes.tick_params(axis="x", labelsize=8)
         axes.grid(axis="y", visible=False)
-        axes.locator_params(axis="x", nbins=5 if name == "tokens_uar" else 3)
+        axes.locator_params(axis="x", nbins=4 if name == "tokens_uar" else 2, min_n_ticks=2)
+        axes.xaxis.set_major_formatter(lambda value, _: shortest(round(value, 6)))
         axes.margins(x=0.12)
         if chosen in designs.index:
             line = list(designs.index).index(chosen)

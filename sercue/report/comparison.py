@@ -42,7 +42,7 @@ _TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def compare_studies(folders: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
-    """UAR by model, corpus, study and condition, with what is published beside it.
+    """UAR by model, corpus, study and condition, next to published values.
 
     Conditions about single concepts (``only``, ``without``, ``flip``) are left out: they are a
     family of their own in each study's report.
@@ -57,7 +57,7 @@ def compare_studies(folders: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
         ``fixture`` (whether the study is no evidence), ``condition``, ``uar``, ``low``, ``high``,
         and the planned differences in UAR to ``none`` and to ``aligned`` with their intervals:
         ``to_none``, ``to_none_low``, ``to_none_high``, ``to_aligned``, ... What is not known is
-        NaN. A study whose name stands twice is numbered. Published rows are of the model, corpus,
+        NaN. Studies of the same name are numbered. Published rows are of the model, corpus,
         classes and partition of the study above them, and of UAR alone; ``study`` says of those
         that are second-hand that they are.
 

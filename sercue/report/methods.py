@@ -38,11 +38,11 @@ _PAGE = 3  # doses, from which on Page's test is made
 
 
 def methods_text(folder: str | os.PathLike[str]) -> str:
-    """The methods of a finished study, in Markdown, fit to be shortened for a paper.
+    """The methods of a finished study, in Markdown, to be shortened for a paper.
 
     Everything comes from the artifacts of the run: corpus, features and thresholds, prompts in
-    full, model, conditions, seeds, statistics with their references, versions. What they do not
-    say is not said.
+    full, model, conditions, seeds, statistics with their references, versions. What is not in the
+    artifacts is omitted.
 
     Args:
         folder: what ``sercue run`` wrote

@@ -32,6 +32,7 @@ from sercue.parameters import EXECUTED, run_folder
 from sercue.privacy import clean_notebook, shareable, without_private_paths
 from sercue.report.methods import write_methods
 from sercue.report.pages import Page, renew_page, write_index, write_page
+from sercue.report.utterances import write_utterances
 from sercue.running import PLAIN
 from sercue.settings import RESULT_KEYS, Settings
 from sercue.storage.files import (
@@ -315,6 +316,10 @@ def _run_notebooks(
     )
     if any(o.notebook.name.startswith("05") and o.state == "done" for o in outcomes):
         write_methods(folder)
+    write_utterances(folder, settings)
+    for page in pages:
+        if page.notebook.is_file():
+            renew_page(page, pages, settings)
     write_index(folder, settings, {o.notebook.stem: (o.state, o.error) for o in outcomes})
     return outcomes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import html
 import importlib.metadata
@@ -19,8 +20,8 @@ from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
 
 from sercue.artifacts import Artifacts, made_from
-from sercue.corpora.corpus import Corpus
 from sercue.privacy import clean_notebook, without_private_paths
+from sercue.report.utterances import UTTERANCES
 from sercue.run import fixture_notice
 from sercue.settings import ANALYSIS_KEYS, CORPUS_KEYS, Settings
 from sercue.statistics.contrasts import BLOCK
@@ -40,6 +41,19 @@ _SECTION = re.compile(r'<h2 id="([^"]*)">(.*?)<a class="anchor-link"', re.DOTALL
 _TAG = re.compile(r"<[^>]+>")
 _AROUND = ("bar", "rail", "outdated", "turn")
 _MARKED = re.compile(rf"<!-- ({'|'.join(_AROUND)}) -->.*?<!-- end of \1 -->", re.DOTALL)
+# A figure or table that says what its files are called.
+_EXHIBIT = re.compile(
+    r'(<figure class="(plot|table)[^"]*" data-name="([^"]+)">.*?)</figure>', re.DOTALL
+)
+# By kind of exhibit, where its files are and which are offered. The SVG of a figure is in the page
+# already: it is the picture.
+_FILES = {"plot": ("figures", (".pdf",)), "table": ("tables", (".csv", ".tex"))}
+_KINDS = {
+    ".pdf": ("PDF", "application/pdf"),
+    ".csv": ("CSV", "text/csv"),
+    ".tex": ("LaTeX", "text/x-tex"),
+}
+_LARGEST = 500_000  # bytes of a file that a page holds for a reader to save
 _DRAWS_UAR = "04_perturbation_study"
 _OUTDATED = "made with other settings, labels, recordings or answers"
 
@@ -100,7 +114,7 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
         "date": _today(),
     }
     body, _ = exporter.from_notebook_node(notebook, resources={"page": about})
-    write_text(page.html, body)
+    write_text(page.html, _with_files(body, page.html.parent))
 
 
 def renew_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
@@ -136,6 +150,7 @@ def _around(page: Page, pages: Sequence[Page], settings: Settings) -> dict[str, 
         "links": [_link(other, page) for other in pages],
         "previous": _neighbour(page, pages, -1),
         "next": _neighbour(page, pages, 1),
+        "utterances": UTTERANCES if (page.html.parent / UTTERANCES).is_file() else None,
         "outdated": _is_outdated(page.html.stem, known, settings),
     }
     loader = jinja2.FileSystemLoader(_TEMPLATES / "report")
@@ -170,12 +185,18 @@ def write_index(
     environment = jinja2.Environment(loader=loader, autoescape=True)
     names = _names(folder, outcomes)
     outdated = {name for name in names if _is_outdated(name, known, settings)}
+    environment.filters["prose"] = markup.prose
     text = environment.get_template("study_index.html.j2").render(
         study=settings.study,
         style=_style(),
         notice=fixture_notice(settings),
         answer=[] if answer is None else answer[["line", "text"]].to_numpy().tolist(),
-        further=_further(measures, tests, stored and stored[0], settings.partition),
+        further=_further(measures, tests),
+        # Otherwise the answer begins with it.
+        limits=limits(stored[0], settings.partition, confounded=answer is None or answer.empty)
+        if stored
+        else [],
+        evaluated=answer is not None,
         figure=None if _DRAWS_UAR in outdated else _figure(folder, measures, settings),
         tables=[] if measures is None else _uar_tables(measures, tests, settings),
         reports=[_report(name, folder, outcomes, name in outdated) for name in names],
@@ -188,7 +209,7 @@ def write_index(
         command=known.get("command", ""),
         facts=_facts(known),
         parameters=_parameters(known["parameters"]),
-        utterances=(folder / "utterances.html").is_file(),
+        utterances=(folder / UTTERANCES).is_file(),
         versions=list(known["versions"].items()),
         version=importlib.metadata.version("sercue"),
         date=_today(),
@@ -244,6 +265,29 @@ def _link(other: Page, page: Page) -> dict[str, Any]:
     }
 
 
+def _with_files(body: str, folder: Path) -> str:
+    """A page with links below each figure and table that save its files.
+
+    The files are part of the page, which may be sent alone; of large ones it says where they are.
+    """
+
+    def linked(found: re.Match[str]) -> str:
+        place, endings = _FILES[found[2]]
+        files = [folder / place / f"{html.unescape(found[3])}{ending}" for ending in endings]
+        links = [_file_link(file) for file in files if file.is_file()]
+        return f'{found[1]}<p class="files">{" ".join(links)}</p></figure>'
+
+    return _EXHIBIT.sub(linked, body)
+
+
+def _file_link(file: Path) -> str:
+    kind, media = _KINDS[file.suffix]
+    if file.stat().st_size > _LARGEST:
+        return f"<span>{kind}: {html.escape(f'{file.parent.name}/{file.name}')}</span>"
+    data = base64.b64encode(file.read_bytes()).decode()
+    return f'<a download="{html.escape(file.name)}" href="data:{media};base64,{data}">{kind}</a>'
+
+
 def _neighbour(page: Page, pages: Sequence[Page], step: int) -> dict[str, str] | None:
     """The nearest report before or after a page that has been written."""
     following = pages[pages.index(page) + 1 :] if step > 0 else pages[: pages.index(page)][::-1]
@@ -279,27 +323,22 @@ def _report(
     }
 
 
-def _further(
-    measures: pd.DataFrame | None,
-    tests: pd.DataFrame | None,
-    corpus: Corpus | None,
-    partition: str,
-) -> list[str]:
-    """What stands below the answer: content and presence, the spread of answers, what limits it."""
+def _further(measures: pd.DataFrame | None, tests: pd.DataFrame | None) -> list[str]:
+    """What stands below the answer: content and presence of the tokens, and spread of answers."""
     sentences = [] if tests is None else use_of_tokens(tests, BLOCK)
-    sentences += [] if measures is None else spread_of_answers(main_conditions(measures))
-    return sentences + ([] if corpus is None else limits(corpus, partition))
+    return sentences + ([] if measures is None else spread_of_answers(main_conditions(measures)))
 
 
 def _figure(folder: Path, measures: pd.DataFrame | None, settings: Settings) -> str | None:
     path = folder / "figures" / "uar.svg"
     if measures is None or not path.is_file():
         return None
-    level = f"{percent(settings.confidence)}"
+    level = percent(settings.confidence)
     caption = f"Unweighted average recall (UAR) by condition, with {level} intervals over speakers."
     main = main_conditions(measures)
     values = map(" ".join, zip(main["condition"], _uar_values(main), strict=True))
-    return markup.plot(path.read_bytes(), caption, f"{caption} {'; '.join(values)}.")
+    alt = f"{caption} {'; '.join(values)}."
+    return markup.plot(path.read_bytes(), caption, alt, path.stem)
 
 
 def _uar_tables(
@@ -317,15 +356,16 @@ def _uar_tables(
     if tests is not None:
         for reference in ("none", "aligned"):
             rows = tests[tests["reference"] == reference].set_index("condition")
-            columns = [f"difference to {reference}", f"p ({reference})"]
+            columns = [f"difference from {reference}", f"p ({reference})"]
             shown[columns] = (
                 rounded(rows[["difference", "low", "high", "holm_p"]].reindex(shown.index))
                 .map(with_minus)
                 .to_numpy()
             )
     caption = (
-        f"UAR by condition, with reference classifiers; {level} intervals over speakers, p "
-        "corrected for the planned family."
+        f"UAR by condition, with reference classifiers; {level} intervals over speakers, not "
+        "corrected for their number; p: the primary contrast (aligned − none) by itself, all "
+        "others Holm-corrected."
     )
     tables = [("", markup.table(shown, caption))]
     if len(single):

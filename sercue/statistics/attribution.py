@@ -114,7 +114,7 @@ def subset_conditions(concepts: Sequence[str] | None = None) -> list[str]:
     """The conditions that show each subset of the concepts: what ``shapley`` needs.
 
     In all of them the token block names every concept, and those outside the subset are
-    ``unknown``, so that they differ in what the block tells and not in its shape.
+    ``unknown``, so that the blocks differ in content and not in form.
 
     Args:
         concepts: their names, in order; those of the scheme ``paper`` by default
@@ -141,8 +141,8 @@ def subset_conditions(concepts: Sequence[str] | None = None) -> list[str]:
 def presence_and_content(tests: pd.DataFrame) -> pd.DataFrame:
     """The gain of aligned tokens over none as the sum of two differences.
 
-    Presence is what a token block does that tells nothing, ``masked(1)`` against ``none``; content
-    is what the tokens add to such a block, ``aligned`` against ``masked(1)``.
+    Presence is the effect of a token block without information, ``masked(1)`` against ``none``;
+    content is what the tokens add to such a block, ``aligned`` against ``masked(1)``.
 
     Args:
         tests: as ``compare`` returns them, of the planned contrasts
@@ -193,8 +193,8 @@ def concept_effects(
     it is hidden, or opposite). The first and the second differ where concepts repeat each other;
     ``shapley`` averages over all subsets of the others.
 
-    These comparisons are a family of their own, beside the planned contrasts: they ask which
-    concept it is, once the contrasts have told whether tokens do anything.
+    These comparisons are a family of their own, apart from the planned contrasts: they ask which
+    concept matters, after the contrasts have shown whether tokens have an effect.
 
     Args:
         predictions: as ``run_study`` returns them; conditions that are none of these are ignored
@@ -253,7 +253,7 @@ def shapley(
     value: str = "uar",
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    r"""Exact Shapley values of the concepts: each one's part in the content of the token block.
+    r"""Exact Shapley values: the share of each concept in the content of the token block.
 
     With :math:`v(S)` the value where the subset S of the n concepts is shown,
 
@@ -262,9 +262,9 @@ def shapley(
 
     It is the mean gain that the concept adds to those shown before it, over all orders. The values
     sum to :math:`v(\text{aligned}) - v(\text{masked(1)})`; concepts that always do the same get
-    the same; one that never does anything gets 0. What a block does whatever it tells is in none
+    the same; one without any effect gets 0. The effect of the presence of a block is in none
     of them: every subset is shown in one (see ``presence_and_content``). They describe this model
-    on these utterances, not what a concept would do for another.
+    on these utterances, not the effect of a concept on another model.
 
     A Shapley value is a weighted sum of the values of all subsets, so that its interval comes from
     what each speaker adds to that sum, as those of ``compare`` do.

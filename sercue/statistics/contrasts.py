@@ -8,8 +8,9 @@ correction; an uncorrected interval that excludes zero is no finding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -66,42 +67,6 @@ def planned_contrasts(conditions: Iterable[str]) -> list[tuple[str, str]]:
     return [pair for pair in family if set(pair) <= set(names)]
 
 
-def format_prior(tests: pd.DataFrame) -> pd.DataFrame:
-    """Perturbed tokens against the audio alone: does a token block help whatever it says?
-
-    Tsangko et al. (arXiv 2606.07309; second-hand) call it a format prior that wrong tokens stay a
-    little above the audio alone. Two conditions ask it most purely: ``masked(1)``, a block in which
-    every token is ``unknown``, and ``constant``, where all utterances are shown the same tokens.
-    Others may keep something true: a low dose some of the own tokens, a shuffle within the class
-    what tokens tell of the class, opposite tokens the very order of the own ones.
-
-    Args:
-        tests: as ``compare`` returns the planned contrasts
-
-    Returns:
-        the rows of every condition but ``aligned`` against ``none``, those of ``BLOCK`` first
-
-    Raises:
-        InputError: if there is no such contrast
-
-    Examples:
-        >>> from sercue.statistics.measures import LABELS, example_predictions
-        >>> accuracy = {"none": 0.5, "aligned": 0.8, "shuffled": 0.5, "constant": 0.6}
-        >>> table = format_prior(compare(example_predictions(accuracy, speakers=8), LABELS))
-        >>> table[["condition", "reference"]].to_numpy().tolist()
-        [['constant', 'none'], ['shuffled', 'none']]
-    """
-    rows = tests[(tests["reference"] == "none") & (tests["condition"] != "aligned")]
-    if rows.empty:
-        raise InputError(
-            "format prior: found no condition to hold against none; valid are studies with none "
-            "and a condition that perturbs the tokens, such as constant"
-        )
-    rank = {name: place for place, name in enumerate(BLOCK)}
-    order = rows["condition"].map(rank).fillna(len(rank)).argsort(kind="stable")
-    return rows.iloc[order].reset_index(drop=True)
-
-
 def corrected_p(
     contrasts: Sequence[tuple[str, str]], p: Sequence[float] | np.ndarray | pd.Series
 ) -> np.ndarray:
@@ -139,6 +104,17 @@ def is_primary(contrasts: Iterable[tuple[str, str]]) -> np.ndarray:
         array([ True, False])
     """
     return np.array([tuple(pair) == PRIMARY for pair in contrasts], dtype=bool)
+
+
+def strictest_levels(contrasts: Iterable[tuple[str, str]], alpha: float = _ALPHA) -> np.ndarray:
+    """The level at which each contrast is tested if it is the first of its step.
+
+    Examples:
+        >>> strictest_levels([("aligned", "none"), ("a", "none"), ("b", "none")]).tolist()
+        [0.05, 0.025, 0.025]
+    """
+    primary = is_primary(contrasts)
+    return np.where(primary, alpha, alpha / max((~primary).sum(), 1))
 
 
 def holm(p: Sequence[float] | np.ndarray | pd.Series) -> np.ndarray:
@@ -201,13 +177,13 @@ def uar_intervals(
 ) -> pd.DataFrame:
     """UAR of each condition with an interval over speakers.
 
-    The inference is to further speakers like these, with the corpus's texts, the model and the
-    replicates as they are. The interval is UAR ± t × standard error, both corrected for few
-    speakers as ``speakers.py`` says, and cut at 0 and 1. It covers about what it says with 8,
+    The inference is to new speakers of the same kind, for the given texts, model and
+    replicates. The interval is UAR ± t × standard error, both corrected for few
+    speakers (see ``speakers.py``), and limited to 0 and 1. Its coverage is about nominal with 8,
     24 and 51 speakers. It is symmetric, so that near 0 or 1 it misses on one side more often than
-    on the other. Where all speakers have the same recall of a class, 1 say, the class is taken to
-    have no error. A class that a single speaker has tells nothing of other speakers: the interval
-    then is all of 0 to 1.
+    on the other. If all speakers have the same recall of a class, for instance 1, the class is
+    taken to have no error. A class with a single speaker is not informative about other speakers:
+    the interval is then 0 to 1.
 
     Args:
         predictions: predictions as ``run_study`` or ``baselines`` returns them
@@ -246,20 +222,20 @@ def compare(
 ) -> pd.DataFrame:
     r"""Contrasts between conditions: difference in UAR with its interval, tests, Holm.
 
-    Interval and ``p`` belong together: the interval at 95 % holds zero where ``p`` is 0.05 or more.
-    They are made as those of ``uar_intervals``, from what each speaker adds to the difference, and
-    hold from 8 speakers on. ``permutation_p`` asks the same of exchangeable conditions without
-    any assumption on the shape of speakers' differences: it flips the two conditions for
-    whole speakers, and is exact up to 14 of them. With 8 speakers it can be no lower than 2 / 256.
+    Interval and ``p`` correspond: the interval at 95 % includes zero if ``p`` is .05 or more.
+    They are computed as those of ``uar_intervals``, from the terms of the speakers, and
+    are valid from 8 speakers on. ``permutation_p`` tests exchangeability of the conditions without
+    any assumption on the distribution of the speakers' differences: it exchanges the two conditions
+    for whole speakers, and is exact up to 14 of them. With 8 speakers it is at least 2 / 256.
 
     Which of the two is corrected and decides is fixed by the number of speakers and contrasts: the
     flips wherever they can be significant at all (``flips_decide``), else ``p``. The primary
     contrast is tested by itself, the others are corrected by Holm's method (``corrected_p``).
 
-    ``mcnemar_p`` asks another question, of single answers: see ``mcnemar_tests``. It uses one
-    answer per utterance; all else uses every row. ``independent_p`` and ``independent_holm_p`` are
-    what papers commonly report, McNemar's test of independent utterances with Holm's correction:
-    they stand beside the others to be compared with, and are too small where speakers differ.
+    ``mcnemar_p`` tests single answers: see ``mcnemar_tests``. It uses one
+    answer per utterance; everything else uses every row. ``independent_p`` and
+    ``independent_holm_p`` are commonly reported, McNemar's test of independent utterances with
+    Holm's correction: they are given for comparison, and are too small where speakers differ.
 
     Args:
         predictions: predictions as ``run_study`` returns them
@@ -377,8 +353,7 @@ def detectable_differences(
             f"alpha and power: found {alpha} and {power}, valid are 0 < alpha < power < 1"
         )
     table = contrasts[needed].reset_index(drop=True)
-    primary = is_primary(zip(table["condition"], table["reference"], strict=True))
-    strictest = np.where(primary, alpha, alpha / max((~primary).sum(), 1))
+    strictest = strictest_levels(zip(table["condition"], table["reference"], strict=True), alpha)
     for column, levels in (
         ("detectable", np.full(len(table), alpha)),
         ("detectable_holm", strictest),
@@ -455,13 +430,12 @@ def speakers_needed(
         return float("inf")
 
     def detected(number: int) -> bool:
-        found = detectable_difference(
-            se * (speakers / number) ** 0.5,
-            df * (number - 1) / (speakers - 1),
-            power=power,
-            alpha=alpha,
-        )
-        return found <= difference
+        freedom = df * (number - 1) / (speakers - 1)
+        # With less, quantiles of t are beyond what can be computed, and nothing is detected.
+        if freedom < 1:
+            return False
+        error = se * (speakers / number) ** 0.5
+        return detectable_difference(error, freedom, power=power, alpha=alpha) <= difference
 
     fewest, enough = 1, 2
     while not detected(enough):
@@ -752,6 +726,55 @@ def components_of(values: np.ndarray, factors: Sequence[str]) -> pd.DataFrame:
     return table.rename_axis("component").reset_index()
 
 
+def uar_intervals_by(
+    predictions: pd.DataFrame,
+    labels: Sequence[str],
+    *,
+    by: str | Sequence[str] = "template",
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """UAR of each condition for each wording of the prompt, with intervals over speakers.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        labels: the classes
+        by: ``"template"``, or ``"label_order"``, or another column, or several
+        confidence: coverage that the intervals aim at, between 0 and 1
+
+    Returns:
+        DataFrame, one row per condition and level of ``by``, both in order of appearance: the
+        columns of ``uar_intervals`` and ``by``
+
+    Raises:
+        InputError: if the column is missing, or as ``uar_intervals`` raises it
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> table = uar_intervals_by(example_predictions(), LABELS)
+        >>> table[["template", "condition", "uar"]].round(3).values.tolist()
+        [['plain', 'none', 0.417], ['plain', 'aligned', 0.708]]
+    """
+    parts = [
+        uar_intervals(part, labels, confidence=confidence).assign(**level)
+        for level, part in _by_level(predictions, by)
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    order = table["condition"].map({name: n for n, name in enumerate(table["condition"].unique())})
+    return table.iloc[order.argsort(kind="stable")].reset_index(drop=True)
+
+
+def _by_level(
+    predictions: pd.DataFrame, by: str | Sequence[str]
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Each level of one or several columns, in order of appearance, and its predictions."""
+    columns = [by] if isinstance(by, str) else list(by)
+    for column in columns:
+        if column not in predictions:
+            raise unknown("column", column, predictions.columns)
+    for level, part in predictions.groupby(columns, sort=False, observed=True):
+        yield dict(zip(columns, level, strict=True)), part
+
+
 def gain_by(
     predictions: pd.DataFrame,
     labels: Sequence[str],
@@ -785,14 +808,10 @@ def gain_by(
         0    plain        0.29
     """
     check_confidence(confidence)
-    if by not in predictions:
-        raise unknown("column", by, predictions.columns)
     pair = [(condition, reference)]
     parts = [
-        uar_differences(speaker_counts(part, labels), pair, confidence=confidence).assign(
-            **{by: level}
-        )
-        for level, part in predictions.groupby(by, sort=False)
+        uar_differences(speaker_counts(part, labels), pair, confidence=confidence).assign(**level)
+        for level, part in _by_level(predictions, by)
     ]
     columns = [by, "uar", "uar_reference", "difference", "low", "high", "se", "df", "p"]
     return pd.concat(parts, ignore_index=True)[columns]

@@ -59,7 +59,7 @@ def why_no_controls(settings: Settings) -> str:
 
 
 def same_as_control(settings: Settings) -> str:
-    """That the model under study was trained just as a control was, or an empty text.
+    """A note if the model under study was trained just like a control, else an empty text.
 
     Examples:
         >>> from sercue.settings import Settings

@@ -182,7 +182,7 @@ def jackknife_error(without_each: np.ndarray) -> float:
 
 
 def token_information(tokens: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
-    r"""How much each concept's token tells of the emotion, partition by partition.
+    r"""Mutual information of each concept's token with the emotion, by partition.
 
     Mutual information from counts is biased upwards. The Miller-Madow correction takes off
 
@@ -306,7 +306,7 @@ def information_of(token: pd.Series, emotion: pd.Series) -> dict[str, Any]:
     """What the words of one concept tell of the emotion; see ``token_information``.
 
     Args:
-        token: words, one an utterance
+        token: words, one per utterance
         emotion: the emotion of each
 
     Returns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -499,8 +500,8 @@ def functional_clusters(correlation: pd.DataFrame, *, threshold: float = 0.7) ->
     r"""Functionals that rank utterances alike, by average linkage on :math:`1 - |\rho|`.
 
     Two clusters are joined as long as the mean :math:`|\rho|` between their members is at least
-    the threshold. The sign does not count: what mirrors a functional says the same. A constant
-    functional is alike nothing.
+    the threshold. The sign is ignored: a functional and its negative carry the same information. A
+    constant functional forms a cluster of its own.
 
     Args:
         correlation: rank correlations, as ``redundancy`` returns them
@@ -551,7 +552,7 @@ def cluster_table(
     Returns:
         DataFrame indexed by ``cluster``: ``functionals`` (their number), ``representative``,
         ``correlation`` (mean absolute rank correlation within), ``concepts`` (the concepts that
-        use a member), ``members`` (all names)
+        use a member, or the descriptor whose mean it is), ``members`` (all names)
 
     Examples:
         >>> values = pd.DataFrame({"a": [1, 2, 3, 4], "b": [4, 3, 2, 1], "c": [1, 4, 1, 3]})
@@ -569,7 +570,9 @@ def cluster_table(
             "representative": str(members.index[members["representative"]][0]),
             "correlation": members["correlation"].mean(),
             "concepts": ", ".join(
-                concept.name for concept in concepts if {*concept.columns} & {*members.index}
+                concept.name
+                for concept in concepts
+                if {*map(functional_of, concept.columns)} & {*members.index}
             ),
             "members": ", ".join(map(str, members.index)),
         }
@@ -577,6 +580,30 @@ def cluster_table(
     ]
     table = pd.DataFrame(rows).set_index("cluster")
     return table.sort_values("functionals", ascending=False, kind="stable")
+
+
+_MEAN = re.compile(r"(?P<voiced>voiced_)?mean\((?P<name>[\w.-]+)_sma3(?P<of_voiced>nz)?\)")
+
+
+def functional_of(column: str) -> str:
+    """The functional of eGeMAPSv02 that is the mean of a low-level descriptor; else the name given.
+
+    eGeMAPS takes descriptors named "nz" over voiced frames, and marks the mean of another one over
+    these with a V. Its means of formant amplitudes leave out further frames, and are no match.
+
+    Examples:
+        >>> functional_of("mean(Loudness_sma3)"), functional_of("voiced_mean(slope0-500_sma3)")
+        ('loudness_sma3_amean', 'slopeV0-500_sma3nz_amean')
+        >>> functional_of("voiced_mean(F1frequency_sma3nz)"), functional_of("voiced_share")
+        ('F1frequency_sma3nz_amean', 'voiced_share')
+    """
+    found = _MEAN.fullmatch(column)
+    if found is None or "amplitude" in column or (found["of_voiced"] and not found["voiced"]):
+        return column
+    name = found["name"].replace("Loudness", "loudness")
+    if found["voiced"] and not found["of_voiced"]:
+        name = re.sub(r"^(slope|[^-]*$)", r"\1V", name, count=1)
+    return f"{name}_sma3{'nz' if found['voiced'] else ''}_amean"
 
 
 def dendrogram_tree(correlation: pd.DataFrame) -> np.ndarray:

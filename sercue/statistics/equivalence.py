@@ -17,6 +17,10 @@ from sercue.errors import InputError
 from sercue.statistics.contrasts import corrected_p, holm
 from sercue.statistics.speakers import Clustered, SpeakerCounts, recall_estimates, speaker_counts
 
+_LEVEL = 0.05
+# Below this a difference is rounding.
+_NOTHING = 1e-12
+
 
 def equivalence_tests(
     predictions: pd.DataFrame,
@@ -79,6 +83,55 @@ def equivalence_p(found: Clustered, margin: float) -> np.ndarray:
         margin: above 0
     """
     return np.maximum(found.p_above(-margin), 1 - found.p_above(margin))
+
+
+def verdicts(tests: pd.DataFrame, equivalence: pd.DataFrame) -> pd.Series:
+    """What the corrected tests of a difference and of equivalence say of each contrast.
+
+    Args:
+        tests: as ``compare`` returns them
+        equivalence: as ``equivalence_tests`` returns it, of the same contrasts in the same order
+
+    Returns:
+        with the index of ``tests``: ``"different"``; ``"different (small)"`` if the
+        difference is shown to be smaller than the margin, too; ``"equivalent"``; ``"unchanged"``
+        if UAR is the same for every speaker; else ``"inconclusive"``
+
+    Examples:
+        >>> tests = pd.DataFrame({"difference": [0.1, 0.0], "se": 0.02, "holm_p": [0.01, 0.9]})
+        >>> verdicts(tests, pd.DataFrame({"equivalent": [False, False]})).tolist()
+        ['different', 'inconclusive']
+    """
+    found = tests["holm_p"].to_numpy() < _LEVEL
+    equal = equivalence["equivalent"].to_numpy(dtype=bool)
+    same = (tests[["difference", "se"]].abs() < _NOTHING).all(axis=1).to_numpy()
+    names = np.select(
+        [found & equal, found, equal, same],
+        ["different (small)", "different", "equivalent", "unchanged"],
+        "inconclusive",
+    )
+    return pd.Series(names, tests.index, dtype=object)
+
+
+def evidence(
+    tests: pd.DataFrame, detectable: pd.DataFrame, equivalence: pd.DataFrame
+) -> pd.DataFrame:
+    """All that is known of each planned contrast in one table.
+
+    Args:
+        tests: as ``compare`` returns them
+        detectable: as ``detectable_differences`` returns it, of the same contrasts
+        equivalence: as ``equivalence_tests`` returns it, of the same contrasts
+
+    Returns:
+        the columns of ``tests``; ``detectable``, ``detectable_holm``; ``equivalence_low``,
+        ``equivalence_high``, ``margin``, ``equivalence_p``, ``equivalence_holm_p``; ``verdict``
+    """
+    names = {"low": "equivalence_low", "high": "equivalence_high", "holm_p": "equivalence_holm_p"}
+    tested = equivalence.rename(columns=names)[[*names.values(), "margin", "equivalence_p"]]
+    parts = [tests, detectable[["detectable", "detectable_holm"]], tested]
+    joined = pd.concat([part.reset_index(drop=True) for part in parts], axis=1)
+    return joined.assign(verdict=verdicts(joined, equivalence))
 
 
 def collapse_tests(
@@ -165,6 +218,41 @@ def predicted_shares(counted: SpeakerCounts) -> list[Clustered]:
     valid = predicted.sum(axis=2, keepdims=True)
     classes = range(predicted.shape[2])
     return [recall_estimates(predicted[:, :, [k]], valid) for k in classes]
+
+
+def predicted_classes(
+    predictions: pd.DataFrame, labels: Sequence[str], *, confidence: float = 0.95
+) -> pd.DataFrame:
+    """How often each class is answered under each condition, with intervals over speakers.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        labels: the classes
+        confidence: coverage that the intervals aim at, between 0 and 1; not corrected
+
+    Returns:
+        DataFrame, one row per class and condition: ``label``, ``condition``, ``truth`` (the share
+        of the class among the utterances), ``share`` (among the valid answers), ``low``, ``high``
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> predicted_classes(example_predictions(), LABELS).head(2).round(2)
+           label condition  truth  share   low  high
+        0  angry      none   0.33   0.42  0.26  0.57
+        1  angry   aligned   0.33   0.33  0.12  0.55
+    """
+    counted = speaker_counts(predictions, labels)
+    asked = counted.totals.sum(axis=1)
+    truth = asked / asked.sum(axis=1, keepdims=True)
+    tables = [
+        pd.DataFrame({"label": label, "condition": counted.conditions, "truth": truth[:, k]}).join(
+            shares.rows(confidence, "share", least=0)[["share", "low", "high"]]
+        )
+        for k, (label, shares) in enumerate(
+            zip(counted.labels, predicted_shares(counted), strict=True)
+        )
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What one looks at next: the utterances whose answer changed, and the speakers one by one."""
+"""What one looks at beside the tests: wordings, changed answers, and speakers one by one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,38 @@ import numpy as np
 import pandas as pd
 
 from sercue.errors import InputError, unknown
-from sercue.statistics.measures import confusion_counts, ratio
+from sercue.statistics.contrasts import uar_intervals_by
+from sercue.statistics.measures import confusion_counts, ratio, uar_by
 from sercue.statistics.speakers import primary_cell
+
+
+def wording_sensitivity(
+    predictions: pd.DataFrame, labels: Sequence[str], *, confidence: float = 0.95
+) -> pd.DataFrame:
+    """UAR of each condition in each wording and label order, with its interval over speakers.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        labels: the classes
+        confidence: coverage that the intervals aim at, between 0 and 1
+
+    Returns:
+        DataFrame with ``condition``, ``template``, ``label_order``, ``uar``, ``low`` and ``high``,
+        all three in [0, 1]; with a single speaker there is no interval, and its ends are NaN
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> wording_sensitivity(example_predictions(), LABELS).round(2)
+          condition template  label_order   uar   low  high
+        0      none    plain            0  0.42  0.26  0.57
+        1   aligned    plain            0  0.71  0.37  1.00
+    """
+    keys = ["condition", "template", "label_order"]
+    table = uar_by(predictions, labels, keys)
+    if predictions["speaker"].nunique() < 2:
+        return table.assign(low=np.nan, high=np.nan)
+    intervals = uar_intervals_by(predictions, labels, by=keys[1:], confidence=confidence)
+    return table.merge(intervals[[*keys, "low", "high"]], on=keys)
 
 
 def changed_answers(predictions: pd.DataFrame, condition: str, reference: str) -> pd.DataFrame:

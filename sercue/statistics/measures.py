@@ -179,7 +179,7 @@ def confusion_matrices(
 def measures(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     r"""Every measure of every condition.
 
-    Within a condition each utterance has equally many rows (replicates, templates, label orders),
+    Each utterance has the same number of rows per condition (replicates, templates, label orders),
     so a pooled recall is the mean recall over these.
 
     Args:

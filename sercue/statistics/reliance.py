@@ -102,8 +102,8 @@ def label_evidence(
             mapping from fold to the tokens by the thresholds that have not seen that fold
 
     Returns:
-        the rows of ``predictions`` under all other conditions, with these columns added, and what
-        the tokens say by classifiers that lack some of the training speakers (up to 20 groups)
+        the rows of ``predictions`` under all other conditions, with these columns added, and the
+        same evidence of classifiers fitted without some training speakers (up to 20 groups)
 
     Raises:
         InputError: if there are no probabilities of labels, no ``none`` or nothing else, an answer
@@ -297,12 +297,12 @@ def reliance(
         + w_\text{cue} \log p(k \mid \text{tokens}_i)\bigr)
 
     (a conditional logit), and the reliance on cues is
-    :math:`w_\text{cue} / (w_\text{audio} + w_\text{cue})`: 0 if what the tokens say changes
-    nothing, 1 if the audio does not count. Weights (1, 1) are the product of both sources, as Bayes
-    has it for classes of equal prior probability. The intercepts :math:`a_k` take up what a token
-    block adds to a label whatever it says. ``"choice"`` explains the label that was answered;
-    ``"probability"`` explains the probabilities of all labels, which also works where the answers
-    alone leave the weights without bound (separation), as a model that ignores the tokens does.
+    :math:`w_\text{cue} / (w_\text{audio} + w_\text{cue})`: 0 if the content of the tokens has no
+    effect, 1 if the audio has none. Weights (1, 1) are the product of both sources, as in Bayes'
+    rule for classes of equal prior probability. The intercepts :math:`a_k` take up what a token
+    block adds to a label regardless of its content. ``"choice"`` explains the label that was
+    answered; ``"probability"`` explains the probabilities of all labels, which also works where the
+    answers alone leave the weights unbounded (separation), as for a model that ignores the tokens.
 
     Intervals are clustered by speaker (a bias-corrected covariance and Student's t on
     Satterthwaite's degrees of freedom, see ``fit_choices``; Fieller's interval for the share). With
@@ -322,13 +322,13 @@ def reliance(
     - It is relative to the evidence that the token-only classifier finds, and to the prompts:
       shares of other corpora, token schemes, conditions or wordings are not comparable. What
       tokens tell beyond that is left to the error.
-    - A classifier of few utterances tells less than the words do, so that ``w_cue`` comes out too
+    - A classifier of few utterances extracts less than the words contain, so that ``w_cue`` is too
       large: in a simulation .64 and .52 for .45, with 160 and 480 training utterances of weakly
-      telling words. The jackknife errs on the side of wide intervals there.
-    - A model whose answers vary by chance from prompt to prompt tells of the audio with an error.
-      What that hides, true tokens then seem to tell: a model that ignores every word, its answers
-      drawn anew under each condition, had a share of .09 in a simulation. Whether content is used
-      at all is shown by the contrasts between blocks of tokens, not by the share.
+      informative words. The jackknife errs on the side of wide intervals there.
+    - For a model whose answers vary at random from prompt to prompt, the evidence of the audio is
+      measured with error, which true tokens then seem to explain: a model that ignores every word,
+      its answers drawn anew under each condition, had a share of .09 in a simulation. Whether
+      content is used at all is shown by the contrasts between blocks of tokens, not by the share.
     - A label that is never answered is left out: its intercept has no lower bound.
     - A negative weight puts the share outside 0 to 1: it is no proportion there.
 

@@ -47,8 +47,9 @@ def bootstrap_uar(
     The percentile interval is too narrow with few speakers: a nominal 95 % covered 85 to 92 % with
     8 speakers, and 89 to 94 % with 24 or 51 of uneven size (``tests/calibration/RESULTS.md``). The
     studentised one divides the error of each resample by its own standard error and is symmetric;
-    it covers about what it says where speakers are alike in size, and is wide with 8.
-    ``uar_intervals`` needs no resampling, holds in all cases tried, and is what tables show.
+    its coverage is about nominal for speakers of similar size, and it is wide with 8.
+    ``uar_intervals`` needs no resampling, has nominal coverage in all cases tried, and is used in
+    all tables.
 
     Args:
         predictions: predictions as ``run_study`` or ``baselines`` returns them
@@ -101,8 +102,8 @@ def bootstrap_differences(
 ) -> pd.DataFrame:
     """Differences in UAR with paired bootstrap intervals over speakers.
 
-    What ``bootstrap_uar`` says of few speakers holds here too; ``compare`` gives the intervals
-    that hold.
+    The remarks of ``bootstrap_uar`` on few speakers apply here, too; the intervals of ``compare``
+    have the stated coverage.
 
     Args:
         predictions: predictions as ``run_study`` returns them

@@ -394,6 +394,33 @@ def speaker_counts(predictions: pd.DataFrame, labels: Sequence[str]) -> SpeakerC
     return SpeakerCounts(weighted, conditions, speakers, list(labels), spoken)
 
 
+def speaker_points(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """What each speaker adds to the UAR of each condition, on the scale of UAR.
+
+    It is the term of the speaker in the sum that is UAR (``SpeakerCounts.share_of_recall``), times
+    the number of speakers: the mean over speakers is the UAR, and the mean of the differences
+    between two conditions is the difference that is tested. Where all speakers have equally many
+    utterances of each class it is the speaker's own UAR; a speaker without one of the classes has
+    no UAR, and one with much material has larger values than others, even above 1.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        labels: the classes
+
+    Returns:
+        DataFrame, one row per speaker, one column per condition
+
+    Examples:
+        >>> from sercue.statistics.measures import LABELS, example_predictions
+        >>> speaker_points(example_predictions(), LABELS).mean().round(3).to_dict()
+        {'none': 0.417, 'aligned': 0.708}
+    """
+    counted = speaker_counts(predictions, labels)
+    index = pd.Index(counted.speakers, name="speaker")
+    values = len(index) * counted.share_of_recall().T
+    return pd.DataFrame(values, index, pd.Index(counted.conditions, name="condition"))
+
+
 def primary_cell(predictions: pd.DataFrame) -> pd.DataFrame:
     """One prediction for each utterance and condition: the cell that tests of counts use.
 

@@ -70,17 +70,17 @@ def run_study(
 
     Only the tokens differ between the conditions of an utterance: the audio is the same samples
     and the rest of the prompt the same text. Prompts that come out equal are asked once. With a
-    ``store``, answers are kept every few utterances, and a second call finds them: an answer is
-    asked again only if its audio, its prompt, the model or the decoding changed. Several runs may
-    share a store; each takes over what another has answered.
+    ``store``, answers are stored every few utterances, and a second call finds them: the model is
+    asked again only if the audio, the prompt, the model or the decoding changed. Several runs may
+    share a store, and each uses the answers of the others.
 
     Args:
         corpus: the corpus; its ``partition`` is evaluated
         tokens: true tokens, one row per utterance of the corpus, one column per concept
-        model: as ``load_model`` returns it; its weights load only if an answer is missing. Of a
-            cross-validated corpus it may be a mapping from fold to the model that answers it.
+        model: as ``load_model`` returns it; its weights load only if an answer is missing. For a
+            cross-validated corpus it may be a mapping from fold to the model that is asked there.
         conditions: names as study files write them, or conditions of your own
-        templates: names of ours, or wordings of your own
+        templates: names of shipped templates, or wordings of your own
         label_words: label to the words that prompts show; the labels themselves by default
         orders: number of counterbalanced label orders
         decoding: ``"score"`` (likelihood of each label's words) or ``"generate"`` (greedy, parsed)
@@ -92,7 +92,7 @@ def run_study(
         store: folder of Parquet parts
         also: further such folders, in which answers are looked up; nothing is written there
         digests: content identity of each utterance's audio; computed from the files by default
-        max_new_tokens: most tokens of a generated answer
+        max_new_tokens: largest number of tokens of a generated answer
         client: of a ``dask.distributed`` scheduler, whose workers ask the model instead, each
             its own; they read model and recordings at the same paths, and ``digests`` must be
             those of ``audio_digests``. ``connect`` makes one.
@@ -107,7 +107,7 @@ def run_study(
 
     Raises:
         InputError: if a condition, template, decoding or partition is not valid, or if more than
-            one answer in five cannot be had, where scores are not finite, for instance
+            one answer in five cannot be obtained, for instance because scores are not finite
         ServerError: if the scheduler or all its workers are gone, or the server of the model
     """
     if decoding not in DECODINGS:

@@ -44,7 +44,7 @@ def plan_study(
         and in ``row`` the utterance's place in ``corpus.table``; ``family``, ``dose``,
         ``concepts`` and ``heard`` of the condition, and ``shown_<concept>``, the word that the
         prompt shows for a concept, missing where it shows none. Texts are categorical: each
-        different one is held once, however many rows it has.
+        distinct text is stored once, regardless of its number of rows.
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus

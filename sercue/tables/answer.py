@@ -1,7 +1,9 @@
 """What a study answers: the lines that open its index and the summaries of notebooks 04 and 05.
 
-Gain, use, harm, reliance, a comparison with the tokens alone, and what is not decided. A line says
-no more than a test after the correction that ``contrasts.corrected_p`` makes.
+What confounds it, gain, use, harm, reliance, a comparison with the tokens alone, and what is not
+decided. A line says no more than a test after the correction that ``contrasts.corrected_p`` makes.
+Two have tests of their own: the place among the controls (Holm's correction over these), and the
+comparison with the tokens alone (one t test).
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ import pandas as pd
 
 from sercue.errors import or_none
 from sercue.models.cards import known_training
-from sercue.statistics.contrasts import BLOCK, PRIMARY, mirrored, speakers_needed
+from sercue.statistics.contrasts import BLOCK, PRIMARY, mirrored, speakers_needed, strictest_levels
 from sercue.statistics.controls import CONTROLS, THIS_MODEL, same_as_control
+from sercue.statistics.equivalence import verdicts
 from sercue.tables.findings import LEVEL, reliance_finding
+from sercue.tables.limits import confounding
 from sercue.tables.printed import bounded, p_value, percent, shortest, signed, with_interval
 from sercue.tokens.catalogue import main_conditions
 
@@ -28,14 +32,15 @@ _QUESTIONS = (
     ("shuffled", "aligned", "UAR with own tokens relative to those of another utterance",
      "the model uses what the tokens say", "own tokens give the lower UAR"),
     ("masked(1)", "aligned", "UAR with own tokens relative to a block in which all are hidden",
-     "what the tokens say raises UAR", "what the tokens say lowers UAR"),
-    ("constant", "aligned", "UAR with own tokens relative to the same tokens for all",
-     "what the tokens say raises UAR", "what the tokens say lowers UAR"),
+     "the content of the tokens raises UAR", "the content of the tokens lowers UAR"),
+    ("constant", "aligned", "UAR with own tokens relative to the same middle words for all",
+     "own tokens give a higher UAR than constant ones, which includes what the middle words do",
+     "own tokens give a lower UAR than constant ones"),
     ("masked(1)", "none", "UAR with a block in which all tokens are hidden relative to no block",
-     "a block without content raises UAR", "a block without content lowers UAR"),
-    ("constant", "none", "UAR with the same tokens for all relative to no block",
-     "a block without content, or its middle words, raises UAR",
-     "a block without content, or its middle words, lowers UAR"),
+     "the presence of a block raises UAR", "the presence of a block lowers UAR"),
+    ("constant", "none", "UAR with the same middle words for all relative to no block",
+     "constant tokens raise UAR, by their middle words or by the presence of a block",
+     "constant tokens lower UAR, by their middle words or by the presence of a block"),
 )  # fmt: skip
 # The first that a study has: the choice must not depend on the answers.
 _WRONG_TOKENS = {
@@ -53,6 +58,8 @@ def study_answer(run: Run) -> dict[str, str]:
     """
     tests, measures = run.tests, main_conditions(run.measures)
     parts: dict[str, Callable[[], str]] = {
+        "Caution": lambda: " ".join(confounding(run.corpus)),
+        "In short": lambda: in_short(tests),
         "Gain": lambda: _joined(
             gain_line(measures, tests, len(run.corpus.labels)),
             known_training(run.settings.model, run.corpus.name),
@@ -60,15 +67,61 @@ def study_answer(run: Run) -> dict[str, str]:
         "Use": lambda: " ".join(use_of_tokens(tests, ["shuffled"])),
         "Harm": lambda: harm_line(tests),
         "Reliance": lambda: _joined(
-            reliance_finding(run.reliance, run.settings.confidence),
             or_none(lambda: place_among_controls(run.control_reliance)) or "",
             same_as_control(run.settings) if len(run.controls) else "",
+            reliance_finding(run.reliance, run.settings.confidence),
         ),
-        "Audio beside the tokens": lambda: beside_the_tokens(run.beside_tokens),
-        "Not decided": lambda: undecided(tests, run.equivalence, run.settings.margin),
+        "Audio in addition to the tokens": lambda: beside_the_tokens(run.beside_tokens),
+        "Inconclusive contrasts": lambda: undecided(tests, run.equivalence, run.settings.margin),
     }
     told = {name: or_none(part) for name, part in parts.items()}
     return {name: text for name, text in told.items() if text}
+
+
+def answer_sentences(answer: Mapping[str, str]) -> list[str]:
+    """The lines of an answer as sentences of a list, each with its name in bold.
+
+    Examples:
+        >>> answer_sentences({"Gain": "Inconclusive."})
+        ['**Gain.** Inconclusive.']
+    """
+    return [f"**{name}.** {text}" for name, text in answer.items()]
+
+
+def in_short(tests: pd.DataFrame) -> str:
+    """Whether the content of the tokens is used, and whether wrong ones do harm, in one sentence.
+
+    Content is the difference between own tokens and a block in which all are hidden, or where that
+    was not asked, those of another utterance.
+
+    Args:
+        tests: as ``compare`` returns them
+
+    Examples:
+        >>> row = {"condition": ["shuffled"], "reference": ["aligned"], "difference": [-0.1]}
+        >>> in_short(pd.DataFrame(row | {"low": -0.2, "high": -0.01, "holm_p": [0.01]}))
+        'The content of the tokens raises UAR by .100.'
+    """
+    clauses = []
+    contents = [*_contrast(tests, "masked(1)", "aligned"), *_contrast(tests, "shuffled", "aligned")]
+    for row in contents[:1]:
+        size = bounded(abs(row["difference"]))
+        if not row["holm_p"] < LEVEL:
+            clauses.append("no effect of the content of the tokens on UAR is shown")
+        else:
+            effect = "raises" if row["difference"] < 0 else "lowers"
+            clauses.append(f"the content of the tokens {effect} UAR by {size}")
+    wrong = [row for name in _WRONG_TOKENS for row in _contrast(tests, name, "none")]
+    for row in wrong[:1]:
+        name, size = row["condition"], bounded(abs(row["difference"]))
+        if not row["holm_p"] < LEVEL:
+            clauses.append(f"no harm by {name} tokens is shown")
+        elif row["difference"] < 0:
+            clauses.append(f"{name} tokens lower it by {size} relative to the audio alone")
+        else:
+            clauses.append(f"{name} tokens raise it by {size} relative to the audio alone")
+    text = "; ".join(clauses)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def gain_line(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> str:
@@ -91,10 +144,8 @@ def gain_line(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> str:
     for row in _contrast(tests, *PRIMARY):
         claim = _claim(row, "aligned tokens raise UAR", "aligned tokens lower UAR")
         exploratory = " All other differences of this study are therefore exploratory."
-        return (
-            f"{claim}. {told}, a difference of {_difference(row)} ({_p(row)})."
-            + exploratory * bool(row["holm_p"] >= LEVEL)
-        )
+        exploratory *= bool(row["holm_p"] >= LEVEL and len(tests) > 1)
+        return f"{claim}. {told}, a difference of {_difference(row)} ({_p(row)}).{exploratory}"
     return f"{told}."
 
 
@@ -162,23 +213,26 @@ def place_among_controls(reliance: pd.DataFrame) -> str:
         reliance: as ``control_reliance`` returns it
     """
     whole = reliance[reliance["by"] == "all"].set_index("model")
-    if whole["share"].reindex([*CONTROLS, THIS_MODEL]).isna().any():
+    if whole["share"].isna()[THIS_MODEL]:
         return ""
-    shares = whole.loc[list(CONTROLS), "share"]
+    shares = whole["share"].reindex(list(CONTROLS)).dropna()
     if not shares.is_monotonic_increasing:
         return (
             f"The shares of the controls do not increase in the order {', '.join(CONTROLS)}: the "
             "share of the model under study cannot be interpreted."
         )
-    sides: dict[str, list[str]] = {"above": [], "below": [], "not shown to differ from": []}
-    for name in CONTROLS:
-        row = whole.loc[name]
-        side = "above" if row["difference"] < 0 else "below"
-        sides[side if row["holm_p"] < LEVEL else "not shown to differ from"].append(name)
-    told = ", ".join(f"{side} {' and '.join(of)}" for side, of in sides.items() if of)
+    more, less, unclear = "higher than", "lower than", "not shown to differ from"
+    sides: dict[str, list[str]] = {more: [], less: [], unclear: []}
+    # A control that is the very model under study has no p.
+    for name, row in whole.reindex(list(CONTROLS)).dropna(subset="holm_p").iterrows():
+        side = more if row["difference"] < 0 else less
+        sides[side if row["holm_p"] < LEVEL else unclear].append(str(name))
+    told = ", ".join(f"{side} that of {' and '.join(of)}" for side, of in sides.items() if of)
     return (
-        f"Among the models of known reliance it is {told} (first wording and label order; "
-        "differences paired over speakers, Holm-corrected)."
+        f"Reliance on the tokens is {told} (control models, first wording and label order; paired "
+        "over speakers, Holm-corrected)."
+        if told
+        else ""
     )
 
 
@@ -213,18 +267,15 @@ def undecided(tests: pd.DataFrame, equivalence: pd.DataFrame, margin: float) -> 
     Returns:
         a sentence; empty where all is decided
     """
-    open_ones = tests[(tests["holm_p"] >= LEVEL).to_numpy() & ~equivalence["equivalent"].to_numpy()]
+    open_ones = tests[verdicts(tests, equivalence) == "inconclusive"]
     if open_ones.empty:
         return ""
     names = ", ".join(f"{row.condition} − {row.reference}" for row in open_ones.itertuples())
-    strictest = LEVEL / max(int((tests["step"] != "primary").sum()), 1)
+    levels = strictest_levels(zip(tests["condition"], tests["reference"], strict=True), LEVEL)
     needed = max(
-        speakers_needed(
-            row["se"], row["df"], row["speakers"], margin,
-            alpha=LEVEL if row["step"] == "primary" else strictest,
-        )
-        for row in open_ones.to_dict("records")
-    )  # fmt: skip
+        speakers_needed(row["se"], row["df"], row["speakers"], margin, alpha=row["level"])
+        for row in tests.assign(level=levels).loc[open_ones.index].to_dict("records")
+    )
     sentence = (
         f"{len(open_ones)} of {len(tests)} planned contrasts show neither a difference nor "
         f"equivalence within ±{shortest(margin)} ({names})."
@@ -235,10 +286,12 @@ def undecided(tests: pd.DataFrame, equivalence: pd.DataFrame, margin: float) -> 
     power = f"a power of {percent(0.8)}"
     if needed <= speakers:
         return f"{sentence} For a true difference of {shortest(margin)}, {power} was reached."
-    rough = round(needed, 1 - len(str(needed)) + 1)
+    step = 10 ** max(len(str(needed)) - 2, 0)
     return (
-        f"{sentence} With about {rough:,} speakers like these {speakers}, a true difference of "
-        f"{shortest(margin)} in any of them would be detected with {power}."
+        f"{sentence} About {-(-needed // step) * step:,} speakers would be needed to detect a "
+        f"difference of {shortest(margin)} in each of them ({percent(0.8)} power, at the level of "
+        f"the strictest step of Holm's correction; errors as estimated from these {speakers} "
+        "speakers)."
     )
 
 

@@ -16,16 +16,14 @@ from sercue.errors import or_none
 from sercue.statistics.contrasts import BLOCK, is_primary, mirrored
 from sercue.statistics.controls import THIS_MODEL
 from sercue.statistics.designs import token_balance, token_information
-from sercue.tables.answer import use_of_tokens
+from sercue.statistics.equivalence import verdicts
+from sercue.tables.answer import answer_sentences, use_of_tokens
 from sercue.tables.findings import LEVEL, binning_findings
 from sercue.tables.limits import limits
 from sercue.tables.printed import bounded, percent, shortest, signed, with_interval
 
 if TYPE_CHECKING:
     from sercue.run import Run
-
-# Below this a difference is rounding.
-_NOTHING = 1e-12
 
 
 def conclusions(run: Run) -> list[str]:
@@ -44,13 +42,15 @@ def conclusions(run: Run) -> list[str]:
         lambda: dose_sentences(run.dose_trend),
         lambda: within_class_sentence(run.within_class),
         lambda: neutral_sentence(run.neutral_shift),
-        lambda: template_sentence(run.gain_by_template),
+        lambda: wording_sentences(run.wordings, or_none(lambda: run.gain_by_template)),
         lambda: control_sentence(run.control_reliance, THIS_MODEL),
         lambda: shapley_sentence(run.shapley),
-        lambda: limits(run.corpus, run.settings.partition),
+        lambda: limits(run.corpus, run.settings.partition, confounded=False),
     ]
-    answer = [f"{name}: {text}" for name, text in run.answer.items()]
-    return [*answer, *(line for part in parts for line in or_none(part) or [])]
+    return [
+        *answer_sentences(run.answer),
+        *(line for part in parts for line in or_none(part) or []),
+    ]
 
 
 def binning_conclusions(run: Run) -> list[str]:
@@ -72,7 +72,9 @@ def binning_conclusions(run: Run) -> list[str]:
 
 
 def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str]:
-    """What the planned contrasts show after the primary one, and what is shown to be equal.
+    """How many planned contrasts differ from zero, and which are shown to be equal.
+
+    Those that are not decided are named by ``answer.undecided``.
 
     Args:
         tests: as ``compare`` returns them
@@ -82,42 +84,30 @@ def family_sentences(tests: pd.DataFrame, equivalence: pd.DataFrame) -> list[str
         >>> pair = {"condition": ["shuffled"], "reference": ["none"], "step": "family"}
         >>> tests = pd.DataFrame(pair | {"difference": [0.01], "se": 0.02, "holm_p": [0.4]})
         >>> equal = pd.DataFrame(pair | {"margin": [0.05], "equivalent": [False]})
-        >>> print(family_sentences(tests, equal)[1][:53])
-        Inconclusive (neither a difference nor equivalence wi
+        >>> family_sentences(tests, equal)
+        ["Of 1 planned contrasts, 0 differ from zero (Holm's correction)."]
     """
     primary, family = tests["step"] == "primary", tests["step"] == "family"
-    found = tests["holm_p"] < LEVEL
-    equal = pd.Series(equivalence["equivalent"].to_numpy(dtype=bool), tests.index)
-    margin = equivalence["margin"].iloc[0] if len(equivalence) else float("nan")
+    verdict = verdicts(tests, equivalence)
+    found = verdict.str.startswith("different")
+    margin = shortest(equivalence["margin"].iloc[0]) if len(equivalence) else ""
     sentences = []
     if family.any():
-        listed = _listed(tests[found & family])
         after = " after the primary one" * bool(primary.any())
         sentences.append(
             f"Of {family.sum()} planned contrasts{after}, {(found & family).sum()} differ from "
-            f"zero (Holm's correction){listed}."
+            f"zero (Holm's correction)."
         )
-    same = (tests["difference"].abs() < _NOTHING) & (tests["se"] < _NOTHING) & ~equal
-    if same.any():
-        sentences.append(f"UAR is exactly the same for every speaker: {_names(tests[same])}.")
-    if (equal & ~found).any():
-        names = _names(tests[equal & ~found])
-        sentences.append(
-            f"Equivalent to within ±{shortest(margin)} of UAR (TOST, corrected alike): {names}."
-        )
-    if (equal & found).any():
-        sentences.append(
-            f"Different, and yet shown to differ by less than {shortest(margin)}: "
-            f"{_names(tests[equal & found])}."
-        )
-    unknown = ~found & ~equal & ~same
-    if unknown.any():
-        sentences.append(
-            f"Inconclusive (neither a difference nor equivalence within ±{shortest(margin)} is "
-            "shown): "
-            f"{_names(tests[unknown])}."
-        )
-    return sentences
+    told = {
+        "unchanged": "UAR is exactly the same for every speaker",
+        "equivalent": f"Equivalent to within ±{margin} of UAR (TOST, corrected by the same rule)",
+        "different (small)": f"Different, and yet shown to differ by less than {margin}",
+    }
+    return sentences + [
+        f"{words}: {_names(tests[verdict == name])}."
+        for name, words in told.items()
+        if (verdict == name).any()
+    ]
 
 
 def detectable_sentence(detectable: pd.DataFrame) -> list[str]:
@@ -165,10 +155,9 @@ def collapse_sentence(collapse: pd.DataFrame) -> list[str]:
     margin, reference = collapse["margin"].iloc[0], collapse["reference"].iloc[0]
     names = ", ".join(map(str, both.index[both]))
     return [
-        f"Relative to {reference}, answers that gather in fewer classes (entropy lower, or the "
-        f"share of the commonest answer higher, by {shortest(margin)}) are ruled out for "
-        f"{both.sum()} of "
-        f"{len(both)} conditions{f': {names}' if names else ''}."
+        f"Collapse relative to {reference} (entropy lower, or the share of the commonest answer "
+        f"higher, by {shortest(margin)} or more) is ruled out, after Holm's correction, for "
+        f"{both.sum()} of {len(both)} conditions{f': {names}' if names else ''}."
     ]
 
 
@@ -245,7 +234,9 @@ def neutral_sentence(shifts: pd.DataFrame) -> list[str]:
 
 
 def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
-    """Where the model under study stands among the controls.
+    """The shares of the model under study and of the controls, on the same prompts.
+
+    Where that places the model is said by ``answer.place_among_controls``.
 
     Args:
         reliance: as ``control_reliance`` returns it
@@ -254,30 +245,14 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
     whole = reliance[reliance["by"] == "all"].set_index("model")
     rows = {str(name): row for name, row in whole.iterrows()}
     told = {name: _share(row) for name, row in rows.items()}
-    scale = "; ".join(f"{name} {share}" for name, share in told.items() if name != this_model)
-    own = rows.pop(this_model)
-    sides = {
-        word: [
-            name
-            for name, row in rows.items()
-            if row["holm_p"] < LEVEL and sign * row["difference"] < 0
-        ]
-        for word, sign in (("above", 1), ("below", -1))
-    }
-    placed = " and ".join(
-        f"{word} that of {' and '.join(names)}" for word, names in sides.items() if names
-    )
-    verdict = (
-        f"It lies {placed} (paired over speakers, Holm-corrected p < .05)."
-        if placed
-        else "It is not shown to differ from any control, so that its place is inconclusive."
-    )
+    scale = ", ".join(f"{name} {share}" for name, share in told.items() if name != this_model)
+    own = rows[this_model]
     asked = reliance[(reliance["model"] == this_model) & (reliance["by"] == "condition")]
     return [
-        "To the prompts that the controls also answered (first wording, label order and "
-        f"replicate; {own['rows']:.0f} answers under {', '.join(asked['group'])}), the tokens' "
-        f"share is {told[this_model]}; {scale}. {verdict} These shares rest on fewer prompts than "
-        "the share over all answers and are compared with each other alone."
+        "On the prompts that the controls also answered (first wording, label order and "
+        f"replicate; {own['rows']:,.0f} answers under {', '.join(asked['group'])}), the tokens' "
+        f"share is {told[this_model]}, and of the controls: {scale}. These shares rest on fewer "
+        "prompts than the share over all answers and are compared only with each other."
     ]
 
 
@@ -304,19 +279,30 @@ def shapley_sentence(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def template_sentence(gains: pd.DataFrame) -> list[str]:
-    """Whether the gain hangs on the wording.
+def wording_sentences(wordings: pd.DataFrame, gains: pd.DataFrame | None) -> list[str]:
+    """Which condition depends most on the wording of the prompt, and what becomes of the gain.
 
     Args:
-        gains: as ``gain_by`` returns it
+        wordings: as ``uar_intervals_by`` returns it of the templates
+        gains: as ``gain_by`` returns it, if there is a gain
     """
-    if len(gains) < 2:
-        return []
-    ordered = gains.sort_values("difference").to_dict("records")
-    least, most = (
-        f"{signed(row['difference'])} ({row['template']})" for row in (ordered[0], ordered[-1])
-    )
-    return [f"By wording, the gain ranges from {least} to {most}."]
+    uar = wordings.groupby("condition", sort=False)["uar"]
+    widest = (uar.max() - uar.min()).idxmax()
+    rows = wordings[wordings["condition"] == widest].sort_values("uar").to_dict("records")
+    least, most = (f"{bounded(row['uar'])} ({row['template']})" for row in (rows[0], rows[-1]))
+    sentences = [
+        f"Of {len(uar)} conditions, UAR differs most between wordings under {widest}: from {least} "
+        f"to {most} (not tested)."
+    ]
+    if gains is not None:
+        rows = gains.sort_values("difference").to_dict("records")
+        least, most = (
+            f"{signed(row['difference'])} ({row['template']})" for row in (rows[0], rows[-1])
+        )
+        sentences.append(
+            f"By wording, the gain from aligned tokens ranges from {least} to {most} (not tested)."
+        )
+    return sentences
 
 
 def _share(row: pd.Series) -> str:

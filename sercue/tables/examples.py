@@ -15,7 +15,7 @@ from sercue.corpora import CORPORA
 from sercue.corpora.audio import read_utterance
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError, unknown
-from sercue.tables.printed import percent
+from sercue.tables.printed import MISSING, percent
 from sercue.tokens.catalogue import one_of_each
 from sercue.tokens.concepts import UNKNOWN
 from sercue.tokens.condition import Condition, Material
@@ -164,7 +164,7 @@ def _answer(answers: pd.DataFrame | None, prompt: str) -> str:
 def written_answers(
     generated: pd.DataFrame, label_words: Mapping[str, str], may_share: bool, most: int = 10
 ) -> pd.DataFrame:
-    """The commonest generated answers, as they were written.
+    """The commonest generated answers, as they were written; a dash is an answer without text.
 
     A model may well write down what it hears. Of a corpus that may not be passed on, only answers
     that consist of words of the labels are shown, so that no transcript of a recording gets out.
@@ -183,7 +183,9 @@ def written_answers(
         >>> written_answers(generated, {"sadness": "sad"}, may_share=False)["times"].to_dict()
         {'Sad.': 2, 'other words (not shown)': 1}
     """
-    answers = generated["answer"].astype(str)
+    # What the model or its server did not write is missing.
+    answers = generated["answer"].astype(object).fillna("").astype(str).str.strip()
+    answers = answers.replace("", MISSING)
     if not may_share:
         allowed = {word for text in label_words.values() for word in _words(text)}
         harmless = answers.map(lambda answer: _words(answer) <= allowed)
@@ -229,8 +231,9 @@ def what_if(run: Run, tokens: Mapping[str, str], utterance: str | None = None) -
         for _, row in answers[list(names)].astype(object).iterrows()
     ]
     shown = {f"p_{label}": label for label in run.corpus.labels if f"p_{label}" in answers}
-    table = answers[["truth", *shown, "prediction"]].rename(columns=shown).assign(tokens=told)
-    return table.dropna(axis=1, how="all").rename(columns={"prediction": "answer"})
+    answer = answers["prediction"].astype(object).where(answers["valid"], "invalid")
+    table = answers[["truth", *shown]].rename(columns=shown).assign(answer=answer, tokens=told)
+    return table.dropna(axis=1, how="all")
 
 
 def telling_utterance(run: Run) -> str:
@@ -281,9 +284,10 @@ def answer_bars(answers: pd.DataFrame) -> HTML:
         (True, False)
     """
     own = set(str(answers["tokens"].get("aligned", "")).split(", "))
-    labels = [name for name in map(str, answers) if name not in ("truth", "answer", "tokens")]
+    names = [name for name in map(str, answers) if name not in ("truth", "answer", "tokens")]
+    labels = {name: html.escape(name) for name in names}
     blocks = []
-    for name, values in answers.iterrows():
+    for condition, values in answers.iterrows():
         row = values.to_dict()
         tokens = [item for item in str(row["tokens"]).split(", ") if item]
         shown = [
@@ -291,16 +295,20 @@ def answer_bars(answers: pd.DataFrame) -> HTML:
             for item in tokens
         ]
         bars = [
-            f'<tr><th scope="row">{html.escape(label)}</th>'
-            f'<td><meter min="0" max="1" value="{row[label]:.3f}"></meter> '
-            f"{percent(float(row[label]))}</td></tr>"
-            for label in labels
+            f'<tr><th scope="row">{label}</th>'
+            f'<td><meter max="1" value="{row[name]:.3f}" aria-label="{label}"></meter></td>'
+            f"<td>{percent(float(row[name]))}</td></tr>"
+            for name, label in labels.items()
+            if pd.notna(row[name])
         ]
         answer = html.escape(str(row["answer"]))
         told = f"{', '.join(shown) or 'no tokens'}<br>Answer: <b>{answer}</b>"
-        blocks.append(_block(str(name), told, f"<table>{''.join(bars)}</table>" if bars else ""))
+        blocks.append(
+            _block(str(condition), told, f"<table>{''.join(bars)}</table>" if bars else "")
+        )
     truth = html.escape(str(answers["truth"].iloc[0]))
-    return HTML(f"<p>True class: {truth}. Marked tokens are not its own.</p>{''.join(blocks)}")
+    heading = f"<p>True class: {truth}. Marked tokens are not those of the utterance.</p>"
+    return HTML(heading + "".join(blocks))
 
 
 def one_utterance(run: Run, utterance: str | None = None) -> Corpus:

@@ -76,7 +76,7 @@ class FigureExhibit:
     def _repr_html_(self) -> str:
         if self.figure.stale:
             self.save()
-        return markup.plot(self.svg, self.caption, self.alt)
+        return markup.plot(self.svg, self.caption, self.alt, self.path.stem)
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ class TableExhibit:
     data: pd.DataFrame
     shown: pd.DataFrame
     caption: str
+    name: str = ""
     folded: bool = False
 
     def __repr__(self) -> str:
@@ -102,7 +103,7 @@ class TableExhibit:
         return self.data.head(rows)
 
     def _repr_html_(self) -> str:
-        return markup.table(self.shown.map(_minus), self.caption, folded=self.folded)
+        return markup.table(self.shown.map(_minus), self.caption, self.name, folded=self.folded)
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def table_exhibit(
     printed = _without_empty(rounded(data if shown is None else shown))
     write_csv(path.with_suffix(".csv"), data)
     latex.write_table(printed, caption, path.with_suffix(".tex"))
-    return TableExhibit(data, printed, caption, folded)
+    return TableExhibit(data, printed, caption, path.name, folded)
 
 
 def _without_empty(printed: pd.DataFrame) -> pd.DataFrame:
@@ -194,9 +195,9 @@ def _without_empty(printed: pd.DataFrame) -> pd.DataFrame:
 
 @contextlib.contextmanager
 def if_possible() -> Iterator[None]:
-    """Within, what cannot be had from a study becomes a sentence, and the notebook goes on.
+    """Context in which an input error is shown as a sentence, and the notebook continues.
 
-    What a study has no conditions, speakers or classes for may not cost the rest of its report.
+    A study that lacks conditions, speakers or classes for an exhibit keeps the rest of its report.
     Faults of a disk or a server still end it.
 
     Examples:
@@ -218,7 +219,7 @@ def bullets(sentences: Sequence[str]) -> HTML:
         >>> bullets(["a < b"]).data
         '<ul class="summary"><li>a &lt; b</li></ul>'
     """
-    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    items = "".join(f"<li>{markup.prose(sentence)}</li>" for sentence in sentences)
     return HTML(f'<ul class="summary">{items}</ul>')
 
 

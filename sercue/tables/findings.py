@@ -16,6 +16,7 @@ from sercue.tables.printed import (
     bounded,
     percent,
     rounded,
+    shortest,
     with_interval,
     with_minus,
 )
@@ -58,8 +59,10 @@ def corpus_findings(
     sentences = [
         *confounded,
         _size(corpus),
-        f"{unmeasured} utterances have at least one concept that could not be measured; its "
-        f"token is '{UNKNOWN}'.",
+        f"{unmeasured} utterance{'s have' if unmeasured != 1 else ' has'} at least one concept "
+        f"that could not be measured; its token is '{UNKNOWN}'."
+        if unmeasured
+        else "All concepts could be measured in all utterances.",
     ]
     if voiced_frames is not None:
         few, none = int((voiced_frames < FEW_FRAMES).sum()), int((voiced_frames == 0).sum())
@@ -97,7 +100,7 @@ def corpus_findings(
             f"the largest of {of_cluster.max()}; {(of_cluster == 1).sum()} functionals are in a "
             "cluster of their own."
         )
-    return sentences + limits(corpus, partition)[len(confounded) :]
+    return sentences + limits(corpus, partition, confounded=False)
 
 
 def _effects_finding(effects: pd.DataFrame) -> str:
@@ -139,7 +142,8 @@ def _agreement_findings(
         f"{most if fewest == most else f'{fewest} to {most}'} utterances (Spearman's ρ; where both "
         "measure on one scale, Bland-Altman bias with 95\u202f% limits of agreement, and share of "
         f"gross errors): {'; '.join(told)}.",
-        f"Agreement is weak (ρ below {WEAK_CORRELATION}, or more than {percent(WEAK_GROSS)} gross "
+        f"Agreement is weak (ρ below {shortest(WEAK_CORRELATION)}, or more than "
+        f"{percent(WEAK_GROSS)} gross "
         f"errors) for {', '.join(map(str, weak.index)) or 'none of them'}.",
     ]
     for concept in concepts:
@@ -278,39 +282,38 @@ def prompting_findings(
     """What notebook 03 found.
 
     Args:
-        sensitivity: UAR by condition, template and label order, as ``uar_by`` returns it
+        sensitivity: as ``wording_sensitivity`` returns it
         tried: predictions of the same prompts by each decoding that the model can do
         corpus: the corpus
         partition: the partition on which the prompts were tried
     """
-    where = f"The prompts were tried out on {tried['utterance'].nunique()} utterances"
-    groups = sensitivity.groupby("condition")["uar"]
-    lowest, highest = groups.min(), groups.max()
-    wide = str((highest - lowest).idxmax())
+    where = f"The prompts were tried on {tried['utterance'].nunique()} utterances"
+    groups = sensitivity.groupby("condition", sort=False)["uar"]
+    ranges = " and ".join(
+        f"from {bounded(uar.min())} to {bounded(uar.max())} under {name}" for name, uar in groups
+    )
     scored, generated = (tried[tried["decoding"] == name] for name in ("score", "generate"))
+    invalid = percent(1 - generated["valid"].mean(), 1)
     sentences = [
-        f"{where}. In a cross-validation every speaker is evaluated, those heard here among them: "
-        "choose no wording by these numbers."
+        f"{where}. In a cross-validation every speaker is evaluated, including those heard here: "
+        "no wording may be chosen by these numbers."
         if corpus.folds
         else f"{where} of the {partition} partition.",
-        f"Between wordings and label orders, UAR ranges from {bounded(lowest[wide])} to "
-        f"{bounded(highest[wide])} under {wide}, of the conditions tried here the one that varies "
-        "most.",
-        f"{percent(1 - generated['valid'].mean(), 1)} of the {len(generated)} generated answers "
-        "are "
-        f"invalid{_reasons(generated)}. They count as wrong.",
+        f"Across wordings and label orders, UAR ranges {ranges} (not tested).",
+        f"{invalid} of the {len(generated)} generated answers are invalid{_reasons(generated)} and "
+        "count as wrong.",
     ]
     if scored.empty:
-        return [*sentences, "The model's server gives no likelihoods of labels."]
+        return [*sentences, "The server of the model returns no likelihoods of labels."]
     cell = ["utterance", "condition", "replicate", "template", "label_order"]
     both = scored.merge(generated, on=cell, suffixes=("_score", "_generate"), validate="1:1")
     same = (both["prediction_score"] == both["prediction_generate"]).mean()
+    mass = percent(scored["label_mass"].mean(), 1)
     return [
         *sentences,
-        f"Greedy decoding and label likelihood agree in {percent(same, 1)} of the same prompts.",
-        f"The label words together take {percent(scored['label_mass'].mean(), 1)} of the "
-        "probability of "
-        "the answer on average; the rest goes to other words.",
+        f"Both decodings give the same answer to {percent(same, 1)} of the prompts.",
+        f"On average, {mass} of the probability of an answer is on the label words; the rest is on "
+        "other words.",
     ]
 
 
@@ -392,19 +395,20 @@ def readable_reliance(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def why_not_identified(table: pd.DataFrame) -> str:
-    """Where a share is not identified, and why; an empty text if it is everywhere."""
+    """Where a share is not identified, and why; an empty text if all are identified."""
     rows = table[(table["reason"] != "") & (table["response"] == "probability")]
     return "".join(f" {row['group']}: {row['reason']}." for row in rows.to_dict("records"))
 
 
 def reliance_finding(table: pd.DataFrame, confidence: float) -> str:
-    """What the answers rest on, in a sentence that says no more than the interval does."""
+    """The reliance on the tokens, in a sentence that claims no more than the interval allows."""
     row = table[(table["by"] == "all") & (table["response"] == "probability")].iloc[0]
     if row["reason"]:
         return f"What the model relies on cannot be told: {row['reason']}."
     share = with_interval(row["share"], row["low"], row["high"])
     return (
-        f"The tokens have a share of {share} in the weights of audio and tokens ({confidence:.0%} "
-        "interval over speakers; 0 is the audio alone, 1 the tokens alone), over all "
-        f"{row['rows']:,} answers with tokens to {row['utterances']} utterances."
+        f"Over all main conditions with tokens ({row['rows']:,} answers to {row['utterances']} "
+        f"utterances), the share of the tokens in the weights is {share} ({percent(confidence)} "
+        "interval; 0 is the audio alone, 1 the tokens alone; only its rank among models that were "
+        "asked the same prompts can be interpreted)."
     )

@@ -20,6 +20,7 @@ _COMMANDS = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     # LaTeX's oldest font encoding, still the default, has other signs in these places.
     "<": "$<$", ">": "$>$", "|": "$|$", '"': "''", "`": "{}`",
+    "∞": r"$\infty$",
     "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\leq$", "≥": r"$\geq$",
     "≠": r"$\neq$", "≈": r"$\approx$", "→": r"$\to$", "←": r"$\leftarrow$", "²": "$^2$",
     "³": "$^3$", "°": r"$^\circ$", "µ": r"$\mu$", "†": r"\dag{}", "‡": r"\ddag{}", "\u00a0": "~",
@@ -184,9 +185,10 @@ def write_table(
 ) -> None:
     """Write a table for LaTeX with booktabs, which is all that it needs.
 
-    It fits the width of the page. What does not in letters of ten points is
-    set smaller, then with the intervals beneath their numbers, then in several parts one below
-    another, each with the names of the rows; long texts are set in lines.
+    It fits one of two columns if it can, and else the width of the page. What does not in letters
+    of ten points is set smaller, then with the intervals beneath their numbers, then in several
+    parts one below another, each with the names of the rows; long texts are set in lines as wide
+    as the page.
 
     Args:
         printed: as a reader sees it; the levels of its index name the rows
@@ -197,16 +199,18 @@ def write_table(
     """
     columns = _columns(printed, keys)
     stacked = [column.stacked() for column in columns]
+    prose = any(column.align == "p" for column in columns)
+    narrow = page if prose else min(_COLUMN, page)
     fitting = (
         (size, [whole])
-        for whole in (columns, stacked)
+        for whole, room in ((columns, narrow), (columns, page), (stacked, page))
         for size in _SIZES
-        if _width(whole, size) <= page
+        if _width(whole, size) <= room
     )
     smallest = list(_SIZES)[-1]
     size, parts = next(fitting, None) or (smallest, _parts(stacked, smallest, page))
     widest = max(_width(part, size) for part in parts)
-    environment = "table" if widest <= _COLUMN else "table*"
+    environment = "table" if widest <= _COLUMN and not prose else "table*"
     cells = (line for column in columns for cell in column.cells for line in cell)
     letters = unprintable("".join([caption, *(column.head for column in columns), *cells]))
     needed = "% This table needs XeLaTeX or LuaLaTeX and a font that has: "

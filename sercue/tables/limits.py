@@ -50,32 +50,33 @@ def confounding(corpus: Corpus) -> list[str]:
     crossing = Crossing.of(corpus.table["speaker"], corpus.table["emotion"])
     if not crossing.confounded:
         return []
-    everybody, several = crossing.speakers, crossing.crossed
-    most = 2 * several < everybody
+    speakers, crossed = _with_several(crossing, corpus.table["speaker"].nunique()), crossing.crossed
     who = (
-        f"{everybody - several} of {everybody} speakers have utterances of one class only, and"
-        if most
-        else f"although {several} of {everybody} speakers have utterances of two or more classes,"
-    )
-    how_much = (
-        f"{who} speakers account for {percent(crossing.determined)} of the variance of class "
-        "membership (0\u202f%: independent; 100\u202f%: the speaker determines the class)"
-        if crossing.determined == crossing.determined
-        else who.removesuffix(", and")
+        f"{crossing.several - crossed} of {speakers} have utterances of one class only, and"
+        if crossing.mostly_single
+        else f"although {crossed} of {speakers} have utterances of two or more classes,"
     )
     withheld = (
         f" Variance shares and effects of emotion are not given: they need {ENOUGH_CROSSED} "
-        f"speakers with two or more classes, and there {'is' if several == 1 else 'are'} {several}."
+        f"speakers with two or more classes, and there {'is' if crossed == 1 else 'are'} {crossed}."
     )
     return [
-        f"Emotion and speaker are confounded: {how_much}. Differences between classes, in "
-        "features, tokens or recalls, can therefore be differences between speakers."
+        f"Emotion and speaker are confounded: {who} speakers account for "
+        f"{percent(crossing.determined)} of the variance of class membership (0\u202f%: "
+        "independent; 100\u202f%: the speaker determines the class). Differences between classes, "
+        "in features, tokens or recalls, can therefore be differences between speakers."
         + withheld
         * crossing.too_few
     ]
 
 
-def limits(corpus: Corpus, partition: str = "test") -> list[str]:
+def _with_several(crossing: Crossing, speakers: int, of: str = "") -> str:
+    """How many speakers have two or more utterances, in words."""
+    more = " with two or more utterances" if crossing.several < speakers else ""
+    return f"{crossing.several} {of}speakers{more}"
+
+
+def limits(corpus: Corpus, partition: str = "test", *, confounded: bool = True) -> list[str]:
     """Why intervals are wide or cannot be given, and which class or speaker it is.
 
     Named are, first, speakers who have one class only (``confounding``); classes that nobody or
@@ -90,6 +91,7 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
     Args:
         corpus: of the study, with pseudonyms where the study asks for them
         partition: the evaluated one
+        confounded: whether ``confounding`` is told, first
 
     Returns:
         sentences; none where nothing is to be named
@@ -103,7 +105,8 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
     counts = _counts(corpus, partition)
     if counts.empty:
         return []
-    sentences = confounding(corpus) + _one_class_each(counts, partition)
+    one_class, fitted = _one_class_each(counts, partition), _fitted_on(corpus, partition)
+    sentences = (confounding(corpus) if confounded else []) + one_class
     totals, having = counts.sum(), (counts > 0).sum()
     few = _few(counts) & (having > 1)
     if absent := list(counts.columns[having == 0]):
@@ -146,9 +149,9 @@ def limits(corpus: Corpus, partition: str = "test") -> list[str]:
             f"equally many utterances of each class would give {most}: a 95\u202f% interval "
             f"reaches {reach} standard errors to either side, instead of {usual}."
         )
-    sentences += _fitted_on(corpus, partition)
-    lacking = counts.columns[_few(counts)]
-    return sentences + _few_speakers(len(counts), corpus, _of_all(corpus, counts[lacking]))
+    more = _of_all(corpus, counts.loc[:, _few(counts)])
+    helped = bool(more or one_class or fitted)
+    return sentences + fitted + _few_speakers(len(counts), corpus, more, helped=helped)
 
 
 def _counts(corpus: Corpus, partition: str) -> pd.DataFrame:
@@ -182,15 +185,15 @@ def _number(number: int, what: str) -> str:
 def _one_class_each(counts: pd.DataFrame, partition: str) -> list[str]:
     """On how many speakers each recall rests, where most speakers have one class only."""
     crossing = Crossing.of_counts(counts.to_numpy())
-    single = crossing.speakers - crossing.crossed
-    if 2 * crossing.crossed >= crossing.speakers or crossing.speakers < 2:
+    if not crossing.mostly_single:
         return []
     having = (counts > 0).sum()
     each = ", ".join(f"{label} {number}" for label, number in having[having > 0].items())
     return [
-        f"Of {crossing.speakers} {partition} speakers, {single} have utterances of one class only: "
-        f"recalls of different classes come from different speakers (by class: {each}), and UAR "
-        "rests on these few."
+        f"Of {_with_several(crossing, len(counts), f'{partition} ')}, "
+        f"{crossing.several - crossing.crossed} have utterances of one class only: recalls of "
+        f"different classes come from different speakers (by class: {each}), and UAR rests on "
+        "these few."
     ]
 
 
@@ -216,6 +219,7 @@ def _of_all(corpus: Corpus, rare: pd.DataFrame) -> list[str]:
     """What folds would give of classes that are rare: those with more speakers in the corpus."""
     rows = corpus.table[corpus.table["emotion"].isin(list(rare))]
     everywhere = pd.crosstab(rows["speaker"], rows["emotion"])
+    everywhere = everywhere.reindex(columns=rare.columns, fill_value=0)
     more = [name for name in rare if (everywhere[name] > 0).sum() > (rare[name] > 0).sum()]
     return [told for told, _ in _rare(everywhere[more])] if more else []
 
@@ -236,11 +240,13 @@ def _large(counts: pd.Series, of: str) -> dict[str, str]:
     }
 
 
-def _few_speakers(speakers: int, corpus: Corpus, more: list[str]) -> list[str]:
+def _few_speakers(speakers: int, corpus: Corpus, more: list[str], *, helped: bool) -> list[str]:
+    """What few speakers do to tests, and what folds give: ``more`` of rare classes, if any."""
     sentences = []
     if speakers < FEW_SPEAKERS:
         sentences.append(
-            f"All tests rest on {speakers} speakers: what is not significant is inconclusive."
+            f"Comparisons of conditions rest on {speakers} speakers: what is neither significant "
+            "nor shown to be equivalent is inconclusive."
         )
     everybody = corpus.table["speaker"].nunique()
     told = f" ({'; '.join(more)})" if more else ""
@@ -259,6 +265,6 @@ def _few_speakers(speakers: int, corpus: Corpus, more: list[str]) -> list[str]:
             f"2/2^{speakers} = {bounded(2 / 2**speakers)}; where that is too large for a "
             f"correction, t tests decide. {way_out}"
         )
-    elif more and everybody > speakers:
+    elif helped and everybody > speakers:
         sentences.append(folds)
     return sentences

@@ -13,53 +13,86 @@ from sercue.tables.printed import is_number
 
 _POINTS = re.compile(rb'\s(width|height)="([\d.]+)pt"')
 _PIXELS = 96 / 72  # of CSS, a point
+_MARKED = {"code": re.compile(r"`([^`]+)`"), "b": re.compile(r"\*\*([^*]+)\*\*")}
 _LONG = 40  # characters, from which on a text is set in lines
+
+
+def prose(text: str) -> str:
+    """A sentence as HTML; what stands between backticks is code, between double stars bold.
+
+    Examples:
+        >>> prose("**Limits.** With `fold: all`, n < 8")
+        '<b>Limits.</b> With <code>fold: all</code>, n &lt; 8'
+    """
+    marked = html.escape(text)
+    for tag, mark in _MARKED.items():
+        marked = mark.sub(rf"<{tag}>\1</{tag}>", marked)
+    return marked
 
 
 def image(svg: bytes, alt: str) -> str:
     """An SVG drawing as an image that is part of the page, with its size and alternative text.
 
     Examples:
-        >>> image(b'<svg height="72pt" width="144pt"></svg>', "a < b")[:55]
-        '<img alt="a &lt; b" width="192" height="96" src="data:i'
+        >>> image(b'<svg height="72pt" width="144pt"></svg>', "a < b")[:78]
+        '<img alt="a &lt; b" width="192" height="96" style="--width: 192px" src="data:i'
     """
     start = svg.partition(b"<svg")[2].partition(b">")[0]
     size = {side.decode(): float(points) * _PIXELS for side, points in _POINTS.findall(start)}
     sized = "".join(f' {side}="{size[side]:.0f}"' for side in ("width", "height") if side in size)
+    if "width" in size:
+        sized += f' style="--width: {size["width"]:.0f}px"'
     data = base64.b64encode(svg).decode()
     return f'<img alt="{html.escape(alt)}"{sized} src="data:image/svg+xml;base64,{data}">'
 
 
-def plot(svg: bytes, caption: str, alt: str) -> str:
-    """A figure with its caption; what is too wide for the screen scrolls in its box."""
+def plot(svg: bytes, caption: str, alt: str, name: str = "") -> str:
+    """A figure with its caption; what is too wide for the screen scrolls in its box.
+
+    Args:
+        svg: the drawing
+        caption: stands below it
+        alt: what it shows, in words
+        name: of its files, for the links of a report to them
+    """
     return (
-        f'<figure class="plot">{_box("Figure", caption, image(svg, alt))}'
+        f'<figure class="plot"{_named(name)}>{_box("Figure", caption, image(svg, alt))}'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )
 
 
-def table(data: pd.DataFrame, caption: str, *, folded: bool = False) -> str:
+def table(data: pd.DataFrame, caption: str, name: str = "", *, folded: bool = False) -> str:
     """A table with its caption; what is too wide for the screen scrolls in its box.
 
     Args:
         data: as it is to be printed; names of index levels head their columns
         caption: stands above the table
+        name: of its files, for the links of a report to them
         folded: on a screen only its caption is shown until a reader opens it
     """
     prose = any(len(str(cell)) > _LONG for cell in data.to_numpy().ravel())
     box = _box("Table", caption, _rows_and_columns(data))
     if folded:
-        box = f"<details><summary>Show the table ({len(data)} rows)</summary>{box}</details>"
+        rows = f"{len(data)} row{'s' * (len(data) != 1)}"
+        box = f"<details><summary>Show the table ({rows})</summary>{box}</details>"
     return (
-        f'<figure class="{"table prose" if prose else "table"}">'
+        f'<figure class="{"table prose" if prose else "table"}"{_named(name)}>'
         f"<figcaption>{html.escape(caption)}</figcaption>{box}</figure>"
     )
 
 
+def _named(name: str) -> str:
+    return f' data-name="{html.escape(name)}"' if name else ""
+
+
 def _box(kind: str, caption: str, content: str) -> str:
-    """A box that scrolls sideways, by keyboard, too: only what has the focus does."""
+    """A box that scrolls sideways, by keyboard, too: only what has the focus does.
+
+    The frame around it shows on which sides something is cut off.
+    """
     label = html.escape(f"{kind}: {caption}")
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{content}</div>'
+    box = f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{content}</div>'
+    return f'<div class="frame">{box}</div>'
 
 
 def _rows_and_columns(data: pd.DataFrame) -> str:
@@ -74,9 +107,15 @@ def _rows_and_columns(data: pd.DataFrame) -> str:
         head = head.replace('<th scope="col"></th>', _index_header(name), 1)
     body = body.replace(' valign="top"', "").replace("<th>", '<th scope="row">')
     body = re.sub(r'<th rowspan="(\d+)">', r'<th scope="rowgroup" rowspan="\1">', body)
+    body = "</tr>".join(_below_marked(row, data.index.nlevels) for row in body.split("</tr>"))
     kinds = {place: _kind(data.iloc[:, place]) for place in range(data.shape[1])}
     head = _marked(head, '<th scope="col">', kinds)
     return f"{head}<tbody>{_marked(body, '<td>', kinds)}"
+
+
+def _below_marked(row: str, levels: int) -> str:
+    """A row whose first header is not in the first column, beneath one of several rows, says so."""
+    return row.replace("<th", '<th class="below"', 1) if 0 < row.count("<th") < levels else row
 
 
 def _kind(column: pd.Series) -> str:

@@ -27,14 +27,16 @@ __all__ = [
 # What tables call things where the name in a file says it in code. Labels of a corpus are columns,
 # too, and stay as they are: only these names are put into words.
 _WORDS = {
+    "cliffs_delta": "Cliff's δ",
     "uar": "UAR", "uar_reference": "UAR of reference", "macro_f1": "macro F1",
     "share_reference": "share of reference",
-    "holm_p": "p (corrected)", "decided_by": "decided by", "permutation_p": "p (sign flips)",
+    "holm_p": "p (corrected)", "decided_by": "test", "permutation_p": "p (sign flips)",
     "page_p": "p (Page)",
     "mcnemar_p": "p (McNemar)", "independent_p": "p (independent)",
     "independent_holm_p": "p (independent, Holm)", "accuracy_difference": "difference in accuracy",
     "spearman_rho": "Spearman's ρ", "spearman_p": "p (ρ)", "spearman_exact_p": "p (ρ, exact)",
-    "shift_p": "p", "equivalence_p": "p (TOST)", "collapse_p": "p",
+    "shift_p": "p", "equivalence_p": "p (TOST)",
+    "equivalence_holm_p": "p (TOST, corrected)", "collapse_p": "p",
     "discordant_better": "only condition right", "discordant_worse": "only reference right",
     "odds_ratio": "odds ratio", "falls_throughout": "falls at every step",
     "no_collapse": "no collapse", "commonest_share": "share of commonest",
@@ -43,7 +45,7 @@ _WORDS = {
     "kappa_none": "κ (none)", "kappa_aligned": "κ (aligned)", "most_gained": "most gained",
     "most_lost": "most lost", "w_audio": "weight of audio",
     "w_cue": "weight of tokens", "label_order": "label order",
-    "detectable_holm": "detectable as tested", "label_mass": "mass of labels",
+    "detectable_holm": "MDE", "label_mass": "mass of labels",
 }  # fmt: skip
 # What can exceed 1, so that it keeps the zero before the point, however small its values are.
 _UNBOUNDED = {
@@ -55,6 +57,8 @@ _DIFFERENCES = {
     "difference", "accuracy_difference", "slope", "effect", "shapley", "gain", "loss",
     "against_first",
 }  # fmt: skip
+# What tables say in code: which test of ``compare`` was corrected.
+_VALUES = {"decided_by": {"flips": "sign flips", "t": "t test"}}
 _ENDS = ("low", "high")
 _NUMBER = re.compile(
     r"([<>=±+−-]?\s?[\d.,]+(\s?%)?(\s?[±(]\s?[\d.,]+\)?)?)|([+−-]?[\d.]+ \[[^\[\]]+\])"
@@ -112,7 +116,7 @@ def rounded(data: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
             show = form.of_p if _is_p(str(name)) else form.of
             printed[name] = [show(*row) for row in numbers.itertuples(index=False)]
             ends += found
-    return worded(printed.drop(columns=ends))
+    return worded(printed.drop(columns=ends).replace(_VALUES))
 
 
 def worded(data: pd.DataFrame) -> pd.DataFrame:
@@ -134,7 +138,7 @@ def is_number(text: str) -> bool:
         >>> [is_number(text) for text in ("< .001", ".72 ± .04", ".5 [.4, .6]", "–", "mid")]
         [True, True, True, True, False]
     """
-    return text in ("", MISSING) or _NUMBER.fullmatch(text) is not None
+    return text in ("", MISSING, "∞", "−∞") or _NUMBER.fullmatch(text) is not None
 
 
 def _interval_of(name: str, columns: Iterable[str]) -> list[str]:

@@ -42,18 +42,20 @@ FEWEST = 20
 class Binning:
     """Fitted standardisation and edges: turns features into concept scores, and those into words.
 
-    What is fitted is fitted once for all training rows, the group ``""``; and for the concepts
-    that are ``by_sex``, once more for each sex.
+    Everything is fitted once to all training rows, the group ``""``, and for concepts
+    that are ``by_sex`` also to the training rows of each sex.
 
     Attributes:
         concepts: the concepts, in the order in which a prompt shows them
         locations: group to column of the features to its median (or mean) over the training rows
         scales: group to column to its interquartile range over the training rows, divided by
-            1.349 so that it estimates a standard deviation (or to that); NaN if it is zero
+            1.349 so that it estimates a standard deviation (or to the standard deviation); NaN if
+            it is zero
         thresholds: name of an ordinal concept to group to its ascending inner bin edges, in units
             of the score
-        centre: ``None``, ``"speaker"`` or ``"sex"``: whose median was taken off each feature
-        standardise: ``"robust"`` or ``"mean"``: what locations and scales are
+        centre: ``None``, ``"speaker"`` or ``"sex"``: the groups whose medians were subtracted from
+            each feature
+        standardise: ``"robust"`` or ``"mean"``: the kind of locations and scales
     """
 
     concepts: tuple[Concept | Category, ...]
@@ -118,7 +120,8 @@ class Binning:
     def edges(self, concept: str) -> list[tuple[str, tuple[float, ...]]]:
         """Group and inner bin edges of an ordinal concept: one set, or one for each sex.
 
-        Where one sex alone has edges of its own, those of all are listed, too: they are used.
+        If only one sex has its own edges, those fitted to all rows are listed, too: they are used
+        for the other.
         """
         fitted = self.thresholds[concept]
         return [(name, edges) for name, edges in fitted.items() if name or len(fitted) < 3]
@@ -295,15 +298,15 @@ def fit_bins(
 ) -> Binning | FoldBinning:
     r"""Fit standardisation and edges on the training partition.
 
-    Of a cross-validated corpus, once a fold, on all other folds.
+    In a cross-validated corpus, this is done once per fold, on all other folds.
 
     The score of a concept with features :math:`x_j` and signs :math:`s_j` is
 
     .. math:: \frac{1}{J} \sum_j s_j \frac{x_j - \text{median}_j}{\text{IQR}_j / 1.349}
 
-    A concept that is ``by_sex`` has edges for each sex of which ``FEWEST`` training utterances
-    could be measured. Those of others, of speakers of unknown sex, and of corpora of children,
-    are the edges of all.
+    A concept that is ``by_sex`` has separate edges for each sex with at least ``FEWEST`` measured
+    training utterances. Other speakers, speakers of unknown sex, and corpora of children have the
+    edges fitted to all rows.
 
     Args:
         features: features, one row per utterance, indexed as ``corpus.table``
@@ -313,8 +316,8 @@ def fit_bins(
         method: ``"quantile"`` (equally filled bins on the training rows), ``"width"`` (equally
             wide bins between the 1st and 99th percentile) or ``"thresholds"``
         thresholds: ordinal concept to ``bins - 1`` ascending edges, for ``method="thresholds"``
-        centre: ``"speaker"`` or ``"sex"`` takes each group's own median off every feature
-            first. It uses no label, but it does use all recordings of a test speaker at once.
+        centre: ``"speaker"`` or ``"sex"``: subtracts the median of each group from every feature
+            first. This uses no label, but it uses all recordings of a test speaker at once.
         standardise: ``"robust"``, or ``"mean"`` for mean and standard deviation
 
     Raises:

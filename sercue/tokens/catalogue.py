@@ -71,12 +71,12 @@ def parse_condition(text: str, concepts: Sequence[str] | None = None) -> Conditi
     all concepts is ``aligned``, ``without`` all of them ``masked(1)``.
 
     Args:
-        text: a name, with what it takes in brackets: ``corrupted(0.5)``, ``only(energy + pitch)``;
-            behind an ``@``, what is heard in place of the utterance: ``aligned @ reversed``
+        text: a name, with its parameter in brackets: ``corrupted(0.5)``, ``only(energy + pitch)``;
+            after an ``@``, what is heard instead of the utterance: ``aligned @ reversed``
         concepts: names of all concepts, in their order; by default those of the scheme ``paper``
 
     Raises:
-        InputError: if the name is unknown, or if what it takes is missing or not valid
+        InputError: if the name is unknown, or if its parameter is missing or not valid
 
     Examples:
         >>> parse_condition("corrupted(.50)").name
@@ -125,9 +125,9 @@ def parse_conditions(
 ) -> list[Condition]:
     """All conditions of a study, each once; conditions of one's own are taken as they are.
 
-    Two words stand for many conditions: ``only(each)``, ``without(each)`` and ``flip(each)`` for
-    one a concept, and ``only(any)`` for every subset of the concepts that is neither empty nor
-    whole: 62 of six.
+    Two words stand for several conditions: ``only(each)``, ``without(each)`` and ``flip(each)``
+    for one condition per concept, and ``only(any)`` for every subset of the concepts that is
+    neither empty nor complete (62 subsets of six concepts).
 
     Args:
         texts: names, or conditions
@@ -199,7 +199,7 @@ def describe_conditions(
 
     Args:
         texts: names, or conditions
-        material: what they will be applied to, if it is to be described, too
+        material: what they will be applied to, if this is to be described, too
         seed: the study's seed
         words: concept to its words; by default those of the material, or of the scheme ``paper``
 
@@ -208,8 +208,8 @@ def describe_conditions(
         differ). With a material also, for the first replicate, ``tokens not own``, the share of
         the tokens shown that are not the utterance's own, and ``utterances not own``, the share
         of utterances shown such a token, both in [0, 1] (even exchanged tokens can be equal by
-        chance); and ``remarks``: where the condition meets unknown tokens, or cannot do to this
-        material what it says
+        chance); and ``remarks``: unknown tokens, and utterances to which the condition cannot be
+        applied as described
 
     Raises:
         InputError: if a condition is not valid, or if the material is not enough for it
@@ -327,7 +327,7 @@ def about_concepts(name: str) -> bool:
 
 
 def main_conditions(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a table but for conditions about single concepts or with other audio.
+    """The rows of a table without those of conditions about single concepts or with other audio.
 
     Args:
         table: with a column ``condition``
@@ -347,8 +347,30 @@ def is_main(name: str) -> bool:
     return parts_heard(name)[1] == OWN and not about_concepts(name)
 
 
+def few_conditions(names: Sequence[str], most: int = 6) -> list[str]:
+    """A few conditions that show what all do: the audio alone, own, others', opposite, no tokens.
+
+    Args:
+        names: names of conditions
+        most: how many at most; those for which there is room left in the order given
+
+    Returns:
+        of ``none``, ``aligned``, ``shuffled``, ``conflicting``, ``masked(1)``, the highest dose of
+        each family, and the others, the first ones that are there; in the order given
+
+    Examples:
+        >>> names = ["none", "aligned", "constant", "corrupted(0.5)", "corrupted(1)"]
+        >>> few_conditions(names, 3), few_conditions(names, 4)
+        (['none', 'aligned', 'corrupted(1)'], ['none', 'aligned', 'constant', 'corrupted(1)'])
+    """
+    highest = [list(doses)[-1] for doses in doses_of(facts_by_name(names)).values()]
+    first = ["none", "aligned", "shuffled", "conflicting", "masked(1)", *highest, *names]
+    chosen = [name for name in dict.fromkeys(first) if name in names][:most]
+    return [name for name in names if name in chosen]
+
+
 def one_of_each(names: Sequence[str]) -> list[str]:
-    """The conditions without repetition in kind: of those about concepts the first of each kind.
+    """One condition of each kind: of the conditions about concepts, the first of each family.
 
     Args:
         names: names of conditions

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sercue.errors import InputError, unknown
+from sercue.notation import shortest
 from sercue.tokens.concepts import UNKNOWN, Words
 from sercue.tokens.condition import Condition, Material
 
@@ -100,7 +101,7 @@ def _replacing(
 
     return Condition(
         f"{family}({probability:g})",
-        f"each token replaced, with probability {probability:g}, by {what}",
+        f"each token replaced, with probability {shortest(probability)}, by {what}",
         change,
         stochastic=probability > 0,
         stream="replaced",
@@ -128,7 +129,7 @@ def masked(probability: float) -> Condition:
 
     return Condition(
         f"masked({probability:g})",
-        f"each token replaced, with probability {probability:g}, by {UNKNOWN!r}",
+        f"each token replaced, with probability {shortest(probability)}, by {UNKNOWN!r}",
         change,
         stochastic=0 < probability < 1,
         stream="replaced",
@@ -141,9 +142,9 @@ def masked(probability: float) -> Condition:
 
 
 def constant() -> Condition:
-    """Every token the middle word, or the plain one of a nominal concept: a block without content.
+    """Every token replaced by the middle word, or the plain one of a nominal concept.
 
-    ``unknown`` tokens become it, too.
+    The block has no content. ``unknown`` tokens are replaced, too.
     """
     return Condition(
         "constant",

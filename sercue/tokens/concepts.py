@@ -40,7 +40,7 @@ _OF_DESCRIPTORS = re.compile(r"(voiced_)?mean\(|voiced_(share|frames)$")
 
 @dataclass(frozen=True)
 class Words:
-    """The words of one concept, and what a perturbation makes of them.
+    """The words of one concept, and their opposites.
 
     Attributes:
         each: the words that a perturbation may draw, from low to high if they are ordered
@@ -48,7 +48,7 @@ class Words:
         opposites: word to the words of which ``conflicting`` shows one in its place, all equally
             likely. By default the order is reversed and the middle word becomes either extreme.
         plain: the word that ``constant`` shows; by default the middle one
-        undrawn: words that tokens may have and no perturbation draws
+        undrawn: words that tokens may have but that no perturbation draws
 
     Examples:
         >>> Words(("low", "mid", "high")).opposites
@@ -115,8 +115,8 @@ class Concept:
         features: column of the features to sign, +1 or -1: functionals, or means of descriptors
         bins: number of bins
         scales: number of bins to the words, from low to high
-        middle: what ``conflicting`` makes of the middle word: ``"extremes"`` (either of them, at
-            random) or ``"itself"``
+        middle: the opposite of the middle word under ``conflicting``: ``"extremes"`` (the lowest
+            or the highest word, at random) or ``"itself"``
         by_sex: whether each sex has edges of its own
     """
 
@@ -144,7 +144,7 @@ class Concept:
         """The same concept with another number of bins.
 
         Raises:
-            InputError: if it has no words for so many
+            InputError: if there are no words for this number
         """
         if bins not in self.scales:
             valid = ", ".join(map(str, self.scales))
@@ -223,7 +223,7 @@ class Category:
         return Words(self.each, False, opposites, self.otherwise, undrawn)
 
     def with_bins(self, bins: int) -> Category:
-        """Itself: it has no bins."""
+        """The same concept, which has no bins."""
         return self
 
     def tokens(self, z: pd.DataFrame, features: pd.DataFrame) -> pd.Series:

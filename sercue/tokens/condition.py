@@ -20,10 +20,10 @@ _SERIES = ("emotions", "speakers", "folds")
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Tokens of some utterances, and what else a condition may need to know of them.
+    """Tokens of some utterances, and what else a condition may need to know about them.
 
-    Only ``tokens`` and ``words`` are always there. A condition that needs more takes it by
-    ``known``, which says what is missing.
+    Only ``tokens`` and ``words`` are always there. A condition that needs more calls
+    ``known``, which raises an error that names what is missing.
 
     Attributes:
         tokens: true tokens, shape (utterances, concepts)
@@ -80,7 +80,7 @@ class Material:
         """The material of a study.
 
         Args:
-            corpus: names classes, speakers and training utterances. Of a cross-validated one,
+            corpus: names classes, speakers and training utterances. If it is cross-validated,
                 the training utterances of an utterance are those of all other folds.
             tokens: true tokens, indexed as ``corpus.table``; training utterances without tokens
                 are no training material
@@ -105,7 +105,7 @@ class Material:
         )
 
     def known(self, name: str) -> pd.Series:
-        """``emotions``, ``speakers`` or ``folds``, where a condition cannot do without.
+        """``emotions``, ``speakers`` or ``folds``, for a condition that needs them.
 
         Raises:
             InputError: if it is not known
@@ -140,7 +140,7 @@ class Material:
         return replace(self, tokens=self.tokens.iloc[positions], **rows)
 
     def fold_rows(self) -> list[tuple[str | None, np.ndarray]]:
-        """Each fold with the positions of its utterances; one of all where there are no folds."""
+        """Each fold with the positions of its utterances; one fold of all if there are none."""
         if self.folds is None:
             return [(None, np.arange(len(self.tokens)))]
         folds = self.folds.to_numpy()
@@ -223,7 +223,7 @@ def told_by_name(name: str) -> tuple[str, float, tuple[str, ...]]:
 
 
 def no_remarks(material: Material) -> str:
-    """Nothing to say of what a condition does to this material."""
+    """The default of ``remarks``: no note."""
     return ""
 
 
@@ -231,8 +231,8 @@ def no_remarks(material: Material) -> str:
 class Condition:
     """One way of changing the tokens.
 
-    A condition of one's own is a function and two strings, as the example shows; ``run_study``
-    takes it beside the names of ours, ``conditions=["none", "aligned", exaggerated]``.
+    A condition of your own is a function and two strings, as in the example. ``run_study``
+    takes it together with names: ``conditions=["none", "aligned", exaggerated]``.
 
     Attributes:
         name: as studies and tables write it, for instance ``corrupted(0.5)``
@@ -240,16 +240,17 @@ class Condition:
         change: (material, random generator) to the tokens shown, indexed as ``material.tokens``,
             or ``None`` for no token block. A column that is left out is a concept that the prompt
             does not show.
-        stochastic: whether replicates differ, or what tells it from the words of each concept
+        stochastic: whether replicates differ, or a function of the words of each concept that
+            returns this
         stream: conditions with the same stream draw the same random numbers, so that
-            ``corrupted(0.25)`` changes a subset of what ``corrupted(0.5)`` changes; by default the
-            name, without what is heard
-        remarks: what the report has to say of this condition on this very material, for instance
-            that a speaker has one utterance only; an empty text if nothing
-        family: what it does, whatever the dose or the concepts; by default as the name tells
-            it: ``corrupted`` of ``corrupted(0.5)``
-        dose: how much of it, for trends with the dose; NaN if it has none
-        concepts: the concepts that it is about, if it is about some and not all
+            ``corrupted(0.25)`` changes a subset of what ``corrupted(0.5)`` changes; by default
+            the name, without what is heard
+        remarks: a note for the report on this condition with this material, for instance
+            that a speaker has only one utterance; empty if there is none
+        family: what it does, regardless of dose and concepts; by default taken from the name:
+            ``corrupted`` for ``corrupted(0.5)``
+        dose: the dose, for trends; NaN if there is none
+        concepts: the concepts concerned, if they are some and not all
 
     Examples:
         >>> def exaggerate(material, generator):
@@ -292,7 +293,7 @@ class Condition:
 
         Random numbers are drawn for the utterances in the order of their index, so what an
         utterance is shown does not depend on the order of the rows. It does depend on which
-        other utterances are evaluated: who is exchanged with whom can be decided no other way.
+        other utterances are evaluated, since tokens are exchanged among these.
 
         Args:
             material: the evaluated utterances, and the training ones
@@ -303,8 +304,8 @@ class Condition:
             tokens with the index of ``material.tokens``, or ``None`` for no token block
 
         Raises:
-            InputError: if the material is not enough for this condition, or if a condition of
-                one's own returns other rows, no column, or an empty cell
+            InputError: if the material is not enough for this condition, or if the function of
+                the condition returns other rows, no column, or an empty cell
         """
         order = _order(material)
         training = material.training

@@ -21,8 +21,8 @@ class Template:
         name: how tables and the predictions refer to it
         instruction: the task; ``{labels}`` stands for the label options
         cues: the sentence of the cue block; ``{tokens}`` stands for the tokens
-        answer: the answer cue, the end of the prompt; every condition of an utterance pays for it
-            anew, so how to answer belongs into the instruction
+        answer: the answer cue, the end of the prompt. It is processed anew for every condition of
+            an utterance, so put directions on how to answer into the instruction.
         item: how one token is written, from ``{concept}`` and ``{word}``
         separator: what stands between two tokens
         label_separator: what stands between two labels
@@ -64,14 +64,14 @@ class Template:
         )
 
     def render(self, labels: Sequence[str], tokens: Mapping[str, str] | None = None) -> str:
-        """The whole text of a user turn, the audio apart.
+        """The whole text of a user turn, without the audio.
 
         Args:
             labels: the words of the label options, in the order to show
             tokens: concept name to word; ``None`` leaves the cue block out
 
         Raises:
-            InputError: if the words of a label hold what separates two labels
+            InputError: if the words of a label contain the separator of labels
 
         Examples:
             >>> print(TEMPLATES["plain"].render(["angry", "sad"], {"energy": "low"}))

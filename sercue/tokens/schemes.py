@@ -64,7 +64,7 @@ class Scheme:
     Attributes:
         name: of the file, without its ending
         concepts: the concepts
-        about: one line on where it is from
+        about: one line on its origin
         standardise: ``"robust"`` (median, interquartile range / 1.349) or ``"mean"`` (mean,
             standard deviation), of the training utterances
         text: the whole file, with the reasons that stand in it
@@ -130,15 +130,15 @@ def read_scheme(
     """Read a scheme of tokens.
 
     Args:
-        scheme: name of one that is shipped, or a file of one's own: a relative path is looked for
+        scheme: name of a shipped scheme, or a file of your own: a relative path is looked for
             in the current folder, then in that of the project
         bins: number of bins in place of that of the file: 3 or 5
-        columns: those of the features that there will be, such as ``feature_columns()``, of which
-            every concept must be made; by default any will do
+        columns: the available features, such as ``feature_columns()``; concepts may be made of
+            these only. By default all names are accepted.
 
     Raises:
-        InputError: if it is not there, naming each place that was looked at; if it cannot be read,
-            or is made of a feature that there is not, naming the line, what was found and what is
+        InputError: if the file does not exist, naming each place that was searched; if it cannot be
+            read, or uses a feature that does not exist, naming the line, what was found and what is
             valid
 
     Examples:

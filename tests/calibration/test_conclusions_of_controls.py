@@ -20,8 +20,8 @@ from sercue.tables.conclusions import conclusions
 SUBSETS = tuple(dict.fromkeys([*PLANNED, *SHOWN]))
 # Said of a model only if it uses what the tokens say: the words that the grounded model gets.
 USED = "the model uses what the tokens say"
-ADDED = "what the tokens say raises UAR"
-PRESENT = "a block without content raises UAR"
+ADDED = "the content of the tokens raises uar"
+PRESENT = "the presence of a block raises uar"
 # Balanced classes and strong evidence, and of the audio alone a strong lean: what is there is found
 # with 24 speakers.
 CLEAR = {"shares": (0.25,) * 4, "strength": 3.0, "noise": 3.0, "ability_condition": 0.2}
@@ -71,7 +71,7 @@ def told(tmp_path_factory):
         name: control_run(design, tmp_path_factory.mktemp("run"), conditions)
         for name, (design, conditions) in models.items()
     }
-    return {name: (" ".join(conclusions(run)), run) for name, run in runs.items()}
+    return {name: (" ".join(conclusions(run)).lower(), run) for name, run in runs.items()}
 
 
 def between_blocks(table):
@@ -82,7 +82,7 @@ def between_blocks(table):
 def test_a_content_blind_model_is_said_to_react_to_a_block_and_to_nothing_in_it(told, model):
     text, run = told[model]
     assert PRESENT in text
-    assert "aligned tokens raise UAR" in text
+    assert "aligned tokens raise uar" in text
     assert USED not in text
     assert ADDED not in text
     assert "makes use of" not in text

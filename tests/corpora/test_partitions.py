@@ -174,6 +174,15 @@ def test_sample_covers_all_speakers_when_it_can():
     assert sample["emotion"].value_counts().to_dict() == dict.fromkeys("xyz", 2)
 
 
+def test_a_sample_of_a_crossed_corpus_is_crossed():
+    """As many speakers as emotions: taken in turn, each speaker would lack one emotion."""
+    table = labelled([(e, s) for e in "wxyz" for s in "abcd" for _ in range(8)])
+    sample = stratified_sample(table, 100)
+    counts = pd.crosstab(sample["emotion"], sample["speaker"]).to_numpy()
+    assert set(counts.ravel()) == {6, 7}
+    assert set(counts.sum(axis=0)) == set(counts.sum(axis=1)) == {25}
+
+
 @pytest.mark.parametrize("speakers", [2, 3, 4, 5, 9])
 def test_of_two_to_nine_speakers_each_is_a_fold(speakers):
     """Drawn, three at most would test: no p-value of three sign flips is below 2 / 2^3."""

@@ -39,6 +39,16 @@ def test_a_page_complains_of_nothing_and_asks_for_nothing(name, small_study, bro
         assert visit.requests == [file.as_uri()]
 
 
+def test_every_report_leads_to_the_utterances(small_study, browser):
+    """The page is written last; those written before it are told."""
+    for name in REPORTS:
+        with visited(browser, small_study.folder / f"{name}.html") as visit:
+            visit.page.get_by_role("link", name="Utterances").first.click()
+            expect(visit.page.get_by_role("heading", level=1)).to_have_text("small: utterances")
+            expect(visit.page.locator("audio")).to_have_count(1)
+            assert visit.troubles == []
+
+
 @every_page
 def test_every_image_is_drawn_and_said_in_words(name, small_study, browser):
     with visited(browser, small_study.folder / f"{name}.html") as visit:

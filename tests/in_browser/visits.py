@@ -117,6 +117,8 @@ def serious(found: Any) -> list[Any]:
 def leads_somewhere(page: Page, file: Path, address: str, within: Path | None = None) -> bool:
     """Whether an address is a place in a file that was written, or elsewhere on the web.
 
+    Or it is itself a file that the page holds to be saved.
+
     Args:
         page: the page that it stands on
         file: the file of that page
@@ -124,7 +126,7 @@ def leads_somewhere(page: Page, file: Path, address: str, within: Path | None = 
         within: the folder in which files are looked for; that of the page by default
     """
     parts = urlsplit(address)
-    if parts.scheme in ("https", "mailto"):
+    if parts.scheme in ("https", "mailto", "data"):
         return True
     target, place = Path(unquote(parts.path)), unquote(parts.fragment)
     if not target.is_file() or not target.is_relative_to(within or file.parent):

@@ -21,7 +21,7 @@ DOCUMENT = r"""\documentclass[a4paper]{article}
 """
 WIDE = rf"\setlength{{\textwidth}}{{{WIDE_PAGE}pt}}"
 COMPLAINT = re.compile(r"^(?:! |Overfull|LaTeX Warning: (?!Label)).*$", re.MULTILINE)
-INTERVAL = "0.140 [0.054, 0.226]"
+INTERVAL = ".140 [.054, .226]"
 HOSTILE = ["".join(string.punctuation), "\\input{/etc/passwd}", "[2ex]", "*", "%", "a & b \\\\ c"]
 
 
@@ -107,7 +107,17 @@ def test_intervals_stand_beneath_their_numbers_where_they_do_not_fit_beside(tmp_
     wide, narrow = written(tmp_path, table, page=900), written(tmp_path, table)
     assert wide.count(INTERVAL) == 5
     assert narrow.count(INTERVAL) == 0
-    assert narrow.count(r"{\scriptsize [0.054, 0.226]}") == 5
+    assert narrow.count(r"{\scriptsize [.054, .226]}") == 5
+
+
+def test_what_fits_one_of_two_columns_in_smaller_letters_is_no_table_over_both(tmp_path):
+    """A starred table of LaTeX spans both columns and floats to the top of a later page."""
+    table = pd.DataFrame({f"c {n}": ["< .001"] for n in range(6)}, index=["aligned"])
+    text = written(tmp_path, table)
+    assert text.startswith(r"\begin{table}[tbp]")
+    assert r"\small" in text or r"\footnotesize" in text
+    long = pd.DataFrame({"answer": ["word " * 40]}, index=["x"])
+    assert written(tmp_path, long).startswith(r"\begin{table*}")
 
 
 def test_long_texts_are_set_in_lines(tmp_path):

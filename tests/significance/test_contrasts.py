@@ -14,7 +14,6 @@ from sercue.statistics.contrasts import (
     compare,
     corrected_p,
     flips_decide,
-    format_prior,
     planned_contrasts,
     uar_intervals,
 )
@@ -194,27 +193,6 @@ def test_mcnemar_columns_are_those_of_its_own_table():
         pd.testing.assert_series_equal(table[column], single[column])
     expected = multipletests(single["independent_p"], method="holm")[1]
     np.testing.assert_allclose(table["independent_holm_p"], expected)
-
-
-def test_the_format_prior_is_a_part_of_the_planned_family():
-    """Its rows are those of the contrasts, as corrected there, a block without content first."""
-    accuracy = {**CONDITIONS, "constant": 0.6, "masked(1)": 0.5}
-    tests = compare(example_predictions(accuracy, speakers=9), LABELS)
-    found = format_prior(tests)
-    assert found["condition"].tolist() == ["masked(1)", "constant", "shuffled"]
-    expected = tests[(tests["reference"] == "none") & (tests["condition"] != "aligned")]
-    pd.testing.assert_frame_equal(
-        found.sort_values("condition", ignore_index=True),
-        expected.sort_values("condition", ignore_index=True),
-    )
-
-
-@pytest.mark.parametrize(
-    "accuracy", [{"none": 0.5, "aligned": 0.7}, {"aligned": 0.7, "constant": 0.5}]
-)
-def test_without_perturbed_tokens_or_the_audio_alone_there_is_no_format_prior(accuracy):
-    with pytest.raises(InputError, match="format prior: found no condition"):
-        format_prior(compare(example_predictions(accuracy), LABELS))
 
 
 def test_planned_family():

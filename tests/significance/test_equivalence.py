@@ -10,13 +10,17 @@ from sklearn.metrics import balanced_accuracy_score
 from statsmodels.stats.weightstats import ttost_paired
 
 from sercue.errors import InputError
+from sercue.statistics.contrasts import compare, detectable_differences, planned_contrasts
 from sercue.statistics.equivalence import (
     collapse_tests,
     commonest_shares,
     entropies,
     equivalence_p,
     equivalence_tests,
+    evidence,
+    predicted_classes,
     predicted_shares,
+    verdicts,
 )
 from sercue.statistics.measures import LABELS, example_predictions, measures
 from sercue.statistics.speakers import Clustered, speaker_counts
@@ -76,6 +80,44 @@ def test_speakers_who_agree_on_a_difference_beyond_the_margin_are_not_equal():
     """0.3 against 0.05: of eight speakers all signs but one pattern."""
     agreed = Clustered(np.array([0.3, -0.3, 0.05]), np.zeros((3, 8)), np.full(3, 7.0))
     assert equivalence_p(agreed, 0.05).tolist() == [255 / 256, 255 / 256, 0.5]
+
+
+def test_a_verdict_needs_a_corrected_test():
+    """Different, different and small, equal, the same for all, and what neither test decides."""
+    tests = pd.DataFrame(
+        {"difference": [0.2, 0.02, 0.01, 0.0, 0.1], "se": [0.02, 0.005, 0.01, 0.0, 0.08],
+         "holm_p": [0.001, 0.01, 0.3, 1.0, 0.06]}
+    )  # fmt: skip
+    equal = pd.DataFrame({"equivalent": [False, True, True, False, False]})
+    assert verdicts(tests, equal).tolist() == [
+        "different", "different (small)", "equivalent", "unchanged", "inconclusive",
+    ]  # fmt: skip
+
+
+def test_the_table_of_evidence_joins_three_of_the_same_contrasts():
+    rows = example_predictions({"none": 0.5, "aligned": 0.7, "shuffled": 0.5}, speakers=8)
+    tests, pairs = compare(rows, LABELS), planned_contrasts(["none", "aligned", "shuffled"])
+    least = detectable_differences(tests)
+    equal = equivalence_tests(rows, LABELS, pairs, margin=0.05)
+    table = evidence(tests, least, equal)
+    pd.testing.assert_frame_equal(table[list(tests)], tests)
+    assert table["detectable"].tolist() == least["detectable"].tolist()
+    for name in ("low", "high", "holm_p"):
+        assert table[f"equivalence_{name}"].tolist() == equal[name].tolist()
+    assert len(evidence(tests[:0], least[:0], equal[:0])) == 0
+
+
+def test_shares_of_predicted_classes_are_those_of_valid_answers():
+    rows = example_predictions(speakers=6)
+    rows.loc[::7, "prediction"] = None
+    table = predicted_classes(rows, LABELS).set_index(["condition", "label"])
+    valid = rows.dropna(subset="prediction")
+    expected = pd.crosstab(valid["condition"], valid["prediction"], normalize="index").stack()
+    truth = rows["truth"].value_counts(normalize=True)
+    for (condition, label), row in table.iterrows():
+        assert row["share"] == pytest.approx(expected[condition, label])
+        assert row["truth"] == pytest.approx(truth[label])
+        assert row["low"] <= row["share"] <= row["high"]
 
 
 def test_measures_of_collapse_are_those_of_the_report():

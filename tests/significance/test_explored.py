@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from sercue.errors import InputError
-from sercue.statistics.explored import changed_answers, speaker_table
+from sercue.statistics.contrasts import uar_intervals
+from sercue.statistics.explored import changed_answers, speaker_table, wording_sensitivity
 from sercue.statistics.measures import example_predictions, uar
 
 LABELS = ["angry", "sad"]
@@ -85,3 +86,26 @@ def test_a_speaker_s_uar_is_that_of_the_speaker_s_rows():
     pd.testing.assert_series_equal(
         table["aligned − none"], table["aligned"] - table["none"], check_names=False
     )
+
+
+def test_a_wording_has_the_interval_of_its_own_rows():
+    """As ``uar_intervals`` gives it of these rows alone."""
+    first = example_predictions(speakers=6)
+    rows = pd.concat([first, example_predictions({"none": 0.9}, speakers=6).assign(template="new")])
+    labels = sorted(rows["truth"].unique())
+    table = wording_sensitivity(rows, labels, confidence=0.9)
+    assert table[["condition", "template"]].values.tolist() == [
+        ["none", "plain"], ["aligned", "plain"], ["none", "new"],
+    ]  # fmt: skip
+    for template, own in rows.groupby("template"):
+        expected = uar_intervals(own, labels, confidence=0.9)
+        found = table[table["template"] == template]
+        for name in ("uar", "low", "high"):
+            np.testing.assert_allclose(found[name], expected[name])
+
+
+def test_one_speaker_gives_no_interval():
+    rows = example_predictions(speakers=4)
+    alone = wording_sensitivity(rows[rows["speaker"] == "s1"], sorted(rows["truth"].unique()))
+    assert alone["uar"].notna().all()
+    assert alone[["low", "high"]].isna().all(axis=None)

@@ -8,7 +8,14 @@ from sklearn.metrics import balanced_accuracy_score
 
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
-from sercue.statistics.contrasts import compare, components_of, gain_by, uar_components
+from sercue.statistics.contrasts import (
+    compare,
+    components_of,
+    gain_by,
+    uar_components,
+    uar_intervals,
+    uar_intervals_by,
+)
 from sercue.statistics.effects import variance_components
 from sercue.statistics.measures import LABELS, example_predictions
 
@@ -110,3 +117,16 @@ def test_gain_of_a_template_is_its_own_comparison():
             assert table.loc[template, column] == pytest.approx(expected[column])
     with pytest.raises(InputError, match="did you mean 'template'"):
         gain_by(rows, LABELS, by="templates")
+
+
+def test_intervals_of_a_wording_are_those_of_its_own_answers():
+    rows = answers(0, plain=0.3, long=0.7)
+    table = uar_intervals_by(rows, LABELS)
+    assert table["condition"].tolist() == sorted(
+        table["condition"], key=list(rows["condition"]).index
+    )
+    for template, part in rows.groupby("template"):
+        own = table[table["template"] == template].drop(columns="template").reset_index(drop=True)
+        pd.testing.assert_frame_equal(own, uar_intervals(part, LABELS))
+    with pytest.raises(InputError, match="did you mean 'template'"):
+        uar_intervals_by(rows, LABELS, by="templates")

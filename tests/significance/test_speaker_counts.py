@@ -13,7 +13,7 @@ from sercue.statistics.measures import (
     example_predictions,
     measures,
 )
-from sercue.statistics.speakers import speaker_counts
+from sercue.statistics.speakers import speaker_counts, speaker_points
 
 
 def test_repeated_rows_change_nothing():
@@ -23,6 +23,17 @@ def test_repeated_rows_change_nothing():
     one, two = speaker_counts(rows, LABELS), speaker_counts(twice, LABELS)
     np.testing.assert_allclose(two.counts, one.counts)
     np.testing.assert_allclose(two.uar.se, one.uar.se)
+
+
+def test_points_of_unequal_speakers_average_to_what_is_tested():
+    """One speaker lacks a class, another has most of the material: no UAR of their own is meant."""
+    rows = example_predictions(speakers=5, utterances=8)
+    rows = rows[~((rows["speaker"] == "s0") & (rows["truth"] == LABELS[0]))]
+    rows = rows[(rows["speaker"] != "s1") | rows["utterance"].str.endswith(("_0", "_1", "_2"))]
+    points, tested = speaker_points(rows, LABELS), compare(rows, LABELS).loc[0]
+    assert points["aligned"].mean() == pytest.approx(tested["uar"])
+    difference = (points["aligned"] - points["none"]).mean()
+    assert difference == pytest.approx(tested["difference"])
 
 
 def test_uar_and_accuracy_are_those_of_the_measures():
