@@ -44,7 +44,8 @@ _EFFECTS = {
     "audio beside tokens": ((("aligned", False), 1), (("aligned", True), -1)),
     "tokens": ((("aligned", True), 1), (("none", True), -1)),
     "interaction": (
-        (("aligned", False), 1), (("none", False), -1), (("aligned", True), -1), (("none", True), 1),
+        (("aligned", False), 1), (("none", False), -1),
+        (("aligned", True), -1), (("none", True), 1),
     ),
 }  # fmt: skip
 
