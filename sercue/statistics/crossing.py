@@ -33,8 +33,6 @@ from sercue.statistics.contrasts import holm
 from sercue.statistics.speakers import Clustered, fieller, recall_estimates, speaker_counts
 from sercue.tokens.condition import AT, parts_heard
 
-#: Conditions of the tokens that a study crosses with audio variants, as far as it has them.
-CROSSED = ("none", "aligned", "conflicting")
 _CONFLICT = f"aligned{AT}{SWAPPED}"
 _WITHOUT_TOKENS = f"none{AT}{SWAPPED}"
 _WITHOUT_AUDIO = f"aligned{AT}{SILENT}"

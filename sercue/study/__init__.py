@@ -102,8 +102,11 @@ def run_study(
         the predictions: one row per (utterance, condition, replicate, template, label_order,
         decoding) with ``speaker``, ``truth``, ``prediction`` (null if invalid), ``valid``,
         ``why_invalid``, ``answer`` and ``p_<label>``; with ``family``, ``dose`` and ``concepts``
-        of the condition, and ``shown_<concept>``, the word shown for a concept (null where none
-        is). Texts are categorical, so that each different one is held once.
+        of the condition, ``heard``, its audio variant, ``heard_class``, the class of what is heard
+        (null in silence), ``tokens_class``, that of the utterance whose tokens are shown (null
+        where they are not those of one utterance), and ``shown_<concept>``, the word shown for a
+        concept (null where none is). Texts are categorical, so that each different one is held
+        once.
 
     Raises:
         InputError: if a condition, template, decoding or partition is not valid, or if more than

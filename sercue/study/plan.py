@@ -13,10 +13,10 @@ import pandas as pd
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError
 from sercue.plain_values import check_distinct
-from sercue.storage.tables import categorical
+from sercue.storage.tables import categorical, codes_among
 from sercue.tokens.catalogue import parse_conditions
 from sercue.tokens.concepts import WORDS, Words
-from sercue.tokens.condition import PLUS, Condition, Material
+from sercue.tokens.condition import DONORS, PLUS, Condition, Material
 from sercue.tokens.prompts import DEFAULT_TEMPLATES, Template, label_orders, resolve_templates
 
 _TEXTS = ("condition", "family", "concepts", "heard")
@@ -42,9 +42,11 @@ def plan_study(
     Returns:
         one row per planned prediction, with the whole prompt in ``text``, its hash in ``prompt``,
         and in ``row`` the utterance's place in ``corpus.table``; ``family``, ``dose``,
-        ``concepts`` and ``heard`` of the condition, and ``shown_<concept>``, the word that the
-        prompt shows for a concept, missing where it shows none. Texts are categorical: each
-        distinct text is stored once, regardless of its number of rows.
+        ``concepts`` and ``heard`` of the condition, ``tokens_class``, the class of the utterance
+        whose tokens are shown, missing where they are not those of one utterance, and
+        ``shown_<concept>``, the word that the prompt shows for a concept, missing where it shows
+        none. Texts are categorical: each distinct text is stored once, regardless of its number of
+        rows.
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus
@@ -66,8 +68,8 @@ def plan_study(
     listed = [[options[i] for i in order] for order in label_orders(len(options), orders)]
     wordings = list(product(resolve_templates(templates), enumerate(listed)))
     material = Material.of_corpus(corpus, tokens, words, partition=partition)
-    distinct = _Distinct()
-    asked, shown = [], []
+    distinct, labels = _Distinct(), sorted(corpus.labels)
+    asked, shown, donors = [], [], []
     for condition in parse_conditions(conditions, list(map(str, tokens))):
         for replicate in condition.replicates(replicates, material.words):
             changed = condition.show(material, seed=seed, replicate=replicate)
@@ -75,13 +77,23 @@ def plan_study(
             named = (condition.name, condition.family, condition.dose, concepts_of)
             asked.append((*named, condition.heard, replicate))
             shown.append(distinct.numbers(changed, len(rows)).astype(np.int32))
+            donors.append(_donor_codes(changed, labels, len(rows)))
     columns = ["condition", "family", "dose", "concepts", "heard", "replicate"]
     blocks = pd.DataFrame(asked, columns=columns)
     who = _each_utterance(corpus, rows, times=len(blocks) * len(wordings))
     concepts = list(map(str, tokens))
     said = _each_prompt(wordings, distinct.shown, np.stack(shown, axis=1), concepts)
-    whole = who | _each_block(blocks, wordings, times=len(rows)) | said
+    of_tokens = np.repeat(np.stack(donors, axis=1).ravel(), len(wordings))
+    told = {"tokens_class": categorical(labels, of_tokens)}
+    whole = who | _each_block(blocks, wordings, times=len(rows)) | told | said
     return pd.DataFrame(whole, copy=False)
+
+
+def _donor_codes(tokens: pd.DataFrame | None, labels: Sequence[str], rows: int) -> np.ndarray:
+    """The class of the utterance whose tokens each row shows, -1 where they are not of one."""
+    if tokens is None or DONORS not in tokens.attrs:
+        return np.full(rows, -1)
+    return codes_among(pd.Series(tokens.attrs[DONORS], dtype=object), pd.Index(labels))
 
 
 class _Distinct:

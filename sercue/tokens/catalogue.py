@@ -12,6 +12,7 @@ import pandas as pd
 from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN
 from sercue.errors import InputError, unknown
 from sercue.tokens.changes import (
+    aligned,
     conflicting,
     constant,
     corrupted,
@@ -41,9 +42,7 @@ _PLAIN: dict[str, Condition] = {
     condition.name: condition
     for condition in (
         Condition("none", "no token block: audio alone", lambda material, generator: None),
-        Condition(
-            "aligned", "the utterance's own tokens", lambda material, generator: material.tokens
-        ),
+        aligned(),
         shuffled(),
         shuffled_within("shuffled_within_class", "emotions", "class"),
         shuffled_within("shuffled_within_speaker", "speakers", "speaker"),
@@ -57,6 +56,8 @@ _DOSES: dict[str, Callable[[float], Condition]] = {
     "replaced": replaced,
     "masked": masked,
 }
+#: Conditions of the tokens that a study crosses with its audio variants, as far as it has them.
+CROSSED = ("none", "aligned", "conflicting")
 _OF_CONCEPTS: dict[str, Callable[[Sequence[str]], Condition]] = {
     "only": only,
     "without": without,
@@ -161,22 +162,47 @@ def parse_conditions(
     return conditions
 
 
-def shortened(names: Sequence[str], concepts: Sequence[str] | None = None) -> list[str]:
+def crossed(names: Sequence[str], audio: Sequence[str]) -> list[str]:
+    """The conditions of a study with those that its audio variants add at the end.
+
+    Args:
+        names: names of conditions, as ``parse_conditions`` gives them
+        audio: names of ``AUDIO_VARIANTS``
+
+    Returns:
+        ``names``, and ``CROSSED``, as far as the study has them, with each variant but ``own``;
+        what is there already is not added
+
+    Examples:
+        >>> crossed(["none", "shuffled", "aligned"], ["own", "silent"])
+        ['none', 'shuffled', 'aligned', 'none @ silent', 'aligned @ silent']
+    """
+    others = [name for name in audio if name != OWN]
+    added = [f"{name}{AT}{heard}" for heard in others for name in CROSSED if name in names]
+    return list(dict.fromkeys([*names, *added]))
+
+
+def shortened(
+    names: Sequence[str], concepts: Sequence[str] | None = None, audio: Sequence[str] = ()
+) -> list[str]:
     """Conditions as a study file may say them: those that one word stands for as that word.
 
     Args:
         names: names of conditions, as ``parse_conditions`` gives them
         concepts: names of all concepts, in their order; by default those of the scheme ``paper``
+        audio: the audio variants of the study; the conditions that they add are left out
 
     Returns:
-        entries of which ``parse_conditions`` makes the same conditions in the same order
+        entries of which ``parse_conditions`` and ``crossed`` make the same conditions in the same
+        order
 
     Examples:
         >>> shortened(["none", "flip(a)", "flip(b)", "flip(c)"], ["a", "b", "c"])
         ['none', 'flip(each)']
     """
     concepts = read_scheme().names if concepts is None else concepts
-    short = list(names)
+    given = [name for name in names if parts_heard(name)[1] == OWN]
+    short = given if crossed(given, audio) == list(names) else list(names)
     for word in (f"{family}({many})" for many in ("any", "each") for family in _OF_CONCEPTS):
         whole = _written_out(word, concepts)
         if len(whole) < 2:

@@ -165,6 +165,8 @@ def _described(
 Change = Callable[[Material, np.random.Generator], pd.DataFrame | None]
 
 
+#: In ``attrs`` of the tokens shown, where each row is that of one utterance: the classes of these.
+DONORS = "donors"
 #: Families of conditions about some of the concepts.
 ABOUT_CONCEPTS = ("only", "without", "flip")
 #: Between concepts in names and in the column ``concepts`` of predictions.
@@ -301,7 +303,8 @@ class Condition:
             replicate: number of the repetition, from 0
 
         Returns:
-            tokens with the index of ``material.tokens``, or ``None`` for no token block
+            tokens with the index of ``material.tokens``, or ``None`` for no token block; where each
+            row is that of one utterance, ``attrs`` holds the classes of these under ``DONORS``
 
         Raises:
             InputError: if the material is not enough for this condition, or if the function of
@@ -319,7 +322,11 @@ class Condition:
         if shown is None:
             return None
         self._check(shown, ordered)
-        return shown.iloc[np.argsort(order)]
+        back = np.argsort(order)
+        tokens = shown.iloc[back]
+        if DONORS in shown.attrs:
+            tokens.attrs = {DONORS: tuple(shown.attrs[DONORS][place] for place in back)}
+        return tokens
 
     def is_random(self, words: Mapping[str, Words]) -> bool:
         """Whether replicates differ.
