@@ -68,6 +68,7 @@ from sercue.statistics.controls import (
     CONTROLS,
     control_conditions,
     control_equivalence,
+    control_follow,
     control_options,
     control_reliance,
     control_uar,
@@ -75,6 +76,7 @@ from sercue.statistics.controls import (
     with_this_model,
 )
 from sercue.statistics.correctness_tests import shift_tests
+from sercue.statistics.crossing import audio_effects, factorial, follow, followed
 from sercue.statistics.designs import (
     Design,
     compare_binnings,
@@ -101,7 +103,7 @@ from sercue.tables.answer import answer_sentences, spread_of_answers, study_answ
 from sercue.tables.exhibits import FigureExhibit, TableExhibit, figure_exhibit, table_exhibit
 from sercue.tables.limits import limits
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
-from sercue.tokens.catalogue import about_concepts, main_conditions, shortened
+from sercue.tokens.catalogue import about_concepts, main_conditions, shortened, with_own_audio
 from sercue.tokens.concepts import functionals_of
 from sercue.tokens.condition import Material
 from sercue.tokens.prompts import resolve_templates
@@ -935,6 +937,27 @@ class Run:
         return gain_by(*self._answered, by="template", confidence=self.settings.confidence)
 
     @property
+    def factorial(self) -> pd.DataFrame:
+        """UAR by what is heard and what is read."""
+        return factorial(self.intervals)
+
+    @cached_property
+    def audio_effects(self) -> pd.DataFrame:
+        """What other audio takes away from UAR, what tokens add to it, and their interaction."""
+        level = self.settings.confidence
+        return audio_effects(self.predictions, self.corpus.labels, confidence=level)
+
+    @cached_property
+    def followed(self) -> pd.DataFrame:
+        """Which class the answers are where audio and tokens are of different classes."""
+        return followed(self.predictions, confidence=self.settings.confidence)
+
+    @cached_property
+    def follow(self) -> pd.DataFrame:
+        """How strongly audio and tokens pull the answers, and the share of the tokens."""
+        return follow(self.predictions, confidence=self.settings.confidence)
+
+    @property
     def _answered(self) -> tuple[pd.DataFrame, tuple[str, ...]]:
         return self.main_predictions, self.corpus.labels
 
@@ -951,7 +974,7 @@ class Run:
     def control_reliance(self) -> pd.DataFrame:
         """Reliance of the controls and of the model under study."""
         return control_reliance(
-            self._with_controls,
+            main_conditions(self._with_controls),
             self.corpus,
             self._own_tokens,
             confidence=self.settings.confidence,
@@ -960,7 +983,12 @@ class Run:
     @cached_property
     def control_uar(self) -> pd.DataFrame:
         """UAR of the controls and of the model under study, on the very same prompts."""
-        return control_uar(self._with_controls, self.corpus.labels)
+        return control_uar(main_conditions(self._with_controls), self.corpus.labels)
+
+    @cached_property
+    def control_follow(self) -> pd.DataFrame:
+        """What the answers of the controls and of the model under study follow."""
+        return control_follow(self._with_controls, confidence=self.settings.confidence)
 
     @cached_property
     def control_equivalence(self) -> pd.DataFrame:
@@ -992,7 +1020,9 @@ class Run:
         if not any(map(about_concepts, self.settings.conditions)):
             raise InputError("no condition is about single concepts; add masked(1), only(each)")
         level = self.settings.confidence
-        return concept_effects(self.predictions, self.corpus.labels, confidence=level)
+        return concept_effects(
+            with_own_audio(self.predictions), self.corpus.labels, confidence=level
+        )
 
     @cached_property
     def shapley(self) -> pd.DataFrame:
@@ -1001,8 +1031,8 @@ class Run:
         if missing := [name for name in subset_conditions(names) if name not in asked]:
             lacking = ", ".join(shortened(missing, names))
             raise InputError(f"Shapley values need every subset of the concepts; add {lacking}")
-        level = self.settings.confidence
-        return shapley(self.predictions, self.corpus.labels, confidence=level)
+        rows, level = with_own_audio(self.predictions), self.settings.confidence
+        return shapley(rows, self.corpus.labels, confidence=level)
 
     @cached_property
     def answer(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ from scipy.special import logsumexp, softmax
 from tqdm.std import tqdm
 
 from sercue.corpora.audio import audio_digests, read_utterance
-from sercue.corpora.audio_variants import SILENT, SWAPPED, partners, variant_digest, varied
+from sercue.corpora.audio_variants import variant_digest, varied
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, unknown
 from sercue.models import AudioLanguageModel, NoAnswer
@@ -130,7 +130,7 @@ def run_study(
     )
     digests = audio_digests(corpus) if digests is None else digests.loc[corpus.table.index]
     answering = _answering(corpus, model)
-    plan = _with_heard(plan, corpus, digests, seed)
+    plan = _with_audio(plan, digests, seed)
     plan = _with_keys(plan, answering, decoding, _options(words_of, decoding, max_new_tokens))
     answers, kept = KnownAnswers(plan, words_of, decoding), PredictionStore(store, also)
     kept.read_new(answers)
@@ -170,25 +170,12 @@ def _check_lost(lost: pd.Series, number: int, model: AudioLanguageModel) -> None
         )
 
 
-def _with_heard(plan: pd.DataFrame, corpus: Corpus, digests: pd.Series, seed: int) -> pd.DataFrame:
-    """The plan with what is heard: its identity, its class, and in ``source`` whose audio it is."""
-    heard, rows = plan["heard"], plan["row"].to_numpy()
-    kinds, audio = list(heard.cat.categories), digests.to_numpy(object)
-    source = rows
-    if SWAPPED in kinds:
-        places = np.unique(rows)
-        partner = np.arange(len(corpus.table))
-        found = pd.Index(partners(corpus.table.iloc[places], seed))
-        partner[places] = corpus.table.index.get_indexer(found)
-        source = np.where(heard == SWAPPED, partner[rows], rows)
-    different = [variant_digest(own, kind, seed) for kind in kinds for own in audio]
-    place = heard.cat.codes.to_numpy(np.int64) * len(audio) + source
-    emotions = pd.Categorical(corpus.table["emotion"], categories=sorted(corpus.labels))
-    return plan.assign(
-        source=source.astype(np.int32),
-        heard_class=emotions.take(np.where(heard == SILENT, -1, source), allow_fill=True),
-        audio=categorical(different, place),
-    )
+def _with_audio(plan: pd.DataFrame, digests: pd.Series, seed: int) -> pd.DataFrame:
+    """The plan with what identifies the sound of each row."""
+    kinds, own = list(plan["heard"].cat.categories), digests.to_numpy(object)
+    different = [variant_digest(digest, kind, seed) for kind in kinds for digest in own]
+    place = plan["heard"].cat.codes.to_numpy(np.int64) * len(own) + plan["source"].to_numpy()
+    return plan.assign(audio=categorical(different, place))
 
 
 def _with_keys(

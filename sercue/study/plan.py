@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
+from sercue.corpora.audio_variants import SILENT, SWAPPED, partners
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError
 from sercue.plain_values import check_distinct
@@ -42,11 +43,12 @@ def plan_study(
     Returns:
         one row per planned prediction, with the whole prompt in ``text``, its hash in ``prompt``,
         and in ``row`` the utterance's place in ``corpus.table``; ``family``, ``dose``,
-        ``concepts`` and ``heard`` of the condition, ``tokens_class``, the class of the utterance
-        whose tokens are shown, missing where they are not those of one utterance, and
-        ``shown_<concept>``, the word that the prompt shows for a concept, missing where it shows
-        none. Texts are categorical: each distinct text is stored once, regardless of its number of
-        rows.
+        ``concepts`` and ``heard`` of the condition, ``source``, the place of the utterance whose
+        audio is heard, ``heard_class``, its class, missing in silence, ``tokens_class``, the class
+        of the utterance whose tokens are shown, missing where they are not those of one utterance,
+        and ``shown_<concept>``, the word that the prompt shows for a concept, missing where it
+        shows none. Texts are categorical: each distinct text is stored once, regardless of its
+        number of rows.
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus
@@ -86,7 +88,23 @@ def plan_study(
     of_tokens = np.repeat(np.stack(donors, axis=1).ravel(), len(wordings))
     told = {"tokens_class": categorical(labels, of_tokens)}
     whole = who | _each_block(blocks, wordings, times=len(rows)) | told | said
-    return pd.DataFrame(whole, copy=False)
+    plan = pd.DataFrame(whole, copy=False)
+    return _with_source(plan, corpus, seed)
+
+
+def _with_source(plan: pd.DataFrame, corpus: Corpus, seed: int) -> pd.DataFrame:
+    """The plan with the place of the utterance whose audio is heard, and its class."""
+    rows, heard = plan["row"].to_numpy(), plan["heard"]
+    source = rows
+    if SWAPPED in heard.cat.categories:
+        places = np.unique(rows)
+        partner = np.arange(len(corpus.table), dtype=np.int32)
+        found = pd.Index(partners(corpus.table.iloc[places], seed))
+        partner[places] = corpus.table.index.get_indexer(found)
+        source = np.where(heard == SWAPPED, partner[rows], rows)
+    classes = pd.Categorical(corpus.table["emotion"], categories=sorted(corpus.labels))
+    class_heard = classes.take(np.where(heard == SILENT, -1, source), allow_fill=True)
+    return plan.assign(source=source, heard_class=class_heard)
 
 
 def _donor_codes(tokens: pd.DataFrame | None, labels: Sequence[str], rows: int) -> np.ndarray:

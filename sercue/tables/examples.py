@@ -13,6 +13,7 @@ from IPython.display import HTML, Audio
 from sercue.answers import plain_words
 from sercue.corpora import CORPORA
 from sercue.corpora.audio import read_utterance
+from sercue.corpora.audio_variants import OWN
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError, unknown
 from sercue.tables.printed import MISSING, percent
@@ -116,12 +117,16 @@ def example_answers(run: Run, plan: pd.DataFrame) -> pd.DataFrame:
 
 
 def _first_prompts(plan: pd.DataFrame, template: str) -> pd.DataFrame:
-    """The first utterance's prompts in one wording, its first label order and replicate."""
+    """The first utterance's prompts in one wording, its first label order and replicate.
+
+    With its own audio: other audio changes no prompt.
+    """
     return plan[
         (plan["utterance"] == plan["utterance"].iloc[0])
         & (plan["template"] == template)
         & (plan["label_order"] == 0)
         & (plan["replicate"] == 0)
+        & (plan["heard"] == OWN)
     ]
 
 

@@ -359,8 +359,18 @@ def main_conditions(table: pd.DataFrame) -> pd.DataFrame:
         table: with a column ``condition``
     """
     facts = condition_facts(table)
-    main = (facts["concepts"].map(len) == 0) & (facts["heard"] == OWN)
-    return table[table["condition"].isin(facts.index[main])]
+    whole = facts.index[facts["concepts"].map(len) == 0]
+    return with_own_audio(table[table["condition"].isin(whole)])
+
+
+def with_own_audio(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table without those of conditions with other audio.
+
+    Args:
+        table: with a column ``condition``
+    """
+    own = [name for name in table["condition"].unique() if parts_heard(name)[1] == OWN]
+    return table[table["condition"].isin(own)]
 
 
 def is_main(name: str) -> bool:
