@@ -44,10 +44,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "plot_shapley",
         ],
         "plots.results": [
+            "plot_audio_effects",
             "plot_comparison",
             "plot_confusions",
             "plot_contrasts",
             "plot_dose_response",
+            "plot_factorial",
+            "plot_followed",
             "plot_neutral_shift",
             "plot_predicted_classes",
             "plot_prompt_sensitivity",
