@@ -33,7 +33,8 @@ from sercue.statistics.contrasts import holm
 from sercue.statistics.speakers import Clustered, fieller, recall_estimates, speaker_counts
 from sercue.tokens.condition import AT, parts_heard
 
-_CONFLICT = f"aligned{AT}{SWAPPED}"
+#: Tokens of the utterance beside audio of another class.
+CONFLICT = f"aligned{AT}{SWAPPED}"
 _WITHOUT_TOKENS = f"none{AT}{SWAPPED}"
 _WITHOUT_AUDIO = f"aligned{AT}{SILENT}"
 _NO_AUDIO = (
@@ -213,14 +214,14 @@ def follow(predictions: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFra
         InputError: if one of the conditions was not asked
     """
     asked = set(predictions["condition"].unique())
-    if lacking := [n for n in (_CONFLICT, _WITHOUT_TOKENS, _WITHOUT_AUDIO) if n not in asked]:
+    if lacking := [n for n in (CONFLICT, _WITHOUT_TOKENS, _WITHOUT_AUDIO) if n not in asked]:
         raise InputError(
-            f"what answers follow is told by {_CONFLICT}, {_WITHOUT_TOKENS} and {_WITHOUT_AUDIO}, "
+            f"what answers follow is told by {CONFLICT}, {_WITHOUT_TOKENS} and {_WITHOUT_AUDIO}, "
             f"and this study has no {', '.join(lacking)}; add {SWAPPED} and {SILENT} to the study "
             "key audio"
         )
     rows = {name: predictions[predictions["condition"] == name] for name in asked}
-    conflict = rows[_CONFLICT]
+    conflict = rows[CONFLICT]
     of_audio = conflict.drop_duplicates("utterance").set_index("utterance")["heard_class"]
     of_audio = of_audio.astype("str")
     events = [

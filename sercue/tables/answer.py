@@ -1,9 +1,9 @@
 """What a study answers: the lines that open its index and the summaries of notebooks 04 and 05.
 
-What confounds it, gain, use, harm, reliance, a comparison with the tokens alone, and what is not
-decided. A line says no more than a test after the correction that ``contrasts.corrected_p`` makes.
-Two have tests of their own: the place among the controls (Holm's correction over these), and the
-comparison with the tokens alone (one t test).
+What confounds it, gain, use, harm, reliance, what answers follow where audio and tokens conflict, a
+comparison with the tokens alone, and what is not decided. A line says no more than a test after the
+correction that ``contrasts.corrected_p`` makes. Two have tests of their own: the place among the
+controls (Holm's correction over these), and the comparison with the tokens alone (one t test).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sercue.errors import or_none
 from sercue.models.cards import known_training
 from sercue.statistics.contrasts import BLOCK, PRIMARY, mirrored, speakers_needed, strictest_levels
 from sercue.statistics.controls import CONTROLS, THIS_MODEL, same_as_control
+from sercue.statistics.crossing import CONFLICT
 from sercue.statistics.equivalence import verdicts
 from sercue.tables.findings import LEVEL, reliance_finding
 from sercue.tables.limits import confounding
@@ -71,6 +72,7 @@ def study_answer(run: Run) -> dict[str, str]:
             same_as_control(run.settings) if len(run.controls) else "",
             reliance_finding(run.reliance, run.settings.confidence),
         ),
+        "Conflict of audio and tokens": lambda: follow_line(run.followed, run.follow),
         "Audio in addition to the tokens": lambda: beside_the_tokens(run.beside_tokens),
         "Inconclusive contrasts": lambda: undecided(tests, run.equivalence, run.settings.margin),
     }
@@ -234,6 +236,35 @@ def place_among_controls(reliance: pd.DataFrame) -> str:
         if told
         else ""
     )
+
+
+def follow_line(followed: pd.DataFrame, follow: pd.DataFrame) -> str:
+    """What the answers follow where the audio is that of another class than the tokens.
+
+    Args:
+        followed: as ``crossing.followed`` returns it
+        follow: as ``crossing.follow`` returns it
+
+    Examples:
+        >>> told = {"condition": "aligned @ swapped", "follows": ["audio", "tokens", "neither"]}
+        >>> told = pd.DataFrame(told | {"share": [0.5, 0.3, 0.2]})
+        >>> ratio = pd.DataFrame({"value": 0.4, "low": 0.3, "high": 0.5}, ["follow ratio"])
+        >>> print(follow_line(told, ratio).partition("; ")[2])
+        the follow ratio is .400 [.300, .500] (0 is the audio alone, 1 the tokens alone).
+    """
+    rows = followed[followed["condition"] == CONFLICT].set_index("follows")["share"]
+    shares = (
+        f"Where audio and tokens are of different classes ({CONFLICT}), {percent(rows['audio'])} "
+        f"of the answers are the class of the audio, {percent(rows['tokens'])} that of the tokens"
+    )
+    ratio = follow.loc["follow ratio"].to_dict()
+    if math.isnan(ratio["low"]):
+        return (
+            f"Inconclusive. {shares}; there is no interval of the follow ratio, since the pulls of "
+            "audio and tokens together are not shown to differ from zero."
+        )
+    told = with_interval(ratio["value"], ratio["low"], ratio["high"])
+    return f"{shares}; the follow ratio is {told} (0 is the audio alone, 1 the tokens alone)."
 
 
 def beside_the_tokens(difference: pd.DataFrame) -> str:
