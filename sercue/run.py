@@ -106,7 +106,7 @@ from sercue.tokens.binning import Binning, FoldBinning, fit_bins
 from sercue.tokens.catalogue import about_concepts, main_conditions, shortened, with_own_audio
 from sercue.tokens.concepts import functionals_of
 from sercue.tokens.condition import Material
-from sercue.tokens.prompts import resolve_templates
+from sercue.tokens.prompts import FORMS, resolve_templates
 from sercue.tokens.schemes import Scheme, read_scheme, shipped_schemes
 
 if TYPE_CHECKING:
@@ -389,7 +389,11 @@ class Run:
     def material(self) -> Material:
         """What the conditions work on: tokens, classes and speakers, and the training rows."""
         return Material.of_corpus(
-            self.corpus, self.tokens, self.binning.words, partition=self.settings.partition
+            self.corpus,
+            self.tokens,
+            self.binning.words,
+            partition=self.settings.partition,
+            scores=self.scores,
         )
 
     @cached_property
@@ -583,6 +587,7 @@ class Run:
         return {
             "corpus": self.corpus,
             "tokens": self.tokens,
+            "scores": self.scores,
             "conditions": s.conditions,
             "templates": s.templates,
             "label_words": self.label_words,
@@ -935,6 +940,20 @@ class Run:
         """The gain from aligned tokens in each wording."""
         self._needs("none", "aligned")
         return gain_by(*self._answered, by="template", confidence=self.settings.confidence)
+
+    @cached_property
+    def format_controls(self) -> pd.DataFrame:
+        """Aligned tokens in other forms, against aligned tokens and tokens without information."""
+        asked = self.settings.conditions
+        forms = [name for name in FORMS if name in asked]
+        if not forms:
+            raise InputError(
+                f"this study has no control of the form of the tokens; valid are {', '.join(FORMS)}"
+            )
+        references = [name for name in ("aligned", "constant", "none") if name in asked]
+        rows = self.predictions[self.predictions["condition"].isin([*forms, *references])]
+        pairs = [(form, reference) for form in forms for reference in references]
+        return compare(rows, self.corpus.labels, pairs, **self._resampling)
 
     @property
     def factorial(self) -> pd.DataFrame:
