@@ -175,7 +175,7 @@ def _with_heard(plan: pd.DataFrame, corpus: Corpus, digests: pd.Series, seed: in
     if SWAPPED in kinds:
         places = np.unique(rows)
         partner = np.arange(len(corpus.table))
-        found = pd.Index(partners(corpus.table.iloc[places], seed))
+        found = pd.Index(partners(corpus.table.iloc[places], seed)["partner"])
         partner[places] = corpus.table.index.get_indexer(found)
         source = np.where(heard == SWAPPED, partner[rows], rows)
     different = [variant_digest(own, kind, seed) for kind in kinds for own in audio]
