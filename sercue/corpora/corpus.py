@@ -43,9 +43,10 @@ class Corpus:
         root: folder that the file names of the index are relative to
         table: one row per utterance; index (file, start, end) as audformat has it, ``end`` NaT for
             a whole file; columns ``emotion``, ``speaker``, ``partition`` (train, dev, test) and,
-            where known, ``sex``, ``session``, ``school``, ``fold``. Where every utterance is in
-            ``test`` and has a fold, the corpus is cross-validated: each fold is tested on with all
-            other folds as its training partition.
+            where known, ``sex``, ``session``, ``school``, ``sentence``, ``fold``. Where every
+            utterance is in ``test`` and has a fold, the corpus is cross-validated: each fold is
+            tested on with all other folds as its training partition. ``sentence`` tells which
+            utterances have the same words, by a code or a number; it may be missing.
         labels: the emotion classes, in the order in which tables show them
         neutral_label: the neutral class, or ``None`` if the corpus has none
         licence: under what terms the recordings may be used

@@ -101,7 +101,7 @@ def _with_source(plan: pd.DataFrame, corpus: Corpus, seed: int) -> pd.DataFrame:
     if SWAPPED in heard.cat.categories:
         places = np.unique(rows)
         partner = np.arange(len(corpus.table), dtype=np.int32)
-        found = pd.Index(partners(corpus.table.iloc[places], seed))
+        found = pd.Index(partners(corpus.table.iloc[places], seed)["partner"])
         partner[places] = corpus.table.index.get_indexer(found)
         source = np.where(heard == SWAPPED, partner[rows], rows)
     classes = pd.Categorical(corpus.table["emotion"], categories=sorted(corpus.labels))
