@@ -44,6 +44,7 @@ def conclusions(run: Run) -> list[str]:
         lambda: neutral_sentence(run.neutral_shift),
         lambda: wording_sentences(run.wordings, or_none(lambda: run.gain_by_template)),
         lambda: control_sentence(run.control_reliance, THIS_MODEL),
+        lambda: form_sentence(run.format_controls),
         lambda: shapley_sentence(run.shapley),
         lambda: limits(run.corpus, run.settings.partition, confounded=False),
     ]
@@ -254,6 +255,26 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
         f"share is {told[this_model]}, and of the controls: {scale}. These shares rest on fewer "
         "prompts than the share over all answers and are compared only with each other."
     ]
+
+
+def form_sentence(table: pd.DataFrame) -> list[str]:
+    """In how many other forms aligned tokens do less or more than in their own, and than none.
+
+    Args:
+        table: as ``Run.format_controls`` has it
+
+    Examples:
+        >>> rows = {"condition": "prose", "reference": ["aligned", "constant"], "holm_p": [1, 0.01]}
+        >>> form_sentence(pd.DataFrame(rows | {"difference": [0.0, 0.2]}))[0]
+        'Of aligned tokens in 1 other forms, UAR differs (Holm) from aligned under 0, and from constant under 1: prose − constant (+.200).'
+    """
+    parts = []
+    for reference, rows in table.groupby("reference", sort=False):
+        found = rows[rows["holm_p"] < LEVEL]
+        parts.append(f"from {reference} under {len(found)}{_listed(found)}")
+    forms = table["condition"].nunique()
+    told = ", and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+    return [f"Of aligned tokens in {forms} other forms, UAR differs (Holm) {told}."]
 
 
 def shapley_sentence(table: pd.DataFrame) -> list[str]:
