@@ -69,6 +69,7 @@ from sercue.statistics.controls import (
     CONTROLS,
     control_conditions,
     control_equivalence,
+    control_follow,
     control_options,
     control_reliance,
     control_uar,
@@ -76,6 +77,7 @@ from sercue.statistics.controls import (
     with_this_model,
 )
 from sercue.statistics.correctness_tests import shift_tests
+from sercue.statistics.crossing import audio_effects, factorial, follow, followed
 from sercue.statistics.designs import (
     Design,
     compare_binnings,
@@ -102,10 +104,10 @@ from sercue.tables.answer import answer_sentences, spread_of_answers, study_answ
 from sercue.tables.exhibits import FigureExhibit, TableExhibit, figure_exhibit, table_exhibit
 from sercue.tables.limits import limits
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
-from sercue.tokens.catalogue import about_concepts, main_conditions, shortened
+from sercue.tokens.catalogue import about_concepts, main_conditions, shortened, with_own_audio
 from sercue.tokens.concepts import functionals_of
 from sercue.tokens.condition import Material
-from sercue.tokens.prompts import resolve_templates
+from sercue.tokens.prompts import FORMS, resolve_templates
 from sercue.tokens.schemes import Scheme, read_scheme, shipped_schemes
 
 if TYPE_CHECKING:
@@ -376,7 +378,7 @@ class Run:
     @property
     def other_audio(self) -> list[str]:
         """What is heard in place of utterances, by the names of ``AUDIO_VARIANTS``."""
-        return [name for name in getattr(self.settings, "audio", [OWN]) if name != OWN]
+        return [name for name in self.settings.audio if name != OWN]
 
     @cached_property
     def partners(self) -> pd.DataFrame:
@@ -425,7 +427,11 @@ class Run:
     def material(self) -> Material:
         """What the conditions work on: tokens, classes and speakers, and the training rows."""
         return Material.of_corpus(
-            self.corpus, self.tokens, self.binning.words, partition=self.settings.partition
+            self.corpus,
+            self.tokens,
+            self.binning.words,
+            partition=self.settings.partition,
+            scores=self.scores,
         )
 
     @cached_property
@@ -619,6 +625,7 @@ class Run:
         return {
             "corpus": self.corpus,
             "tokens": self.tokens,
+            "scores": self.scores,
             "conditions": s.conditions,
             "templates": s.templates,
             "label_words": self.label_words,
@@ -972,6 +979,41 @@ class Run:
         self._needs("none", "aligned")
         return gain_by(*self._answered, by="template", confidence=self.settings.confidence)
 
+    @cached_property
+    def format_controls(self) -> pd.DataFrame:
+        """Aligned tokens in other forms, against aligned tokens and tokens without information."""
+        asked = self.settings.conditions
+        forms = [name for name in FORMS if name in asked]
+        if not forms:
+            raise InputError(
+                f"this study has no control of the form of the tokens; valid are {', '.join(FORMS)}"
+            )
+        references = [name for name in ("aligned", "constant", "none") if name in asked]
+        rows = self.predictions[self.predictions["condition"].isin([*forms, *references])]
+        pairs = [(form, reference) for form in forms for reference in references]
+        return compare(rows, self.corpus.labels, pairs, **self._resampling)
+
+    @property
+    def factorial(self) -> pd.DataFrame:
+        """UAR by what is heard and what is read."""
+        return factorial(self.intervals)
+
+    @cached_property
+    def audio_effects(self) -> pd.DataFrame:
+        """What other audio takes away from UAR, what tokens add to it, and their interaction."""
+        level = self.settings.confidence
+        return audio_effects(self.predictions, self.corpus.labels, confidence=level)
+
+    @cached_property
+    def followed(self) -> pd.DataFrame:
+        """Which class the answers are where audio and tokens are of different classes."""
+        return followed(self.predictions, confidence=self.settings.confidence)
+
+    @cached_property
+    def follow(self) -> pd.DataFrame:
+        """How strongly audio and tokens pull the answers, and the share of the tokens."""
+        return follow(self.predictions, confidence=self.settings.confidence)
+
     @property
     def _answered(self) -> tuple[pd.DataFrame, tuple[str, ...]]:
         return self.main_predictions, self.corpus.labels
@@ -989,7 +1031,7 @@ class Run:
     def control_reliance(self) -> pd.DataFrame:
         """Reliance of the controls and of the model under study."""
         return control_reliance(
-            self._with_controls,
+            main_conditions(self._with_controls),
             self.corpus,
             self._own_tokens,
             confidence=self.settings.confidence,
@@ -998,7 +1040,12 @@ class Run:
     @cached_property
     def control_uar(self) -> pd.DataFrame:
         """UAR of the controls and of the model under study, on the very same prompts."""
-        return control_uar(self._with_controls, self.corpus.labels)
+        return control_uar(main_conditions(self._with_controls), self.corpus.labels)
+
+    @cached_property
+    def control_follow(self) -> pd.DataFrame:
+        """What the answers of the controls and of the model under study follow."""
+        return control_follow(self._with_controls, confidence=self.settings.confidence)
 
     @cached_property
     def control_equivalence(self) -> pd.DataFrame:
@@ -1030,7 +1077,9 @@ class Run:
         if not any(map(about_concepts, self.settings.conditions)):
             raise InputError("no condition is about single concepts; add masked(1), only(each)")
         level = self.settings.confidence
-        return concept_effects(self.predictions, self.corpus.labels, confidence=level)
+        return concept_effects(
+            with_own_audio(self.predictions), self.corpus.labels, confidence=level
+        )
 
     @cached_property
     def shapley(self) -> pd.DataFrame:
@@ -1039,8 +1088,8 @@ class Run:
         if missing := [name for name in subset_conditions(names) if name not in asked]:
             lacking = ", ".join(shortened(missing, names))
             raise InputError(f"Shapley values need every subset of the concepts; add {lacking}")
-        level = self.settings.confidence
-        return shapley(self.predictions, self.corpus.labels, confidence=level)
+        rows, level = with_own_audio(self.predictions), self.settings.confidence
+        return shapley(rows, self.corpus.labels, confidence=level)
 
     @cached_property
     def answer(self) -> dict[str, str]:

@@ -381,7 +381,7 @@ def _parameters(settings: Settings) -> dict[str, Any]:
     given = settings.model_dump(exclude_defaults=True)
     if "conditions" in given:
         # As a study file says them: written out, they fill a screen of each report.
-        given["conditions"] = shortened(given["conditions"], settings.tokens.names)
+        given["conditions"] = shortened(given["conditions"], settings.tokens.names, settings.audio)
     return given
 
 

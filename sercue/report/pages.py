@@ -387,7 +387,9 @@ def _uar_values(measures: pd.DataFrame) -> list[str]:
 def _parameters(known: Mapping[str, Any]) -> list[tuple[str, str]]:
     concepts = concepts_of(str(known.get("scheme")))
     given = known.get("conditions")
-    short = {} if given is None else {"conditions": shortened(given, concepts)}
+    short = (
+        {} if given is None else {"conditions": shortened(given, concepts, known.get("audio", ()))}
+    )
     return [
         (key, json.dumps(value, ensure_ascii=False)) for key, value in {**known, **short}.items()
     ]

@@ -20,7 +20,7 @@ from sercue.tables.printed import MISSING, percent
 from sercue.tokens.catalogue import one_of_each
 from sercue.tokens.concepts import UNKNOWN
 from sercue.tokens.condition import Condition, Material
-from sercue.tokens.prompts import Template, resolve_templates
+from sercue.tokens.prompts import FORMS, Template, resolve_templates
 
 if TYPE_CHECKING:
     from sercue.run import Run
@@ -57,7 +57,9 @@ def prompt_examples(
     blocks = [
         _block(
             name,
-            _marked(text, tokens[name], tokens.get("aligned"), template),
+            html.escape(text)
+            if name in FORMS
+            else _marked(text, tokens[name], tokens.get("aligned"), template),
             _answer(answers, prompt),
         )
         for name, text, prompt in zip(
@@ -117,12 +119,16 @@ def example_answers(run: Run, plan: pd.DataFrame) -> pd.DataFrame:
 
 
 def _first_prompts(plan: pd.DataFrame, template: str) -> pd.DataFrame:
-    """The first utterance's prompts in one wording, its first label order and replicate."""
+    """The first utterance's prompts in one wording, its first label order and replicate.
+
+    With its own audio: other audio changes no prompt.
+    """
     return plan[
         (plan["utterance"] == plan["utterance"].iloc[0])
         & (plan["template"] == template)
         & (plan["label_order"] == 0)
         & (plan["replicate"] == 0)
+        & (plan["heard"] == OWN)
     ]
 
 
@@ -146,7 +152,7 @@ def _given(name: str, tokens: Mapping[str, str]) -> Condition:
     def change(own: Material, _: object) -> pd.DataFrame | None:
         return own.tokens[list(tokens)].assign(**tokens) if tokens else None
 
-    return Condition(name, "tokens as they are given", change)
+    return Condition(name, "tokens as they are given", change, form=name if name in FORMS else "")
 
 
 def _answer(answers: pd.DataFrame | None, prompt: str) -> str:
