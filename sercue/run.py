@@ -21,13 +21,14 @@ from IPython.display import display
 
 from sercue import provenance
 from sercue.artifacts import Artifacts, Finished, check_run_folder, refuse_others_at_work
+from sercue.corpora.audio_variants import OWN, SWAPPED, partners
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.corpus_check import check_corpus
 from sercue.corpora.inspection import inspect_audio
 from sercue.corpora.rows import stratified_sample
 from sercue.corpus_identity import audio_digest, corpus_facts, listing_digest
 from sercue.errors import DecodingError, InputError
-from sercue.features import extract_all
+from sercue.features import extract_all, extract_heard
 from sercue.models import TINY, load_model
 from sercue.models.cards import contrastive_name, known_training
 from sercue.parameters import is_by_hand, run_folder, scratch_folder, set_in_cells
@@ -120,6 +121,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 # ``batch_size`` after the answers: what was left of it where memory ran out.
 _MODEL_FACTS = ("name", "identity", "device", "dtype", "batch_size")
+#: Utterances at most whose tokens are measured in other audio.
+_HEARD = 100
 FIXTURE = (
     "A fixture, not evidence: {why}. These numbers test the software; "
     "they say nothing about people or about any published model."
@@ -370,6 +373,41 @@ class Run:
         tokens = self.binning.transform(self.measured, self.corpus)
         settings = self._stamp((*CORPUS_KEYS, *BINNING_KEYS))
         self.artifacts.save("tokens.parquet", tokens, settings, content=self.content)
+        return tokens
+
+    @property
+    def other_audio(self) -> list[str]:
+        """What is heard in place of utterances, by the names of ``AUDIO_VARIANTS``."""
+        return [name for name in self.settings.audio if name != OWN]
+
+    @cached_property
+    def partners(self) -> pd.DataFrame:
+        """Whose audio is heard where audio is swapped, see ``partners``; empty if it is not."""
+        rows = self.corpus.rows(self.settings.partition)
+        swapped = SWAPPED in self.other_audio
+        return partners(rows, self.settings.seed) if swapped else pd.DataFrame()
+
+    @cached_property
+    def heard_tokens(self) -> dict[str, pd.DataFrame]:
+        """Tokens of what is heard, by audio variant, of a sample of the evaluated utterances.
+
+        Raises:
+            InputError: if nothing but the utterances themselves is heard
+        """
+        if not self.other_audio:
+            raise InputError("nothing but the utterances themselves is heard (audio: [own])")
+        rows = stratified_sample(
+            self.corpus.rows(self.settings.partition), _HEARD, self.settings.seed
+        )
+        sample = self.heard.with_table(rows)
+        tokens = {OWN: self.tokens.loc[rows.index]}
+        for name in self.other_audio:
+            if name == SWAPPED:
+                partner = self.tokens.loc[list(self.partners.loc[rows.index, "partner"])]
+                tokens[name] = partner.set_axis(rows.index)
+            else:
+                measured = extract_heard(sample, name, seed=self.settings.seed)
+                tokens[name] = self.binning.transform(measured, self.corpus, self.measured)
         return tokens
 
     @cached_property

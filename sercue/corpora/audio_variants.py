@@ -204,7 +204,7 @@ def partners(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     found = pd.DataFrame(
         {
             "partner": pd.Series(partner, ordered.index, dtype=object),
-            "by": pd.Categorical([BY[number] for number in shared], BY),
+            "by": pd.Categorical([BY[place] for place in shared], BY),
         },
         index=ordered.index,
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
 from sercue.features import FEW_FRAMES
@@ -38,6 +39,8 @@ def corpus_findings(
     clusters: pd.DataFrame | None = None,
     agreement: pd.DataFrame | None = None,
     concepts: Sequence[Concept | Category] = (),
+    kept: pd.DataFrame | None = None,
+    partners: pd.DataFrame | None = None,
     partition: str = "test",
 ) -> list[str]:
     """What notebook 01 found: first whether emotion can be told from speaker, last the limits.
@@ -52,6 +55,8 @@ def corpus_findings(
         clusters: ``functional_clusters``, if there are any
         agreement: ``praat_agreement``, if Praat was asked
         concepts: those of the scheme, of which it is said which rest on weak agreement
+        kept: ``kept_tokens``, if other audio is heard
+        partners: ``partners``, if audio is swapped
         partition: the evaluated one, whose limits are named
     """
     confounded = confounding(corpus)
@@ -100,6 +105,10 @@ def corpus_findings(
             f"the largest of {of_cluster.max()}; {(of_cluster == 1).sum()} functionals are in a "
             "cluster of their own."
         )
+    if kept is not None:
+        sentences.append(_kept_finding(kept))
+    if partners is not None and len(partners):
+        sentences.append(_partners_finding(partners["by"]))
     return sentences + limits(corpus, partition, confounded=False)
 
 
@@ -118,6 +127,34 @@ def _effects_finding(effects: pd.DataFrame) -> str:
         f"{found} of {tested} functionals differ between the emotions at a false discovery "
         f"rate of {percent(LEVEL)}, tested over {speakers} speakers{most}."
     )
+
+
+def _kept_finding(kept: pd.DataFrame) -> str:
+    """How far the tokens of utterances still describe what is heard in their place."""
+    told = []
+    for variant, rows in kept.drop(OWN, level="audio").groupby(level="audio", sort=False):
+        of_all, shares = rows[["kept", "by_chance"]].mean(), rows["kept"].droplevel("audio")
+        told.append(
+            f"{variant} {percent(of_all['kept'])} ({percent(of_all['by_chance'])}; least "
+            f"{shares.idxmin()}, {percent(shares.min())})"
+        )
+    return (
+        "Share of the tokens that still describe what is heard in place of an utterance, averaged "
+        f"over the concepts (in brackets what chance would give): {', '.join(told)}."
+    )
+
+
+def _partners_finding(by: pd.Series) -> str:
+    """What utterances share with those that are heard in their place."""
+    counts = by.value_counts(sort=False)
+    words = {
+        "speaker and sentence": "the same speaker and sentence",
+        "speaker": "the same speaker and another sentence",
+        "sex": "another speaker of the same sex",
+        "any": "any speaker",
+    }
+    told = [f"{words[str(name)]} {number}" for name, number in counts.items() if number]
+    return f"Swapped audio is of another class, and of {', of '.join(told)} of {len(by)} times."
 
 
 def _agreement_findings(
@@ -362,6 +399,29 @@ def readable_collapse(table: pd.DataFrame) -> pd.DataFrame:
     ]
     verdict = table.groupby("condition", sort=False)[["holm_p", "no_collapse"]].first()
     return pd.concat([*parts, rounded(verdict)], axis=1)
+
+
+def readable_kept(kept: pd.DataFrame) -> pd.DataFrame:
+    """A table of kept tokens as a report prints it: one row per audio variant.
+
+    Args:
+        kept: as ``kept_tokens`` returns it
+
+    Returns:
+        DataFrame of text by ``audio``: what is ``heard``, the share of tokens kept of each concept
+        and, in brackets, the share that is unknown, if any is; ``mean`` over the concepts, and
+        what it would be ``by chance``
+    """
+    cells = [
+        bounded(share, 2) + (f" ({bounded(lost, 2)} unknown)" if lost > 0 else "")
+        for share, lost in zip(kept["kept"], kept["unknown"], strict=True)
+    ]
+    shown = pd.Series(cells, kept.index).unstack("concept", sort=False)
+    shown.insert(0, "heard", [AUDIO_VARIANTS[str(name)].description for name in shown.index])
+    means = kept.groupby(level="audio", sort=False)[["kept", "by_chance"]].mean()
+    for name, column in (("mean", "kept"), ("by chance", "by_chance")):
+        shown[name] = [bounded(share, 2) for share in means[column]]
+    return shown.rename_axis(columns=None)
 
 
 def left_out_designs(designs: pd.DataFrame) -> str:
