@@ -27,7 +27,7 @@ from sercue.corpora.corpus_check import check_corpus
 from sercue.corpora.inspection import inspect_audio
 from sercue.corpora.rows import stratified_sample
 from sercue.corpus_identity import audio_digest, corpus_facts, listing_digest
-from sercue.errors import DecodingError, InputError
+from sercue.errors import DecodingError, InputError, or_none
 from sercue.features import extract_all, extract_heard
 from sercue.models import TINY, load_model
 from sercue.models.cards import contrastive_name, known_training
@@ -90,7 +90,12 @@ from sercue.statistics.equivalence import (
     evidence,
     predicted_classes,
 )
-from sercue.statistics.explored import changed_answers, speaker_table
+from sercue.statistics.explored import (
+    answer_transitions,
+    changed_answers,
+    changes_by_token,
+    speaker_table,
+)
 from sercue.statistics.measures import measures
 from sercue.statistics.neutral_shift import neutral_shifts
 from sercue.statistics.reliance import study_reliance, why_no_reliance
@@ -883,6 +888,14 @@ class Run:
         """The utterances that are answered differently under two conditions, the surest first."""
         return changed_answers(self.predictions, condition, reference)
 
+    def transitions(self, condition: str, reference: str) -> pd.DataFrame:
+        """From which answer to which changed answers go, the surest first."""
+        return answer_transitions(self.predictions, condition, reference)
+
+    def changes_by_token(self, condition: str, reference: str) -> pd.DataFrame:
+        """How often the answer changes with each change of a token."""
+        return changes_by_token(self.predictions, condition, reference)
+
     def speakers(self) -> pd.DataFrame:
         """Each speaker's UAR by condition, and the differences of the planned contrasts."""
         return speaker_table(*self._answered, self.contrasts)
@@ -1013,6 +1026,18 @@ class Run:
     def follow(self) -> pd.DataFrame:
         """How strongly audio and tokens pull the answers, and the share of the tokens."""
         return follow(self.predictions, confidence=self.settings.confidence)
+
+    @property
+    def reliances(self) -> pd.DataFrame:
+        """Two measures of reliance on the tokens: the follow ratio, and the share of weights."""
+        ratio = self.follow.loc[["follow ratio"], ["value", "low", "high"]]
+        table = or_none(lambda: self.reliance)
+        if table is None:
+            return ratio
+        of_all = table[(table["by"] == "all") & (table["response"] == "probability")]
+        share = of_all[["share", "low", "high"]].set_axis([*ratio], axis=1)
+        names = pd.Index(["share of weights (conditional logit)"])
+        return pd.concat([ratio, share.set_axis(names)]).rename_axis("measure")
 
     @property
     def _answered(self) -> tuple[pd.DataFrame, tuple[str, ...]]:
