@@ -133,12 +133,12 @@ def _effects_finding(effects: pd.DataFrame) -> str:
 def _kept_finding(kept: pd.DataFrame) -> str:
     """How far the tokens of utterances still describe what is heard in their place."""
     told = [
-        f"{variant} {percent(row['kept'])} ({percent(row['by_chance'])})"
+        f"{variant} {bounded(row['kept'], 2)} ({bounded(row['by_chance'], 2)})"
         for variant, row in kept_by_audio(kept).drop(OWN).iterrows()
     ]
     return (
-        "Share of the tokens that still describe what is heard in place of an utterance, averaged "
-        f"over the concepts (in brackets what chance would give): {', '.join(told)}."
+        "Share of the tokens that are also those of what is heard in place of an utterance, "
+        f"averaged over the concepts (in brackets: by chance): {', '.join(told)}."
     )
 
 
@@ -147,12 +147,12 @@ def _partners_finding(by: pd.Series) -> str:
     counts = by.value_counts(sort=False)
     words = {
         "speaker and sentence": "the same speaker and sentence",
-        "speaker": "the same speaker and another sentence",
+        "speaker": "the same speaker",
         "sex": "another speaker of the same sex",
         "any": "any speaker",
     }
-    told = [f"{words[str(name)]} {number}" for name, number in counts.items() if number]
-    return f"Swapped audio is of another class, and of {', of '.join(told)} of {len(by)} times."
+    told = [f"{number} from {words[str(name)]}" for name, number in counts.items() if number]
+    return f"Swapped audio is that of another class: {', '.join(told)} ({len(by)} utterances)."
 
 
 def _agreement_findings(
