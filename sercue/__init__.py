@@ -103,7 +103,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "speaker_table",
             "wording_sensitivity",
         ],
-        "statistics.kept_tokens": ["kept_tokens"],
+        "statistics.kept_tokens": ["kept_by_audio", "kept_tokens"],
         "statistics.measures": ["confusion_matrices", "measures", "measures_by", "uar", "uar_by"],
         "statistics.neutral_shift": ["neutral_shifts"],
         "statistics.praat_agreement": ["praat_agreement", "praat_pairs"],

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from sercue.corpora.audio_variants import OWN
+from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN
 from sercue.tokens.concepts import UNKNOWN
 
 
@@ -39,6 +39,21 @@ def kept_tokens(tokens: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     }
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.set_axis(pd.MultiIndex.from_tuples(rows, names=["audio", "concept"]))
+
+
+def kept_by_audio(kept: pd.DataFrame) -> pd.DataFrame:
+    """What is heard under each audio variant, and the share of all tokens that it keeps.
+
+    Args:
+        kept: as ``kept_tokens`` returns it
+
+    Returns:
+        DataFrame indexed by ``audio``: ``heard``, in words, and the means over the concepts of
+        ``kept``, ``by_chance`` and ``unknown`` (0 to 1)
+    """
+    means = kept.groupby(level="audio", sort=False)[["kept", "by_chance", "unknown"]].mean()
+    means.insert(0, "heard", [AUDIO_VARIANTS[str(name)].description for name in means.index])
+    return means
 
 
 def _kept(own: pd.Series, heard: pd.Series) -> dict[str, float]:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN
+from sercue.corpora.audio_variants import OWN
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
 from sercue.features import FEW_FRAMES
+from sercue.statistics.kept_tokens import kept_by_audio
 from sercue.statistics.praat_agreement import MEASURES, WEAK_CORRELATION, WEAK_GROSS
 from sercue.tables.limits import confounding, limits
 from sercue.tables.printed import (
@@ -131,16 +132,13 @@ def _effects_finding(effects: pd.DataFrame) -> str:
 
 def _kept_finding(kept: pd.DataFrame) -> str:
     """How far the tokens of utterances still describe what is heard in their place."""
-    told = []
-    for variant, rows in kept.drop(OWN, level="audio").groupby(level="audio", sort=False):
-        of_all, shares = rows[["kept", "by_chance"]].mean(), rows["kept"].droplevel("audio")
-        told.append(
-            f"{variant} {percent(of_all['kept'])} ({percent(of_all['by_chance'])}; least "
-            f"{shares.idxmin()}, {percent(shares.min())})"
-        )
+    told = [
+        f"{variant} {bounded(row['kept'], 2)} ({bounded(row['by_chance'], 2)})"
+        for variant, row in kept_by_audio(kept).drop(OWN).iterrows()
+    ]
     return (
-        "Share of the tokens that still describe what is heard in place of an utterance, averaged "
-        f"over the concepts (in brackets what chance would give): {', '.join(told)}."
+        "Share of the tokens that are also those of what is heard in place of an utterance, "
+        f"averaged over the concepts (in brackets: by chance): {', '.join(told)}."
     )
 
 
@@ -149,12 +147,12 @@ def _partners_finding(by: pd.Series) -> str:
     counts = by.value_counts(sort=False)
     words = {
         "speaker and sentence": "the same speaker and sentence",
-        "speaker": "the same speaker and another sentence",
+        "speaker": "the same speaker",
         "sex": "another speaker of the same sex",
         "any": "any speaker",
     }
-    told = [f"{words[str(name)]} {number}" for name, number in counts.items() if number]
-    return f"Swapped audio is of another class, and of {', of '.join(told)} of {len(by)} times."
+    told = [f"{number} from {words[str(name)]}" for name, number in counts.items() if number]
+    return f"Swapped audio is that of another class: {', '.join(told)} ({len(by)} utterances)."
 
 
 def _agreement_findings(
@@ -402,26 +400,24 @@ def readable_collapse(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def readable_kept(kept: pd.DataFrame) -> pd.DataFrame:
-    """A table of kept tokens as a report prints it: one row per audio variant.
+    """A table of kept tokens as a report prints it: one row per concept.
 
     Args:
         kept: as ``kept_tokens`` returns it
 
     Returns:
-        DataFrame of text by ``audio``: what is ``heard``, the share of tokens kept of each concept
-        and, in brackets, the share that is unknown, if any is; ``mean`` over the concepts, and
-        what it would be ``by chance``
+        DataFrame of text by ``concept``: for each audio variant the share of tokens that are kept
+        and, in brackets, the share that is unknown, if any is
     """
-    cells = [
-        bounded(share, 2) + (f" ({bounded(lost, 2)} unknown)" if lost > 0 else "")
-        for share, lost in zip(kept["kept"], kept["unknown"], strict=True)
-    ]
-    shown = pd.Series(cells, kept.index).unstack("concept", sort=False)
-    shown.insert(0, "heard", [AUDIO_VARIANTS[str(name)].description for name in shown.index])
-    means = kept.groupby(level="audio", sort=False)[["kept", "by_chance"]].mean()
-    for name, column in (("mean", "kept"), ("by chance", "by_chance")):
-        shown[name] = [bounded(share, 2) for share in means[column]]
-    return shown.rename_axis(columns=None)
+    columns = {
+        variant: {
+            concept: bounded(share, 2) + (f" ({bounded(lost, 2)})" if lost > 0 else "")
+            for (_, concept), share, lost in rows[["kept", "unknown"]].itertuples()
+        }
+        for variant, rows in kept.groupby(level="audio", sort=False)
+        if variant != OWN
+    }
+    return pd.DataFrame(columns).rename_axis("concept")
 
 
 def left_out_designs(designs: pd.DataFrame) -> str:
