@@ -44,7 +44,8 @@ _WORDS = {
     "flip_aligned": "changed (aligned)",
     "kappa_none": "κ (none)", "kappa_aligned": "κ (aligned)", "most_gained": "most gained",
     "most_lost": "most lost", "w_audio": "weight of audio",
-    "w_cue": "weight of tokens", "label_order": "label order",
+    "w_cue": "weight of tokens", "label_order": "label order", "follow_ratio": "follow ratio",
+    "right_before": "right before", "right_after": "right after",
     "detectable_holm": "MDE", "label_mass": "mass of labels", "by_chance": "by chance",
 }  # fmt: skip
 # What can exceed 1, so that it keeps the zero before the point, however small its values are.
