@@ -155,7 +155,8 @@ def open_run(study: Mapping[str, Any] | str | os.PathLike[str], *, reuse: bool =
         study = {key: study[key] for key in study if key in keys}
     settings = settings_from(study, "notebook parameters")
     finished = run_folder(settings) if is_by_hand(settings) else None
-    return Run(settings, reuse=reuse, finished=finished)
+    # Answers made elsewhere can be taken, and never be asked for.
+    return Run(settings, reuse=reuse or settings.made_elsewhere, finished=finished)
 
 
 def _open_finished(folder: Path) -> Run:
@@ -705,7 +706,7 @@ class Run:
         order: dict[str, Sequence[str]] = {
             "utterance": list(utterance_ids(self.corpus.table.index)),
             "condition": self.settings.conditions,
-            "template": [t.name for t in resolve_templates(self.settings.templates)],
+            "template": self._template_names,
         }
         places = {
             name: codes_among(table[name], pd.Index(list(values))) for name, values in order.items()
@@ -714,12 +715,22 @@ class Run:
         ranks = [places.get(name, table[name]) for name in keys]
         return table.iloc[np.lexsort(ranks)].reset_index(drop=True)
 
+    @property
+    def _template_names(self) -> list[str]:
+        chosen = self.settings.templates
+        if self.settings.made_elsewhere:
+            return list(map(str, chosen))
+        return [template.name for template in resolve_templates(chosen)]
+
     @cached_property
     def baselines(self) -> pd.DataFrame:
         """Predictions of the reference classifiers: tokens only, eGeMAPS with a linear SVM.
 
-        And of the contrastive models that the study names.
+        And of the contrastive models that the study names. Empty where the answers were made
+        elsewhere, without recordings.
         """
+        if self.settings.made_elsewhere:
+            return self.predictions.iloc[:0]
         chosen = self.settings.only(("partition", "seed"))
         tables = [
             baselines(self.features, tokens, corpus, **chosen)
@@ -779,6 +790,7 @@ class Run:
         parts = [
             measures(rows, labels).merge(self._intervals(rows)).assign(baseline=baseline)
             for rows, baseline in ((self.predictions, False), (self.baselines, True))
+            if len(rows)
         ]
         table = pd.concat(parts, ignore_index=True)
         self._save("measures.parquet", table)

@@ -400,6 +400,11 @@ def _facts(known: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("git commit", f"{git['commit']}{clean}" if git["commit"] else "not in a git checkout"),
         ("corpus", _corpus_line(known.get("corpus"))),
+        *(
+            (f"file {one['file']}", f"{one['format']}, digest {one['digest']}")
+            for one in known.get("elsewhere", [])
+        ),
+        *(("read", note) for note in known.get("notes", [])),
         ("model", str(model.get("identity", "not asked yet"))),
         ("run time", ", ".join(f"{k} {v:.0f} s" for k, v in known.get("seconds", {}).items())),
         ("hardware", "{cores} cores, {machine}, {system}".format(**known["hardware"])),

@@ -104,6 +104,16 @@ def parse_condition(text: str, concepts: Sequence[str] | None = None) -> Conditi
     raise unknown("condition", text, condition_names())
 
 
+def is_ours(name: str) -> bool:
+    """Whether a condition is one of ours, whatever its dose and concepts.
+
+    Examples:
+        >>> [name for name in ("masked(1)", "aligned @ silent", "with cues") if is_ours(name)]
+        ['masked(1)', 'aligned @ silent']
+    """
+    return parts_of(parts_heard(name)[0])[0] in {*_PLAIN, *_DOSES, *_OF_CONCEPTS}
+
+
 def heard_as(condition: Condition, heard: str) -> Condition:
     """A condition with another audio variant; the tokens are those that it shows anyway.
 
