@@ -1100,7 +1100,25 @@ class Run:
                 f"<b>{kept}</b> stays as it is (<code>out</code> names another folder)."
             )
         notice = f'<p class="notice">{html.escape(self.fixture)}</p>' if self.fixture else ""
-        return f"<p>{line}</p>{notice}"
+        elsewhere = html.escape(elsewhere_notice(s) or "")
+        return f"<p>{line}</p>{notice}" + f"<p>{elsewhere}</p>" * bool(elsewhere)
+
+
+def elsewhere_notice(settings: Settings) -> str | None:
+    """What a reader must know of answers that sercue did not ask for.
+
+    Examples:
+        >>> elsewhere_notice(Settings()) is None
+        True
+    """
+    if not settings.made_elsewhere:
+        return None
+    files = ", ".join(settings.corpus_options.get("files", []))
+    return (
+        f"The answers were obtained by another program and read from {files}. Their prompts and "
+        "recordings are not known here: where a text speaks of tokens or of the same audio, it "
+        "says what these conditions are in studies that sercue asks."
+    )
 
 
 def fixture_notice(settings: Settings) -> str | None:

@@ -68,12 +68,18 @@ def store_made(made: Made) -> Path:
             settings=settings.fingerprint(ANALYSIS_KEYS),
             corpus=corpus_facts(corpus, digests) | {"stamp": content},
             elsewhere=[
-                {"file": one.name, "digest": one.digest, "format": one.format} for one in made.files
+                {
+                    "file": one.name,
+                    "digest": one.digest,
+                    "format": one.format,
+                    "rows": len(one.rows),
+                }
+                for one in made.files
             ],
-            notes=[": ".join(filter(None, note)) for note in made.notes],
+            notes=[f"{name}: {told}" for name, told in made.notes if name != "answers"],
             model={
                 "name": settings.model,
-                "identity": f"{settings.model}, asked elsewhere",
+                "identity": settings.model,
                 "device": "not known",
                 "dtype": "not known",
             },

@@ -17,7 +17,8 @@ from sercue.answers import plain_words, same_word, spelled_alike
 from sercue.corpora.audio_variants import AUDIO_VARIANTS, SILENT, SWAPPED
 from sercue.corpora.corpus import Corpus, first_names, nothing_left_out
 from sercue.corpora.pseudonyms import pseudonymised, write_pseudonyms
-from sercue.corpora.rows import NOT_STATED, PARTITION_NAMES, relative_files, row_numbers
+from sercue.corpora.rows import NOT_STATED as NO_LICENCE
+from sercue.corpora.rows import PARTITION_NAMES, relative_files, row_numbers
 from sercue.elsewhere.formats import NO_ANSWER, AnswersFile, as_text, read_file
 from sercue.errors import InputError, shortened, unknown
 from sercue.settings import ELSEWHERE, Settings, settings_from
@@ -25,6 +26,7 @@ from sercue.storage.files import cache_folder
 from sercue.storage.tables import categorical
 from sercue.study.known_answers import KnownAnswers
 from sercue.tokens.catalogue import is_ours, parse_condition
+from sercue.tokens.catalogue import shortened as shortened_names
 from sercue.tokens.condition import AT, PLUS, parts_heard, told_by_name
 
 #: Column to what files may call it; the first that is there counts.
@@ -48,7 +50,9 @@ KEYS = ("study", "labels", "anonymise", "partition", "seed", "resamples", "confi
 _OF_UTTERANCE = ("speaker", "truth", "sex", "partition")
 _CELL = ["template", "label_order", "replicate"]
 _ROW = ["utterance", "condition", *_CELL]
-_NOT_STATED = "not stated"
+#: A model that the files do not name.
+NOT_STATED = "not stated"
+_ONE_WORDING = "one wording"
 _EMPTY, _NOT_FINITE = "no answer in the file", "its probabilities are not finite"
 # Probabilities add up to 1 but for what they were rounded to.
 _ROUNDED = 0.02
@@ -306,7 +310,7 @@ def _checked(rows: pd.DataFrame, name: str) -> pd.DataFrame:
             "since intervals and tests are over speakers"
         )
     rows = rows.assign(**{c: rows.get(c, pd.Series(index=rows.index, dtype=object)) for c in _CELL})
-    rows["template"] = rows["template"].fillna(_NOT_STATED)
+    rows["template"] = rows["template"].fillna(_ONE_WORDING)
     for column in _CELL[1:]:
         rows[column] = _places(rows[column])
     files = rows["utterance"].unique()
@@ -356,7 +360,7 @@ def _conditions(
         )
     ordered = [*first, *(name for name in listed if name not in first)]
     ours = [name for name in ordered if name not in own]
-    notes.append(("conditions", ", ".join(ordered)))
+    notes.append(("conditions", ", ".join(shortened_names(ordered))))
     if own:
         near = {n: get_close_matches(n, ("none", "aligned", "shuffled"), 1, 0.75) for n in own}
         meant = [f"{name} (is it {alike[0]}?)" if alike else name for name, alike in near.items()]
@@ -558,7 +562,7 @@ def _model(read: Iterable[AnswersFile], rows: pd.DataFrame, name: str) -> str:
             f"{name}: found the models {', '.join(sorted(named))}; valid are answers of one model "
             "at a time"
         )
-    return next(iter(named), _NOT_STATED)
+    return next(iter(named), NOT_STATED)
 
 
 def _study_name(file: str) -> str:
@@ -584,7 +588,7 @@ def _corpus(
         left_out = _indexed(gone.where(gone.notna(), None))
     neutral = next((label for label in labels if plain_words(label) == "neutral"), None)
     return Corpus(
-        name, Path(), _indexed(table), tuple(labels), neutral, NOT_STATED, left_out=left_out
+        name, Path(), _indexed(table), tuple(labels), neutral, NO_LICENCE, left_out=left_out
     )
 
 

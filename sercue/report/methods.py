@@ -18,6 +18,7 @@ from sercue.answers import READ
 from sercue.corpora import available_corpora
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column
+from sercue.elsewhere.made import NOT_STATED
 from sercue.errors import InputError
 from sercue.models.cards import CARDS, contrastive_name, known_training
 from sercue.report.finished import EvaluatedRun, public_value, read_run
@@ -42,6 +43,8 @@ from sercue.tokens.schemes import concepts_of
 
 _MARKS = re.compile(r"([\\`*_\[\]<>|~$&#!])")
 _SOFTWARE = ("python", "torch", "transformers", "opensmile", "statsmodels", "scikit-learn", "scipy")
+# What answers and features are obtained with.
+_ASKING = ("torch", "transformers", "opensmile")
 _PAGE = 3  # doses, from which on Page's test is made
 
 
@@ -86,7 +89,11 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
         notice=run.notice,
         neutral=corpus.neutral_label,
         git={"commit": None, "clean": None} | run.provenance.get("git", {}),
-        software=[f"{name} {versions[name]}" for name in _SOFTWARE if name in versions],
+        software=[
+            f"{name} {versions[name]}"
+            for name in _SOFTWARE
+            if name in versions and not (run.made_elsewhere and name in _ASKING)
+        ],
         languages=READ,
         **_corpus_facts(run, corpus),
         **asked,
@@ -214,9 +221,13 @@ def _elsewhere_facts(run: EvaluatedRun) -> dict[str, Any]:
             f"{plain(one['file'])} ({plain(one['format'])}, digest {code(one['digest'])})"
             for one in run.provenance.get("elsewhere", [])
         ],
+        "named_model": run.model != NOT_STATED,
         "asked": list(map(code, names)),
         "ours": [code(name) for name in names if is_ours(name)],
         "conditions": names,
+        "templates": run.parameters["templates"],
+        "orders": range(run.parameters["label_orders"]),
+        "unknown": UNKNOWN,
         "named": concepts_of(run.parameters["scheme"]),
     }
 
