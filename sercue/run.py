@@ -1116,8 +1116,8 @@ def elsewhere_notice(settings: Settings) -> str | None:
     files = ", ".join(settings.corpus_options.get("files", []))
     return (
         f"The answers were obtained by another program and read from {files}. Their prompts and "
-        "recordings are not known here: where a text speaks of tokens or of the same audio, it "
-        "says what these conditions are in studies that sercue asks."
+        "recordings are not known here: what is said of tokens and of audio holds for studies that "
+        "sercue runs itself."
     )
 
 
