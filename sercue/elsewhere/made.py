@@ -106,6 +106,8 @@ def read_made(
     if wrong := [key for key in keys if key not in (*KEYS, "out")]:
         told = unknown("study key for answers made elsewhere", wrong[0], KEYS)
         raise InputError(f"--set {wrong[0]}: {told}; all others follow from the answers")
+    sources = {"out": "--out", **(sources or {})}
+    _ = settings_from({"corpus": ELSEWHERE, **keys}, "study", sources)
     notes: list[tuple[str, str]] = []
     named = [_named(text) for text in files]
     read = [read_file(path) for _, path in named]
@@ -115,7 +117,7 @@ def read_made(
     name = ", ".join(dict.fromkeys(one.name for one in read))
     extra = [] if truth is None else [read_file(Path(truth).expanduser())]
     rows, lost = _with_truth(rows, name, extra, notes)
-    rows = _checked(rows, name)
+    rows = _checked(rows, name, [str(column) for one in read for column in one.rows])
     rows["condition"], conditions = _conditions(rows["condition"], renamed or {}, reference, notes)
     rows, words = _with_labels(rows, keys.get("labels"), name)
     partition = str(keys.get("partition", "test"))
@@ -136,7 +138,7 @@ def read_made(
         "labels": words if any(label != word for label, word in words.items()) else list(words),
         "controls": False,
     }
-    settings = settings_from(values, name, {"out": "--out", **(sources or {})})
+    settings = settings_from(values, name, sources)
     corpus = _corpus(rows, lost | incomplete, list(words), name, partition)
     shown = _shown(corpus, settings)
     predictions = _predictions(rows, corpus, shown, words, decoding, answers, settings)
@@ -278,11 +280,11 @@ def _check_agreement(
         )
 
 
-def _checked(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+def _checked(rows: pd.DataFrame, name: str, found: Sequence[str]) -> pd.DataFrame:
     """The rows with all columns, none of the needed cells empty."""
     for column in ("speaker", "truth"):
         if column not in rows:
-            raise InputError(f"{name}: {_lack(column, list(map(str, rows)))}")
+            raise InputError(f"{name}: {_lack(column, list(dict.fromkeys(found)))}")
     for column in ("utterance", "speaker", "truth", "condition"):
         if (empty := rows[column].isna()).any():
             raise InputError(
@@ -293,10 +295,10 @@ def _checked(rows: pd.DataFrame, name: str) -> pd.DataFrame:
         several = rows.groupby("utterance", sort=False)[column].nunique() > 1
         if several.any():
             utterance = several.index[several][0]
-            found = rows.loc[rows["utterance"] == utterance, column].unique()
+            told = rows.loc[rows["utterance"] == utterance, column].unique()
             raise InputError(
                 f"{name}: {int(several.sum())} utterances have more than one {column}, for "
-                f"instance {utterance!r}: {first_names(map(repr, found))}; valid is one. Of "
+                f"instance {utterance!r}: {first_names(map(repr, told))}; valid is one. Of "
                 "several files, names of utterances must be the same in all of them"
             )
     for group in spelled_alike(rows["speaker"].unique()):

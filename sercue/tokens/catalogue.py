@@ -105,13 +105,19 @@ def parse_condition(text: str, concepts: Sequence[str] | None = None) -> Conditi
 
 
 def is_ours(name: str) -> bool:
-    """Whether a condition is one of ours, whatever its dose and concepts.
+    """Whether a condition is written as one of ours, whatever its dose and concepts.
 
     Examples:
-        >>> [name for name in ("masked(1)", "aligned @ silent", "with cues") if is_ours(name)]
+        >>> [name for name in ("masked(1)", "aligned @ silent", "without") if is_ours(name)]
         ['masked(1)', 'aligned @ silent']
     """
-    return parts_of(parts_heard(name)[0])[0] in {*_PLAIN, *_DOSES, *_OF_CONCEPTS}
+    tokens = parts_heard(name)[0]
+    family, dose, concepts = told_by_name(tokens)
+    return (
+        tokens in _PLAIN
+        or (family in _DOSES and not np.isnan(dose))
+        or (family in _OF_CONCEPTS and bool(concepts))
+    )
 
 
 def heard_as(condition: Condition, heard: str) -> Condition:
