@@ -286,6 +286,8 @@ class Run:
         """The features for the tokens: functionals of eGeMAPS, and means of its descriptors."""
         if self._extract is not None:
             return self._extract(self.corpus)
+        if self.settings.made_elsewhere:
+            _ = self.listed  # which says why there are none
         if self._left is not None:
             return self._left.features.join(self._left.descriptors)
         measured = extract_all(self.corpus, client=self.client)

@@ -229,6 +229,16 @@ def test_words_of_labels_are_those_of_the_study(read):
     assert made.predictions["prediction"].tolist() == table["answer"].tolist()
 
 
+def test_orders_of_the_labels_may_differ_between_utterances(read, tmp_path):
+    """As where a harness shuffles the options anew each time; each answer is one replicate."""
+    table = answers().assign(label_order=lambda rows: np.arange(len(rows)) % 3)
+    made = read(table)
+    assert made.predictions[["replicate", "label_order"]].to_numpy().max() == 0
+    assert "repetitions" in dict(made.notes)
+    expected = [balanced(table, condition) for condition in ("none", "aligned")]
+    assert opened(made, tmp_path / "out").measures["uar"].tolist() == pytest.approx(expected)
+
+
 class TestWhatIsLeftOutIsCounted:
     def test_an_utterance_that_lacks_a_condition(self, read, tmp_path):
         made = read(answers().drop(index=[0, 5]))
@@ -293,6 +303,8 @@ REFUSED = {
     "JSON of something else": (lambda t: "[1, 2]", "without records"),
     "a line that is cut": (lambda t: '{"a": 1}\n{"a": ', "line 2 is no JSON"),
     "a log without samples": (lambda t: '{"samples": [], "eval": {}}', "no row in it"),
+    "a log of other entries": (
+        lambda t: '{"samples": [{"id": 1, "output": [1]}], "eval": {}}', "not as in logs of"),
     "JSON without a log": (lambda t: '{"samples": [{"id": 1}]}', "without an entry 'eval'"),
     "likelihoods": (
         lambda t: '{"doc_id": 1, "filtered_resps": [["-1.2", "True"], ["-3", "False"]]}',
@@ -305,6 +317,7 @@ REFUSED = {
     "one speaker": (changed("speaker", "s0"), "found 1 speaker .*over speakers"),
     "two spellings of a speaker": (changed("speaker", "S1", slice(0, 16)), "the same words"),
     "two classes of an utterance": (changed("truth", "sad", slice(0, 1)), "more than one truth"),
+    "a missing class": (changed("truth", "nan", slice(0, 4)), "4 rows have the class 'nan'"),
     "a class alone": (lambda t: t.assign(truth="sad", prediction="sad"), "the class sad alone"),
     "a label that is no class": (changed("prediction", "bored", slice(0, 2)),
                                  "found 'bored' in 2 rows; valid are the labels angry, happy"),

@@ -90,7 +90,7 @@ def _recognised(path: Path, content: bytes) -> tuple[str, pd.DataFrame, str]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{path}: byte {error.start} is no UTF-8; valid is a text file in UTF-8. {VALID}"
+            f"{path}: byte {error.start} is no UTF-8; valid is text in UTF-8, or Parquet"
         ) from None
     if text.lstrip()[0] not in "{[":
         return _separated(path, text)
@@ -152,7 +152,12 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record with what its ``doc`` and ``metadata`` say of it; its own entries come first."""
     inner = [record.get(name) for name in ("doc", "metadata")]
     further = {k: v for held in inner if isinstance(held, dict) for k, v in held.items()}
-    return {k: v for k, v in (further | dict(record)).items() if not isinstance(v, dict | list)}
+    return _plain(further | dict(record))
+
+
+def _plain(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries that are texts or numbers."""
+    return {k: v for k, v in entries.items() if not isinstance(v, dict | list)}
 
 
 def _of_lmms_eval(path: Path, place: int, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,8 +179,14 @@ def _inspect(
     about = header.get("eval")
     if not isinstance(about, dict):
         raise InputError(f"{path}: JSON without an entry 'eval', which logs of Inspect have")
-    shared = {**(about.get("metadata") or {}), **(about.get("task_args") or {})}
-    rows = [shared | _of_inspect(sample) for sample in samples]
+    try:
+        shared = {**(about.get("metadata") or {}), **(about.get("task_args") or {})}
+        rows = [_plain(shared) | _of_inspect(sample) for sample in samples]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise InputError(
+            f"{path}: samples or their entries are not as in logs of Inspect; valid is a log as "
+            "Inspect wrote it"
+        ) from None
     return "log of Inspect", pd.DataFrame(rows, dtype=object), _public(str(about.get("model", "")))
 
 
@@ -185,7 +196,7 @@ def _of_inspect(sample: Mapping[str, Any]) -> dict[str, Any]:
         (target,) = target
     told = sample.get("metadata") or {}
     return {
-        **{k: v for k, v in told.items() if not isinstance(v, dict | list)},
+        **_plain(told),
         "id": str(sample.get("id")),
         "target": target,
         "answer": output.get("completion") or _said(output),

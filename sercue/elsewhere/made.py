@@ -15,7 +15,7 @@ import pandas as pd
 
 from sercue.answers import plain_words, same_word, spelled_alike
 from sercue.corpora.audio_variants import AUDIO_VARIANTS, SILENT, SWAPPED
-from sercue.corpora.corpus import Corpus, first_names, nothing_left_out
+from sercue.corpora.corpus import MISSING, Corpus, check_rows, first_names, nothing_left_out
 from sercue.corpora.pseudonyms import pseudonymised, write_pseudonyms
 from sercue.corpora.rows import NOT_STATED as NO_LICENCE
 from sercue.corpora.rows import PARTITION_NAMES, relative_files, row_numbers
@@ -140,6 +140,7 @@ def read_made(
     }
     settings = settings_from(values, name, sources)
     corpus = _corpus(rows, lost | incomplete, list(words), name, partition)
+    check_rows(corpus)
     shown = _shown(corpus, settings)
     predictions = _predictions(rows, corpus, shown, words, decoding, answers, settings)
     return Made(settings, shown, predictions, [*read, *extra], notes)
@@ -301,11 +302,6 @@ def _checked(rows: pd.DataFrame, name: str, found: Sequence[str]) -> pd.DataFram
                 f"instance {utterance!r}: {first_names(map(repr, told))}; valid is one. Of "
                 "several files, names of utterances must be the same in all of them"
             )
-    for group in spelled_alike(rows["speaker"].unique()):
-        raise InputError(
-            f"{name}: speaker {first_names(map(repr, group))} are the same words; valid is one "
-            "spelling"
-        )
     if (number := rows["speaker"].nunique()) < 2:
         raise InputError(
             f"{name}: found {number} speaker ({rows['speaker'].iloc[0]!r}); valid are two or more, "
@@ -400,6 +396,12 @@ def _with_labels(rows: pd.DataFrame, given: Any, name: str) -> tuple[pd.DataFram
             f"{name}: labels {' and '.join(map(repr, group))} are the same words; valid is one "
             "spelling"
         )
+    if not given and (missing := sorted(MISSING & set(true))):
+        raise InputError(
+            f"{name}: {int((rows['truth'] == missing[0]).sum()):,} rows have the class "
+            f"{missing[0]!r}, as programs write a missing value; valid is to leave them out, or to "
+            "list every class with --set labels=[...]"
+        )
     known = {label: same_word(label, labels) for label in true}
     if lacking := [label for label, of in known.items() if of is None]:
         raise InputError(
@@ -463,9 +465,17 @@ def _complete(
     rows: pd.DataFrame, notes: list[tuple[str, str]]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """The rows of utterances that are answered in all that any is, and why others are left out."""
-    cells = rows.groupby(["condition", *_CELL], sort=False).ngroup()
-    number = cells.groupby(rows["utterance"]).nunique()
-    whole = number.index[number == cells.nunique()]
+    number, whole = _whole(rows)
+    if not len(whole) and len(rows[_CELL].drop_duplicates()) > 1:
+        # As where each utterance was asked with an order of the labels of its own.
+        place = rows.groupby(["utterance", "condition"], sort=False).cumcount()
+        rows = rows.assign(template=_ONE_WORDING, label_order=0, replicate=place)
+        number, whole = _whole(rows)
+        notes.append((
+            "repetitions",
+            "template, label_order and replicate differ between utterances: they count as "
+            "replicates",
+        ))  # fmt: skip
     if not len(whole):
         counts = rows.groupby("condition", sort=False)["utterance"].nunique()
         told = ", ".join(f"{name} {count:,}" for name, count in counts.items())
@@ -490,6 +500,13 @@ def _complete(
     return rows[kept].reset_index(drop=True), dict.fromkeys(
         lost, "not answered under every condition"
     )
+
+
+def _whole(rows: pd.DataFrame) -> tuple[pd.Series, pd.Index]:
+    """In how many cells each utterance is answered, and which are in all of them."""
+    cells = rows.groupby(["condition", *_CELL], sort=False).ngroup()
+    number = cells.groupby(rows["utterance"]).nunique()
+    return number, number.index[number == cells.nunique()]
 
 
 def _answers(
