@@ -1115,7 +1115,7 @@ def elsewhere_notice(settings: Settings) -> str | None:
     """
     if not settings.made_elsewhere:
         return None
-    files = ", ".join(settings.corpus_options.get("files", []))
+    files = ", ".join(file.rpartition(" (")[0] for file in settings.corpus_options.get("files", []))
     return (
         f"The answers were obtained by another program and read from {files}. Their prompts and "
         "recordings are not known here: what is said of tokens and of audio holds for studies that "

@@ -16,6 +16,7 @@ from sercue.elsewhere import read_made, store_made
 from sercue.errors import InputError
 from sercue.report.methods import methods_text
 from sercue.run import open_run
+from sercue.statistics.crossing import follow
 
 LABELS = ["angry", "happy", "neutral", "sad"]
 
@@ -395,6 +396,25 @@ def test_conditions_of_ones_own_are_compared_with_the_reference(read, tmp_path):
 def test_renamed_conditions_are_ours(read):
     made = read(answers(right=OF_OWN), renamed={"with": "aligned", "without": "none"})
     assert made.settings.conditions == ["none", "aligned"]
+
+
+def test_other_audio_has_the_class_that_was_heard(read):
+    """Answers follow the audio in three of four utterances, counted by hand."""
+    right = [(name, 0.5) for name in ("none", "aligned", "none @ swapped", "aligned @ swapped",
+                                      "aligned@silent")]  # fmt: skip
+    table = answers(right=right)
+    turned = dict(zip(LABELS, [*LABELS[1:], LABELS[0]], strict=True))
+    table["heard_class"] = table["truth"].map(turned)
+    conflict = table["condition"] == "aligned @ swapped"
+    follows = conflict & (conflict.cumsum() % 4 > 0)
+    table["prediction"] = table["prediction"].mask(conflict, table["truth"])
+    table["prediction"] = table["prediction"].mask(follows, table["heard_class"])
+    made = read(table)
+    assert made.settings.conditions[-1] == "aligned @ silent"
+    heard = made.predictions.groupby("heard", observed=True)["heard_class"].nunique()
+    assert heard.to_dict() == {"own": 4, "silent": 0, "swapped": 4}
+    told = follow(made.predictions)["value"]
+    assert told[["audio", "tokens", "neither"]].tolist() == pytest.approx([0.75, 0.25, 0])
 
 
 def test_one_condition_has_no_contrast(read, tmp_path):

@@ -357,13 +357,11 @@ def _conditions(
             "audio alone"
         )
     ordered = [*first, *(name for name in listed if name not in first)]
-    ours = [name for name in ordered if name not in own]
     notes.append(("conditions", ", ".join(shortened_names(ordered))))
     if own:
         near = {n: get_close_matches(n, ("none", "aligned", "shuffled"), 1, 0.75) for n in own}
         meant = [f"{name} (is it {alike[0]}?)" if alike else name for name, alike in near.items()]
-        known = f"; known to sercue: {', '.join(ours) or 'none of them'}"
-        notes.append(("", f"of your own: {', '.join(meant)}{known}"))
+        notes.append(("own names", f"{', '.join(meant)}: what they show is not known"))
     return found.map(names), ordered
 
 
