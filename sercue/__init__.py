@@ -134,6 +134,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "readable_kept",
             "readable_reliance",
             "why_not_identified",
+            "same_audio",
         ],
         "tables.printed": ["rounded"],
         "tokens.binning": ["Binning", "FoldBinning", "fit_bins"],

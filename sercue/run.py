@@ -165,7 +165,8 @@ def open_run(study: Mapping[str, Any] | str | os.PathLike[str], *, reuse: bool =
         study = {key: study[key] for key in study if key in keys}
     settings = settings_from(study, "notebook parameters")
     finished = run_folder(settings) if is_by_hand(settings) else None
-    return Run(settings, reuse=reuse, finished=finished)
+    # Answers made elsewhere can be taken, and never be asked for.
+    return Run(settings, reuse=reuse or settings.made_elsewhere, finished=finished)
 
 
 def _open_finished(folder: Path) -> Run:
@@ -295,6 +296,8 @@ class Run:
         """The features for the tokens: functionals of eGeMAPS, and means of its descriptors."""
         if self._extract is not None:
             return self._extract(self.corpus)
+        if self.settings.made_elsewhere:
+            _ = self.listed  # which says why there are none
         if self._left is not None:
             return self._left.features.join(self._left.descriptors)
         measured = extract_all(self.corpus, client=self.client)
@@ -755,7 +758,7 @@ class Run:
         order: dict[str, Sequence[str]] = {
             "utterance": list(utterance_ids(self.corpus.table.index)),
             "condition": self.settings.conditions,
-            "template": [t.name for t in resolve_templates(self.settings.templates)],
+            "template": self._template_names,
         }
         places = {
             name: codes_among(table[name], pd.Index(list(values))) for name, values in order.items()
@@ -764,12 +767,22 @@ class Run:
         ranks = [places.get(name, table[name]) for name in keys]
         return table.iloc[np.lexsort(ranks)].reset_index(drop=True)
 
+    @property
+    def _template_names(self) -> list[str]:
+        chosen = self.settings.templates
+        if self.settings.made_elsewhere:
+            return list(map(str, chosen))
+        return [template.name for template in resolve_templates(chosen)]
+
     @cached_property
     def baselines(self) -> pd.DataFrame:
         """Predictions of the reference classifiers: tokens only, eGeMAPS with a linear SVM.
 
-        And of the contrastive models that the study names.
+        And of the contrastive models that the study names. Empty where the answers were made
+        elsewhere, without recordings.
         """
+        if self.settings.made_elsewhere:
+            return self.predictions.iloc[:0]
         chosen = self.settings.only(("partition", "seed"))
         tables = [
             baselines(self.features, tokens, corpus, **chosen)
@@ -829,6 +842,7 @@ class Run:
         parts = [
             measures(rows, labels).merge(self._intervals(rows)).assign(baseline=baseline)
             for rows, baseline in ((self.predictions, False), (self.baselines, True))
+            if len(rows)
         ]
         table = pd.concat(parts, ignore_index=True)
         self._save("measures.parquet", table)
@@ -1200,7 +1214,25 @@ class Run:
                 f"<b>{kept}</b> stays as it is (<code>out</code> names another folder)."
             )
         notice = f'<p class="notice">{html.escape(self.fixture)}</p>' if self.fixture else ""
-        return f"<p>{line}</p>{notice}"
+        elsewhere = html.escape(elsewhere_notice(s) or "")
+        return f"<p>{line}</p>{notice}" + f"<p>{elsewhere}</p>" * bool(elsewhere)
+
+
+def elsewhere_notice(settings: Settings) -> str | None:
+    """What a reader must know of answers that sercue did not ask for.
+
+    Examples:
+        >>> elsewhere_notice(Settings()) is None
+        True
+    """
+    if not settings.made_elsewhere:
+        return None
+    files = ", ".join(file.rpartition(" (")[0] for file in settings.corpus_options.get("files", []))
+    return (
+        f"The answers were obtained by another program and read from {files}. Their prompts and "
+        "recordings are not known here: what is said of tokens and of audio holds for studies that "
+        "sercue runs itself."
+    )
 
 
 def fixture_notice(settings: Settings) -> str | None:

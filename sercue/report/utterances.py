@@ -104,7 +104,9 @@ def write_utterances(folder: Path, settings: Settings) -> Path | None:
 
 
 def _stored(artifacts: Artifacts, settings: Settings) -> _Stored | None:
-    """What is stored, if all of it is of this study."""
+    """What is stored, if all of it is of this study, and its prompts are known."""
+    if settings.made_elsewhere:
+        return None
     content = artifacts.inputs()["content"]
     of_corpus = artifacts.load_corpus(settings.fingerprint(CORPUS_KEYS))
     if of_corpus is None or of_corpus[-1] != content:

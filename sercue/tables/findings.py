@@ -420,6 +420,28 @@ def readable_kept(kept: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("concept")
 
 
+def same_audio(predictions: pd.DataFrame) -> str:
+    """Whether the audio of an utterance was the same under all conditions that show its own.
+
+    Args:
+        predictions: as ``run_study`` returns them
+
+    Examples:
+        >>> rows = {"utterance": ["a", "a"], "heard": "own", "audio": ["1f", "2e"]}
+        >>> same_audio(pd.DataFrame(rows))
+        'By hash, the audio of each utterance is NOT identical under all conditions.'
+    """
+    if predictions["audio"].isna().all():
+        return (
+            "The answers were made elsewhere, and no recording is at hand: whether the audio was "
+            "the same under all conditions cannot be checked."
+        )
+    groups = predictions.groupby(["utterance", "heard"], observed=True)
+    found = "identical" if groups["audio"].nunique().eq(1).all() else "NOT identical"
+    variant = " with the same audio variant" if predictions["heard"].nunique() > 1 else ""
+    return f"By hash, the audio of each utterance is {found} under all conditions{variant}."
+
+
 def left_out_designs(designs: pd.DataFrame) -> str:
     """Which binning designs a corpus does not allow, and why; empty if it allows all.
 

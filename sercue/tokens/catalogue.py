@@ -108,6 +108,22 @@ def parse_condition(text: str, concepts: Sequence[str] | None = None) -> Conditi
     raise unknown("condition", text, condition_names())
 
 
+def is_ours(name: str) -> bool:
+    """Whether a condition is written as one of ours, whatever its dose and concepts.
+
+    Examples:
+        >>> [name for name in ("masked(1)", "aligned @ silent", "without") if is_ours(name)]
+        ['masked(1)', 'aligned @ silent']
+    """
+    tokens = parts_heard(name)[0]
+    family, dose, concepts = told_by_name(tokens)
+    return (
+        tokens in _PLAIN
+        or (family in _DOSES and not np.isnan(dose))
+        or (family in _OF_CONCEPTS and bool(concepts))
+    )
+
+
 def heard_as(condition: Condition, heard: str) -> Condition:
     """A condition with another audio variant; the tokens are those that it shows anyway.
 
