@@ -27,6 +27,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "notation": ["shortest"],
         "models.registry": ["available_models", "load_model"],
+        "plots.calibration": ["plot_calibration"],
         "plots.corpora": [
             "plot_clusters",
             "plot_concepts",
@@ -78,6 +79,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "subset_conditions",
         ],
         "statistics.baselines": ["baselines", "chance"],
+        "statistics.calibration": [
+            "calibration",
+            "corrected_answers",
+            "corrected_uar",
+            "label_prior",
+            "reliability",
+        ],
         "statistics.contrasts": ["compare", "planned_contrasts", "uar_intervals"],
         "statistics.controls": ["same_as_control"],
         "statistics.designs": [

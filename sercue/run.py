@@ -54,6 +54,13 @@ from sercue.statistics.baselines import (
     label_sentences,
     zero_shot,
 )
+from sercue.statistics.calibration import (
+    calibration,
+    corrected_uar,
+    label_prior,
+    reliability,
+    silent_answers,
+)
 from sercue.statistics.contrasts import (
     compare,
     detectable_differences,
@@ -107,6 +114,7 @@ from sercue.study.store import rows_digest
 from sercue.study_corpus import listed_corpus, usable_corpus
 from sercue.tables.answer import answer_sentences, spread_of_answers, study_answer
 from sercue.tables.exhibits import FigureExhibit, TableExhibit, figure_exhibit, table_exhibit
+from sercue.tables.findings import prior_findings
 from sercue.tables.limits import limits
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
 from sercue.tokens.catalogue import about_concepts, main_conditions, shortened, with_own_audio
@@ -652,15 +660,18 @@ class Run:
         cross-validation, where every speaker is evaluated, on some of those. A decoding that the
         model cannot do is left out, unless it is that of the study.
         """
-        trial = {"conditions": ["none", "aligned"]} | self._tuning()
         tables = []
         for decoding in DECODINGS:
             try:
-                tables.append(self.ask(f"prompting_{decoding}", decoding=decoding, **trial))
+                tables.append(self._try_out(decoding))
             except DecodingError:
                 if decoding == self.settings.decoding:
                     raise
         return pd.concat(tables, ignore_index=True)
+
+    def _try_out(self, decoding: str) -> pd.DataFrame:
+        trial = {"conditions": ["none", "aligned"]} | self._tuning()
+        return self.ask(f"prompting_{decoding}", decoding=decoding, **trial)
 
     def _tuning(self) -> dict[str, Any]:
         s, partition = self.settings, self.tuning_partition
@@ -1111,6 +1122,82 @@ class Run:
         return {fold: tokens for fold, (_, tokens) in self.views.items()}
 
     @cached_property
+    def tried(self) -> pd.DataFrame:
+        """Scored answers to the prompts with no and with aligned tokens, as in ``prompting``."""
+        stamp = {"settings": self._stamp(STUDY_KEYS), **self.inputs,
+                 "tuning_limit": self.settings.tuning_limit}  # fmt: skip
+        stored = self._load("tried.parquet", **stamp)
+        if stored is None and self._left is not None:
+            raise InputError(
+                f"answers about {self.tuning_partition} speakers are not stored; notebook 04 asks "
+                "for them"
+            )
+        if stored is None:
+            stored = self._try_out("score")
+            self.artifacts.save("tried.parquet", stored, **stamp)
+        return stored
+
+    @cached_property
+    def prior_answers(self) -> dict[str, pd.DataFrame]:
+        """The answers that tell the label prior, by their source: silence, and other speakers.
+
+        In a cross-validation the other speakers are those of the other folds.
+        """
+        self._needs_probabilities("a label prior")
+        silent = silent_answers(self.predictions)
+        sources = {"silence": silent} if len(silent) else {}
+        try:
+            if self.corpus.folds:
+                rows = self._with_fold(self.main_predictions)
+                tried = rows[rows["condition"].isin(["none", "aligned"])]
+                return sources | {"other folds": tried}
+            if self.tuning_partition != self.settings.partition:
+                return sources | {f"{self.tuning_partition} speakers": self.tried}
+        except InputError:
+            if not sources:
+                raise
+        if not sources:
+            raise InputError("a label prior needs other speakers, or the condition none @ silent")
+        return sources
+
+    def _with_fold(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        table = self.corpus.table
+        fold = pd.Series(table["fold"].to_numpy(object), utterance_ids(table.index))
+        return predictions.assign(fold=predictions["utterance"].astype(object).map(fold))
+
+    @cached_property
+    def label_prior(self) -> pd.DataFrame:
+        """Which labels the model prefers where nothing speaks for any: mean probabilities."""
+        level = self.settings.confidence
+        return label_prior(self.prior_answers, self.corpus.labels, confidence=level)
+
+    @cached_property
+    def corrected(self) -> pd.DataFrame:
+        """UAR of each condition before and after a correction for the label prior."""
+        sources, rows = self.prior_answers, self.main_predictions
+        rows = self._with_fold(rows) if self.corpus.folds else rows
+        level = self.settings.confidence
+        return corrected_uar(rows, sources, self.corpus.labels, confidence=level)
+
+    @cached_property
+    def calibration(self) -> pd.DataFrame:
+        """How well the probabilities of each condition fit the truth."""
+        self._needs_probabilities("calibration")
+        return calibration(*self._answered, confidence=self.settings.confidence)
+
+    @cached_property
+    def reliability(self) -> pd.DataFrame:
+        """How often answers are right by their probability, for reliability diagrams."""
+        self._needs_probabilities("calibration")
+        return reliability(*self._answered, confidence=self.settings.confidence)
+
+    def _needs_probabilities(self, what: str) -> None:
+        if self.settings.decoding != "score":
+            raise InputError(
+                f"Generated answers tell no probabilities of labels, which {what} needs"
+            )
+
+    @cached_property
     def concept_effects(self) -> pd.DataFrame:
         """What each concept does to UAR alone, when missing, when replaced by the opposite."""
         if not any(map(about_concepts, self.settings.conditions)):
@@ -1141,9 +1228,11 @@ class Run:
     def findings(self) -> list[str]:
         """The answer of the study in plain English, and what limits it."""
         spread = spread_of_answers(main_conditions(self.measures))
+        biased = or_none(lambda: prior_findings(self.corrected, self.calibration))
         return (
             answer_sentences(self.answer)
             + spread
+            + (biased or [])
             + limits(self.corpus, self.settings.partition, confounded=False)
         )
 

@@ -191,12 +191,15 @@ def test_a_study_without_doses_or_neutral_says_so(tmp_path):
     answers = run.predictions.assign(audio="same", heard="own")
     run.__dict__.update(predictions=answers, corpus=replace(run.corpus, neutral_label=None))
     shown = execute("04", run)
-    doses, neutral, controls = shown.missing
+    doses, neutral, prior, calibration, controls = shown.missing
     assert doses.startswith(f"{NOT}intervals: none with a dose")
     assert neutral == (
         f"{NOT}corpus 'example' names no neutral class among its labels angry, neutral, sad, and "
         "a shift towards neutral needs one."
     )
+    generated = f"{NOT}Generated answers tell no probabilities of labels, which"
+    assert prior == f"{generated} a label prior needs."
+    assert calibration == f"{generated} calibration needs."
     assert controls == f"{NOT}This study asks for no control models (controls: false)."
     assert {"uar", "recall", "answers"} <= set(shown.tables)
 

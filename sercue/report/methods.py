@@ -16,6 +16,7 @@ import pandas as pd
 
 from sercue.answers import READ
 from sercue.corpora import available_corpora
+from sercue.corpora.audio_variants import SILENT
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column
 from sercue.elsewhere.made import NOT_STATED
@@ -37,7 +38,7 @@ from sercue.tokens.catalogue import (
     is_ours,
 )
 from sercue.tokens.concepts import UNKNOWN, Concept, Words
-from sercue.tokens.condition import parts_of
+from sercue.tokens.condition import AT, parts_of
 from sercue.tokens.prompts import label_orders, resolve_templates
 from sercue.tokens.schemes import concepts_of
 
@@ -367,11 +368,22 @@ def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, A
         "doses": doses,
         "page": any(len(conditions) >= _PAGE for conditions in doses.values()),
         "reliance": reliance is not None,
+        "scored": settings["decoding"] == "score",
+        "priors": _prior_sources(run),
         "controls": _has_controls(run),
         "single": any(map(about_concepts, names)),
         "hiding": any(parts_of(name)[0] in ("only", "without") for name in names),
         "shapley": set(subset_conditions(concepts)) <= set(names),
     }
+
+
+def _prior_sources(run: EvaluatedRun) -> list[str]:
+    """Whose answers told the label prior, in words."""
+    sources = ["silence"] if f"none{AT}{SILENT}" in run.parameters["conditions"] else []
+    if run.parameters["fold"] == "all":
+        return [*sources, "the speakers of the other folds"]
+    other = (run.artifacts.folder / "tried.parquet").is_file()
+    return [*sources, "speakers who were not evaluated"] if other else sources
 
 
 def _decided_by_flips(tests: pd.DataFrame) -> str:

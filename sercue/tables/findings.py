@@ -19,6 +19,7 @@ from sercue.tables.printed import (
     percent,
     rounded,
     shortest,
+    signed,
     with_interval,
     with_minus,
 )
@@ -350,6 +351,56 @@ def prompting_findings(
         f"On average, {mass} of the probability of an answer is on the label words; the rest is on "
         "other words.",
     ]
+
+
+def prior_findings(corrected: pd.DataFrame, calibration: pd.DataFrame) -> list[str]:
+    """What a correction for the label prior changes, and what none can change.
+
+    Args:
+        corrected: as ``corrected_uar`` returns it; of several sources the last counts
+        calibration: as ``calibration`` returns it
+
+    Returns:
+        at most one entry of several sentences
+
+    Examples:
+        >>> ends = {"difference": 0.03, "low": 0.01, "high": 0.05, "gain": float("nan")}
+        >>> row = {"source": "dev speakers", "condition": "none", "uar": 0.25, "corrected": 0.28}
+        >>> area = {"condition": "none", "auroc": 0.55, "auroc_low": 0.51, "auroc_high": 0.59}
+        >>> told = prior_findings(pd.DataFrame([row | ends]), pd.DataFrame([area]))
+        >>> print(told[0].partition(". Whatever")[0])  # doctest: +NORMALIZE_WHITESPACE
+        Corrected for the label prior (dev speakers; not tested), UAR is .280 instead of .250
+        (+.030 [+.010, +.050]) with the audio alone
+    """
+    words = {"none": "with the audio alone", "aligned": "with aligned tokens"}
+    source = corrected["source"].iloc[-1]
+    rows = corrected[corrected["source"] == source].set_index("condition")
+    told = [
+        f"{bounded(row['corrected'])} instead of {bounded(row['uar'])} "
+        f"({signed(row['difference'], row['low'], row['high'])}) {how}"
+        for name, how in words.items()
+        if name in rows.index
+        for row in [rows.loc[name]]
+    ]
+    sentences = []
+    if told:
+        begins = f"Corrected for the label prior ({source}; not tested), UAR is"
+        sentences.append(f"{begins} {' and '.join(told)}.")
+    if "aligned" in rows.index and pd.notna(rows["gain"]["aligned"]):
+        gain = signed(*rows.loc["aligned", ["gain", "gain_low", "gain_high"]])
+        sentences.append(f"After this correction, the gain from aligned tokens is {gain}.")
+    areas = calibration.set_index("condition")
+    told = [
+        f"{with_interval(*areas.loc[name, ['auroc', 'auroc_low', 'auroc_high']])} {how}"
+        for name, how in words.items()
+        if name in areas.index
+    ]
+    if told:
+        sentences.append(
+            "Whatever the label prior, pairs of classes are told apart with an AUROC of "
+            f"{' and '.join(told)} (.5 is chance)."
+        )
+    return [" ".join(sentences)] if sentences else []
 
 
 def invalid_answers(predictions: pd.DataFrame) -> str:
