@@ -21,13 +21,14 @@ from IPython.display import display
 
 from sercue import provenance
 from sercue.artifacts import Artifacts, Finished, check_run_folder, refuse_others_at_work
+from sercue.corpora.audio_variants import OWN, SWAPPED, partners
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.corpus_check import check_corpus
 from sercue.corpora.inspection import inspect_audio
 from sercue.corpora.rows import stratified_sample
 from sercue.corpus_identity import audio_digest, corpus_facts, listing_digest
 from sercue.errors import DecodingError, InputError, or_none
-from sercue.features import extract_all
+from sercue.features import extract_all, extract_heard
 from sercue.models import TINY, load_model
 from sercue.models.cards import contrastive_name, known_training
 from sercue.parameters import is_by_hand, run_folder, scratch_folder, set_in_cells
@@ -52,6 +53,13 @@ from sercue.statistics.baselines import (
     chance,
     label_sentences,
     zero_shot,
+)
+from sercue.statistics.calibration import (
+    calibration,
+    corrected_uar,
+    label_prior,
+    reliability,
+    silent_answers,
 )
 from sercue.statistics.contrasts import (
     compare,
@@ -106,12 +114,13 @@ from sercue.study.store import rows_digest
 from sercue.study_corpus import listed_corpus, usable_corpus
 from sercue.tables.answer import answer_sentences, spread_of_answers, study_answer
 from sercue.tables.exhibits import FigureExhibit, TableExhibit, figure_exhibit, table_exhibit
+from sercue.tables.findings import prior_findings
 from sercue.tables.limits import limits
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
 from sercue.tokens.catalogue import about_concepts, main_conditions, shortened, with_own_audio
 from sercue.tokens.concepts import functionals_of
 from sercue.tokens.condition import Material
-from sercue.tokens.prompts import resolve_templates
+from sercue.tokens.prompts import FORMS, resolve_templates
 from sercue.tokens.schemes import Scheme, read_scheme, shipped_schemes
 
 if TYPE_CHECKING:
@@ -125,6 +134,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 # ``batch_size`` after the answers: what was left of it where memory ran out.
 _MODEL_FACTS = ("name", "identity", "device", "dtype", "batch_size")
+#: Utterances at most whose tokens are measured in other audio.
+_HEARD = 100
 FIXTURE = (
     "A fixture, not evidence: {why}. These numbers test the software; "
     "they say nothing about people or about any published model."
@@ -162,7 +173,8 @@ def open_run(study: Mapping[str, Any] | str | os.PathLike[str], *, reuse: bool =
         study = {key: study[key] for key in study if key in keys}
     settings = settings_from(study, "notebook parameters")
     finished = run_folder(settings) if is_by_hand(settings) else None
-    return Run(settings, reuse=reuse, finished=finished)
+    # Answers made elsewhere can be taken, and never be asked for.
+    return Run(settings, reuse=reuse or settings.made_elsewhere, finished=finished)
 
 
 def _open_finished(folder: Path) -> Run:
@@ -292,6 +304,8 @@ class Run:
         """The features for the tokens: functionals of eGeMAPS, and means of its descriptors."""
         if self._extract is not None:
             return self._extract(self.corpus)
+        if self.settings.made_elsewhere:
+            _ = self.listed  # which says why there are none
         if self._left is not None:
             return self._left.features.join(self._left.descriptors)
         measured = extract_all(self.corpus, client=self.client)
@@ -377,6 +391,41 @@ class Run:
         self.artifacts.save("tokens.parquet", tokens, settings, content=self.content)
         return tokens
 
+    @property
+    def other_audio(self) -> list[str]:
+        """What is heard in place of utterances, by the names of ``AUDIO_VARIANTS``."""
+        return [name for name in self.settings.audio if name != OWN]
+
+    @cached_property
+    def partners(self) -> pd.DataFrame:
+        """Whose audio is heard where audio is swapped, see ``partners``; empty if it is not."""
+        rows = self.corpus.rows(self.settings.partition)
+        swapped = SWAPPED in self.other_audio
+        return partners(rows, self.settings.seed) if swapped else pd.DataFrame()
+
+    @cached_property
+    def heard_tokens(self) -> dict[str, pd.DataFrame]:
+        """Tokens of what is heard, by audio variant, of a sample of the evaluated utterances.
+
+        Raises:
+            InputError: if nothing but the utterances themselves is heard
+        """
+        if not self.other_audio:
+            raise InputError("nothing but the utterances themselves is heard (audio: [own])")
+        rows = stratified_sample(
+            self.corpus.rows(self.settings.partition), _HEARD, self.settings.seed
+        )
+        sample = self.heard.with_table(rows)
+        tokens = {OWN: self.tokens.loc[rows.index]}
+        for name in self.other_audio:
+            if name == SWAPPED:
+                partner = self.tokens.loc[list(self.partners.loc[rows.index, "partner"])]
+                tokens[name] = partner.set_axis(rows.index)
+            else:
+                measured = extract_heard(sample, name, seed=self.settings.seed)
+                tokens[name] = self.binning.transform(measured, self.corpus, self.measured)
+        return tokens
+
     @cached_property
     def views(self) -> dict[str, tuple[Corpus, pd.DataFrame]]:
         """Corpus and tokens as what is trained may see them: whole, or once for each fold.
@@ -394,7 +443,11 @@ class Run:
     def material(self) -> Material:
         """What the conditions work on: tokens, classes and speakers, and the training rows."""
         return Material.of_corpus(
-            self.corpus, self.tokens, self.binning.words, partition=self.settings.partition
+            self.corpus,
+            self.tokens,
+            self.binning.words,
+            partition=self.settings.partition,
+            scores=self.scores,
         )
 
     @cached_property
@@ -588,6 +641,7 @@ class Run:
         return {
             "corpus": self.corpus,
             "tokens": self.tokens,
+            "scores": self.scores,
             "conditions": s.conditions,
             "templates": s.templates,
             "label_words": self.label_words,
@@ -606,15 +660,18 @@ class Run:
         cross-validation, where every speaker is evaluated, on some of those. A decoding that the
         model cannot do is left out, unless it is that of the study.
         """
-        trial = {"conditions": ["none", "aligned"]} | self._tuning()
         tables = []
         for decoding in DECODINGS:
             try:
-                tables.append(self.ask(f"prompting_{decoding}", decoding=decoding, **trial))
+                tables.append(self._try_out(decoding))
             except DecodingError:
                 if decoding == self.settings.decoding:
                     raise
         return pd.concat(tables, ignore_index=True)
+
+    def _try_out(self, decoding: str) -> pd.DataFrame:
+        trial = {"conditions": ["none", "aligned"]} | self._tuning()
+        return self.ask(f"prompting_{decoding}", decoding=decoding, **trial)
 
     def _tuning(self) -> dict[str, Any]:
         s, partition = self.settings, self.tuning_partition
@@ -712,7 +769,7 @@ class Run:
         order: dict[str, Sequence[str]] = {
             "utterance": list(utterance_ids(self.corpus.table.index)),
             "condition": self.settings.conditions,
-            "template": [t.name for t in resolve_templates(self.settings.templates)],
+            "template": self._template_names,
         }
         places = {
             name: codes_among(table[name], pd.Index(list(values))) for name, values in order.items()
@@ -721,12 +778,22 @@ class Run:
         ranks = [places.get(name, table[name]) for name in keys]
         return table.iloc[np.lexsort(ranks)].reset_index(drop=True)
 
+    @property
+    def _template_names(self) -> list[str]:
+        chosen = self.settings.templates
+        if self.settings.made_elsewhere:
+            return list(map(str, chosen))
+        return [template.name for template in resolve_templates(chosen)]
+
     @cached_property
     def baselines(self) -> pd.DataFrame:
         """Predictions of the reference classifiers: tokens only, eGeMAPS with a linear SVM.
 
-        And of the contrastive models that the study names.
+        And of the contrastive models that the study names. Empty where the answers were made
+        elsewhere, without recordings.
         """
+        if self.settings.made_elsewhere:
+            return self.predictions.iloc[:0]
         chosen = self.settings.only(("partition", "seed"))
         tables = [
             baselines(self.features, tokens, corpus, **chosen)
@@ -786,6 +853,7 @@ class Run:
         parts = [
             measures(rows, labels).merge(self._intervals(rows)).assign(baseline=baseline)
             for rows, baseline in ((self.predictions, False), (self.baselines, True))
+            if len(rows)
         ]
         table = pd.concat(parts, ignore_index=True)
         self._save("measures.parquet", table)
@@ -949,6 +1017,20 @@ class Run:
         self._needs("none", "aligned")
         return gain_by(*self._answered, by="template", confidence=self.settings.confidence)
 
+    @cached_property
+    def format_controls(self) -> pd.DataFrame:
+        """Aligned tokens in other forms, against aligned tokens and tokens without information."""
+        asked = self.settings.conditions
+        forms = [name for name in FORMS if name in asked]
+        if not forms:
+            raise InputError(
+                f"this study has no control of the form of the tokens; valid are {', '.join(FORMS)}"
+            )
+        references = [name for name in ("aligned", "constant", "none") if name in asked]
+        rows = self.predictions[self.predictions["condition"].isin([*forms, *references])]
+        pairs = [(form, reference) for form in forms for reference in references]
+        return compare(rows, self.corpus.labels, pairs, **self._resampling)
+
     @property
     def factorial(self) -> pd.DataFrame:
         """UAR by what is heard and what is read."""
@@ -1040,6 +1122,82 @@ class Run:
         return {fold: tokens for fold, (_, tokens) in self.views.items()}
 
     @cached_property
+    def tried(self) -> pd.DataFrame:
+        """Scored answers to the prompts with no and with aligned tokens, as in ``prompting``."""
+        stamp = {"settings": self._stamp(STUDY_KEYS), **self.inputs,
+                 "tuning_limit": self.settings.tuning_limit}  # fmt: skip
+        stored = self._load("tried.parquet", **stamp)
+        if stored is None and self._left is not None:
+            raise InputError(
+                f"answers about {self.tuning_partition} speakers are not stored; notebook 04 asks "
+                "for them"
+            )
+        if stored is None:
+            stored = self._try_out("score")
+            self.artifacts.save("tried.parquet", stored, **stamp)
+        return stored
+
+    @cached_property
+    def prior_answers(self) -> dict[str, pd.DataFrame]:
+        """The answers that tell the label prior, by their source: silence, and other speakers.
+
+        In a cross-validation the other speakers are those of the other folds.
+        """
+        self._needs_probabilities("a label prior")
+        silent = silent_answers(self.predictions)
+        sources = {"silence": silent} if len(silent) else {}
+        try:
+            if self.corpus.folds:
+                rows = self._with_fold(self.main_predictions)
+                tried = rows[rows["condition"].isin(["none", "aligned"])]
+                return sources | {"other folds": tried}
+            if self.tuning_partition != self.settings.partition:
+                return sources | {f"{self.tuning_partition} speakers": self.tried}
+        except InputError:
+            if not sources:
+                raise
+        if not sources:
+            raise InputError("a label prior needs other speakers, or the condition none @ silent")
+        return sources
+
+    def _with_fold(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        table = self.corpus.table
+        fold = pd.Series(table["fold"].to_numpy(object), utterance_ids(table.index))
+        return predictions.assign(fold=predictions["utterance"].astype(object).map(fold))
+
+    @cached_property
+    def label_prior(self) -> pd.DataFrame:
+        """Which labels the model prefers where nothing speaks for any: mean probabilities."""
+        level = self.settings.confidence
+        return label_prior(self.prior_answers, self.corpus.labels, confidence=level)
+
+    @cached_property
+    def corrected(self) -> pd.DataFrame:
+        """UAR of each condition before and after a correction for the label prior."""
+        sources, rows = self.prior_answers, self.main_predictions
+        rows = self._with_fold(rows) if self.corpus.folds else rows
+        level = self.settings.confidence
+        return corrected_uar(rows, sources, self.corpus.labels, confidence=level)
+
+    @cached_property
+    def calibration(self) -> pd.DataFrame:
+        """How well the probabilities of each condition fit the truth."""
+        self._needs_probabilities("calibration")
+        return calibration(*self._answered, confidence=self.settings.confidence)
+
+    @cached_property
+    def reliability(self) -> pd.DataFrame:
+        """How often answers are right by their probability, for reliability diagrams."""
+        self._needs_probabilities("calibration")
+        return reliability(*self._answered, confidence=self.settings.confidence)
+
+    def _needs_probabilities(self, what: str) -> None:
+        if self.settings.decoding != "score":
+            raise InputError(
+                f"Generated answers tell no probabilities of labels, which {what} needs"
+            )
+
+    @cached_property
     def concept_effects(self) -> pd.DataFrame:
         """What each concept does to UAR alone, when missing, when replaced by the opposite."""
         if not any(map(about_concepts, self.settings.conditions)):
@@ -1070,9 +1228,11 @@ class Run:
     def findings(self) -> list[str]:
         """The answer of the study in plain English, and what limits it."""
         spread = spread_of_answers(main_conditions(self.measures))
+        biased = or_none(lambda: prior_findings(self.corrected, self.calibration))
         return (
             answer_sentences(self.answer)
             + spread
+            + (biased or [])
             + limits(self.corpus, self.settings.partition, confounded=False)
         )
 
@@ -1143,7 +1303,25 @@ class Run:
                 f"<b>{kept}</b> stays as it is (<code>out</code> names another folder)."
             )
         notice = f'<p class="notice">{html.escape(self.fixture)}</p>' if self.fixture else ""
-        return f"<p>{line}</p>{notice}"
+        elsewhere = html.escape(elsewhere_notice(s) or "")
+        return f"<p>{line}</p>{notice}" + f"<p>{elsewhere}</p>" * bool(elsewhere)
+
+
+def elsewhere_notice(settings: Settings) -> str | None:
+    """What a reader must know of answers that sercue did not ask for.
+
+    Examples:
+        >>> elsewhere_notice(Settings()) is None
+        True
+    """
+    if not settings.made_elsewhere:
+        return None
+    files = ", ".join(file.rpartition(" (")[0] for file in settings.corpus_options.get("files", []))
+    return (
+        f"The answers were obtained by another program and read from {files}. Their prompts and "
+        "recordings are not known here: what is said of tokens and of audio holds for studies that "
+        "sercue runs itself."
+    )
 
 
 def fixture_notice(settings: Settings) -> str | None:

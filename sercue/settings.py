@@ -44,6 +44,8 @@ ANALYSIS_KEYS = (*CONTROL_KEYS, "baselines", "resamples", "confidence", "margin"
 # What readers of a corpus take besides their own options, most of it study keys of their own.
 _NO_OPTIONS = {*CORPUS_KEYS, "name", "root", "check_files"}
 _Name = Annotated[str, Field(max_length=200)]
+#: The corpus of a study whose answers another program obtained: see ``elsewhere/``.
+ELSEWHERE = "answers made elsewhere"
 
 
 class Settings(Options):
@@ -267,7 +269,7 @@ class Settings(Options):
     @field_validator("conditions")
     @classmethod
     def _are_conditions(cls, conditions: list[str], others: ValidationInfo) -> list[str]:
-        if "scheme" not in others.data:
+        if "scheme" not in others.data or others.data.get("corpus") == ELSEWHERE:
             return conditions
         concepts = read_scheme(others.data["scheme"]).names
         names = [condition.name for condition in parse_conditions(conditions, concepts)]
@@ -275,9 +277,17 @@ class Settings(Options):
 
     @field_validator("templates")
     @classmethod
-    def _are_templates(cls, templates: list[str | dict[str, str]]) -> list[str | dict[str, str]]:
-        resolve_templates(templates)
+    def _are_templates(
+        cls, templates: list[str | dict[str, str]], others: ValidationInfo
+    ) -> list[str | dict[str, str]]:
+        if others.data.get("corpus") != ELSEWHERE:
+            resolve_templates(templates)
         return templates
+
+    @property
+    def made_elsewhere(self) -> bool:
+        """Whether another program obtained the answers: of their prompts nothing is known."""
+        return self.corpus == ELSEWHERE
 
     @cached_property
     def tokens(self) -> Scheme:

@@ -69,10 +69,25 @@ def test_a_full_study_gets_every_table(full):
     _, shown = full
     assert set(shown.tables) == TESTED
     assert all(len(table.data) for table in shown.tables.values())
-    assert len(shown.missing) == 7
+    assert len(shown.missing) == 8
     assert shown.missing[0] == (
         f"{NOT}Generated answers tell no probabilities of labels, which reliance needs."
     )
+
+
+def test_controls_of_form_are_compared_with_aligned_and_uninformative_tokens(tmp_path):
+    """Each form against each; no contrast of them is in the planned family."""
+    names = {"none": 0.5, "aligned": 0.75, "constant": 0.5, "prose": 0.75, "framed": 0.6}
+    run = answered(names, tmp_path)
+    table = execute("05", run).tables["format_controls"].data.reset_index()
+    pairs = table[["condition", "reference"]].to_numpy().tolist()
+    references = ["aligned", "constant", "none"]
+    assert pairs == [[form, other] for form in ("prose", "framed") for other in references]
+    uar = run.intervals.set_index("condition")["uar"]
+    assert table["difference"].tolist() == pytest.approx(
+        [uar[form] - uar[other] for form, other in pairs]
+    )
+    assert not set(map(tuple, pairs)) & set(run.contrasts)
 
 
 def test_each_exhibit_is_saved_for_a_paper(full):
@@ -179,7 +194,7 @@ def test_a_study_without_doses_or_neutral_says_so(tmp_path):
     answers = run.predictions.assign(audio="same", heard="own")
     run.__dict__.update(predictions=answers, corpus=replace(run.corpus, neutral_label=None))
     shown = execute("04", run)
-    doses, crossed, followed, neutral, changed, controls = shown.missing
+    doses, crossed, followed, neutral, prior, calibration, changed, controls = shown.missing
     assert doses.startswith(f"{NOT}intervals: none with a dose")
     assert crossed.startswith(f"{NOT}this study has no other audio")
     assert followed.startswith(f"{NOT}no heard_class")
@@ -188,6 +203,9 @@ def test_a_study_without_doses_or_neutral_says_so(tmp_path):
         f"{NOT}corpus 'example' names no neutral class among its labels angry, neutral, sad, and "
         "a shift towards neutral needs one."
     )
+    generated = f"{NOT}Generated answers tell no probabilities of labels, which"
+    assert prior == f"{generated} a label prior needs."
+    assert calibration == f"{generated} calibration needs."
     assert controls == f"{NOT}This study asks for no control models (controls: false)."
     assert {"uar", "recall", "answers"} <= set(shown.tables)
 

@@ -54,6 +54,13 @@ def test_the_prompts_are_those_that_were_asked(text, small_study):
     assert set(hashes) <= set(first["prompt"])
 
 
+def test_the_correction_for_the_label_prior_says_whose_answers_it_rests_on(text, copy):
+    assert "on average in the answers to speakers who were not evaluated" in text
+    assert "Calibrate before use" in text
+    change_parameters(copy, decoding="generate")
+    assert "Brier" not in methods_text(copy)
+
+
 def test_counts_are_those_of_the_corpus_table(text, small_study):
     table = pd.read_parquet(small_study.folder / "artifacts" / "utterances.parquet")
     assert f"{len(table)} utterances from {table['speaker'].nunique()} speakers" in text

@@ -23,6 +23,7 @@ from sercue.errors import InputError
 from sercue.plots.corpora import describe
 from sercue.plots.style import PARTITION_COLOURS, small_multiples
 from sercue.statistics.attribution import concept_effects, shapley, subset_conditions
+from sercue.statistics.calibration import example_answers, reliability
 from sercue.statistics.contrasts import compare, uar_intervals_by
 from sercue.statistics.designs import (
     compare_binnings,
@@ -194,6 +195,9 @@ def every_figure(
         "plot_dose_response": partial(plots.plot_dose_response, intervals),
         "plot_neutral_shift": partial(plots.plot_neutral_shift, shifts),
         "plot_prompt_sensitivity": partial(plots.plot_prompt_sensitivity, by),
+        "plot_calibration": partial(
+            plots.plot_calibration, reliability(example_answers(), MEASURED)
+        ),
         "plot_confusions": partial(plots.plot_confusions, counts),
         "plot_predicted_classes": partial(
             plots.plot_predicted_classes, predicted_classes(predictions, LABELS)

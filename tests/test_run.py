@@ -1,6 +1,7 @@
 """A run: its stages, its files, and what it says of itself."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,8 @@ from sercue.provenance import read, record
 from sercue.report.notebooks import notebook_files
 from sercue.run import Run, fixture_notice, open_run
 from sercue.settings import Settings
+from sercue.statistics.calibration import corrected_answers, example_answers
+from sercue.statistics.measures import LABELS, uar
 from sercue.study.plan import plan_study
 from sercue.tables.examples import prompt_examples, wording_examples
 
@@ -76,6 +79,53 @@ def test_changed_answers_and_speakers_are_those_of_the_predictions(finished):
     assert set(speakers.index) == set(rows["speaker"])
     assert speakers["utterances"].sum() == rows["utterance"].nunique()
     assert "conflicting − aligned" in speakers
+
+
+def test_the_label_prior_of_a_finished_study_needs_no_model(finished, monkeypatch):
+    """Notebook 04 stored the answers of development speakers that notebook 03 had asked for."""
+    monkeypatch.setattr(Run, "ask", lambda *_, **__: pytest.fail("asked"))
+    assert set(finished.prior_answers) == {"dev speakers"}
+    assert not set(finished.tried["speaker"]) & set(finished.predictions["speaker"])
+    assert set(finished.corrected["condition"]) == set(finished.predictions["condition"])
+    assert finished.label_prior.index.tolist() == [
+        ("dev speakers", "no tokens"), ("dev speakers", "tokens"),
+    ]  # fmt: skip
+    assert any("Corrected for the label prior (dev speakers" in text for text in finished.findings)
+
+
+def test_without_stored_answers_of_others_only_silence_tells_the_label_prior(tmp_path):
+    """Answers that were made elsewhere: no model is there to be asked."""
+    names = ["none", "aligned", "none @ silent"]
+    answers = example_answers(conditions=names, speakers=8)
+    run = Run(Settings(out=str(tmp_path), conditions=names), reuse=True)
+    corpus = replace(example_corpus(), labels=tuple(LABELS))
+    run.__dict__.update(predictions=answers, corpus=corpus, content="made", _left=object())
+    run.__dict__["inputs"] = {"content": "made", "answers": "made"}
+    assert run.corrected[["source", "condition"]].values.tolist() == [["silence", "none"]]
+    run = Run(Settings(out=str(tmp_path), conditions=names), reuse=True)
+    main = answers[answers["condition"] != "none @ silent"]
+    run.__dict__.update(predictions=main, corpus=corpus, content="made", _left=object())
+    run.__dict__["inputs"] = {"content": "made", "answers": "made"}
+    with pytest.raises(InputError, match="answers about dev speakers are not stored"):
+        _ = run.corrected
+
+
+def test_in_a_cross_validation_other_folds_tell_the_label_prior(tmp_path):
+    """Against the correction of each fold by the other, by hand."""
+    table = example_corpus(4, 6).table
+    table = table.assign(partition="test", fold=table["speaker"].replace({"s1": "s0", "s3": "s2"}))
+    corpus = replace(example_corpus(), table=table, labels=tuple(LABELS))
+    answers = example_answers(bias=(0, 1, 0)).assign(heard="own")
+    run = Run(Settings(out=str(tmp_path), conditions=["none", "aligned"]))
+    run.__dict__.update(predictions=answers, corpus=corpus)
+    parts = [answers[answers["speaker"].isin(pair)] for pair in (("s0", "s1"), ("s2", "s3"))]
+    expected = pd.concat(
+        [corrected_answers(one, other, LABELS) for one, other in (parts, parts[::-1])]
+    )
+    aligned = expected[expected["condition"] == "aligned"]
+    found = run.corrected.set_index("condition")["corrected"]
+    assert set(run.corrected["source"]) == {"other folds"}
+    assert found["aligned"] == pytest.approx(uar(aligned["truth"], aligned["prediction"], LABELS))
 
 
 def test_prompts_are_tried_in_the_decodings_that_the_model_can_do(finished, monkeypatch):

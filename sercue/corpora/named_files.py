@@ -24,7 +24,7 @@ class NamedFiles:
         name: registry name
         title: what publications call it
         pattern: of a whole name without its folder. Its groups ``speaker`` and ``emotion`` are
-            codes; a group ``kind`` says what the recording is.
+            codes; a group ``sentence`` tells what is said, a group ``kind`` what the recording is.
         names: the parts of a name and their codes, in words
         layout: how the corpus must lie on disk
         licence: under what terms the recordings may be used
@@ -57,8 +57,8 @@ class NamedFiles:
             seed: of the partition
 
         Returns:
-            corpus with columns ``emotion``, ``speaker``, ``partition``, ``sex`` and ``fold``, of
-            one speaker each
+            corpus with columns ``emotion``, ``speaker``, ``partition``, ``sex``, ``sentence`` (its
+            code) and ``fold``, of one speaker each
 
         Raises:
             InputError: if there is no recording of speech, or if a file is not named as the corpus
@@ -88,7 +88,7 @@ class NamedFiles:
         return Corpus(
             self.name,
             folder.parent if prefix else folder,
-            speech[[*REQUIRED, "sex", "fold"]],
+            speech[[*REQUIRED, "sex", "sentence", "fold"]],
             tuple(label for label in self.emotions.values() if label in present),
             "neutral" if "neutral" in present else None,
             self.licence,
@@ -139,8 +139,8 @@ EMODB = NamedFiles(
     "emodb",
     "EmoDB",
     re.compile(
-        rf"(?P<speaker>{'|'.join(_EMODB_SEXES)})[ab]\d\d(?P<emotion>[{''.join(_EMODB_EMOTIONS)}])"
-        r"[a-z]?\.wav"
+        rf"(?P<speaker>{'|'.join(_EMODB_SEXES)})(?P<sentence>[ab]\d\d)"
+        rf"(?P<emotion>[{''.join(_EMODB_EMOTIONS)}])[a-z]?\.wav"
     ),
     f"SSTTTEV.wav: speaker ({' '.join(_EMODB_SEXES)}), text (a01 ... b10), emotion "
     f"({' '.join(_EMODB_EMOTIONS)}), version (a letter, or nothing)",
@@ -166,7 +166,7 @@ RAVDESS = NamedFiles(
     "RAVDESS",
     re.compile(
         rf"(?P<kind>0[1-3]-0[12])-(?P<emotion>{'|'.join(_RAVDESS_EMOTIONS)})"
-        r"-0[12]-0[12]-0[12]-(?P<speaker>0[1-9]|1\d|2[0-4])\.(?:wav|mp4)"
+        r"-0[12]-(?P<sentence>0[12])-0[12]-(?P<speaker>0[1-9]|1\d|2[0-4])\.(?:wav|mp4)"
     ),
     "MM-VV-EE-II-SS-RR-AA.wav: modality (03 is sound alone), vocal channel (01 speech, 02 song), "
     "emotion (01 ... 08), intensity (01 02), statement (01 02), repetition (01 02), "
@@ -203,7 +203,7 @@ CREMA_D = NamedFiles(
     "crema_d",
     "CREMA-D",
     re.compile(
-        rf"(?P<speaker>10(?:0[1-9]|[1-8]\d|9[01]))_(?:{'|'.join(_SENTENCES)})"
+        rf"(?P<speaker>10(?:0[1-9]|[1-8]\d|9[01]))_(?P<sentence>{'|'.join(_SENTENCES)})"
         # One name of the published corpus, 1040_ITH_SAD_X.wav, has one X.
         rf"_(?P<emotion>{'|'.join(_CREMA_D_EMOTIONS)})_(?:XX?|LO|MD|HI)\.wav"
     ),

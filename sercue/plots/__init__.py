@@ -6,6 +6,7 @@ restylable. Given ``ax``, it draws there, or divides its place into several pane
 then that of ``ax``, best made with ``layout="constrained"``.
 """
 
+from sercue.plots.calibration import plot_calibration
 from sercue.plots.corpora import (
     plot_clusters,
     plot_concepts,
@@ -53,6 +54,7 @@ __all__ = [
     "plot_audio_effects",
     "plot_balance",
     "plot_binnings",
+    "plot_calibration",
     "plot_clusters",
     "plot_comparison",
     "plot_concept_effects",

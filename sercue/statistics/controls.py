@@ -58,6 +58,8 @@ def why_no_controls(settings: Settings) -> str:
         >>> why_no_controls(Settings(controls=False))
         'This study asks for no control models (controls: false).'
     """
+    if settings.made_elsewhere:
+        return "The answers were made elsewhere: control models need recordings and tokens."
     if not settings.controls:
         return "This study asks for no control models (controls: false)."
     if len([name for name in CONDITIONS if name in settings.conditions]) < 2:

@@ -131,6 +131,13 @@ TABLES = {
         "controls",
         columns={"model": "text", "p_*": "float", "shown_*": "text"},
     ),
+    "tried.parquet": Kind(
+        "tried answers",
+        columns={
+            "utterance": "text", "speaker": "text", "truth": "text", "condition": "text",
+            "template": "text", "label_order": "int", "p_*": "float",
+        },
+    ),
     "zero_shot.parquet": Kind(
         "zero-shot answers",
         columns={

@@ -59,6 +59,7 @@ def run_study(
     seed: int = 0,
     partition: str = "test",
     words: Mapping[str, Words] | Sequence[str] = WORDS[3],
+    scores: pd.DataFrame | None = None,
     store: Path | None = None,
     also: Sequence[Path] = (),
     digests: pd.Series | None = None,
@@ -89,6 +90,8 @@ def run_study(
         partition: which partition is evaluated
         words: concept to its words, as ``Binning.words``; a sequence, from low to high, is that of
             every concept
+        scores: scores of the ordinal concepts, as ``Binning.scores`` gives them, which the
+            condition ``numbers`` needs
         store: folder of Parquet parts
         also: further such folders, in which answers are looked up; nothing is written there
         digests: content identity of each utterance's audio; computed from the files by default
@@ -127,6 +130,7 @@ def run_study(
         seed=seed,
         partition=partition,
         words=words,
+        scores=scores,
     )
     digests = audio_digests(corpus) if digests is None else digests.loc[corpus.table.index]
     answering = _answering(corpus, model)

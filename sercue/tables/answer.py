@@ -23,7 +23,7 @@ from sercue.statistics.equivalence import verdicts
 from sercue.tables.findings import LEVEL, reliance_finding
 from sercue.tables.limits import confounding
 from sercue.tables.printed import bounded, p_value, percent, shortest, signed, with_interval
-from sercue.tokens.catalogue import main_conditions
+from sercue.tokens.catalogue import is_ours, main_conditions
 
 if TYPE_CHECKING:
     from sercue.run import Run
@@ -65,6 +65,7 @@ def study_answer(run: Run) -> dict[str, str]:
             gain_line(measures, tests, len(run.corpus.labels)),
             known_training(run.settings.model, run.corpus.name),
         ),
+        "Differences": lambda: " ".join(own_differences(tests)),
         "Use": lambda: " ".join(use_of_tokens(tests, ["shuffled"])),
         "Harm": lambda: harm_line(tests),
         "Reliance": lambda: _joined(
@@ -149,6 +150,33 @@ def gain_line(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> str:
         exploratory *= bool(row["holm_p"] >= LEVEL and len(tests) > 1)
         return f"{claim}. {told}, a difference of {_difference(row)} ({_p(row)}).{exploratory}"
     return f"{told}."
+
+
+def own_differences(tests: pd.DataFrame, most: int = 6) -> list[str]:
+    """What is found of conditions that are none of ours, of which no more can be said.
+
+    Args:
+        tests: as ``compare`` returns them
+        most: how many contrasts are told
+
+    Examples:
+        >>> row = {"condition": ["cues"], "reference": ["none"], "difference": [0.1]}
+        >>> own_differences(pd.DataFrame(row | {"low": 0.02, "high": 0.18, "holm_p": 0.01}))[0]
+        'UAR is higher under cues than under none: +.100 [+.020, +.180] (Holm-corrected p = .010).'
+    """
+    rows = [row for _, row in tests.iterrows() if not is_ours(row["condition"])]
+    told = []
+    for row in rows[:most]:
+        name, reference = row["condition"], row["reference"]
+        claim = _claim(
+            row,
+            f"UAR is higher under {name} than under {reference}",
+            f"UAR is lower under {name} than under {reference}",
+        )
+        pair = f" ({name} − {reference})" if claim == "Inconclusive" else ""
+        told.append(f"{claim}{pair}: {_difference(row)} ({_p(row)}).")
+    further = len(rows) - most
+    return told + [f"{further} more are in notebook 05."] * (further > 0)
 
 
 def use_of_tokens(

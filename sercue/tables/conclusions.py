@@ -47,6 +47,7 @@ def conclusions(run: Run) -> list[str]:
         lambda: control_sentence(run.control_reliance, THIS_MODEL),
         lambda: audio_sentences(run.audio_effects),
         lambda: pull_sentence(run.follow),
+        lambda: form_sentence(run.format_controls),
         lambda: shapley_sentence(run.shapley),
         lambda: swapped_limits(run),
         lambda: limits(run.corpus, run.settings.partition, confounded=False),
@@ -313,6 +314,26 @@ def pull_sentence(follow: pd.DataFrame) -> list[str]:
         f"audio differs from that in silence by {audio}, and that of the class of the tokens from "
         f"that without tokens by {tokens} (t tests, not corrected)."
     ]
+
+
+def form_sentence(table: pd.DataFrame) -> list[str]:
+    """In how many other forms aligned tokens do less or more than in their own, and than none.
+
+    Args:
+        table: as ``Run.format_controls`` has it
+
+    Examples:
+        >>> rows = {"condition": "prose", "reference": ["aligned", "constant"], "holm_p": [1, 0.01]}
+        >>> form_sentence(pd.DataFrame(rows | {"difference": [0.0, 0.2]}))[0].split(", and ")[1]
+        'from constant under 1: prose − constant (+.200).'
+    """
+    parts = []
+    for reference, rows in table.groupby("reference", sort=False):
+        found = rows[rows["holm_p"] < LEVEL]
+        parts.append(f"from {reference} under {len(found)}{_listed(found)}")
+    forms = table["condition"].nunique()
+    told = ", and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+    return [f"Of aligned tokens in {forms} other forms, UAR differs (Holm) {told}."]
 
 
 def shapley_sentence(table: pd.DataFrame) -> list[str]:

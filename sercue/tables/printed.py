@@ -45,18 +45,19 @@ _WORDS = {
     "kappa_none": "κ (none)", "kappa_aligned": "κ (aligned)", "most_gained": "most gained",
     "most_lost": "most lost", "w_audio": "weight of audio",
     "w_cue": "weight of tokens", "label_order": "label order", "follow_ratio": "follow ratio",
+    "brier": "Brier score", "log_loss": "log loss", "ece": "ECE", "auroc": "AUROC",
     "right_before": "right before", "right_after": "right after",
-    "detectable_holm": "MDE", "label_mass": "mass of labels",
+    "detectable_holm": "MDE", "label_mass": "mass of labels", "by_chance": "by chance",
 }  # fmt: skip
 # What can exceed 1, so that it keeps the zero before the point, however small its values are.
 _UNBOUNDED = {
     "g", "bias", "sd", "df", "minutes", "seconds", "information", "information_plugin",
-    "joint_information", "odds_ratio", "w_audio", "w_cue",
+    "joint_information", "odds_ratio", "brier", "log_loss", "w_audio", "w_cue",
 }  # fmt: skip
 # What is printed with its sign, since zero is no difference.
 _DIFFERENCES = {
     "difference", "accuracy_difference", "slope", "effect", "shapley", "gain", "loss",
-    "against_first",
+    "against_first", "overconfidence",
 }  # fmt: skip
 # What tables say in code: which test of ``compare`` was corrected.
 _VALUES = {"decided_by": {"flips": "sign flips", "t": "t test"}}

@@ -18,6 +18,7 @@ from sercue.tokens.changes import (
     corrupted,
     counter_emotion,
     flip,
+    in_form,
     masked,
     only,
     replaced,
@@ -36,6 +37,7 @@ from sercue.tokens.condition import (
     parts_of,
     told_by_name,
 )
+from sercue.tokens.prompts import FORMS
 from sercue.tokens.schemes import read_scheme
 
 _PLAIN: dict[str, Condition] = {
@@ -49,6 +51,7 @@ _PLAIN: dict[str, Condition] = {
         conflicting(),
         counter_emotion(),
         constant(),
+        *map(in_form, FORMS),
     )
 }
 _DOSES: dict[str, Callable[[float], Condition]] = {
@@ -103,6 +106,22 @@ def parse_condition(text: str, concepts: Sequence[str] | None = None) -> Conditi
     if name in _OF_CONCEPTS:
         return _of_concepts(str(text), name, inside, concepts)
     raise unknown("condition", text, condition_names())
+
+
+def is_ours(name: str) -> bool:
+    """Whether a condition is written as one of ours, whatever its dose and concepts.
+
+    Examples:
+        >>> [name for name in ("masked(1)", "aligned @ silent", "without") if is_ours(name)]
+        ['masked(1)', 'aligned @ silent']
+    """
+    tokens = parts_heard(name)[0]
+    family, dose, concepts = told_by_name(tokens)
+    return (
+        tokens in _PLAIN
+        or (family in _DOSES and not np.isnan(dose))
+        or (family in _OF_CONCEPTS and bool(concepts))
+    )
 
 
 def heard_as(condition: Condition, heard: str) -> Condition:
@@ -263,7 +282,11 @@ def describe_conditions(
     )
     if material is None:
         return table
-    foreign = [_not_own(condition.show(material, seed=seed), material) for condition in conditions]
+    foreign = [
+        # In another form, the utterance's own tokens may be written otherwise.
+        _not_own(material.tokens if one.form else one.show(material, seed=seed), material)
+        for one in conditions
+    ]
     table["tokens not own"] = [float(np.mean(cells)) for cells in foreign]
     table["utterances not own"] = [float(np.mean(cells.max(axis=1))) for cells in foreign]
     table["remarks"] = [condition.remarks(material) for condition in conditions]
@@ -353,14 +376,14 @@ def about_concepts(name: str) -> bool:
 
 
 def main_conditions(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a table without those of conditions about single concepts or with other audio.
+    """The rows of a table for the conditions that keep audio and form, and concern all concepts.
 
     Args:
         table: with a column ``condition``
     """
     facts = condition_facts(table)
-    whole = facts.index[facts["concepts"].map(len) == 0]
-    return with_own_audio(table[table["condition"].isin(whole)])
+    whole = (facts["concepts"].map(len) == 0) & ~facts["family"].isin(FORMS)
+    return with_own_audio(table[table["condition"].isin(facts.index[whole])])
 
 
 def with_own_audio(table: pd.DataFrame) -> pd.DataFrame:
@@ -374,13 +397,15 @@ def with_own_audio(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_main(name: str) -> bool:
-    """Whether a condition of ours keeps the utterance's audio and is about no single concept.
+    """Whether a condition of ours keeps audio and form, and is about no single concept.
 
     Examples:
-        >>> [name for name in ("aligned", "only(pitch)", "aligned @ silent") if is_main(name)]
+        >>> names = ("aligned", "only(pitch)", "aligned @ silent", "prose")
+        >>> [name for name in names if is_main(name)]
         ['aligned']
     """
-    return parts_heard(name)[1] == OWN and not about_concepts(name)
+    family, _, concepts = told_by_name(name)
+    return parts_heard(name)[1] == OWN and not concepts and family not in FORMS
 
 
 def few_conditions(names: Sequence[str], most: int = 6) -> list[str]:

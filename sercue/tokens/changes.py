@@ -11,6 +11,7 @@ from sercue.errors import InputError, unknown
 from sercue.notation import shortest
 from sercue.tokens.concepts import UNKNOWN, Words
 from sercue.tokens.condition import DONORS, Condition, Material
+from sercue.tokens.prompts import FORMS
 
 
 def conflicting() -> Condition:
@@ -298,6 +299,26 @@ def aligned() -> Condition:
 
 def _own(material: Material, generator: np.random.Generator) -> pd.DataFrame:
     return _of_donors(material.tokens.copy(deep=False), _classes(material))
+
+
+def in_form(form: str) -> Condition:
+    """Every utterance is shown its own tokens, but the block has another form.
+
+    In ``numbers`` the word of an ordinal concept is its score; nominal concepts keep their word.
+
+    Args:
+        form: one of ``FORMS``
+    """
+    change = _scored if form == "numbers" else _own
+    return Condition(form, FORMS[form].description, change, form=form)
+
+
+def _scored(material: Material, generator: np.random.Generator) -> pd.DataFrame:
+    scores = material.known("scores")
+    written = scores.map(
+        lambda score: UNKNOWN if np.isnan(score) else f"{round(score, 1) + 0.0:+.1f} SD"
+    )
+    return _of_donors(material.tokens.assign(**written), _classes(material))
 
 
 def shuffled() -> Condition:
