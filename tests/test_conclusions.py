@@ -261,5 +261,5 @@ def test_pulls_are_told_as_differences():
         ["pull of audio", "pull of tokens"],
     )
     (sentence,) = say.pull_sentence(table)
-    assert "differs from that in silence by +.400 [+.300, +.500] (p < .001)" in sentence
-    assert "without tokens by +.100 [−.100, +.300] (p = .300) (t tests, not" in sentence
+    assert "answers of its class by +.400 [+.300, +.500] (p < .001), and tokens of" in sentence
+    assert "that of theirs by +.100 [−.100, +.300] (p = .300), in each case" in sentence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from sercue.corpora.audio_variants import SILENT, SWAPPED
+from sercue.corpora.audio_variants import SILENT
 from sercue.errors import or_none
 from sercue.statistics.contrasts import BLOCK, is_primary, mirrored
 from sercue.statistics.controls import THIS_MODEL
@@ -49,23 +49,13 @@ def conclusions(run: Run) -> list[str]:
         lambda: pull_sentence(run.follow),
         lambda: form_sentence(run.format_controls),
         lambda: shapley_sentence(run.shapley),
-        lambda: swapped_limits(run),
+        lambda: other_voices(run.partners),
         lambda: limits(run.corpus, run.settings.partition, confounded=False),
     ]
     return [
         *answer_sentences(run.answer),
         *(line for part in parts for line in or_none(part) or []),
     ]
-
-
-def swapped_limits(run: Run) -> list[str]:
-    """What limits swapped audio, of a study that asks for it.
-
-    Args:
-        run: a finished run
-    """
-    s = run.settings
-    return other_voices(run.corpus.rows(s.partition), s.seed) if SWAPPED in s.audio else []
 
 
 def binning_conclusions(run: Run) -> list[str]:
@@ -310,9 +300,9 @@ def pull_sentence(follow: pd.DataFrame) -> list[str]:
         for row in (rows["pull of audio"], rows["pull of tokens"])
     )
     return [
-        "Where audio and tokens are of different classes, the share of answers of the class of the "
-        f"audio differs from that in silence by {audio}, and that of the class of the tokens from "
-        f"that without tokens by {tokens} (t tests, not corrected)."
+        "Audio of another class than the tokens changes the share of answers of its class by "
+        f"{audio}, and tokens of another class than the audio that of theirs by {tokens}, in each "
+        "case compared with audio and tokens of one class (t tests, not corrected)."
     ]
 
 
