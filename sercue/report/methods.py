@@ -79,6 +79,7 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
         )
     corpus, versions = stored[0], run.provenance["versions"]
     asked = _elsewhere_facts(run) if run.made_elsewhere else _asked_facts(run, corpus)
+    concepts = asked.pop("named")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -98,7 +99,7 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
         languages=READ,
         **_corpus_facts(run, corpus),
         **asked,
-        **_statistics_facts(run, asked["named"]),
+        **_statistics_facts(run, concepts),
     )
 
 
@@ -207,6 +208,9 @@ def _asked_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
     words = next(iter(binnings.values())).words
     return {
         "elsewhere": [],
+        "named_model": True,
+        "asked": [],
+        "ours": [],
         **_token_facts(run, binnings, tokens.loc[corpus.rows(run.parameters["partition"]).index]),
         **_prompt_facts(run, corpus),
         **_condition_facts(run, words),
