@@ -226,3 +226,21 @@ def test_the_condition_that_the_wording_changes_most_is_named():
         "By wording, the gain from aligned tokens ranges from −.010 (b) to +.050 (c) (not tested)."
     )
     assert say.wording_sentences(wordings, None) == [widest]
+
+
+@pytest.mark.parametrize(
+    ("slope", "p", "claim"),
+    [
+        (0.2, 0.01, "Tokens are used more where raters disagree."),
+        (-0.2, 0.01, "Tokens are used less where raters disagree."),
+        (0.2, 0.2, "Inconclusive."),
+    ],
+)
+def test_use_by_disagreement_is_claimed_only_after_correction(slope, p, claim):
+    names = ["none", "all labels equally", "mean of the raters"]
+    distances = pd.DataFrame({"condition": names, "distance": [0.3, 0.5, 0.4], "low": 0.2,
+                              "high": 0.4, "utterances": 90})  # fmt: skip
+    use = {"wrong tokens": "conflicting", "slope": slope, "low": 0.0, "high": 0.4, "holm_p": p}
+    first, second = say.rater_sentences(distances, pd.DataFrame([use], index=["probability"]))
+    assert "is .300 [.200, .400] with the audio alone; it is .500 for all labels equally" in first
+    assert second.startswith(claim)

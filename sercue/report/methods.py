@@ -17,7 +17,7 @@ import pandas as pd
 from sercue.answers import READ
 from sercue.corpora import available_corpora
 from sercue.corpora.audio_variants import SILENT
-from sercue.corpora.corpus import Corpus
+from sercue.corpora.corpus import RATED, Corpus
 from sercue.corpora.corpus_check import home_column
 from sercue.errors import InputError
 from sercue.models.cards import CARDS, contrastive_name, known_training
@@ -87,6 +87,7 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
         **_prompt_facts(run, corpus),
         **_condition_facts(run, words),
         **_statistics_facts(run, list(words)),
+        rated=bool(corpus.table.filter(regex=f"^{RATED}").shape[1]),
     )
 
 
