@@ -318,10 +318,10 @@ def rater_sentences(distances: pd.DataFrame, use: pd.DataFrame | None) -> list[s
         found = row["holm_p"] < LEVEL
         claim = f"Tokens are used {more} where raters disagree" if found else "Inconclusive"
         sentences.append(
-            f"{claim}. From full agreement of the raters to labels chosen equally often, the effect "
-            f"of aligned instead of {row['wrong tokens']} tokens on the probability of the true "
-            f"class changes by {signed(row['slope'], row['low'], row['high'])} within speakers "
-            f"(Holm-corrected {p_value(row['holm_p'])}, t test)."
+            f"{claim}. From full agreement of the raters to labels chosen equally often, the "
+            f"effect of aligned instead of {row['wrong tokens']} tokens on the probability of "
+            f"the true class changes by {signed(row['slope'], row['low'], row['high'])} within "
+            f"speakers (Holm-corrected {p_value(row['holm_p'])}, t test)."
         )
     return sentences
 
