@@ -17,7 +17,7 @@ import pandas as pd
 from sercue.answers import READ
 from sercue.corpora import available_corpora
 from sercue.corpora.audio_variants import SILENT
-from sercue.corpora.corpus import Corpus
+from sercue.corpora.corpus import RATED, Corpus
 from sercue.corpora.corpus_check import home_column
 from sercue.elsewhere.made import NOT_STATED
 from sercue.errors import InputError
@@ -100,6 +100,7 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
         **_corpus_facts(run, corpus),
         **asked,
         **_statistics_facts(run, concepts),
+        rated=bool(corpus.table.filter(regex=f"^{RATED}").shape[1]),
     )
 
 
