@@ -69,7 +69,10 @@ def test_a_full_study_gets_every_table(full):
     _, shown = full
     assert set(shown.tables) == TESTED
     assert all(len(table.data) for table in shown.tables.values())
-    assert len(shown.missing) == 8
+    assert len(shown.missing) == 9
+    assert f"{NOT}corpus 'example' tells no label distributions of raters (no " in "".join(
+        shown.missing
+    )
     assert shown.missing[0] == (
         f"{NOT}Generated answers tell no probabilities of labels, which reliance needs."
     )
@@ -184,7 +187,7 @@ def test_a_study_that_lacks_conditions_says_which(tmp_path):
                   "need two of template, label_order", "needs the conditions none, aligned",
                   "no condition is about single concepts", "need every subset",
                   "no other audio under which none and aligned were both asked",
-                  "this study has no aligned @ swapped, none @ swapped, aligned @ silent",
+                  "this study has no aligned, no aligned @ swapped, no column audio",
                   "need the contrast masked(1) against none"):  # fmt: skip
         assert words in told
 
@@ -227,7 +230,13 @@ def crossed(folder):
     sound = rows["truth"].where(~swapped, rows["truth"].map(other)).mask(silent)
     read = rows["truth"].where(rows["condition"].str.startswith("aligned"))
     tokens = read.notna() | (rows["condition"] == "conflicting")
-    rows = rows.assign(heard_class=sound, tokens_class=read, audio="same", heard="own")
+    # The next utterance of a speaker is of the next class, and heard in the place of the last.
+    order = dict(
+        zip(rows["utterance"].unique(), np.roll(rows["utterance"].unique(), -1), strict=True)
+    )
+    audio = rows["utterance"].where(~swapped, rows["utterance"].map(order)).mask(silent, "silence")
+    rows = rows.assign(heard_class=sound, tokens_class=read, audio=audio, heard="own")
+    rows["heard"] = rows["condition"].str.partition(" @ ")[2].replace("", "own")
     run.__dict__["predictions"] = rows.assign(shown_ENERGY=rows["truth"].where(tokens))
     return run
 

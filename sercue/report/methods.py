@@ -17,7 +17,7 @@ import pandas as pd
 from sercue.answers import READ
 from sercue.corpora import available_corpora
 from sercue.corpora.audio_variants import SILENT
-from sercue.corpora.corpus import Corpus
+from sercue.corpora.corpus import RATED, Corpus
 from sercue.corpora.corpus_check import home_column
 from sercue.elsewhere.made import NOT_STATED
 from sercue.errors import InputError
@@ -79,6 +79,7 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
         )
     corpus, versions = stored[0], run.provenance["versions"]
     asked = _elsewhere_facts(run) if run.made_elsewhere else _asked_facts(run, corpus)
+    concepts = asked.pop("named")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -98,7 +99,8 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
         languages=READ,
         **_corpus_facts(run, corpus),
         **asked,
-        **_statistics_facts(run, asked["named"]),
+        **_statistics_facts(run, concepts),
+        rated=bool(corpus.table.filter(regex=f"^{RATED}").shape[1]),
     )
 
 
@@ -207,6 +209,9 @@ def _asked_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
     words = next(iter(binnings.values())).words
     return {
         "elsewhere": [],
+        "named_model": True,
+        "asked": [],
+        "ours": [],
         **_token_facts(run, binnings, tokens.loc[corpus.rows(run.parameters["partition"]).index]),
         **_prompt_facts(run, corpus),
         **_condition_facts(run, words),

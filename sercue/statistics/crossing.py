@@ -5,18 +5,20 @@ one that reads. Here the sound moves, too. What tokens add where nothing can be 
 sound adds beside the tokens, are contrasts of UAR. Where sound and tokens are of different classes,
 the answers follow one, the other, or neither.
 
-With a the class that is heard, t that of the tokens, and P(x | c) the share of answers x under a
-condition c, tokens pull by
+Under aligned @ swapped, an utterance's tokens of class t stand beside the sound of another
+utterance, of class a. With P(x | sound, tokens) the share of answers x, tokens pull by
 
-.. math:: T = P(t \mid \text{aligned @ swapped}) - P(t \mid \text{none @ swapped})
+.. math:: T = P(t \mid a, t) - P(t \mid a, a)
 
 and the audio by
 
-.. math:: A = P(a \mid \text{aligned @ swapped}) - P(a \mid \text{aligned @ silent})
+.. math:: A = P(a \mid a, t) - P(a \mid t, t)
 
-Either is a difference of the same answer to the same utterances, so that a label that is always
-preferred adds nothing to it. The follow ratio T / (T + A) is 0 of a model that ignores what the
-tokens say and 1 of one that ignores the sound.
+where P(. | a, a) is that of the other utterance with its own tokens, and P(. | t, t) that of the
+utterance itself. Either is a difference of the same answer, to the same sound in T and the same
+tokens in A, with a block of tokens in the prompt each time: neither a label that is always
+preferred nor one that any block favours, whatever it says, adds to it. The follow ratio
+T / (T + A) is 0 of a model that ignores what the tokens say and 1 of one that ignores the sound.
 """
 
 from __future__ import annotations
@@ -35,8 +37,6 @@ from sercue.tokens.condition import AT, parts_heard
 
 #: Tokens of the utterance beside audio of another class.
 CONFLICT = f"aligned{AT}{SWAPPED}"
-_WITHOUT_TOKENS = f"none{AT}{SWAPPED}"
-_WITHOUT_AUDIO = f"aligned{AT}{SILENT}"
 _NO_AUDIO = (
     "this study has no other audio under which none and aligned were both asked; valid is the "
     "study key audio with silent or reversed, say"
@@ -200,8 +200,7 @@ def follow(predictions: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFra
     """How strongly audio and tokens pull the answers to their class where these differ.
 
     Args:
-        predictions: as ``run_study`` returns them, with ``aligned @ swapped``, ``none @ swapped``
-            and ``aligned @ silent``
+        predictions: as ``run_study`` returns them, with ``aligned`` and ``aligned @ swapped``
         confidence: coverage that the intervals aim at, between 0 and 1
 
     Returns:
@@ -213,39 +212,47 @@ def follow(predictions: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFra
     Raises:
         InputError: if one of the conditions was not asked
     """
-    asked = set(predictions["condition"].unique())
-    if lacking := [n for n in (CONFLICT, _WITHOUT_TOKENS, _WITHOUT_AUDIO) if n not in asked]:
+    rows = {str(name): part for name, part in predictions.groupby("condition", observed=True)}
+    lacking = [name for name in ("aligned", CONFLICT) if name not in rows]
+    lacking += [f"column {name}" for name in ("audio", "heard_class") if name not in predictions]
+    if lacking:
         raise InputError(
-            f"what answers follow is told by {CONFLICT}, {_WITHOUT_TOKENS} and {_WITHOUT_AUDIO}, "
-            f"and this study has no {', '.join(lacking)}; add {SWAPPED} and {SILENT} to the study "
-            "key audio"
+            f"what answers follow is told by aligned and {CONFLICT}, and this study has no "
+            f"{', no '.join(lacking)}; add {SWAPPED} to the study key audio"
         )
-    rows = {name: predictions[predictions["condition"] == name] for name in asked}
-    conflict = rows[CONFLICT]
-    of_audio = conflict.drop_duplicates("utterance").set_index("utterance")["heard_class"]
-    of_audio = of_audio.astype("str")
+    conflict, aligned = (_by_utterance(rows[name]) for name in (CONFLICT, "aligned"))
+    names = ["utterance", "speaker", "truth", "heard_class", "audio"]
+    about = rows[CONFLICT].drop_duplicates("utterance")[names].astype("str").set_index("utterance")
+    sounds = rows["aligned"].drop_duplicates("audio").set_index("audio")["utterance"].astype("str")
+    sounds.index = sounds.index.astype("str")
+    # Those whose sound is that of another utterance with answers under its own tokens.
+    about = about.assign(partner=about["audio"].map(sounds)).dropna(subset="partner")
+    if about.empty:
+        raise InputError(f"{CONFLICT}: found no sound of an utterance that aligned was asked about")
+    of_audio, of_tokens = about["heard_class"], about["truth"]
     events = [
-        _share(conflict, conflict["utterance"].map(of_audio)),
-        _share(conflict, conflict["truth"]),
-        _share(rows[_WITHOUT_AUDIO], rows[_WITHOUT_AUDIO]["utterance"].map(of_audio)),
-        _share(rows[_WITHOUT_TOKENS], rows[_WITHOUT_TOKENS]["truth"]),
+        (conflict, about.index, of_audio), (aligned, about.index, of_audio),
+        (conflict, about.index, of_tokens), (aligned, about["partner"], of_tokens),
+    ]  # fmt: skip
+    found = [
+        shares.reindex(list(zip(whose, classes, strict=True)), fill_value=0.0).to_numpy()
+        for shares, whose, classes in events
     ]
-    hits = pd.concat(events, axis=1).fillna(0.0)
-    sizes = conflict.groupby("speaker", observed=True)["utterance"].nunique().loc[hits.index]
+    by = pd.DataFrame(np.stack(found, axis=1), about.index).groupby(about["speaker"])
+    hits, sizes = by.sum(), by.size()
     totals = np.broadcast_to(sizes.to_numpy(float), (len(events), len(sizes)))
     shares = recall_estimates(hits.to_numpy().T[:, :, None], totals[:, :, None])
-    pulls = shares.combine(np.array([[1, 0, -1, 0], [0, 1, 0, -1]]))
+    pulls = shares.combine(np.array([[1, -1, 0, 0], [0, 0, 1, -1]]))
     table = pulls.rows(confidence, "value")[["value", "low", "high", "p"]]
     table.index = pd.Index(["pull of audio", "pull of tokens"], name="measure")
     table.loc["follow ratio"] = [*_ratio(pulls, confidence), table["p"]["pull of tokens"]]
     return table
 
 
-def _share(rows: pd.DataFrame, target: pd.Series) -> pd.Series:
-    """Of each speaker the number of utterances answered with a class, each counting once."""
-    hit = rows["prediction"].astype("str") == target.astype("str").to_numpy()
-    by = hit.groupby([rows["speaker"].astype("str"), rows["utterance"].astype("str")]).mean()
-    return by.groupby(level=0).sum()
+def _by_utterance(rows: pd.DataFrame) -> pd.Series:
+    """The share of each answer among those to each utterance; invalid ones count."""
+    said, utterance = rows["prediction"].astype("str"), rows["utterance"].astype("str")
+    return said.groupby(utterance).value_counts(normalize=True, dropna=False)
 
 
 def _ratio(pulls: Clustered, confidence: float) -> tuple[float, float, float]:

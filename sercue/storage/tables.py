@@ -121,7 +121,8 @@ TABLES = {
     "utterances.parquet": Kind(
         "utterances",
         columns=_UTTERANCE
-        | {"emotion": "text", "speaker": "text", "partition": "text", "audio": "text"},
+        | {"emotion": "text", "speaker": "text", "partition": "text", "audio": "text"}
+        | {"rated_*": "float"},
     ),
     "left_out.parquet": Kind("left out", columns=_UTTERANCE | {"reason": "text", "detail": "text"}),
     "features.parquet": Kind("features", columns=_UTTERANCE | {"*": "float"}),

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import checks_controls
+import checks_crossing
 import checks_family
 import checks_features
 import checks_intervals
@@ -28,7 +29,7 @@ from checks import Check
 CHECKS: tuple[Check, ...] = (
     *checks_intervals.CHECKS, *checks_reliance.CHECKS, *checks_tests.CHECKS,
     *checks_features.CHECKS, *checks_neutral.CHECKS, *checks_family.CHECKS,
-    *checks_controls.CHECKS,
+    *checks_controls.CHECKS, *checks_crossing.CHECKS,
 )  # fmt: skip
 SPEAKERS = (8, 24, 51)
 #: Speakers much alike in size and classes, or of very unequal size and lacking classes.
@@ -68,6 +69,10 @@ of these.
   often, and any token block takes this away, whatever it says. To the redundant model the tokens
   are the evidence of the audio they come from, at half the weight. Both answer anew under each
   condition.
+- Audio crossed with tokens (`simulate_crossing.py`): weights of the class that is heard and of the
+  class of the tokens (means 1.5 and 1.0 on the log-odds, sd over speakers 0.5 and 0.4); one label
+  is preferred under all conditions, by 1.0, and speakers lean to classes as above. *Tokens that
+  tell nothing*: and any block of tokens favours that label by another 0.8.
 - Unbalanced: one speaker of all has half of the utterances, or the rarest class has three. The
   deciding test is the one that `compare` would take in the default family of contrasts: with eight
   speakers the t test, else sign flips.

@@ -29,9 +29,11 @@ def answers(rule, seed=0):
                     read = own if condition == "aligned" else None
                     said = rule(sound, read, generator)
                     who = f"s{speaker}-{number}", f"s{speaker}", own
-                    rows.append([*who, name, sound, read, said])
+                    partner = f"s{speaker}-{(number + 1) % EACH}"
+                    audio = {"own": who[0], "swapped": partner, "silent": "silence"}[heard]
+                    rows.append([*who, name, sound, read, audio, said])
     columns = ["utterance", "speaker", "truth", "condition", "heard_class", "tokens_class",
-               "prediction"]  # fmt: skip
+               "audio", "prediction"]  # fmt: skip
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(replicate=0, template="plain", label_order=0, decoding="score", valid=True)
 
@@ -59,16 +61,13 @@ def shares(predictions):
 def test_an_audio_bound_model_follows_the_audio():
     assert shares(answers(hears)).to_dict() == {"audio": 1, "tokens": 0, "neither": 0}
     table = follow(answers(hears))
-    assert value(table, "follow ratio") == 0
-    # Silence is answered sad, which every third partner is.
-    assert value(table, "pull of audio") == pytest.approx(1 - 1 / 3)
+    assert table["value"].tolist() == [1, 0, 0]
 
 
 def test_a_model_that_reads_follows_the_tokens():
     assert shares(answers(reads)).to_dict() == {"audio": 0, "tokens": 1, "neither": 0}
     table = follow(answers(reads))
-    assert value(table, "follow ratio") == 1
-    assert value(table, "pull of tokens") == pytest.approx(1 - 1 / 3)
+    assert table["value"].tolist() == [0, 1, 1]
 
 
 def test_a_model_that_always_says_the_same_follows_neither():
@@ -77,6 +76,20 @@ def test_a_model_that_always_says_the_same_follows_neither():
     table = follow(predictions)
     assert value(table, "pull of audio") == value(table, "pull of tokens") == 0
     assert np.isnan(value(table, "follow ratio"))
+
+
+def test_a_label_that_any_block_favours_is_no_pull():
+    """Presence is not content: with a block it says sad, else what it hears; the audio ends at 0.
+
+    Relative to no tokens, the class of the tokens would be answered more often.
+    """
+    table = follow(answers(lambda sound, tokens, _: "sad" if tokens else (sound or "sad")))
+    assert value(table, "pull of tokens") == value(table, "pull of audio") == 0
+    # One that hears and whose answers of one class turn to another when there is any block.
+    turned = lambda sound, tokens, _: "sad" if tokens and sound == "angry" else (sound or "sad")  # noqa: E731
+    table = follow(answers(turned))
+    assert value(table, "pull of tokens") == 0
+    assert value(table, "pull of audio") == pytest.approx(2 / 3)
 
 
 def half(sound, tokens, generator):
@@ -90,10 +103,11 @@ def test_shares_add_up_and_their_errors_are_those_of_speakers():
     predictions = answers(half)
     assert shares(predictions).sum() == pytest.approx(1)
     table = follow(predictions)
-    rows = predictions[predictions["condition"].isin(["aligned @ swapped", "none @ swapped"])]
-    rows = rows.assign(hit=(rows["prediction"] == rows["truth"]).astype(float))
-    by = rows.groupby(["speaker", "condition"])["hit"].mean().unstack()
-    difference = by["aligned @ swapped"] - by["none @ swapped"]
+    conflict = predictions[predictions["condition"] == "aligned @ swapped"].set_index("utterance")
+    aligned = predictions[predictions["condition"] == "aligned"].set_index("utterance")
+    said = aligned["prediction"].loc[conflict["audio"]].to_numpy()
+    hit = (conflict["prediction"] == conflict["truth"]).astype(float) - (said == conflict["truth"])
+    difference = hit.groupby(conflict["speaker"]).mean()
     fit = smf.ols("d ~ 1", pd.DataFrame({"d": difference})).fit()
     low, high = fit.conf_int().loc["Intercept"]
     pull = table.loc["pull of tokens"]
@@ -117,8 +131,10 @@ def test_effects_are_differences_of_uar_and_the_interaction_that_of_gains():
 
 def test_what_is_lacking_is_named():
     own = answers(hears).query("heard_class == truth")
-    with pytest.raises(InputError, match=r"has no aligned @ swapped, none @ swapped, aligned @"):
+    with pytest.raises(InputError, match=r"has no aligned @ swapped; add swapped to"):
         follow(own)
+    with pytest.raises(InputError, match="has no column audio"):
+        follow(answers(hears).drop(columns="audio"))
     with pytest.raises(InputError, match="no other audio under which none and aligned were both"):
         audio_effects(own, LABELS)
     with pytest.raises(InputError, match="no condition in which tokens are of another class"):
