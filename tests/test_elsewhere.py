@@ -222,6 +222,13 @@ def test_answers_that_name_no_class_or_are_empty_count_as_wrong(read):
     assert made.predictions["prediction"].isna().tolist()[:3] == [True, True, False]
 
 
+def test_columns_that_begin_alike_are_no_probabilities(read):
+    table = answers()
+    made = read(table.assign(p_value=17))
+    assert made.predictions["prediction"].tolist() == table["prediction"].tolist()
+    assert ("not used", "p_value") in made.notes
+
+
 def test_words_of_labels_are_those_of_the_study(read):
     """Answers may call a class otherwise than the truth does."""
     table = answers().rename(columns={"prediction": "answer"})

@@ -119,7 +119,7 @@ def read_made(
     rows, lost = _with_truth(rows, name, extra, notes)
     rows = _checked(rows, name, [str(column) for one in read for column in one.rows])
     rows["condition"], conditions = _conditions(rows["condition"], renamed or {}, reference, notes)
-    rows, words = _with_labels(rows, keys.get("labels"), name)
+    rows, words = _with_labels(rows, keys.get("labels"), name, notes)
     partition = str(keys.get("partition", "test"))
     rows = _evaluated(rows, partition, "partition" in keys, notes)
     rows = _without_repeats(rows, name, notes)
@@ -156,7 +156,7 @@ def _named(text: str) -> tuple[str | None, Path]:
 
 
 def _columns(file: AnswersFile, condition: str | None) -> pd.DataFrame:
-    """The rows under our names for their columns: texts, and numbers as ``p_<label>``."""
+    """The rows under our names for their columns; ``p_<label>`` as they are."""
     found = [str(name) for name in file.rows]
     held = file.rows.set_axis(found, axis=1)
     columns: dict[str, pd.Series] = {}
@@ -167,7 +167,7 @@ def _columns(file: AnswersFile, condition: str | None) -> pd.DataFrame:
             columns[column] = as_text(held[filled[0]], file.name)
     for name in found:
         if name.startswith("p_"):
-            columns[name] = _numbers(held[name], file.name)
+            columns[name] = held[name]
     if NO_ANSWER in held:
         columns[NO_ANSWER] = held[NO_ANSWER]
     if condition is not None:
@@ -383,11 +383,18 @@ def _condition(text: str) -> str:
     return text
 
 
-def _with_labels(rows: pd.DataFrame, given: Any, name: str) -> tuple[pd.DataFrame, dict[str, str]]:
+def _with_labels(
+    rows: pd.DataFrame, given: Any, name: str, notes: list[tuple[str, str]]
+) -> tuple[pd.DataFrame, dict[str, str]]:
     """The rows with the truth as the study spells it, and the words of each label, in order."""
     shown = dict(given) if isinstance(given, Mapping) else {}
     named = [name.removeprefix("p_") for name in map(str, rows) if name.startswith("p_")]
     true = sorted(rows["truth"].unique())
+    if named and {"answer", "prediction"} & set(rows) and not _of_labels(named, given or true):
+        # Such as p_value; the answers are in another column.
+        rows = rows.drop(columns=[f"p_{label}" for label in named])
+        notes.append(("not used", ", ".join(f"p_{label}" for label in named)))
+        named = []
     labels = list(given) if given else sorted({*true, *named})
     for group in spelled_alike(labels):
         raise InputError(
@@ -418,8 +425,15 @@ def _with_labels(rows: pd.DataFrame, given: Any, name: str) -> tuple[pd.DataFram
     if len(labels) < 2:
         raise InputError(f"{name}: found the class {', '.join(labels)} alone; valid are two")
     names = {f"p_{label}": f"p_{same_word(label, labels)}" for label in named}
-    rows = rows.rename(columns=names).assign(truth=rows["truth"].map(known))
+    numbers = {of: _numbers(rows[column], name) for column, of in names.items()}
+    rows = rows.drop(columns=list(names)).assign(truth=rows["truth"].map(known), **numbers)
     return rows, {label: str(shown.get(label, label)) for label in labels}
+
+
+def _of_labels(named: Iterable[str], labels: Iterable[str]) -> bool:
+    """Whether any of some columns of probabilities is of a label."""
+    listed = list(labels)
+    return any(same_word(label, listed) is not None for label in named)
 
 
 def _evaluated(
