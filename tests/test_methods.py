@@ -61,6 +61,22 @@ def test_the_correction_for_the_label_prior_says_whose_answers_it_rests_on(text,
     assert "Brier" not in methods_text(copy)
 
 
+def test_other_audio_is_told_with_its_sources_and_what_is_made_of_it(text, copy):
+    """Only of the variants that were asked, with the sources of these."""
+    assert "Under conditions with @" not in text
+    assert "follow ratio" not in text
+    names = [f"{tokens}{heard}" for heard in ("", " @ swapped", " @ lowpass")
+             for tokens in ("none", "aligned")]  # fmt: skip
+    change_parameters(copy, conditions=names, audio=["own", "swapped", "lowpass"])
+    told = methods_text(copy)
+    assert "Low-pass filtering masks the words as in [Rogers et al., 1971]." in told
+    assert "- Rogers, P. L., Scherer, K. R., and Rosenthal, R. (1971)" in told
+    assert "Random splicing is the technique" not in told
+    assert "another utterance of another class" in told
+    assert "and its difference from the gain under the own audio (interaction)" in told
+    assert "The follow ratio is the pull of the tokens divided by the sum of both" in told
+
+
 def test_counts_are_those_of_the_corpus_table(text, small_study):
     table = pd.read_parquet(small_study.folder / "artifacts" / "utterances.parquet")
     assert f"{len(table)} utterances from {table['speaker'].nunique()} speakers" in text

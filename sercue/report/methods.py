@@ -16,7 +16,7 @@ import pandas as pd
 
 from sercue.answers import READ
 from sercue.corpora import available_corpora
-from sercue.corpora.audio_variants import SILENT
+from sercue.corpora.audio_variants import OWN, SILENT, SWAPPED, partners
 from sercue.corpora.corpus import RATED, Corpus
 from sercue.corpora.corpus_check import home_column
 from sercue.elsewhere.made import NOT_STATED
@@ -26,6 +26,7 @@ from sercue.report.finished import EvaluatedRun, public_value, read_run
 from sercue.statistics.attribution import subset_conditions
 from sercue.statistics.baselines import SENTENCE, SVM, TOKENS_ONLY
 from sercue.statistics.contrasts import own_reference
+from sercue.statistics.crossing import CONFLICT, crossed_variants
 from sercue.statistics.resampling import ENUMERATED
 from sercue.storage.files import write_text
 from sercue.tables.printed import percent, shortest, with_minus
@@ -38,7 +39,7 @@ from sercue.tokens.catalogue import (
     is_ours,
 )
 from sercue.tokens.concepts import UNKNOWN, Concept, Words
-from sercue.tokens.condition import AT, parts_of
+from sercue.tokens.condition import AT, parts_heard, parts_of
 from sercue.tokens.prompts import label_orders, resolve_templates
 from sercue.tokens.schemes import concepts_of
 
@@ -215,6 +216,7 @@ def _asked_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
         **_token_facts(run, binnings, tokens.loc[corpus.rows(run.parameters["partition"]).index]),
         **_prompt_facts(run, corpus),
         **_condition_facts(run, words),
+        **_audio_facts(run, corpus),
         "named": list(words),
     }
 
@@ -349,6 +351,19 @@ def _condition_facts(run: EvaluatedRun, words: Mapping[str, Words]) -> dict[str,
     }
 
 
+def _audio_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
+    """What other audio was heard, and how near to the utterances swapped audio is."""
+    heard = dict.fromkeys(parts_heard(name)[1] for name in run.parameters["conditions"])
+    found = {}
+    if SWAPPED in heard:
+        rows = corpus.rows(run.parameters["partition"])
+        found = partners(rows, run.parameters["seed"])["by"].value_counts().to_dict()
+    return {
+        "audio": [name for name in heard if name != OWN],
+        "partners": [f"{name}: {number}" for name, number in found.items() if number],
+    }
+
+
 def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, Any]:
     """What was measured and tested, as far as the study has what it takes."""
     settings, measured = run.parameters, set(run.measures["condition"])
@@ -372,6 +387,8 @@ def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, A
         "margin": shortest(settings["margin"]),
         "doses": doses,
         "page": any(len(conditions) >= _PAGE for conditions in doses.values()),
+        "audio_effects": bool(crossed_variants(names)),
+        "follow": {"aligned", CONFLICT} <= set(names) and not run.made_elsewhere,
         "reliance": reliance is not None,
         "scored": settings["decoding"] == "score",
         "priors": _prior_sources(run),

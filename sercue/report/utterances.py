@@ -21,6 +21,7 @@ import soundfile
 
 from sercue.artifacts import Artifacts
 from sercue.corpora.audio import SAMPLING_RATE, file_digest, read_utterance, utterance_digest
+from sercue.corpora.audio_variants import OWN, SWAPPED
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.pseudonyms import pseudonymised, write_pseudonyms
 from sercue.errors import InputError
@@ -169,6 +170,7 @@ def _answers(stored: _Stored, order: np.ndarray, settings: Settings) -> dict[str
         "single": [about_concepts(condition) for condition in conditions],
         "answers": codes_among(rows["prediction"], pd.Index(labels)).reshape(shape).tolist(),
         **_coded("reason", rows["why_invalid"].astype(object).fillna("")),
+        **_heard(rows, shape),
         "probabilities": _per_mille(rows, labels, shape),
         "prompt": _prompt(settings, labels),
         "concepts": concepts,
@@ -176,6 +178,15 @@ def _answers(stored: _Stored, order: np.ndarray, settings: Settings) -> dict[str
         "shown": shown,
         "own": true,
     }
+
+
+def _heard(rows: pd.DataFrame, shape: tuple[int, int]) -> dict[str, Any]:
+    """What is heard in place of each utterance, by condition; an empty text for itself."""
+    variant, of_class = (rows[name].astype(object) for name in ("heard", "heard_class"))
+    told = variant.where(variant.notna() & (variant != OWN), "")
+    other = "another utterance, " + of_class.astype("str")
+    texts = pd.Index(sorted({"", *(told := told.where(told != SWAPPED, other))}))
+    return {"heards": list(texts), "heard": codes_among(told, texts).reshape(shape).tolist()}
 
 
 def _tokens(

@@ -80,7 +80,7 @@ def audio_effects(
     Raises:
         InputError: if no audio variant was asked with ``none`` and ``aligned``
     """
-    heard = _crossed(predictions["condition"].unique())
+    heard = crossed_variants(predictions["condition"].unique())
     if not heard:
         raise InputError(_NO_AUDIO)
     asked = [f"{tokens}{AT}{name}" for name in heard for tokens in ("none", "aligned")]
@@ -105,8 +105,13 @@ def audio_effects(
     return named.join(table).assign(holm_p=holm(table["p"]))
 
 
-def _crossed(conditions: Iterable[str]) -> list[str]:
-    """Variants, other than ``swapped``, with ``none`` and ``aligned``, which own audio has, too."""
+def crossed_variants(conditions: Iterable[str]) -> list[str]:
+    """Variants, other than ``swapped``, with ``none`` and ``aligned``, which own audio has, too.
+
+    Examples:
+        >>> crossed_variants(["none", "aligned", "none @ silent", "aligned @ silent"])
+        ['silent']
+    """
     tokens: dict[str, set[str]] = {}
     for name in conditions:
         shown, heard = parts_heard(name)

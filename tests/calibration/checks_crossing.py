@@ -55,7 +55,7 @@ def _true(design: CrossedDesign) -> np.ndarray:
 _BLIND = CrossedDesign(weights=(1.5, 0.0), spread=(0.5, 0.0), block=0.8)
 _DEAF = CrossedDesign(weights=(0.0, 1.0), spread=(0.0, 0.4))
 CHECKS = (
-    Check(crossing, "coverage", CrossedDesign(), crossed, _true, share=1 / 6),
-    Check(blind_crossing, "error", _BLIND, crossed, share=1 / 6),
-    Check(deaf_crossing, "error", _DEAF, crossed, share=1 / 6),
+    Check(crossing, "coverage", CrossedDesign(), crossed, _true, share=1 / 12),
+    Check(blind_crossing, "error", _BLIND, crossed, share=1 / 12),
+    Check(deaf_crossing, "error", _DEAF, crossed, share=1 / 12),
 )

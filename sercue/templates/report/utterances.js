@@ -142,6 +142,7 @@ const start = data => {
       back, make("h2", {}, names[chosen]),
       make("p", {}, `Speaker ${data.speakers[data.speaker[chosen]]}, true class `, make("b", {}, labels[data.truth[chosen]]), "."),
       player(chosen),
+      ...(data.heards.length > 1 ? [make("p", {class: "quiet"}, "Under conditions with @ other audio is heard, which is named beside them.")] : []),
       make("h3", {}, compared.length > 1 ? "Prompts of the two conditions" : "Prompt"),
       ...compared.map(one => prompt(one, chosen)),
       later("Prompts of all conditions", () => conditions.map((_, one) => prompt(one, chosen))),
@@ -163,6 +164,10 @@ const start = data => {
     return make("audio", {controls: "", preload: "none", "aria-label": `Recording of ${names[place]}`,
       src: `data:audio/mpeg;base64,${players()[place]}`});
   };
+  const heardUnder = (asked, place) => {
+    const heard = data.heards[data.heard[asked][place]];
+    return heard ? ` (heard: ${heard})` : "";
+  };
   const prompt = (asked, place) => {
     const {instruction, cues, item, separator, answer} = data.prompt;
     const tokens = data.concepts.flatMap((concept, one) => {
@@ -177,13 +182,13 @@ const start = data => {
       text.append(before, ...tokens.flatMap((token, place) => place ? [separator, token] : [token]), `${after} `);
     }
     text.append(answer);
-    return make("div", {class: "prompt"}, make("b", {}, conditions[asked]), " ", answerOf(asked, place), text);
+    return make("div", {class: "prompt"}, make("b", {}, conditions[asked]), heardUnder(asked, place), " ", answerOf(asked, place), text);
   };
   const table = (rows, compared) => {
     const truth = data.truth[chosen];
     const head = labels.map((label, one) => make("th", {scope: "col", style: `width: ${60 / labels.length}%`}, one === truth ? `${label} (true)` : label));
     const body = rows.map(one => make("tr", {class: compared.includes(one) ? "compared" : ""},
-      make("th", {scope: "row"}, conditions[one]), make("td", {class: "words"}, answerOf(one, chosen)),
+      make("th", {scope: "row"}, conditions[one], heardUnder(one, chosen)), make("td", {class: "words"}, answerOf(one, chosen)),
       ...(shares === null ? [] : labels.map((_, label) => make("td", {
         class: label === answers[one][chosen] ? "share given" : "share",
         style: `--share: ${(share(label, one, chosen) ?? 0) / 10}%`}, three(share(label, one, chosen)))))));
