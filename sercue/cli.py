@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sercue.check.study import StudyCheck
+    from sercue.report.notebooks import Outcome
 
 
 _KEPT = "what is done is kept, run again to go on"
-_VALUED = ("--only", "--set", "--out")
+_VALUED = ("--only", "--set", "--out", "--truth", "--rename", "--reference", "--model-name")
 #: Option to what its further values look like; other words are no values of it.
 _FURTHER = {"--only": re.compile(r"\d+"), "--set": re.compile(r"\w+=.*", re.DOTALL)}
 
@@ -136,6 +137,48 @@ def _parser() -> argparse.ArgumentParser:
             help="study keys to set over those of the file; values are YAML",
         )
         command.add_argument("--out", metavar="DIR", help="folder to write to")
+    analyse = commands.add_parser(
+        "analyse",
+        help="statistics of answers that another program obtained",
+        description="Intervals, contrasts and reports of answers that another program obtained: "
+        "notebooks 04 and 05. Columns are found by name: utterance (or file, id, doc_id), speaker, "
+        "truth (or emotion, label, target), condition, and answer (what the model wrote), "
+        "prediction (a label) or p_<label> for each label; optionally template, label_order, "
+        "replicate. See docs/elsewhere.md.",
+    )
+    analyse.add_argument(
+        "files",
+        nargs="+",
+        metavar="[CONDITION=]FILE",
+        help="CSV, TSV, Parquet, JSON lines, samples of lmms-eval, log of Inspect; with a "
+        "condition before it if all answers in it are of one",
+    )
+    analyse.add_argument(
+        "--truth", metavar="FILE", help="utterance, speaker and emotion, where the answers lack it"
+    )
+    analyse.add_argument(
+        "--rename",
+        action="append",
+        default=[],
+        metavar="OWN=NAME",
+        help="a condition of the files and what sercue calls it: --rename with_cues=aligned",
+    )
+    analyse.add_argument(
+        "--reference",
+        metavar="NAME",
+        help="the condition that others are compared with, where none is called none or aligned",
+    )
+    analyse.add_argument("--model-name", metavar="NAME", help="which model has answered")
+    analyse.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="study, labels, anonymise, partition, seed, resamples, confidence, margin",
+    )
+    analyse.add_argument("--out", metavar="DIR", help="folder to write to: reports/<study>")
+    analyse.set_defaults(command=_analyse)
+    analyse.allow_abbrev = False
     compare = commands.add_parser("compare", help="put finished studies side by side, on one page")
     compare.add_argument("folders", nargs="+", metavar="FOLDER", help="what `sercue run` wrote")
     compare.add_argument("--out", metavar="DIR", help="folder to write to: reports/comparison")
@@ -205,8 +248,13 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     choose_notebooks(options.only)
     _print_check(check_study(settings))
     outcomes = run_notebooks(settings, only=options.only, command=shareable_command(given))
+    return _reported(outcomes, run_folder(settings))
+
+
+def _reported(outcomes: Sequence[Outcome], folder: Path) -> int:
+    """Tell what became of notebooks, and where their reports are."""
     _print_rows([(o.notebook.stem, _told(o.state, o.seconds, o.error)) for o in outcomes])
-    print(f"report: {run_folder(settings) / 'index.html'}")
+    print(f"report: {folder / 'index.html'}")
     failed = [o.error for o in outcomes if o.state == "failed" and o.error]
     if failed and not any(error.endswith(_KEPT) for error in failed):
         _ended(_KEPT, 1)
@@ -223,6 +271,31 @@ def _check(options: argparse.Namespace, given: Sequence[str]) -> int:
 
     _print_check(check_study(settings, measure=not options.quick))
     return 0
+
+
+def _analyse(options: argparse.Namespace, given: Sequence[str]) -> int:
+    from sercue.elsewhere import NOTEBOOKS, read_made, store_made
+    from sercue.report.notebooks import run_notebooks
+
+    keys = dict(_assignment(text) for text in options.set)
+    renamed = [text.partition("=") for text in options.rename]
+    for own, equals, name in renamed:
+        if not (own and equals and name):
+            raise InputError(f"--rename: found {shortened(own)}, valid is OWN=NAME")
+    made = read_made(
+        options.files,
+        truth=options.truth,
+        renamed={own.strip(): name.strip() for own, _, name in renamed},
+        reference=options.reference,
+        model=options.model_name,
+        keys=keys | ({} if options.out is None else {"out": options.out}),
+        sources={key: f"--set {key}" for key in keys} | {"out": "--out", "model": "--model-name"},
+    )
+    options.settings = made.settings
+    _print_rows(made.notes)
+    folder = store_made(made)
+    command = shareable_command(given)
+    return _reported(run_notebooks(made.settings, only=NOTEBOOKS, command=command), folder)
 
 
 def _compare(options: argparse.Namespace, given: Sequence[str]) -> int:

@@ -11,14 +11,18 @@ import pandas as pd
 from sercue.corpora.corpus import Corpus
 from sercue.features import extraction
 
+#: The content of a corpus without recordings.
+NO_AUDIO = "not known, as there are no recordings"
+
 
 def corpus_facts(corpus: Corpus, digests: pd.Series) -> dict[str, Any]:
     """What ``provenance.json`` says of a corpus: its size, and digests of audio and labels."""
+    content = f"{pd.util.hash_pandas_object(digests, index=False).sum():016x}"
     return {
         "name": corpus.name,
         "utterances": len(corpus.table),
         "speakers": int(corpus.table["speaker"].nunique()),
-        "content": f"{pd.util.hash_pandas_object(digests, index=False).sum():016x}",
+        "content": content if digests.notna().any() else NO_AUDIO,
         "annotations": f"{pd.util.hash_pandas_object(_annotations(corpus, digests)).sum():016x}",
     }
 

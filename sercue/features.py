@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import joblib
 import numpy as np
@@ -19,6 +19,7 @@ from opensmile.core.config import config
 from opensmile.core.lib import OpenSMILE
 
 from sercue.corpora.audio import SAMPLING_RATE, SHORTEST, audio_digests, read_utterance
+from sercue.corpora.audio_variants import OWN, variant_digest, varied
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.recordings import naming
 from sercue.errors import InputError
@@ -38,6 +39,8 @@ from sercue.tokens.concepts import (
 if TYPE_CHECKING:
     from distributed import Client
 
+# What is extracted together: digests, values by digest, and the reason for each that failed.
+_Batch: TypeAlias = tuple[pd.Series, tuple[pd.DataFrame, dict[str, str]]]
 # Some seconds of work: what an interruption can cost.
 _BATCH = 200
 # To be raised when the same recording would get other values, or more of them.
@@ -176,8 +179,49 @@ def extract_all(
         InputError: as ``extract_features``
         ServerError: as ``extract_features``
     """
+    batches_of = partial(_extracted, corpus, workers=workers, client=client)
+    return _of_cache(corpus, audio_digests(corpus), batches_of, cache, progress)
+
+
+def extract_heard(
+    corpus: Corpus,
+    variant: str,
+    *,
+    seed: int = 0,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """The same of what is heard in place of each utterance, as ``varied`` makes it at 16 kHz.
+
+    Nothing of it is written but the values, which are cached beside those of the recordings.
+
+    Args:
+        corpus: the utterances
+        variant: one of ``AUDIO_VARIANTS`` that is made of the utterance itself: not ``swapped``
+        seed: of the study
+        cache: as of ``extract_features``
+        progress: as of ``extract_features``
+
+    Returns:
+        as ``extract_all``
+
+    Raises:
+        InputError: as ``extract_features``
+    """
+    digests = audio_digests(corpus).map(lambda own: variant_digest(own, variant, seed))
+    batches_of = partial(_extracted, corpus, variant=variant)
+    return _of_cache(corpus, digests, batches_of, cache, progress)
+
+
+def _of_cache(
+    corpus: Corpus,
+    digests: pd.Series,
+    batches_of: Callable[[list[pd.Series]], Iterator[_Batch]],
+    cache: str | os.PathLike[str] | None,
+    progress: bool,
+) -> pd.DataFrame:
+    """The values of each digest, those that are not in the cache extracted and stored first."""
     folder = _folder(cache)
-    digests = audio_digests(corpus)
     stored = read_parts(folder, CACHED_FEATURES)
     # The same audio twice in a corpus is extracted once.
     missing = digests[~digests.isin(stored.index) & ~digests.duplicated()]
@@ -185,7 +229,7 @@ def extract_all(
     batches = [missing.iloc[n : n + _BATCH] for n in range(0, len(missing), _BATCH)]
     shown = progress and len(missing)
     with progress_bar(total=len(missing), desc="eGeMAPS", unit="utt", disable=not shown) as bar:
-        for batch, (rows, failed) in _extracted(corpus, batches, workers, client):
+        for batch, (rows, failed) in batches_of(batches):
             failures |= failed
             if len(rows):
                 append_part(folder, rows, CACHED_FEATURES)
@@ -308,8 +352,13 @@ def _means(frames: np.ndarray) -> np.ndarray:
 
 
 def _extracted(
-    corpus: Corpus, batches: list[pd.Series], workers: int | None, client: Client | None
-) -> Iterator[tuple[pd.Series, tuple[pd.DataFrame, dict[str, str]]]]:
+    corpus: Corpus,
+    batches: list[pd.Series],
+    *,
+    workers: int | None = None,
+    client: Client | None = None,
+    variant: str = OWN,
+) -> Iterator[_Batch]:
     """The batches, each with what ``_extract`` makes of it: here, or on the workers of a client."""
     if client is not None:
         from sercue.distributed.connection import Call, spread
@@ -325,7 +374,7 @@ def _extracted(
     with ThreadPoolExecutor(workers or joblib.cpu_count()) as pool:
         smile = Extractor()
         for batch in batches:
-            yield batch, _extract(corpus, batch, smile, pool)
+            yield batch, _extract(corpus, batch, smile, pool, variant)
 
 
 def _extract_on_worker(corpus: Corpus, batch: pd.Series) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -345,19 +394,23 @@ def _extractor_of_process() -> Extractor:
 
 
 def _extract(
-    corpus: Corpus, batch: pd.Series, smile: Extractor, pool: ThreadPoolExecutor
+    corpus: Corpus,
+    batch: pd.Series,
+    smile: Extractor,
+    pool: ThreadPoolExecutor,
+    variant: str = OWN,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """The features of a batch, indexed by digest, and the reason for each that failed."""
 
-    def one(key: tuple[str, pd.Timedelta, pd.Timedelta]) -> np.ndarray | str:
+    def one(key: tuple[str, pd.Timedelta, pd.Timedelta], digest: str) -> np.ndarray | str:
         try:
-            samples = read_utterance(corpus, key)
+            samples = varied(read_utterance(corpus, key), SAMPLING_RATE, variant, digest)
             with naming(corpus.path(key[0]), "openSMILE cannot measure it"):
                 return smile(samples, SAMPLING_RATE)
         except InputError as error:
             return str(error)
 
-    results = list(pool.map(one, batch.index))
+    results = list(pool.map(one, batch.index, batch))
     done = [(d, r) for d, r in zip(batch, results, strict=True) if not isinstance(r, str)]
     failed = {k[0]: r for k, r in zip(batch.index, results, strict=True) if isinstance(r, str)}
     rows = pd.DataFrame(

@@ -21,13 +21,14 @@ from IPython.display import display
 
 from sercue import provenance
 from sercue.artifacts import Artifacts, Finished, check_run_folder, refuse_others_at_work
+from sercue.corpora.audio_variants import OWN, SWAPPED, partners
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.corpus_check import check_corpus
 from sercue.corpora.inspection import inspect_audio
 from sercue.corpora.rows import stratified_sample
 from sercue.corpus_identity import audio_digest, corpus_facts, listing_digest
 from sercue.errors import DecodingError, InputError, or_none
-from sercue.features import extract_all
+from sercue.features import extract_all, extract_heard
 from sercue.models import TINY, load_model
 from sercue.models.cards import contrastive_name, known_training
 from sercue.parameters import is_by_hand, run_folder, scratch_folder, set_in_cells
@@ -75,6 +76,7 @@ from sercue.statistics.controls import (
     CONTROLS,
     control_conditions,
     control_equivalence,
+    control_follow,
     control_options,
     control_reliance,
     control_uar,
@@ -82,6 +84,7 @@ from sercue.statistics.controls import (
     with_this_model,
 )
 from sercue.statistics.correctness_tests import shift_tests
+from sercue.statistics.crossing import audio_effects, factorial, follow, followed
 from sercue.statistics.designs import (
     Design,
     compare_binnings,
@@ -94,7 +97,12 @@ from sercue.statistics.equivalence import (
     evidence,
     predicted_classes,
 )
-from sercue.statistics.explored import changed_answers, speaker_table
+from sercue.statistics.explored import (
+    answer_transitions,
+    changed_answers,
+    changes_by_token,
+    speaker_table,
+)
 from sercue.statistics.measures import measures
 from sercue.statistics.neutral_shift import neutral_shifts
 from sercue.statistics.raters import rater_distances, ratings, use_by_disagreement
@@ -110,10 +118,10 @@ from sercue.tables.exhibits import FigureExhibit, TableExhibit, figure_exhibit, 
 from sercue.tables.findings import prior_findings
 from sercue.tables.limits import limits
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
-from sercue.tokens.catalogue import about_concepts, main_conditions, shortened
+from sercue.tokens.catalogue import about_concepts, main_conditions, shortened, with_own_audio
 from sercue.tokens.concepts import functionals_of
 from sercue.tokens.condition import Material
-from sercue.tokens.prompts import resolve_templates
+from sercue.tokens.prompts import FORMS, resolve_templates
 from sercue.tokens.schemes import Scheme, read_scheme, shipped_schemes
 
 if TYPE_CHECKING:
@@ -127,6 +135,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 # ``batch_size`` after the answers: what was left of it where memory ran out.
 _MODEL_FACTS = ("name", "identity", "device", "dtype", "batch_size")
+#: Utterances at most whose tokens are measured in other audio.
+_HEARD = 100
 FIXTURE = (
     "A fixture, not evidence: {why}. These numbers test the software; "
     "they say nothing about people or about any published model."
@@ -164,7 +174,8 @@ def open_run(study: Mapping[str, Any] | str | os.PathLike[str], *, reuse: bool =
         study = {key: study[key] for key in study if key in keys}
     settings = settings_from(study, "notebook parameters")
     finished = run_folder(settings) if is_by_hand(settings) else None
-    return Run(settings, reuse=reuse, finished=finished)
+    # Answers made elsewhere can be taken, and never be asked for.
+    return Run(settings, reuse=reuse or settings.made_elsewhere, finished=finished)
 
 
 def _open_finished(folder: Path) -> Run:
@@ -294,6 +305,8 @@ class Run:
         """The features for the tokens: functionals of eGeMAPS, and means of its descriptors."""
         if self._extract is not None:
             return self._extract(self.corpus)
+        if self.settings.made_elsewhere:
+            _ = self.listed  # which says why there are none
         if self._left is not None:
             return self._left.features.join(self._left.descriptors)
         measured = extract_all(self.corpus, client=self.client)
@@ -379,6 +392,41 @@ class Run:
         self.artifacts.save("tokens.parquet", tokens, settings, content=self.content)
         return tokens
 
+    @property
+    def other_audio(self) -> list[str]:
+        """What is heard in place of utterances, by the names of ``AUDIO_VARIANTS``."""
+        return [name for name in self.settings.audio if name != OWN]
+
+    @cached_property
+    def partners(self) -> pd.DataFrame:
+        """Whose audio is heard where audio is swapped, see ``partners``; empty if it is not."""
+        rows = self.corpus.rows(self.settings.partition)
+        swapped = SWAPPED in self.other_audio
+        return partners(rows, self.settings.seed) if swapped else pd.DataFrame()
+
+    @cached_property
+    def heard_tokens(self) -> dict[str, pd.DataFrame]:
+        """Tokens of what is heard, by audio variant, of a sample of the evaluated utterances.
+
+        Raises:
+            InputError: if nothing but the utterances themselves is heard
+        """
+        if not self.other_audio:
+            raise InputError("nothing but the utterances themselves is heard (audio: [own])")
+        rows = stratified_sample(
+            self.corpus.rows(self.settings.partition), _HEARD, self.settings.seed
+        )
+        sample = self.heard.with_table(rows)
+        tokens = {OWN: self.tokens.loc[rows.index]}
+        for name in self.other_audio:
+            if name == SWAPPED:
+                partner = self.tokens.loc[list(self.partners.loc[rows.index, "partner"])]
+                tokens[name] = partner.set_axis(rows.index)
+            else:
+                measured = extract_heard(sample, name, seed=self.settings.seed)
+                tokens[name] = self.binning.transform(measured, self.corpus, self.measured)
+        return tokens
+
     @cached_property
     def views(self) -> dict[str, tuple[Corpus, pd.DataFrame]]:
         """Corpus and tokens as what is trained may see them: whole, or once for each fold.
@@ -396,7 +444,11 @@ class Run:
     def material(self) -> Material:
         """What the conditions work on: tokens, classes and speakers, and the training rows."""
         return Material.of_corpus(
-            self.corpus, self.tokens, self.binning.words, partition=self.settings.partition
+            self.corpus,
+            self.tokens,
+            self.binning.words,
+            partition=self.settings.partition,
+            scores=self.scores,
         )
 
     @cached_property
@@ -590,6 +642,7 @@ class Run:
         return {
             "corpus": self.corpus,
             "tokens": self.tokens,
+            "scores": self.scores,
             "conditions": s.conditions,
             "templates": s.templates,
             "label_words": self.label_words,
@@ -717,7 +770,7 @@ class Run:
         order: dict[str, Sequence[str]] = {
             "utterance": list(utterance_ids(self.corpus.table.index)),
             "condition": self.settings.conditions,
-            "template": [t.name for t in resolve_templates(self.settings.templates)],
+            "template": self._template_names,
         }
         places = {
             name: codes_among(table[name], pd.Index(list(values))) for name, values in order.items()
@@ -726,12 +779,22 @@ class Run:
         ranks = [places.get(name, table[name]) for name in keys]
         return table.iloc[np.lexsort(ranks)].reset_index(drop=True)
 
+    @property
+    def _template_names(self) -> list[str]:
+        chosen = self.settings.templates
+        if self.settings.made_elsewhere:
+            return list(map(str, chosen))
+        return [template.name for template in resolve_templates(chosen)]
+
     @cached_property
     def baselines(self) -> pd.DataFrame:
         """Predictions of the reference classifiers: tokens only, eGeMAPS with a linear SVM.
 
-        And of the contrastive models that the study names.
+        And of the contrastive models that the study names. Empty where the answers were made
+        elsewhere, without recordings.
         """
+        if self.settings.made_elsewhere:
+            return self.predictions.iloc[:0]
         chosen = self.settings.only(("partition", "seed"))
         tables = [
             baselines(self.features, tokens, corpus, **chosen)
@@ -791,6 +854,7 @@ class Run:
         parts = [
             measures(rows, labels).merge(self._intervals(rows)).assign(baseline=baseline)
             for rows, baseline in ((self.predictions, False), (self.baselines, True))
+            if len(rows)
         ]
         table = pd.concat(parts, ignore_index=True)
         self._save("measures.parquet", table)
@@ -849,6 +913,14 @@ class Run:
     def changed(self, condition: str, reference: str) -> pd.DataFrame:
         """The utterances that are answered differently under two conditions, the surest first."""
         return changed_answers(self.predictions, condition, reference)
+
+    def transitions(self, condition: str, reference: str) -> pd.DataFrame:
+        """From which answer to which changed answers go, the surest first."""
+        return answer_transitions(self.predictions, condition, reference)
+
+    def changes_by_token(self, condition: str, reference: str) -> pd.DataFrame:
+        """How often the answer changes with each change of a token."""
+        return changes_by_token(self.predictions, condition, reference)
 
     def speakers(self) -> pd.DataFrame:
         """Each speaker's UAR by condition, and the differences of the planned contrasts."""
@@ -946,6 +1018,53 @@ class Run:
         self._needs("none", "aligned")
         return gain_by(*self._answered, by="template", confidence=self.settings.confidence)
 
+    @cached_property
+    def format_controls(self) -> pd.DataFrame:
+        """Aligned tokens in other forms, against aligned tokens and tokens without information."""
+        asked = self.settings.conditions
+        forms = [name for name in FORMS if name in asked]
+        if not forms:
+            raise InputError(
+                f"this study has no control of the form of the tokens; valid are {', '.join(FORMS)}"
+            )
+        references = [name for name in ("aligned", "constant", "none") if name in asked]
+        rows = self.predictions[self.predictions["condition"].isin([*forms, *references])]
+        pairs = [(form, reference) for form in forms for reference in references]
+        return compare(rows, self.corpus.labels, pairs, **self._resampling)
+
+    @property
+    def factorial(self) -> pd.DataFrame:
+        """UAR by what is heard and what is read."""
+        return factorial(self.intervals)
+
+    @cached_property
+    def audio_effects(self) -> pd.DataFrame:
+        """What other audio takes away from UAR, what tokens add to it, and their interaction."""
+        level = self.settings.confidence
+        return audio_effects(self.predictions, self.corpus.labels, confidence=level)
+
+    @cached_property
+    def followed(self) -> pd.DataFrame:
+        """Which class the answers are where audio and tokens are of different classes."""
+        return followed(self.predictions, confidence=self.settings.confidence)
+
+    @cached_property
+    def follow(self) -> pd.DataFrame:
+        """How strongly audio and tokens pull the answers, and the share of the tokens."""
+        return follow(self.predictions, confidence=self.settings.confidence)
+
+    @property
+    def reliances(self) -> pd.DataFrame:
+        """Two measures of reliance on the tokens: the follow ratio, and the share of weights."""
+        ratio = self.follow.loc[["follow ratio"], ["value", "low", "high"]]
+        table = or_none(lambda: self.reliance)
+        if table is None:
+            return ratio
+        of_all = table[(table["by"] == "all") & (table["response"] == "probability")]
+        share = of_all[["share", "low", "high"]].set_axis([*ratio], axis=1)
+        names = pd.Index(["share of weights (conditional logit)"])
+        return pd.concat([ratio, share.set_axis(names)]).rename_axis("measure")
+
     @property
     def _answered(self) -> tuple[pd.DataFrame, tuple[str, ...]]:
         return self.main_predictions, self.corpus.labels
@@ -963,7 +1082,7 @@ class Run:
     def control_reliance(self) -> pd.DataFrame:
         """Reliance of the controls and of the model under study."""
         return control_reliance(
-            self._with_controls,
+            main_conditions(self._with_controls),
             self.corpus,
             self._own_tokens,
             confidence=self.settings.confidence,
@@ -972,7 +1091,12 @@ class Run:
     @cached_property
     def control_uar(self) -> pd.DataFrame:
         """UAR of the controls and of the model under study, on the very same prompts."""
-        return control_uar(self._with_controls, self.corpus.labels)
+        return control_uar(main_conditions(self._with_controls), self.corpus.labels)
+
+    @cached_property
+    def control_follow(self) -> pd.DataFrame:
+        """What the answers of the controls and of the model under study follow."""
+        return control_follow(self._with_controls, confidence=self.settings.confidence)
 
     @cached_property
     def control_equivalence(self) -> pd.DataFrame:
@@ -1095,7 +1219,9 @@ class Run:
         if not any(map(about_concepts, self.settings.conditions)):
             raise InputError("no condition is about single concepts; add masked(1), only(each)")
         level = self.settings.confidence
-        return concept_effects(self.predictions, self.corpus.labels, confidence=level)
+        return concept_effects(
+            with_own_audio(self.predictions), self.corpus.labels, confidence=level
+        )
 
     @cached_property
     def shapley(self) -> pd.DataFrame:
@@ -1104,8 +1230,8 @@ class Run:
         if missing := [name for name in subset_conditions(names) if name not in asked]:
             lacking = ", ".join(shortened(missing, names))
             raise InputError(f"Shapley values need every subset of the concepts; add {lacking}")
-        level = self.settings.confidence
-        return shapley(self.predictions, self.corpus.labels, confidence=level)
+        rows, level = with_own_audio(self.predictions), self.settings.confidence
+        return shapley(rows, self.corpus.labels, confidence=level)
 
     @cached_property
     def answer(self) -> dict[str, str]:
@@ -1193,7 +1319,25 @@ class Run:
                 f"<b>{kept}</b> stays as it is (<code>out</code> names another folder)."
             )
         notice = f'<p class="notice">{html.escape(self.fixture)}</p>' if self.fixture else ""
-        return f"<p>{line}</p>{notice}"
+        elsewhere = html.escape(elsewhere_notice(s) or "")
+        return f"<p>{line}</p>{notice}" + f"<p>{elsewhere}</p>" * bool(elsewhere)
+
+
+def elsewhere_notice(settings: Settings) -> str | None:
+    """What a reader must know of answers that sercue did not ask for.
+
+    Examples:
+        >>> elsewhere_notice(Settings()) is None
+        True
+    """
+    if not settings.made_elsewhere:
+        return None
+    files = ", ".join(file.rpartition(" (")[0] for file in settings.corpus_options.get("files", []))
+    return (
+        f"The answers were obtained by another program and read from {files}. Their prompts and "
+        "recordings are not known here: what is said of tokens and of audio holds for studies that "
+        "sercue runs itself."
+    )
 
 
 def fixture_notice(settings: Settings) -> str | None:

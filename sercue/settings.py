@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from sercue.errors import InputError
+from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN
+from sercue.errors import InputError, unknown
 from sercue.features import feature_columns
 from sercue.models.cards import CLAP, contrastive_name
 from sercue.models.endpoint import resolve_url, variable
@@ -22,7 +23,7 @@ from sercue.plain_yaml import MOST_BYTES, plain_yaml
 from sercue.privacy import check_no_secret, guard_key
 from sercue.storage.files import notebooks_folder
 from sercue.tokens.binning import check_thresholds
-from sercue.tokens.catalogue import parse_conditions
+from sercue.tokens.catalogue import crossed, parse_conditions
 from sercue.tokens.prompts import DEFAULT_TEMPLATES, resolve_templates
 from sercue.tokens.schemes import DEFAULT, Scheme, read_scheme
 
@@ -43,6 +44,8 @@ ANALYSIS_KEYS = (*CONTROL_KEYS, "baselines", "resamples", "confidence", "margin"
 # What readers of a corpus take besides their own options, most of it study keys of their own.
 _NO_OPTIONS = {*CORPUS_KEYS, "name", "root", "check_files"}
 _Name = Annotated[str, Field(max_length=200)]
+#: The corpus of a study whose answers another program obtained: see ``elsewhere/``.
+ELSEWHERE = "answers made elsewhere"
 
 
 class Settings(Options):
@@ -79,7 +82,9 @@ class Settings(Options):
         max_new_tokens: largest number of tokens of a generated answer
         templates: names of templates, or mappings with their fields
         label_orders: number of counterbalanced orders of the label options
-        conditions: the conditions, see ``parse_condition``
+        audio: what is heard, see ``AUDIO_VARIANTS``: the utterance itself (``own``), always, and
+            other variants, under which ``none``, ``aligned`` and ``conflicting`` are asked, too
+        conditions: the conditions, see ``parse_condition``; those that ``audio`` adds come last
         replicates: repetitions of each random condition
         controls: whether control models of known reliance are trained and evaluated as well
         baselines: contrastive models that answer without training, as references: ``clap`` for
@@ -122,10 +127,11 @@ class Settings(Options):
     max_new_tokens: int = Field(8, ge=1, le=256)
     templates: list[str | dict[str, str]] = Field(list(DEFAULT_TEMPLATES))
     label_orders: int = Field(2, ge=1)
+    audio: list[_Name] = Field([OWN])
     conditions: list[_Name] = Field([
         "none", "aligned", "shuffled", "shuffled_within_class", "conflicting", "constant",
         "masked(1)", "corrupted(0.25)", "corrupted(0.5)", "corrupted(0.75)", "corrupted(1)",
-    ])  # fmt: skip
+    ], validate_default=True)  # fmt: skip
     replicates: int = Field(2, ge=1, le=1000)
     controls: bool = True
     baselines: list[str] = Field([])
@@ -252,19 +258,36 @@ class Settings(Options):
             raise ValueError("valid are auto, cpu, mps, cuda, cuda:0, cuda:1, ...")
         return device
 
+    @field_validator("audio")
+    @classmethod
+    def _are_variants(cls, audio: list[str]) -> list[str]:
+        for name in audio:
+            if name not in AUDIO_VARIANTS:
+                raise ValueError(str(unknown("audio variant", name, AUDIO_VARIANTS)))
+        return list(dict.fromkeys([OWN, *audio]))
+
     @field_validator("conditions")
     @classmethod
     def _are_conditions(cls, conditions: list[str], others: ValidationInfo) -> list[str]:
-        if "scheme" not in others.data:
+        if "scheme" not in others.data or others.data.get("corpus") == ELSEWHERE:
             return conditions
         concepts = read_scheme(others.data["scheme"]).names
-        return [condition.name for condition in parse_conditions(conditions, concepts)]
+        names = [condition.name for condition in parse_conditions(conditions, concepts)]
+        return crossed(names, others.data.get("audio", ()))
 
     @field_validator("templates")
     @classmethod
-    def _are_templates(cls, templates: list[str | dict[str, str]]) -> list[str | dict[str, str]]:
-        resolve_templates(templates)
+    def _are_templates(
+        cls, templates: list[str | dict[str, str]], others: ValidationInfo
+    ) -> list[str | dict[str, str]]:
+        if others.data.get("corpus") != ELSEWHERE:
+            resolve_templates(templates)
         return templates
+
+    @property
+    def made_elsewhere(self) -> bool:
+        """Whether another program obtained the answers: of their prompts nothing is known."""
+        return self.corpus == ELSEWHERE
 
     @cached_property
     def tokens(self) -> Scheme:

@@ -25,6 +25,11 @@ def listed_corpus(settings: Settings, *, own_names: bool = False) -> Corpus:
     Raises:
         InputError: if the corpus is not as it must be
     """
+    if settings.made_elsewhere:
+        raise InputError(
+            "corpus: the answers were made elsewhere, so that there are no recordings, features or "
+            "tokens; valid is what `sercue analyse` stored, which needs none"
+        )
     corpus = load_corpus(
         settings.corpus,
         settings.corpus_root,

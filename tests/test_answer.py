@@ -7,6 +7,7 @@ from statsmodels.stats.power import TTestPower
 from sercue.statistics.contrasts import detectable_difference, speakers_needed
 from sercue.tables.answer import (
     beside_the_tokens,
+    follow_line,
     gain_line,
     harm_line,
     place_among_controls,
@@ -186,3 +187,16 @@ def test_invalid_answers_are_told_where_there_are_any():
     table = MEASURES.assign(invalid_rate=[0.0, 0.02, 0.125, 0.0])
     assert "(shuffled), by condition" in spread_of_answers(table)[-1]
     assert "invalid" not in " ".join(spread_of_answers(MEASURES))
+
+
+def test_where_the_follow_ratio_has_no_interval_the_line_is_inconclusive():
+    rows = {"condition": "aligned @ swapped", "follows": ["audio", "tokens", "neither"]}
+    followed = pd.DataFrame(rows | {"share": [0.45, 0.38, 0.17]})
+    nan = float("nan")
+    ratio = pd.DataFrame({"value": [0.6], "low": [nan], "high": [nan]}, ["follow ratio"])
+    text = follow_line(followed, ratio)
+    assert text.startswith("Inconclusive. Where audio and tokens are of different classes")
+    assert "45\u202f% of the answers are the class of the audio, 38\u202f% that of" in text
+    assert ".600" not in text
+    known = follow_line(followed, ratio.assign(low=0.5, high=0.7))
+    assert known.endswith("is .600 [.500, .700] (0 is the audio alone, 1 the tokens alone).")

@@ -126,6 +126,11 @@ def test_centring_takes_each_speakers_median_off():
     assert (tokens == tokens[0]).all()
     with pytest.raises(InputError, match="corpus: needed to centre by 'speaker'"):
         binning.transform(features)
+    # Of some utterances alone, the medians are still those of all.
+    few = features.iloc[[0, 13, 26]]
+    shown = binning.transform(few, corpus, centred_on=features)
+    assert shown.equals(binning.transform(features, corpus).loc[few.index])
+    assert not shown.equals(binning.transform(few, corpus))
 
 
 def test_a_saved_binning_gives_the_same_tokens(tmp_path):

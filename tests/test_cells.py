@@ -12,6 +12,7 @@ from sercue.errors import InputError, ServerError, StorageError, or_none
 from sercue.run import Run
 from sercue.settings import Settings
 from sercue.statistics.measures import LABELS, example_predictions
+from sercue.tables.conclusions import conclusions
 from sercue.tables.exhibits import if_possible
 from sercue.tokens.schemes import read_scheme
 
@@ -68,13 +69,26 @@ def test_a_full_study_gets_every_table(full):
     _, shown = full
     assert set(shown.tables) == TESTED
     assert all(len(table.data) for table in shown.tables.values())
-    assert len(shown.missing) == 6
-    assert f"{NOT}corpus 'example' tells no label distributions of raters (no " in "".join(
-        shown.missing
-    )
+    assert len(shown.missing) == 9
+    assert any("tells no label distributions of raters (no " in text for text in shown.missing)
     assert shown.missing[0] == (
         f"{NOT}Generated answers tell no probabilities of labels, which reliance needs."
     )
+
+
+def test_controls_of_form_are_compared_with_aligned_and_uninformative_tokens(tmp_path):
+    """Each form against each; no contrast of them is in the planned family."""
+    names = {"none": 0.5, "aligned": 0.75, "constant": 0.5, "prose": 0.75, "framed": 0.6}
+    run = answered(names, tmp_path)
+    table = execute("05", run).tables["format_controls"].data.reset_index()
+    pairs = table[["condition", "reference"]].to_numpy().tolist()
+    references = ["aligned", "constant", "none"]
+    assert pairs == [[form, other] for form in ("prose", "framed") for other in references]
+    uar = run.intervals.set_index("condition")["uar"]
+    assert table["difference"].tolist() == pytest.approx(
+        [uar[form] - uar[other] for form, other in pairs]
+    )
+    assert not set(map(tuple, pairs)) & set(run.contrasts)
 
 
 def test_each_exhibit_is_saved_for_a_paper(full):
@@ -170,17 +184,22 @@ def test_a_study_that_lacks_conditions_says_which(tmp_path):
                   "it needs two wordings, and this study has plain",
                   "need two of template, label_order", "needs the conditions none, aligned",
                   "no condition is about single concepts", "need every subset",
+                  "no other audio under which none and aligned were both asked",
+                  "this study has no aligned @ swapped, none @ swapped, aligned @ silent",
                   "need the contrast masked(1) against none"):  # fmt: skip
         assert words in told
 
 
 def test_a_study_without_doses_or_neutral_says_so(tmp_path):
     run = answered({"none": 0.5, "aligned": 0.7}, tmp_path, controls=False)
-    answers = run.predictions.assign(audio="same")
+    answers = run.predictions.assign(audio="same", heard="own")
     run.__dict__.update(predictions=answers, corpus=replace(run.corpus, neutral_label=None))
     shown = execute("04", run)
-    doses, neutral, prior, calibration, controls = shown.missing
+    doses, crossed, followed, neutral, prior, calibration, changed, controls = shown.missing
     assert doses.startswith(f"{NOT}intervals: none with a dose")
+    assert crossed.startswith(f"{NOT}this study has no other audio")
+    assert followed.startswith(f"{NOT}no heard_class")
+    assert "conflicting" in changed
     assert neutral == (
         f"{NOT}corpus 'example' names no neutral class among its labels angry, neutral, sad, and "
         "a shift towards neutral needs one."
@@ -190,6 +209,52 @@ def test_a_study_without_doses_or_neutral_says_so(tmp_path):
     assert calibration == f"{generated} calibration needs."
     assert controls == f"{NOT}This study asks for no control models (controls: false)."
     assert {"uar", "recall", "answers"} <= set(shown.tables)
+
+
+def crossed(folder):
+    """A run with silent and swapped audio, whose answers follow the tokens in two of three."""
+    heard = {"own": (0.6, 0.8), "silent": (1 / 3, 0.6), "swapped": (0.2, 0.5)}
+    names = {
+        f"{tokens}{'' if audio == 'own' else f' @ {audio}'}": right
+        for audio, both in heard.items()
+        for tokens, right in zip(("none", "aligned"), both, strict=True)
+    }
+    run = answered(names | {"conflicting": 0.3}, folder, controls=False)
+    rows = run.predictions
+    other = dict(zip(LABELS, [*LABELS[1:], LABELS[0]], strict=True))
+    swapped, silent = (
+        rows["condition"].str.endswith(f"@ {name}") for name in ("swapped", "silent")
+    )
+    sound = rows["truth"].where(~swapped, rows["truth"].map(other)).mask(silent)
+    read = rows["truth"].where(rows["condition"].str.startswith("aligned"))
+    tokens = read.notna() | (rows["condition"] == "conflicting")
+    rows = rows.assign(heard_class=sound, tokens_class=read, audio="same", heard="own")
+    run.__dict__["predictions"] = rows.assign(shown_ENERGY=rows["truth"].where(tokens))
+    return run
+
+
+def test_a_study_with_other_audio_gets_its_factorial(tmp_path):
+    """UAR without the swapped audio, what answers follow, and which of them change."""
+    run = crossed(tmp_path)
+    fourth, fifth = execute("04", run), execute("05", run)
+    assert {"factorial", "followed"} <= set(fourth.figures)
+    table = fourth.tables["factorial"].data
+    uar = run.measures.set_index("condition")["uar"]
+    assert table.loc[("silent", "aligned"), "uar"] == uar["aligned @ silent"]
+    assert set(table.index.get_level_values("heard")) == {"own", "silent"}
+    followed = fourth.tables["followed"].data.loc["aligned @ swapped", "share"]
+    rows = run.predictions.query("condition == 'aligned @ swapped'")
+    assert followed["tokens"] == pytest.approx((rows["prediction"] == rows["truth"]).mean())
+    assert {"transitions", "changes_by_token"} <= set(fourth.tables)
+    effects = fifth.tables["audio_effects"].data["difference"]
+    expected = uar["none"] - uar["none @ silent"]
+    assert effects["silent", "audio alone"] == pytest.approx(expected)
+    assert {"follow", "reliances"} <= set(fifth.tables)
+    assert fifth.tables["reliances"].data.index.tolist() == ["follow ratio"]
+    # The summary tells them, too.
+    said = "\n".join(conclusions(run))
+    assert "**Conflict of audio and tokens.** Where audio and tokens" in said
+    assert "Compared with silent audio, the own audio changes UAR by" in said
 
 
 @pytest.mark.parametrize(("margin", "expected"), [(0.99, True), (0.001, False)])

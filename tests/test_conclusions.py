@@ -244,3 +244,40 @@ def test_use_by_disagreement_is_claimed_only_after_correction(slope, p, claim):
     first, second = say.rater_sentences(distances, pd.DataFrame([use], index=["probability"]))
     assert "is .300 [.200, .400] with the audio alone; it is .500 for all labels equally" in first
     assert second.startswith(claim)
+
+
+def effects(*heard):
+    """Effects of 0.1, 0.2, ... for each variant in turn, the second of silence not significant."""
+    names = ["audio alone", "audio beside tokens", "tokens", "interaction"]
+    rows = [(one, name) for one in heard for name in names]
+    rows += [(one, "voice") for one in heard if one == "reversed"]
+    table = pd.DataFrame(rows, columns=["heard", "effect"])
+    value = 0.1 * (table.index + 1) / 2
+    table = table.assign(difference=value, low=value - 0.01, high=value + 0.01)
+    return table.assign(holm_p=[0.0001, 0.3, 0.01, 0.02, *[0.04] * (len(table) - 4)])
+
+
+def test_effects_of_audio_are_told_with_their_corrected_p():
+    (silence,) = say.audio_sentences(effects("silent"))
+    assert "the own audio changes UAR by +.050 [+.040, +.060] (p < .001) without tokens" in silence
+    assert "by +.100 [+.090, +.110] (p = .300) with aligned tokens" in silence
+    assert "change it by +.150 [+.140, +.160] (p = .010) under silent audio" in silence
+    assert "that by +.200 [+.190, +.210] (p = .020) (Holm's correction over all 4" in silence
+
+
+def test_voice_is_told_where_silence_and_a_variant_without_words_were_asked():
+    silence, voice = say.audio_sentences(effects("silent", "reversed"))
+    assert silence.startswith("Compared with silent audio")
+    assert "with silence: reversed +.450 [+.440, +.460] (p = .040). Such sounds" in voice
+    (other,) = say.audio_sentences(effects("noise"))
+    assert other.startswith("Compared with noise audio")
+
+
+def test_pulls_are_told_as_differences():
+    table = pd.DataFrame(
+        {"value": [0.4, 0.1], "low": [0.3, -0.1], "high": [0.5, 0.3], "p": [0.0002, 0.3]},
+        ["pull of audio", "pull of tokens"],
+    )
+    (sentence,) = say.pull_sentence(table)
+    assert "differs from that in silence by +.400 [+.300, +.500] (p < .001)" in sentence
+    assert "without tokens by +.100 [−.100, +.300] (p = .300) (t tests, not" in sentence

@@ -16,7 +16,7 @@ from sercue.corpora import load_corpus
 from sercue.corpora.audio import read_audio
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
-from sercue.features import extract_features, functionals
+from sercue.features import extract_all, extract_features, extract_heard, functionals
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 EMODB = Path(os.environ.get("SERCUE_EMODB", CHECKOUT.parent / "shared" / "corpora" / "emodb"))
@@ -60,9 +60,9 @@ def counted(monkeypatch):
     seen = []
     real = module._extract
 
-    def counting(corpus, batch, smile, pool):
+    def counting(corpus, batch, *rest):
         seen.extend(batch.index.get_level_values("file"))
-        return real(corpus, batch, smile, pool)
+        return real(corpus, batch, *rest)
 
     monkeypatch.setattr(module, "_extract", counting)
     return seen
@@ -170,6 +170,36 @@ def praat_hnr(sound):
     return values[values > -200].mean()
 
 
+def test_what_is_heard_backwards_has_the_pitch_that_praat_finds_in_it(demo, extracted, tmp_path):
+    """Of the recording reversed here, at its own level."""
+    corpus = demo.with_table(demo.table.iloc[[0, 20, 40]])
+    heard = extract_heard(corpus, "reversed", cache=tmp_path, progress=False)
+    assert list(heard[extracted.columns]) == list(extracted)
+    for key in corpus.table.index:
+        samples = read_audio(corpus.path(key[0]))[::-1]
+        f0 = parselmouth.Sound(samples.astype(float), 16000).to_pitch().selected_array["frequency"]
+        semitones = 12 * np.log2(np.median(f0[f0 > 0]) / 27.5)
+        assert heard.loc[key, F0] == pytest.approx(semitones, abs=1)
+        level = 10 * np.log10(np.mean(samples.astype(float) ** 2))
+        assert heard.loc[key, "equivalentSoundLevel_dBp"] == pytest.approx(level, abs=0.2)
+    assert not np.allclose(heard.loc[key, extracted.columns], extracted.loc[key])
+
+
+def test_other_audio_is_cached_beside_the_recordings_by_its_seed(few, tmp_path, counted):
+    names = sorted(path.name for path in (tmp_path / "audio").iterdir())
+    corpus = corpus_of(tmp_path / "audio", names)
+    own = extract_all(corpus, cache=tmp_path / "cache", progress=False)
+    first = [
+        extract_heard(corpus, "spliced", seed=seed, cache=tmp_path / "cache", progress=False)
+        for seed in (0, 1, 0)
+    ]
+    assert len(counted) == 12
+    assert first[2].equals(first[0])
+    assert not first[1].equals(first[0])
+    assert extract_all(corpus, cache=tmp_path / "cache", progress=False).equals(own)
+    assert len(counted) == 12
+
+
 def test_a_second_run_extracts_nothing(few, tmp_path, counted):
     first = extract_features(few, cache=tmp_path / "cache")
     assert len(counted) == 4
@@ -207,10 +237,10 @@ def test_an_interrupted_run_keeps_its_batches(few, tmp_path, counted, monkeypatc
     monkeypatch.setattr(module, "_BATCH", 2)
     real = module._extract
 
-    def interrupted(corpus, batch, smile, pool):
+    def interrupted(corpus, batch, *rest):
         if counted:
             raise KeyboardInterrupt
-        return real(corpus, batch, smile, pool)
+        return real(corpus, batch, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "_extract", interrupted)

@@ -11,7 +11,7 @@ from scipy import stats
 
 from sercue.corpora.corpus import example_corpus, select_fold
 from sercue.corpora.pseudonyms import pseudonymised
-from sercue.tables.limits import confounding, limits
+from sercue.tables.limits import confounding, limits, other_voices
 
 
 def corpus(speakers, trained=3, **changes):
@@ -248,3 +248,11 @@ def test_a_label_that_no_utterance_has_is_named():
         "With `fold: all`, all 23 speakers of the corpus are evaluated, with thresholds, "
         "classifiers and trained models fitted on the others.",
     ]
+
+
+def test_swapped_audio_of_another_voice_is_a_limit():
+    """By hand: s0 and s1 have both classes, s2 only angry utterances."""
+    rows = corpus(3, angry=[2, 2, 2], sad=[2, 2, 0]).rows("test")
+    assert other_voices(rows, 0)[0].startswith("For 2 of 10 utterances, swapped audio is that of")
+    both = rows[rows["speaker"] != "s2"]
+    assert other_voices(both, 0) == []

@@ -189,6 +189,9 @@ def every_figure(
         "plot_uar": partial(plots.plot_uar, intervals, {"chance": 0.25, "a long name" * 3: 0.5}),
         "plot_comparison": partial(plots.plot_comparison, compared_studies(intervals)),
         "plot_contrasts": partial(plots.plot_contrasts, contrasts),
+        "plot_factorial": partial(plots.plot_factorial, crossed_made(), 0.25),
+        "plot_followed": partial(plots.plot_followed, followed_made(), 0.25),
+        "plot_audio_effects": partial(plots.plot_audio_effects, effects_made()),
         "plot_dose_response": partial(plots.plot_dose_response, intervals),
         "plot_neutral_shift": partial(plots.plot_neutral_shift, shifts),
         "plot_prompt_sensitivity": partial(plots.plot_prompt_sensitivity, by),
@@ -204,6 +207,33 @@ def every_figure(
         ),
         "plot_wordings": partial(plots.plot_wordings, uar_intervals_by(predictions, LABELS)),
     }
+
+
+def crossed_made():
+    """Three audio variants and three kinds of tokens, one pair of which was not asked."""
+    heard, tokens = ["own", "silent", "reversed"], ["none", "aligned", "conflicting"]
+    pairs = [(a, t) for a in heard for t in tokens][:-1]
+    table = pd.DataFrame(pairs, columns=["heard", "tokens"])
+    uar = np.linspace(0.2, 0.8, len(table))
+    return table.assign(uar=uar, low=uar - 0.1, high=uar + 0.05)
+
+
+def followed_made():
+    """Two conditions in which audio and tokens are of different classes."""
+    rows = [("shuffled", 0.5, 0.3, 0.2), ("aligned @ swapped", 0.25, 0.7, 0.05)]
+    table = pd.DataFrame(rows, columns=["condition", "audio", "tokens", "neither"])
+    table = table.melt("condition", var_name="follows", value_name="share")
+    return table.assign(low=table["share"] - 0.05, high=table["share"] + 0.1)
+
+
+def effects_made():
+    """Two effects of two variants, and one that only one of them has."""
+    names = [("silent", "audio alone"), ("silent", "tokens"), ("reversed", "audio alone"),
+             ("reversed", "tokens"), ("reversed", "voice")]  # fmt: skip
+    table = pd.DataFrame(names, columns=["heard", "effect"])
+    values = np.linspace(-0.1, 0.3, 5)
+    table = table.assign(difference=values, low=values - 0.1, high=values + 0.2)
+    return table.assign(holm_p=[0.01, 0.05, 0.2, 0.04, 1.0])
 
 
 def praat_pairs_made():
@@ -367,6 +397,52 @@ def test_uar_draws_the_table(intervals):
     first = intervals.iloc[0]
     numbers = [f"{first[name]:.3f}".lstrip("0") for name in ("uar", "low", "high")]
     assert axes.texts[0].get_text() == "{} [{}, {}]".format(*numbers)
+
+
+def test_the_factorial_draws_each_pair_in_the_place_of_its_audio():
+    """Heights are UAR, colours those of the tokens, and points of one audio stand together."""
+    table = crossed_made()
+    axes = plots.plot_factorial(table, 0.25).axes[0]
+    assert tick_texts(axes.xaxis) == ["own", "silent", "reversed"]
+    for name, colour in plots.condition_palette(["none", "aligned", "conflicting"]).items():
+        rows = table[table["tokens"] == name]
+        (bars,) = [b for b in axes.containers if b.get_label() == name]
+        x, y = (np.asarray(values, float) for values in bars.lines[0].get_data())
+        np.testing.assert_allclose(y, rows["uar"])
+        expected = rows["heard"].map({"own": 0, "silent": 1, "reversed": 2})
+        np.testing.assert_array_equal(np.round(x), expected)
+        assert to_hex(bars.lines[0].get_color()) == colour
+        ends = [segment[:, 1] for segment in bars.lines[2][0].get_segments()]
+        np.testing.assert_allclose(ends, rows[["low", "high"]])
+    assert "chance .250" in [line.get_label() for line in axes.lines]
+
+
+def test_what_answers_follow_is_drawn_by_shape():
+    """Filled black the audio, hollow the tokens, grey neither; the first condition on top."""
+    table = followed_made()
+    axes = plots.plot_followed(table, 0.25).axes[0]
+    assert tick_texts(axes.yaxis) == ["shuffled", "aligned @ swapped"]
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]
+    for name, marker in (("audio", "o"), ("tokens", "s"), ("neither", "D")):
+        rows = table[table["follows"] == name]
+        (bars,) = [b for b in axes.containers if b.get_label() == name]
+        x, y = (np.asarray(values, float) for values in bars.lines[0].get_data())
+        np.testing.assert_allclose(x, rows["share"])
+        np.testing.assert_array_equal(np.round(y), [0, 1])
+        assert bars.lines[0].get_marker() == marker
+
+
+def test_effects_of_audio_stand_by_effect_and_are_filled_when_significant():
+    table = effects_made()
+    axes = plots.plot_audio_effects(table).axes[0]
+    assert tick_texts(axes.yaxis) == [
+        "audio alone: silent", "audio alone: reversed", "tokens: silent", "tokens: reversed",
+        "voice: reversed",
+    ]  # fmt: skip
+    drawn = drawn_intervals(axes)
+    np.testing.assert_allclose(drawn["value"], table["difference"].iloc[[0, 2, 1, 3, 4]])
+    faces = [to_hex(b.lines[0].get_markerfacecolor()) != "#ffffff" for b in axes.containers]
+    assert faces == [True, False, False, True, False]
 
 
 def test_a_panel_a_study_draws_its_rows(intervals):

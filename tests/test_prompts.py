@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sercue.errors import InputError
 from sercue.tokens.prompts import (
     DEFAULT_TEMPLATES,
+    FORMS,
     TEMPLATES,
     Template,
     label_orders,
@@ -138,3 +139,39 @@ def test_templates_whose_names_are_the_same_words_are_refused():
     own = {"name": "Plain", "instruction": "{labels}", "cues": "{tokens}", "answer": ":"}
     with pytest.raises(InputError, match="stands twice"):
         resolve_templates(["plain", own])
+
+
+def block(form, tokens=None, template="plain"):
+    text = TEMPLATES[template].render(LABELS, tokens or TOKENS, form)
+    return text.partition(", sad. ")[2].removesuffix(" Emotion:")
+
+
+def test_forms_write_the_same_words_otherwise():
+    """As one would write them by hand."""
+    assert block("nonsense") == "Acoustic cues: dax=low, wug=high."
+    assert block("prose") == "In this recording, the energy is low, the voice quality is high."
+    cues = "Acoustic cues: energy=low, voice quality=high."
+    assert block("framed") == f"The following information may be wrong. {cues}"
+    assert block("numbers") == block("") == cues
+
+
+def test_prose_and_made_up_names_follow_the_spelling_of_the_concepts():
+    tokens = {"VOICE_QUALITY": "VERY_HIGH"}
+    assert block("prose", tokens) == "In this recording, the voice quality is very high."
+    assert block("nonsense", tokens) == "Acoustic cues: DAX=VERY_HIGH."
+
+
+def test_made_up_names_are_all_different():
+    many = {f"concept {n}": "low" for n in range(14)}
+    _, shown = FORMS["nonsense"].of(TEMPLATES["plain"], many)
+    assert len(shown) == 14
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_form_changes_nothing_before_the_cue_block(form, template):
+    text, own = (TEMPLATES[template].render(LABELS, TOKENS, name) for name in (form, ""))
+    before = TEMPLATES[template].render(LABELS).removesuffix(TEMPLATES[template].answer)
+    assert text.startswith(before)
+    assert own.startswith(before)
+    assert text.endswith(f" {TEMPLATES[template].answer}")

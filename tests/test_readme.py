@@ -17,6 +17,7 @@ from distributed import LocalCluster
 
 import sercue
 from sercue.cli import main
+from sercue.report import notebooks
 from sercue.run import open_run
 from sercue.settings import read_study
 
@@ -28,6 +29,7 @@ BLOCKS = [
     for text in TEXTS.values()
     for found in re.findall(r"```(sh|python)\n(.*?)```", text, flags=re.DOTALL)
 ]
+ELSEWHERE = ROOT / "docs" / "elsewhere.md"
 LINES = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
 # In a clone, `sercue` is `.venv/bin/sercue`.
 COMMANDS = list(
@@ -77,7 +79,7 @@ def arguments(command, places):
 
 def test_every_command_belongs_to_one_of_these_tests():
     """A new command must be run here, too."""
-    subcommands = ("check", "compare", "corpora", "models", "run", "schemes", "studies")
+    subcommands = ("analyse", "check", "compare", "corpora", "models", "run", "schemes", "studies")
     known = ("make ", "vllm serve ", "papermill ", *(f"sercue {name}" for name in subcommands))
     assert len(COMMANDS) > 20
     assert [command for command in COMMANDS if not command.startswith(known)] == []
@@ -133,6 +135,23 @@ def test_run(command, places, tmp_path):
         given += ["--only", "02"]
     assert main([*given, "--out", str(tmp_path / "out"), "--set", *SMALL]) == 0
     assert (tmp_path / "out" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("command", commands("sercue analyse"))
+def test_analyse(command, tmp_path, monkeypatch):
+    """With the examples of its page; its notebooks are executed in tests/notebooks."""
+    named = r"`(\w+\.\w+)`[^`]*?:\n\n```text\n(.*?)```"
+    examples = re.findall(named, TEXTS[ELSEWHERE], re.DOTALL)
+    for name, text in examples:
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    done = [notebooks.Outcome(Path("05"), "done")]
+    monkeypatch.setattr(notebooks, "run_notebooks", lambda *_, **__: done)
+    assert main([*shlex.split(command)[1:], "--out", "out"]) == 0
+    known = json.loads((tmp_path / "out" / "artifacts" / "provenance.json").read_text())
+    run = open_run(known["parameters"])
+    assert len(run.measures) == 2
+    assert run.tests["speakers"].tolist() == [2]
 
 
 @pytest.mark.parametrize("command", [c for c in commands("sercue run") if "model=" in c])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from sercue.errors import InputError
 from sercue.settings import ANALYSIS_KEYS, STUDY_KEYS, Settings, read_study, settings_from
+from sercue.tokens.catalogue import shortened
 
 CONCEPTS = ("ENERGY", "PITCH", "BRIGHTNESS", "DYNAMICS", "FORMANTS")
 EDGES = {name: [-1.5, -0.5, 0.5, 1.5] for name in CONCEPTS}
@@ -176,3 +177,19 @@ def test_labels_that_no_answer_can_tell_apart_are_refused(labels, message):
 def test_spellings_of_a_label_with_the_same_words_are_fine():
     labels = {"Fear": "fear", "fear": "fear", "joy": "glad"}
     assert settings_from({"labels": labels}).labels == labels
+
+
+def test_audio_variants_add_conditions_that_are_the_same_study_when_written_out():
+    crossed = Settings(audio=["silent"], conditions=["none", "shuffled", "aligned"])
+    assert crossed.audio == ["own", "silent"]
+    assert crossed.conditions[3:] == ["none @ silent", "aligned @ silent"]
+    written_out = Settings(conditions=crossed.conditions)
+    assert written_out.fingerprint() == crossed.fingerprint()
+    assert Settings(**crossed.model_dump()) == crossed
+    assert shortened(crossed.conditions, audio=crossed.audio) == ["none", "shuffled", "aligned"]
+    assert shortened(crossed.conditions) == crossed.conditions
+
+
+def test_an_unknown_audio_variant_is_named():
+    with pytest.raises(InputError, match=r"audio.*'silnt'.*did you mean 'silent'"):
+        settings_from({"audio": ["own", "silnt"]})

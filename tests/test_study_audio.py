@@ -37,7 +37,7 @@ def test_the_model_hears_what_the_variant_says(crossed, corpus):  # noqa: F811
     """Each sound that is expected was heard, and no other."""
     predictions, model = crossed
     evaluated = corpus.rows("test")
-    partner = partners(evaluated)
+    partner = partners(evaluated)["partner"]
     expected = set()
     for key in evaluated.index:
         own = read_utterance(corpus, key)

@@ -73,9 +73,9 @@ def check_prompts(study: Rehearsal) -> str:
 
 def _merged(study: Rehearsal, total: int) -> str:
     if total <= _COUNTED:
-        different = len(study.run.plan()[["row", "prompt"]].drop_duplicates())
+        different = len(study.run.plan()[["row", "heard", "prompt"]].drop_duplicates())
         return f", {different} after merging equal ones"
-    sample = study.every_prompt[["row", "prompt"]]
+    sample = study.every_prompt[["row", "heard", "prompt"]]
     different = round(total * len(sample.drop_duplicates()) / len(sample))
     share = sample["row"].nunique()
     return f", about {different} after merging equal ones (counted on {share} utterances)"
@@ -371,8 +371,10 @@ class _Trial:
     def __init__(self, study: Rehearsal) -> None:
         self._study = study
         self._model: Any = first_model(study)
-        different = study.every_prompt.drop_duplicates(["row", "prompt"])
-        self._texts = different.groupby("row")["text"].agg(list)
+        different = study.every_prompt.drop_duplicates(["row", "heard", "prompt"])
+        of_sound = different.groupby(["row", "heard"], observed=True)["text"].agg(list)
+        # Of each utterance the prompts behind each of its sounds, its own first.
+        self._texts = of_sound.groupby(level="row").agg(list)
         lengths = study.lengths_of_sample.to_numpy()
         rows = self._texts.index.to_numpy()
         self.rows: np.ndarray = rows[np.argsort(lengths[rows], kind="stable")]
@@ -389,12 +391,15 @@ class _Trial:
         s, index = self._study.run.settings, self._study.sampled.table.index
         texts = [self._texts[row] for row in rows]
         if most is not None:
-            texts = [list(spread(np.array(own, dtype=object), most)) for own in texts]
+            texts = [[list(spread(np.array(own[0], dtype=object), most))] for own in texts]
         begun = time.perf_counter()
+        # Other audio is as long as the utterance's own, but that of another utterance.
         audios = [
             read_utterance(self._study.run.corpus, index[row], self._model.sampling_rate)
-            for row in rows
+            for row, own in zip(rows, texts, strict=True)
+            for _ in own
         ]
+        texts = [prompts for own in texts for prompts in own]
         if s.decoding == "score":
             self._model.score(audios, texts, list(self._study.run.label_words.values()))
         else:

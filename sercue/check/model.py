@@ -28,7 +28,7 @@ from sercue.models.endpoint import PROBES
 from sercue.models.tiny_network import tiny_options
 from sercue.models.windows import split_evenly
 from sercue.tokens.concepts import UNKNOWN
-from sercue.tokens.prompts import Template, label_orders, resolve_templates
+from sercue.tokens.prompts import FORMS, Template, label_orders, resolve_templates
 
 
 def check_answers(
@@ -163,7 +163,13 @@ def _texts(study: Rehearsal, template: Template) -> list[str]:
     if set(study.run.settings.conditions) == {"none"}:
         shown = [None]
     orders = label_orders(len(words), study.run.settings.label_orders)
-    return [template.render([words[i] for i in order], one) for order in orders for one in shown]
+    forms = ["", *(name for name in study.run.settings.conditions if name in FORMS)]
+    return [
+        template.render([words[i] for i in order], one, form)
+        for order in orders
+        for one in shown
+        for form in forms
+    ]
 
 
 def _prompt_tokens(model: Any, audio: np.ndarray, texts: list[str], about: str) -> list[int]:

@@ -40,9 +40,9 @@ Tables = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 class AudformatOptions(RowsOptions):
     """Where in a database the reader finds what it needs.
 
-    ``speaker``, ``sex``, ``partition`` and ``fold`` name a column, a scheme or a label of a scheme
-    in whatever table, as ``audformat.Database.get`` finds it, or a column of one table as
-    ``table.column``. What is known of a whole file holds for its segments.
+    ``speaker``, ``sex``, ``partition``, ``sentence`` and ``fold`` name a column, a scheme or a
+    label of a scheme in whatever table, as ``audformat.Database.get`` finds it, or a column of one
+    table as ``table.column``. What is known of a whole file holds for its segments.
 
     Attributes:
         table: the table of the emotions, or several; or a mapping from train, dev and test to
@@ -55,6 +55,7 @@ class AudformatOptions(RowsOptions):
         sex: where the sex is found, by default ``gender`` or ``sex`` where each speaker has one;
             used if known of everyone
         partition: where the partition is found, if not by tables
+        sentence: where it is found what is said: its text, or the name of it
         fold: where the fold is found, of a corpus to be cross-validated
     """
 
@@ -64,6 +65,7 @@ class AudformatOptions(RowsOptions):
     speaker_pattern: str | None = None
     sex: str | None = None
     partition: str | None = None
+    sentence: str | None = None
     fold: str | None = None
 
 
@@ -98,8 +100,9 @@ def read_audformat(root: Path, options: AudformatOptions, *, seed: int = 0) -> C
         if options.partition is not None:
             found = _found(db, index, options.partition, "partition")
             rows["partition"] = meant_partitions(found, "partition:")
-        if options.fold is not None:
-            rows["fold"] = _found(db, index, options.fold, "fold")
+        for option in ("sentence", "fold"):
+            if (named := getattr(options, option)) is not None:
+                rows[option] = _found(db, index, named, option)
         stated = f"{db.license} ({db.license_url})" if db.license_url else db.license
         # "unrestricted" is also what audformat writes if nobody said anything.
         use = f"use: {db.usage}" if db.usage != audformat.define.Usage.UNRESTRICTED else ""

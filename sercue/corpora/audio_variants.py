@@ -11,9 +11,13 @@ variant leaves of the voice and of the words differs:
 ``lowpass``   intonation and rhythm below 400 Hz; hardly any words (Rogers et al. 1971)
 ``noise``     the long-term spectrum alone
 
-Sources: Scherer, Journal of Experimental Research in Personality 5 (1971), on randomised splicing;
-Rogers, Scherer and Rosenthal, Behavior Research Methods & Instrumentation 3 (1971), on filtering.
-Both are cited from memory.
+Sources: Scherer, "Randomized splicing: A note on a simple technique for masking speech content",
+Journal of Experimental Research in Personality 5 (1971), 155-159 (as Burkhardt et al., "Masking
+speech contents by random splicing: Is emotional expression preserved?", ICASSP 2023, cite it).
+Rogers, Scherer and Rosenthal, "Content filtering human speech: A simple electronic system",
+Behavior Research Methods & Instrumentation 3 (1971), 16-18, doi:10.3758/BF03208115. On what both
+leave, and that both bias what listeners hear: van Bezooijen and Boves, Journal of Psycholinguistic
+Research 15 (1986), 403-417, doi:10.1007/BF01067722 (its abstract).
 """
 
 from __future__ import annotations
@@ -35,6 +39,8 @@ PIECE, FADE = 0.25, 0.01
 #: Of the low-pass filter, in Hz; zero-phase, 16 poles in all.
 CUTOFF = 400.0
 OWN, SWAPPED, SILENT = "own", "swapped", "silent"
+#: What an utterance shares with the one that is heard in its place, the nearest first.
+BY = ("speaker and sentence", "speaker", "sex", "any")
 
 Change: TypeAlias = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
@@ -152,7 +158,7 @@ def varied(samples: np.ndarray, sampling_rate: int, name: str, digest: str) -> n
     return np.clip(made * gain, -1, FULL_SCALE).astype(np.float32)
 
 
-def partners(rows: pd.DataFrame, seed: int = 0) -> pd.Series:
+def partners(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Of each utterance the one that is heard in its place when audio is swapped.
 
     It is of another class: of the same speaker and sentence if there is one, else of the same
@@ -163,27 +169,43 @@ def partners(rows: pd.DataFrame, seed: int = 0) -> pd.Series:
         seed: of the draw
 
     Returns:
-        the index entry of the partner of each row, and in ``attrs["by"]`` how many were found by
-        what
+        DataFrame indexed as ``rows``: ``partner``, its entry of the index, and ``by``, one
+        of ``BY``
 
     Raises:
         InputError: if all utterances are of one class
+
+    Examples:
+        >>> rows = pd.DataFrame({"emotion": ["sad", "happy", "sad"], "speaker": ["a", "a", "b"]})
+        >>> partners(rows).loc[0].to_dict()
+        {'partner': 1, 'by': 'speaker'}
     """
     if rows["emotion"].nunique() < 2:
         raise InputError("swapped audio: all utterances are of one class; valid are two or more")
     ordered = rows.sort_index(kind="stable")
+    number = len(ordered)
     generator = np.random.default_rng([seed, *SWAPPED.encode()])
-    ties = generator.permutation(len(ordered))
-    emotion, speaker = (pd.factorize(ordered[name])[0] for name in ("emotion", "speaker"))
-    nearness = 4 * (speaker[:, None] == speaker)
-    for name, weight in (("sentence", 2), ("sex", 1)):
-        if name in ordered:
-            # A value that is not known is -1, and like no other.
-            code = pd.factorize(ordered[name])[0]
-            nearness = nearness + weight * ((code[:, None] == code) & (code[:, None] >= 0))
-    nearness = np.where(emotion[:, None] == emotion, -1, nearness)
-    # The order of ties begins elsewhere for each row, so that nobody is drawn by all.
-    rank = (ties[None, :] - ties[:, None]) % len(ordered)
-    best = (nearness * len(ordered) - rank).argmax(axis=1)
-    found = pd.Series(list(ordered.index[best]), ordered.index, name="partner", dtype=object)
+    ties = generator.permutation(number)
+    # A value that is not known is -1, and like no other.
+    code = {
+        name: pd.factorize(ordered[name])[0] if name in ordered else np.full(number, -1)
+        for name in ("emotion", "speaker", "sex", "sentence")
+    }
+    partner, shared = [], []
+    for row in range(number):
+        same = {name: (of == of[row]) & (of >= 0) for name, of in code.items()}
+        nearness = 4 * same["speaker"] + 2 * same["sex"] + same["sentence"]
+        # The order of ties begins elsewhere for each row, so that nobody is drawn by all.
+        rank = nearness * number - (ties - ties[row]) % number
+        best = int(np.where(same["emotion"], -number, rank).argmax())
+        partner.append(ordered.index[best])
+        nearest = [same["speaker"] & same["sentence"], same["speaker"], same["sex"]]
+        shared.append(next((n for n, alike in enumerate(nearest) if alike[best]), len(nearest)))
+    found = pd.DataFrame(
+        {
+            "partner": pd.Series(partner, ordered.index, dtype=object),
+            "by": pd.Categorical([BY[place] for place in shared], BY),
+        },
+        index=ordered.index,
+    )
     return found.loc[list(rows.index)]

@@ -23,8 +23,8 @@ RATED = "rated_"
 REQUIRED = ("emotion", "speaker", "partition")
 #: Of an utterance that was listed and is not used: why, in words that can be counted, and the rest.
 LEFT_OUT = ("emotion", "speaker", "partition", "reason", "detail")
-# What pandas and R write where a value is missing, and pandas reads as missing by default.
-_MISSING = frozenset(
+#: What pandas and R write where a value is missing, and pandas reads as missing by default.
+MISSING = frozenset(
     {"nan", "NaN", "NAN", "-nan", "-NaN", "NaT", "NA", "<NA>", "N/A", "n/a", "#N/A", "#NA", "None",
      "NULL", "null"}
 )  # fmt: skip
@@ -45,11 +45,12 @@ class Corpus:
         root: folder that the file names of the index are relative to
         table: one row per utterance; index (file, start, end) as audformat has it, ``end`` NaT for
             a whole file; columns ``emotion``, ``speaker``, ``partition`` (train, dev, test) and,
-            where known, ``sex``, ``session``, ``school``, ``fold``, and ``rated_<label>`` of each
-            label: the share of the raters who chose it, a row summing to 1 over the labels, or
-            NaN throughout where no rater chose any. Where every utterance is in ``test`` and has a
-            fold, the corpus is cross-validated: each fold is tested on with all other folds as its
-            training partition.
+            where known, ``sex``, ``session``, ``school``, ``sentence``, ``fold``, and
+            ``rated_<label>`` of each label. Where every utterance is in ``test`` and has a fold,
+            the corpus is cross-validated: each fold is tested on with all other folds as its
+            training partition. ``sentence`` tells which utterances have the same words, by a code
+            or a number; it may be missing. ``rated_<label>`` is the share of the raters who chose
+            the label: a row sums to 1 over the labels, or is NaN where no rater chose any.
         labels: the emotion classes, in the order in which tables show them
         neutral_label: the neutral class, or ``None`` if the corpus has none
         licence: under what terms the recordings may be used
@@ -239,7 +240,7 @@ def check_rows(corpus: Corpus) -> None:
                 f"the same words; valid is one spelling of each {column}"
             )
         # NA may be the initials of a speaker.
-        for text in sorted(_MISSING - {"NA"} & set(names)):
+        for text in sorted(MISSING - {"NA"} & set(names)):
             rows = table.index[names == text]
             raise InputError(
                 f"corpus {corpus.name!r}: {len(rows)} utterances have the {column} {text!r}, as "
@@ -343,7 +344,7 @@ def select_labels(
     present = [label for label in corpus.labels if label in set(counts.index.difference(drop))]
     ordered = present if labels is None else listed
     for label in present:
-        if labels is None and label in _MISSING:
+        if labels is None and label in MISSING:
             raise InputError(
                 f"labels: {counts[label]} utterances of corpus {corpus.name!r} have the label "
                 f"{label!r}, as programs write a missing value. Valid are drop_labels: "

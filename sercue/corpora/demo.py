@@ -103,7 +103,8 @@ def read_demo(options: DemoOptions, *, seed: int = 0) -> Corpus:
         seed: of all random numbers; the same seed gives the same bytes on the same machine
 
     Returns:
-        corpus with columns ``emotion``, ``speaker``, ``sex``, ``partition``; 16 kHz mono files
+        corpus with columns ``emotion``, ``speaker``, ``sex``, ``partition``, ``sentence``; 16 kHz
+        mono files
     """
     chosen, sentences = select_speakers(options.speakers), options.sentences
     table = demo_table(chosen, sentences)
@@ -154,12 +155,12 @@ def select_speakers(count: int) -> tuple[Speaker, ...]:
 def demo_table(speakers: Sequence[Speaker], sentences: int) -> pd.DataFrame:
     """The table of the corpus: a row for each speaker, emotion and sentence."""
     rows = [
-        (f"wav/{s.name}_{emotion}_{sentence}.wav", emotion, s.name, s.sex, s.partition)
+        (f"wav/{s.name}_{emotion}_{sentence}.wav", emotion, s.name, s.sex, s.partition, sentence)
         for s in speakers
         for emotion in EMOTIONS
-        for sentence in range(sentences)
+        for sentence in map(str, range(sentences))
     ]
-    columns = ["file", "emotion", "speaker", "sex", "partition"]
+    columns = ["file", "emotion", "speaker", "sex", "partition", "sentence"]
     table = pd.DataFrame(rows, columns=columns)
     return table.drop(columns="file").set_index(audformat.segmented_index(table["file"]))
 

@@ -27,7 +27,7 @@ LAYOUT = (
     "a folder with <emotion>/<file> or train/<emotion>/<file>, dev/..., test/...; the option "
     "speaker is a regular expression that finds the speaker in that path"
 )
-GROUPS = ("speaker", "emotion", "sex", "partition", "fold")
+GROUPS = ("speaker", "emotion", "sex", "partition", "sentence", "fold")
 
 
 class FoldersOptions(RowsOptions):
@@ -38,7 +38,7 @@ class FoldersOptions(RowsOptions):
             between folders). Its one group is the speaker: ``^[^/]+/(\d\d)`` finds 03 in
             ``happy/03a01Fa.wav``. Where more is told by the path, groups have names: ``speaker``
             and any of ``emotion`` (then the folders say nothing by themselves), ``sex``,
-            ``partition`` and ``fold``.
+            ``partition``, ``sentence`` (what is said) and ``fold``.
     """
 
     speaker: str | None = None

@@ -24,7 +24,7 @@ class NamedFiles:
         name: registry name
         title: what publications call it
         pattern: of a whole name without its folder. Its groups ``speaker`` and ``emotion`` are
-            codes; a group ``kind`` says what the recording is.
+            codes; a group ``sentence`` tells what is said, a group ``kind`` what the recording is.
         names: the parts of a name and their codes, in words
         layout: how the corpus must lie on disk
         licence: under what terms the recordings may be used
@@ -60,8 +60,8 @@ class NamedFiles:
             seed: of the partition
 
         Returns:
-            corpus with columns ``emotion``, ``speaker``, ``partition``, ``sex`` and ``fold``, of
-            one speaker each, and ``rated_<label>`` if there are votes
+            corpus with columns ``emotion``, ``speaker``, ``partition``, ``sex``, ``sentence`` (its
+            code) and ``fold``, of one speaker each, and ``rated_<label>`` if there are votes
 
         Raises:
             InputError: if there is no recording of speech, or if a file is not named as the corpus
@@ -89,7 +89,7 @@ class NamedFiles:
         left_out = left_out.join(pd.DataFrame(reasons, left_out.index, columns, dtype=object))
         present = set(speech["emotion"])
         labels = tuple(label for label in self.emotions.values() if label in present)
-        speech = speech[[*REQUIRED, "sex", "fold"]]
+        speech = speech[[*REQUIRED, "sex", "sentence", "fold"]]
         votes = self.votes(folder.parent if prefix else folder) if self.votes else None
         if votes is not None:
             stems = [Path(file).stem for file in speech.index.get_level_values("file")]
@@ -149,8 +149,8 @@ EMODB = NamedFiles(
     "emodb",
     "EmoDB",
     re.compile(
-        rf"(?P<speaker>{'|'.join(_EMODB_SEXES)})[ab]\d\d(?P<emotion>[{''.join(_EMODB_EMOTIONS)}])"
-        r"[a-z]?\.wav"
+        rf"(?P<speaker>{'|'.join(_EMODB_SEXES)})(?P<sentence>[ab]\d\d)"
+        rf"(?P<emotion>[{''.join(_EMODB_EMOTIONS)}])[a-z]?\.wav"
     ),
     f"SSTTTEV.wav: speaker ({' '.join(_EMODB_SEXES)}), text (a01 ... b10), emotion "
     f"({' '.join(_EMODB_EMOTIONS)}), version (a letter, or nothing)",
@@ -176,7 +176,7 @@ RAVDESS = NamedFiles(
     "RAVDESS",
     re.compile(
         rf"(?P<kind>0[1-3]-0[12])-(?P<emotion>{'|'.join(_RAVDESS_EMOTIONS)})"
-        r"-0[12]-0[12]-0[12]-(?P<speaker>0[1-9]|1\d|2[0-4])\.(?:wav|mp4)"
+        r"-0[12]-(?P<sentence>0[12])-0[12]-(?P<speaker>0[1-9]|1\d|2[0-4])\.(?:wav|mp4)"
     ),
     "MM-VV-EE-II-SS-RR-AA.wav: modality (03 is sound alone), vocal channel (01 speech, 02 song), "
     "emotion (01 ... 08), intensity (01 02), statement (01 02), repetition (01 02), "
@@ -237,7 +237,7 @@ CREMA_D = NamedFiles(
     "crema_d",
     "CREMA-D",
     re.compile(
-        rf"(?P<speaker>10(?:0[1-9]|[1-8]\d|9[01]))_(?:{'|'.join(_SENTENCES)})"
+        rf"(?P<speaker>10(?:0[1-9]|[1-8]\d|9[01]))_(?P<sentence>{'|'.join(_SENTENCES)})"
         # One name of the published corpus, 1040_ITH_SAD_X.wav, has one X.
         rf"_(?P<emotion>{'|'.join(_CREMA_D_EMOTIONS)})_(?:XX?|LO|MD|HI)\.wav"
     ),

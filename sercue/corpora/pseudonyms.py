@@ -24,7 +24,8 @@ def pseudonymised(corpus: Corpus, secret: bytes | None = None) -> Corpus:
     Everything that is written of it then holds pseudonyms alone; only ``Corpus.path`` knows the
     recording behind one. They come from a keyed hash (HMAC-SHA-256), so that nobody without the
     key can compute them from the names, not even with the corpus in hand. This hides names; it
-    does not make a person unknowable. Labels, sex, session and fold stay, and so does the audio.
+    does not make a person unknowable. Labels, sex, session, fold and the codes of sentences stay,
+    and so does the audio.
 
     Args:
         corpus: the corpus under its own names

@@ -248,7 +248,7 @@ _DURATION = re.compile(
     re.ASCII,
 )
 _LONGEST = 1e9  # seconds, some thirty years: nothing is recorded in one piece for so long
-COLUMNS = ("emotion", "speaker", "partition", "sex", "session", "fold")
+COLUMNS = ("emotion", "speaker", "partition", "sex", "session", "sentence", "fold")
 #: Why an utterance cannot be used where one of these columns has nothing of it.
 _NEEDED = {
     "emotion": "no label", "speaker": "no speaker", "partition": "no partition", "fold": "no fold",
@@ -289,10 +289,11 @@ def corpus_of_rows(
         name: registry name
         root: folder that the file names of the index are relative to
         rows: index (file, start, end); ``emotion`` and ``speaker``, and where known ``partition``,
-            ``sex``, ``session``, ``fold``, all text or missing, and ``rated_<label>``. A row that
-            lacks emotion, speaker, or the partition or fold that others have, or that has a
-            ``reason`` (and ``detail``) not to be used, goes to ``left_out``. The sex is kept if it
-            is known of every row.
+            ``sex``, ``session``, ``sentence``, ``fold``, all text or missing, and
+            ``rated_<label>``. A row that lacks emotion, speaker, or the partition or fold that
+            others have, or that has a ``reason`` (and ``detail``) not to be used, goes to
+            ``left_out``. The sex is kept if it is known of every row. Sentences become numbers, so
+            that no transcript is stored.
         options: what the study says of them
         seed: of the speaker-disjoint partition that is made if the rows have none
         licence: what the corpus says of itself
@@ -327,6 +328,8 @@ def corpus_of_rows(
         raise InputError(f"corpus {name!r}: no utterance can be used; found {counts or 'none'}")
     if "sex" in used and used["sex"].isna().any():
         used = used.drop(columns="sex")
+    if "sentence" in used:
+        used["sentence"] = numbered(used["sentence"])
     left_out = left_out.reindex(columns=list(LEFT_OUT)).astype(object)
     left_out = left_out.where(left_out.notna(), None).assign(reason=reason.dropna())
     left_out["detail"] = left_out["detail"].fillna("")
@@ -352,6 +355,18 @@ def corpus_of_rows(
         children=options.children,
         left_out=left_out,
     )
+
+
+def numbered(sentences: pd.Series) -> pd.Series:
+    """A number for each sentence, the same for the same words; nothing where it is not known.
+
+    Examples:
+        >>> numbered(pd.Series(["Yes  sir", "no", None, "yes sir"])).tolist()
+        ['2', '1', None, '2']
+    """
+    words = sentences.fillna("").astype(str).map(plain_words)
+    numbers = {text: str(n) for n, text in enumerate(sorted(set(words) - {""}), 1)}
+    return words.map(numbers).astype(object).where(words != "", None)
 
 
 def named_partitions(names: Iterable[str]) -> dict[str, str] | None:

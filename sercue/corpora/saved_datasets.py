@@ -141,6 +141,7 @@ class DatasetsOptions(RowsOptions):
         speaker_pattern: a regular expression that finds the speaker in what ``speaker`` says, if
             that is more than the speaker, by its one group: ``^(\d\d)`` in ``03a01Fa.wav``
         sex: the column of the sex, used if known of everyone
+        sentence: the column of what is said: its text, or the name of it
         fold: the column of the folds, of a corpus to be cross-validated
         start: the column of the beginning of a segment, in seconds
         end: the column of its end, in seconds
@@ -156,6 +157,7 @@ class DatasetsOptions(RowsOptions):
     speaker: str = "speaker"
     speaker_pattern: str | None = None
     sex: str | None = None
+    sentence: str | None = None
     fold: str | None = None
     start: str | None = None
     end: str | None = None
@@ -316,7 +318,7 @@ def _rows(
     from datasets import ClassLabel, Value
 
     rows = pd.DataFrame({"split": [split] * len(part), "number": range(len(part))}, dtype=object)
-    for option in ("label", "speaker", "sex", "fold", "start", "end"):
+    for option in ("label", "speaker", "sex", "sentence", "fold", "start", "end"):
         name = getattr(options, option)
         if name is None:
             continue

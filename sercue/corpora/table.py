@@ -24,15 +24,15 @@ from sercue.corpora.rows import (
 from sercue.errors import InputError, unknown
 
 REQUIRED = ("file", "emotion", "speaker")
-PASSED_ON = ("partition", "sex", "session", "fold")
+PASSED_ON = ("partition", "sex", "session", "sentence", "fold")
 OPTIONAL = ("start", "end", *PASSED_ON)
 # Before a label, the column with the share of the raters who chose it.
 _SHARE = "p_"
 _ROUNDED = 0.02  # how far from 1 shares of two decimals may sum
 LAYOUT = (
     "a CSV or Parquet file with columns file, emotion, speaker "
-    "and optionally start, end (seconds), partition (train, dev, test), sex, session, fold, "
-    "and p_<label> of every label (share of the raters who chose it)"
+    "and optionally start, end (seconds), partition (train, dev, test), sex, session, "
+    "sentence, fold, and p_<label> of every label (share of the raters who chose it)"
 )
 
 
@@ -160,7 +160,7 @@ def _check_columns(rows: pd.DataFrame, path: Path) -> None:
 
 
 def _text(cells: pd.Series, path: Path) -> pd.Series:
-    """Cells as text; the sex alone may be missing."""
+    """Cells as text; sex and sentence alone may be missing."""
     if pd.api.types.is_float_dtype(cells):
         raise InputError(
             f"corpus_root: column {cells.name!r} of {path} holds decimal numbers, "
@@ -168,7 +168,7 @@ def _text(cells: pd.Series, path: Path) -> pd.Series:
         )
     text = cells.astype("string").str.strip()
     empty = text.isna() | (text == "")
-    if empty.any() and cells.name != "sex":
+    if empty.any() and cells.name not in ("sex", "sentence"):
         raise InputError(
             f"corpus_root: {path} has nothing in column {cells.name!r} of {row_numbers(empty)}; "
             "valid is a value in every row"

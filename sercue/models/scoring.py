@@ -145,9 +145,11 @@ class Scoring:
     ) -> list[Any]:
         """Run recordings a few at a time, fewer once the device is out of memory."""
         answers: list[Any] = [None] * len(audios)
-        # Recordings of similar length pad each other least. The longest come first, so that what
-        # runs out of memory does so at once.
-        left = sorted(range(len(audios)), key=lambda i: -len(audios[i]))
+        # Recordings of similar length, with about as many prompts, pad each other least. The largest
+        # come first, so that what runs out of memory does so at once.
+        left = sorted(
+            range(len(audios)), key=lambda i: (-len(prompts[i]).bit_length(), -len(audios[i]))
+        )
         begun: tuple[list[int], Future[Batch]] | None = None
         pool = ThreadPoolExecutor(1)
         try:

@@ -24,10 +24,13 @@ from sercue.plots.reliance import (
     plot_shapley,
 )
 from sercue.plots.results import (
+    plot_audio_effects,
     plot_comparison,
     plot_confusions,
     plot_contrasts,
     plot_dose_response,
+    plot_factorial,
+    plot_followed,
     plot_neutral_shift,
     plot_predicted_classes,
     plot_prompt_sensitivity,
@@ -48,6 +51,7 @@ from sercue.plots.tokens import (
 __all__ = [
     "condition_palette",
     "label_palette",
+    "plot_audio_effects",
     "plot_balance",
     "plot_binnings",
     "plot_calibration",
@@ -60,6 +64,8 @@ __all__ = [
     "plot_corpus",
     "plot_dose_response",
     "plot_effects",
+    "plot_factorial",
+    "plot_followed",
     "plot_functional_effects",
     "plot_information",
     "plot_neutral_shift",

@@ -319,6 +319,140 @@ def plot_dose_response(intervals: pd.DataFrame, *, ax: Axes | None = None) -> Fi
 
 
 @styled
+def plot_factorial(table: pd.DataFrame, chance: float, *, ax: Axes | None = None) -> Figure:
+    """UAR by what is heard and what is read.
+
+    Args:
+        table: as ``factorial`` returns it
+        chance: UAR of a guess, a dotted line
+        ax: Axes to draw on; a new figure by default
+
+    Returns:
+        figure; audio variants across, for each of them one point with its interval per kind of
+        tokens, in the colour of that condition
+
+    Examples:
+        >>> rows = [("own", "none", 0.7, 0.6, 0.8), ("silent", "none", 0.25, 0.2, 0.3)]
+        >>> table = pd.DataFrame(rows, columns=["heard", "tokens", "uar", "low", "high"])
+        >>> [tick.get_text() for tick in plot_factorial(table, 0.25).axes[0].get_xticklabels()]
+        ['own', 'silent']
+    """
+    heard, tokens = (list(dict.fromkeys(table[name])) for name in ("heard", "tokens"))
+    figure, axes = canvas(ax, height=3.6)
+    for number, (name, colour) in enumerate(condition_palette(tokens).items()):
+        rows = table[table["tokens"] == name]
+        places = rows["heard"].map(heard.index) + 0.22 * (number - (len(tokens) - 1) / 2)
+        around = [rows["uar"] - rows["low"], rows["high"] - rows["uar"]]
+        axes.errorbar(
+            places, rows["uar"], yerr=np.maximum(around, 0), fmt=_MARKERS[number % len(_MARKERS)],
+            color=colour, markersize=7, elinewidth=2, label=name, zorder=3,
+        )  # fmt: skip
+    text = f"chance {bounded(chance)}"
+    axes.axhline(chance, color=GREY, linestyle=":", linewidth=1.4, label=text)
+    for cut in range(1, len(heard)):
+        axes.axvline(cut - 0.5, color="#dddddd", linewidth=0.8)
+    axes.grid(axis="x", visible=False)
+    axes.set_xticks(range(len(heard)), heard)
+    axes.set_xlim(-0.5, len(heard) - 0.5)
+    axes.set(xlabel="Audio", ylabel="UAR")
+    bounded_ticks(axes.yaxis)
+    legend_beside(figure, _handles(axes), axes, title="Tokens")
+    return figure
+
+
+def _handles(axes: Axes) -> list[Artist]:
+    """What stands in a legend: points first, lines after them."""
+    handles = axes.get_legend_handles_labels()[0]
+    return sorted(handles, key=lambda handle: isinstance(handle, Line2D))
+
+
+# Shapes, since colours are those of conditions and emotions.
+_FOLLOWED: dict[str, dict[str, Any]] = {
+    "audio": {"marker": "o", "color": "black"},
+    "tokens": {"marker": "s", "color": "black", "markerfacecolor": "white"},
+    "neither": {"marker": "D", "color": "#8c8c8c"},
+}
+
+
+@styled
+def plot_followed(table: pd.DataFrame, chance: float, *, ax: Axes | None = None) -> Figure:
+    """Whether answers are the class of the audio or that of the tokens, where these differ.
+
+    Args:
+        table: as ``followed`` returns it
+        chance: share of one class among guesses, a dotted line
+        ax: Axes to draw on; a new figure by default
+
+    Returns:
+        figure with one line per condition and on it, with their intervals, the shares of answers
+        that are the class of the audio, that of the tokens, and neither
+
+    Examples:
+        >>> rows = {"condition": "shuffled", "follows": ["audio", "tokens", "neither"],
+        ...         "share": [0.5, 0.3, 0.2], "low": [0.4, 0.2, 0.1], "high": [0.6, 0.4, 0.3]}
+        >>> axes = plot_followed(pd.DataFrame(rows), 0.25).axes[0]
+        >>> [label.get_text() for label in axes.get_yticklabels()]
+        ['shuffled']
+    """
+    conditions = list(dict.fromkeys(table["condition"]))
+    figure, axes = canvas(ax, height=1.4 + 0.55 * len(conditions))
+    for offset, (name, style) in zip((-0.22, 0.0, 0.22), _FOLLOWED.items(), strict=True):
+        rows = table[table["follows"] == name]
+        around = [rows["share"] - rows["low"], rows["high"] - rows["share"]]
+        axes.errorbar(
+            rows["share"], rows["condition"].map(conditions.index) + offset,
+            xerr=np.maximum(around, 0), linestyle="", markersize=7, markeredgewidth=1.6,
+            elinewidth=2, label=name, zorder=3, **style,
+        )  # fmt: skip
+    text = f"chance of a class {bounded(chance)}"
+    axes.axvline(chance, color=GREY, linestyle=":", linewidth=1.4, label=text)
+    lines_from_top(axes, conditions)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("Share of answers that are the class of the audio, of the tokens, or neither")
+    bounded_ticks(axes.xaxis)
+    legend_above(figure, _handles(axes), ax)
+    return figure
+
+
+@styled
+def plot_audio_effects(
+    effects: pd.DataFrame, *, alpha: float = 0.05, ax: Axes | None = None
+) -> Figure:
+    """What other audio takes away from UAR, and what tokens add there: a forest plot.
+
+    Args:
+        effects: as ``audio_effects`` returns them
+        alpha: a point is filled if its Holm-corrected p-value is below this
+        ax: Axes to draw on; a new figure by default
+
+    Returns:
+        figure, the same effect of all variants together; values stand in the right margin
+
+    Examples:
+        >>> rows = {"heard": ["silent"], "effect": "tokens", "difference": 0.1, "low": 0.0,
+        ...         "high": 0.2, "holm_p": 0.04}
+        >>> axes = plot_audio_effects(pd.DataFrame(rows)).axes[0]
+        >>> [label.get_text() for label in axes.get_yticklabels()]
+        ['tokens: silent']
+    """
+    order = {name: place for place, name in enumerate(dict.fromkeys(effects["effect"]))}
+    rows = effects.sort_values("effect", key=lambda names: names.map(order), kind="stable")
+    names = [f"{row['effect']}: {row['heard']}" for row in rows.to_dict("records")]
+    rows = rows.assign(condition=names)
+    figure, axes = canvas(ax, height=1.3 + 0.32 * len(rows))
+    filled = (rows["holm_p"] < alpha).tolist()
+    horizontal_intervals(axes, rows, "difference", names, dict.fromkeys(names, "#333333"), filled)
+    axes.axvline(0, color="black", linewidth=1)
+    kinds = list(rows["effect"])
+    for y in range(1, len(kinds)):
+        if kinds[y] != kinds[y - 1]:
+            axes.axhline(y - 0.5, color="#bbbbbb", linewidth=0.8)
+    axes.set_xlabel("Difference in UAR")
+    legend_above(figure, _significance_marks(alpha), ax)
+    return figure
+
+
+@styled
 def plot_neutral_shift(
     shifts: pd.DataFrame, *, alpha: float = 0.05, ax: Axes | None = None
 ) -> Figure:

@@ -244,7 +244,9 @@ def settings_table(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
     for study, run in runs.items():
         held = run.provenance
         given = dict(run.parameters)
-        given["conditions"] = shortened(given["conditions"], concepts_of(given["scheme"]))
+        given["conditions"] = shortened(
+            given["conditions"], concepts_of(given["scheme"]), given.get("audio", ())
+        )
         # The study's name and its folder name a run, and are in its row already.
         chosen = {k: public_value(v) for k, v in given.items() if k not in ("study", "out")}
         facts = {

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sercue.artifacts import Artifacts, stamps_of
 from sercue.errors import InputError, shortened
 from sercue.run import fixture_notice
-from sercue.settings import Settings, settings_from
+from sercue.settings import ELSEWHERE, Settings, settings_from
 from sercue.tokens.binning import binning_stamp
 from sercue.tokens.schemes import shipped_schemes
 
@@ -28,7 +28,8 @@ _WRITTEN_BY = {
     "tests.parquet": "05",
 }
 _TABLES = ("measures", "tests")
-_OF_CORPUS = ("utterances", "left_out", "tokens")
+_OF_TOKENS = ("binning.json", "tokens.parquet")
+_OF_CORPUS = ("utterances", "left_out")
 # Readers whose name does not tell the corpus.
 _OF_ONES_OWN = ("audformat", "datasets", "folders", "table")
 # Where a server stands is of no use to a reader.
@@ -97,6 +98,11 @@ class EvaluatedRun:
         return Artifacts(self.folder / "artifacts")
 
     @property
+    def made_elsewhere(self) -> bool:
+        """Whether another program obtained the answers: there are no tokens of their prompts."""
+        return self.parameters.get("corpus") == ELSEWHERE
+
+    @property
     def labels(self) -> list[str]:
         """The classes, in their order."""
         names = [str(column) for column in self.measures]
@@ -162,7 +168,10 @@ def read_run(folder: str | os.PathLike[str]) -> EvaluatedRun:
 
 def _require_entries(artifacts: Artifacts, provenance: dict[str, Any], folder: str) -> None:
     """Raise unless all files are there and the entries that are read are as a run writes them."""
+    elsewhere = provenance.get("parameters", {}).get("corpus") == ELSEWHERE
     for name, number in _WRITTEN_BY.items():
+        if name in _OF_TOKENS and elsewhere:
+            continue
         if not (artifacts.folder / name).is_file():
             raise _unfinished(folder, f"no artifacts/{name}, which notebook {number} writes")
     for entry in ("parameters", "corpus", "model", "predictions", "versions"):
@@ -251,7 +260,10 @@ class _Held(_Entries):
 
 def _require_one_corpus(run: EvaluatedRun, folder: str) -> None:
     """Raise unless all files are of one corpus, and measures and tests of the stored answers."""
-    utterances, left_out, tokens = (run.artifacts.read(f"{name}.parquet") for name in _OF_CORPUS)
+    tables = {name: run.artifacts.read(f"{name}.parquet") for name in _OF_CORPUS}
+    utterances = tables["utterances"]
+    if not run.made_elsewhere:
+        tables["tokens"] = run.artifacts.read("tokens.parquet")
     told = run.provenance["corpus"]["utterances"], run.provenance["corpus"]["speakers"]
     found = len(utterances), utterances["speaker"].nunique()
     if told != found:
@@ -261,13 +273,10 @@ def _require_one_corpus(run: EvaluatedRun, folder: str) -> None:
             f"artifacts/utterances.parquet has {found[0]} of {found[1]}",
         )
     content, stamp = run.inputs["content"], run.artifacts.stamp
-    stale = [
-        name
-        for name, table in zip(_OF_CORPUS, (utterances, left_out, tokens), strict=True)
-        if stamp(table).get("content") != content
-    ]
-    binned = binning_stamp(run.artifacts.folder / "binning.json")
-    stale += ["binning"] * (binned.get("content", content) != content)
+    stale = [name for name, table in tables.items() if stamp(table).get("content") != content]
+    if not run.made_elsewhere:
+        binned = binning_stamp(run.artifacts.folder / "binning.json")
+        stale += ["binning"] * (binned.get("content", content) != content)
     stale += [
         name
         for name in _TABLES

@@ -19,22 +19,33 @@ from sercue.corpora import available_corpora
 from sercue.corpora.audio_variants import SILENT
 from sercue.corpora.corpus import RATED, Corpus
 from sercue.corpora.corpus_check import home_column
+from sercue.elsewhere.made import NOT_STATED
 from sercue.errors import InputError
 from sercue.models.cards import CARDS, contrastive_name, known_training
 from sercue.report.finished import EvaluatedRun, public_value, read_run
 from sercue.statistics.attribution import subset_conditions
 from sercue.statistics.baselines import SENTENCE, SVM, TOKENS_ONLY
+from sercue.statistics.contrasts import own_reference
 from sercue.statistics.resampling import ENUMERATED
 from sercue.storage.files import write_text
 from sercue.tables.printed import percent, shortest, with_minus
 from sercue.tokens.binning import Binning, stored_binnings
-from sercue.tokens.catalogue import about_concepts, describe_conditions, doses_of, facts_by_name
+from sercue.tokens.catalogue import (
+    about_concepts,
+    describe_conditions,
+    doses_of,
+    facts_by_name,
+    is_ours,
+)
 from sercue.tokens.concepts import UNKNOWN, Concept, Words
 from sercue.tokens.condition import AT, parts_of
 from sercue.tokens.prompts import label_orders, resolve_templates
+from sercue.tokens.schemes import concepts_of
 
 _MARKS = re.compile(r"([\\`*_\[\]<>|~$&#!])")
 _SOFTWARE = ("python", "torch", "transformers", "opensmile", "statsmodels", "scikit-learn", "scipy")
+# What answers and features are obtained with.
+_ASKING = ("torch", "transformers", "opensmile")
 _PAGE = 3  # doses, from which on Page's test is made
 
 
@@ -67,9 +78,7 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
             "one study; valid is a run whose five notebooks are done"
         )
     corpus, versions = stored[0], run.provenance["versions"]
-    tokens = run.artifacts.read("tokens.parquet")
-    binnings = stored_binnings(run.artifacts.folder / "binning.json")
-    words = next(iter(binnings.values())).words
+    asked = _elsewhere_facts(run) if run.made_elsewhere else _asked_facts(run, corpus)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -81,12 +90,15 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
         notice=run.notice,
         neutral=corpus.neutral_label,
         git={"commit": None, "clean": None} | run.provenance.get("git", {}),
-        software=[f"{name} {versions[name]}" for name in _SOFTWARE if name in versions],
+        software=[
+            f"{name} {versions[name]}"
+            for name in _SOFTWARE
+            if name in versions and not (run.made_elsewhere and name in _ASKING)
+        ],
+        languages=READ,
         **_corpus_facts(run, corpus),
-        **_token_facts(run, binnings, tokens.loc[corpus.rows(run.parameters["partition"]).index]),
-        **_prompt_facts(run, corpus),
-        **_condition_facts(run, words),
-        **_statistics_facts(run, list(words)),
+        **asked,
+        **_statistics_facts(run, asked["named"]),
         rated=bool(corpus.table.filter(regex=f"^{RATED}").shape[1]),
     )
 
@@ -189,6 +201,39 @@ def _corpus_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
     }
 
 
+def _asked_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
+    """Tokens, prompts, model and conditions of a study that sercue asked."""
+    tokens = run.artifacts.read("tokens.parquet")
+    binnings = stored_binnings(run.artifacts.folder / "binning.json")
+    words = next(iter(binnings.values())).words
+    return {
+        "elsewhere": [],
+        **_token_facts(run, binnings, tokens.loc[corpus.rows(run.parameters["partition"]).index]),
+        **_prompt_facts(run, corpus),
+        **_condition_facts(run, words),
+        "named": list(words),
+    }
+
+
+def _elsewhere_facts(run: EvaluatedRun) -> dict[str, Any]:
+    """The files of answers that another program obtained, and how their conditions are called."""
+    names = run.parameters["conditions"]
+    return {
+        "elsewhere": [
+            f"{plain(one['file'])} ({plain(one['format'])}, digest {code(one['digest'])})"
+            for one in run.provenance.get("elsewhere", [])
+        ],
+        "named_model": run.model != NOT_STATED,
+        "asked": list(map(code, names)),
+        "ours": [code(name) for name in names if is_ours(name)],
+        "conditions": names,
+        "templates": run.parameters["templates"],
+        "orders": range(run.parameters["label_orders"]),
+        "unknown": UNKNOWN,
+        "named": concepts_of(run.parameters["scheme"]),
+    }
+
+
 def _token_facts(
     run: EvaluatedRun, binnings: Mapping[str, Binning], tokens: pd.DataFrame
 ) -> dict[str, Any]:
@@ -268,7 +313,6 @@ def _prompt_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
         "card": next((card for card in CARDS if card.name == settings["model"]), None),
         "model_options": public_value(settings["model_options"]),
         "training": plain(known_training(settings["model"], run.corpus)),
-        "languages": READ,
     }
 
 
@@ -315,6 +359,7 @@ def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, A
         "sentence": SENTENCE,
         "level": percent(settings["confidence"]),
         "contrasts": len(run.tests),
+        "reference": own_reference(names),
         "primary": "primary" in set(run.tests["step"]),
         "flips": _decided_by_flips(run.tests),
         "speakers": speakers,

@@ -379,9 +379,9 @@ def _run_one(
 def _parameters(settings: Settings) -> dict[str, Any]:
     """The settings that differ from the defaults, which every notebook declares."""
     given = settings.model_dump(exclude_defaults=True)
-    if "conditions" in given:
+    if "conditions" in given and not settings.made_elsewhere:
         # As a study file says them: written out, they fill a screen of each report.
-        given["conditions"] = shortened(given["conditions"], settings.tokens.names)
+        given["conditions"] = shortened(given["conditions"], settings.tokens.names, settings.audio)
     return given
 
 

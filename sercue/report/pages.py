@@ -22,7 +22,7 @@ from nbconvert.filters import markdown2html
 from sercue.artifacts import Artifacts, made_from
 from sercue.privacy import clean_notebook, without_private_paths
 from sercue.report.utterances import UTTERANCES
-from sercue.run import fixture_notice
+from sercue.run import elsewhere_notice, fixture_notice
 from sercue.settings import ANALYSIS_KEYS, CORPUS_KEYS, Settings
 from sercue.statistics.contrasts import BLOCK
 from sercue.storage.files import write_text
@@ -190,6 +190,7 @@ def write_index(
         study=settings.study,
         style=_style(),
         notice=fixture_notice(settings),
+        elsewhere=elsewhere_notice(settings),
         answer=[] if answer is None else answer[["line", "text"]].to_numpy().tolist(),
         further=_further(measures, tests),
         # Otherwise the answer begins with it.
@@ -354,7 +355,7 @@ def _uar_tables(
     level = percent(settings.confidence)
     shown = _uar_table(main)
     if tests is not None:
-        for reference in ("none", "aligned"):
+        for reference in tests["reference"].unique():
             rows = tests[tests["reference"] == reference].set_index("condition")
             columns = [f"difference from {reference}", f"p ({reference})"]
             shown[columns] = (
@@ -362,10 +363,15 @@ def _uar_tables(
                 .map(with_minus)
                 .to_numpy()
             )
+    others = ", with reference classifiers" * bool(main["baseline"].any())
+    corrected = (
+        "p: the primary contrast (aligned − none) by itself, all others Holm-corrected"
+        if tests is None or "primary" in set(tests["step"])
+        else "p: Holm-corrected"
+    )
     caption = (
-        f"UAR by condition, with reference classifiers; {level} intervals over speakers, not "
-        "corrected for their number; p: the primary contrast (aligned − none) by itself, all "
-        "others Holm-corrected."
+        f"UAR by condition{others}; {level} intervals over speakers, not corrected for their "
+        f"number; {corrected}."
     )
     tables = [("", markup.table(shown, caption))]
     if len(single):
@@ -387,7 +393,9 @@ def _uar_values(measures: pd.DataFrame) -> list[str]:
 def _parameters(known: Mapping[str, Any]) -> list[tuple[str, str]]:
     concepts = concepts_of(str(known.get("scheme")))
     given = known.get("conditions")
-    short = {} if given is None else {"conditions": shortened(given, concepts)}
+    short = (
+        {} if given is None else {"conditions": shortened(given, concepts, known.get("audio", ()))}
+    )
     return [
         (key, json.dumps(value, ensure_ascii=False)) for key, value in {**known, **short}.items()
     ]
@@ -400,6 +408,11 @@ def _facts(known: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("git commit", f"{git['commit']}{clean}" if git["commit"] else "not in a git checkout"),
         ("corpus", _corpus_line(known.get("corpus"))),
+        *(
+            ("file", "{file}: {format}, {rows:,} rows, digest {digest}".format(**one))
+            for one in known.get("elsewhere", [])
+        ),
+        *(("found", note) for note in known.get("notes", [])),
         ("model", str(model.get("identity", "not asked yet"))),
         ("run time", ", ".join(f"{k} {v:.0f} s" for k, v in known.get("seconds", {}).items())),
         ("hardware", "{cores} cores, {machine}, {system}".format(**known["hardware"])),

@@ -30,7 +30,7 @@ from sercue.storage.files import cache_folder, told, write_text
 from sercue.storage.tables import codes_among
 from sercue.study_corpus import listed_corpus
 from sercue.tokens.catalogue import about_concepts
-from sercue.tokens.prompts import resolve_templates
+from sercue.tokens.prompts import FORMS, resolve_templates
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,9 @@ def write_utterances(folder: Path, settings: Settings) -> Path | None:
 
 
 def _stored(artifacts: Artifacts, settings: Settings) -> _Stored | None:
-    """What is stored, if all of it is of this study."""
+    """What is stored, if all of it is of this study, and its prompts are known."""
+    if settings.made_elsewhere:
+        return None
     content = artifacts.inputs()["content"]
     of_corpus = artifacts.load_corpus(settings.fingerprint(CORPUS_KEYS))
     if of_corpus is None or of_corpus[-1] != content:
@@ -143,15 +145,18 @@ def _answers(stored: _Stored, order: np.ndarray, settings: Settings) -> dict[str
 
     Texts are numbers that count within their list, -1 for none; probabilities are per mille.
     """
-    labels, conditions = list(stored.corpus.labels), list(settings.conditions)
+    labels = list(stored.corpus.labels)
+    # The page writes prompts from their tokens, in the form of the template.
+    conditions = [name for name in settings.conditions if name not in FORMS]
+    answers = stored.answers[stored.answers["condition"].isin(conditions)]
     asked = utterance_ids(stored.corpus.table.index[order])
     shape = len(conditions), len(asked)
-    place = codes_among(stored.answers["condition"], pd.Index(conditions)) * len(asked)
-    place += codes_among(stored.answers["utterance"], asked)
+    place = codes_among(answers["condition"], pd.Index(conditions)) * len(asked)
+    place += codes_among(answers["utterance"], asked)
     # An answer that could not be had may have no row.
     of_place = np.full(len(conditions) * len(asked), -1)
     of_place[place] = np.arange(len(place))
-    rows = stored.answers.reset_index(drop=True).reindex(of_place)
+    rows = answers.reset_index(drop=True).reindex(of_place)
     concepts = [str(name).removeprefix(_SHOWN) for name in rows if str(name).startswith(_SHOWN)]
     own = pd.DataFrame() if stored.own is None else stored.own
     own = own.set_index(utterance_ids(own.index)).reindex(asked) if len(own) else own

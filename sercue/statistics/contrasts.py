@@ -30,7 +30,7 @@ from sercue.statistics.resampling import (
     sign_flip_p,
 )
 from sercue.statistics.speakers import SpeakerCounts, speaker_counts
-from sercue.tokens.catalogue import condition_facts, doses_of, is_main
+from sercue.tokens.catalogue import condition_facts, doses_of, is_main, is_ours
 
 #: The contrast that is tested first and by itself: do aligned tokens help at all?
 PRIMARY = ("aligned", "none")
@@ -47,8 +47,10 @@ def planned_contrasts(conditions: Iterable[str]) -> list[tuple[str, str]]:
     First the primary one, aligned against none (do cues help at all), then each other condition
     against aligned (what is lost when the cues are wrong), then each other one against none (are
     wrong cues worse than no cues). A contrast that lacks one of its conditions is left out.
-    Conditions about single concepts (``only``, ``without``, ``flip``) and those with other audio
-    (``aligned @ reversed``) are families of their own: see ``concept_effects`` and ``crossing.py``.
+    Where neither is there and the first condition is none of ours (answers made elsewhere), all
+    others are compared with that one. Conditions about single concepts (``only``, ``without``,
+    ``flip``) and those with other audio (``aligned @ reversed``) are families of their own: see
+    ``concept_effects`` and ``crossing.py``.
 
     Args:
         conditions: names of the conditions of the study
@@ -59,12 +61,27 @@ def planned_contrasts(conditions: Iterable[str]) -> list[tuple[str, str]]:
     Examples:
         >>> planned_contrasts(["none", "aligned", "shuffled"])
         [('aligned', 'none'), ('shuffled', 'aligned'), ('shuffled', 'none')]
+        >>> planned_contrasts(["without cues", "with cues"])
+        [('with cues', 'without cues')]
     """
     names = [name for name in dict.fromkeys(conditions) if is_main(name)]
+    if reference := own_reference(names):
+        return [(name, reference) for name in names if name != reference]
     perturbed = [name for name in names if name not in ("none", "aligned")]
     family = [PRIMARY]
     family += [(name, reference) for reference in ("aligned", "none") for name in perturbed]
     return [pair for pair in family if set(pair) <= set(names)]
+
+
+def own_reference(conditions: Sequence[str]) -> str | None:
+    """The condition that all others are compared with, if it is none of ours.
+
+    Examples:
+        >>> own_reference(["no cues", "cues"]), own_reference(["cues", "none"])
+        ('no cues', None)
+    """
+    first = next(iter(conditions), "none")
+    return None if {"none", "aligned"} & set(conditions) or is_ours(first) else first
 
 
 def corrected_p(

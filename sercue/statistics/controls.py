@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from sercue.corpora.audio_variants import SILENT, SWAPPED
 from sercue.corpora.corpus import Corpus
 from sercue.statistics.contrasts import holm
+from sercue.statistics.crossing import follow, followed
 from sercue.statistics.equivalence import equivalence_tests
 from sercue.statistics.measures import uar_by
 from sercue.statistics.reliance import (
@@ -28,6 +30,7 @@ from sercue.statistics.reliance import (
     why_no_reliance,
 )
 from sercue.statistics.speakers import Clustered, primary_cell
+from sercue.tokens.condition import AT
 
 if TYPE_CHECKING:
     from sercue.settings import Settings
@@ -38,6 +41,10 @@ CONTROLS = ("audio-bound", "grounded", "cue-bound")
 THIS_MODEL = "this model"
 #: What the controls are asked, so far as the study has it.
 CONDITIONS = ("none", "aligned", "shuffled", "conflicting")
+#: With other audio, of which one is silence: what answers follow, and what tokens alone give.
+CROSSED_CONDITIONS = tuple(
+    f"{tokens}{AT}{heard}" for heard in (SWAPPED, SILENT) for tokens in ("none", "aligned")
+)
 _STABLE = ("shuffled", "none")
 # Below this, differences of shares are rounding.
 _ROUNDING = 1e-6
@@ -51,9 +58,11 @@ def why_no_controls(settings: Settings) -> str:
         >>> why_no_controls(Settings(controls=False))
         'This study asks for no control models (controls: false).'
     """
+    if settings.made_elsewhere:
+        return "The answers were made elsewhere: control models need recordings and tokens."
     if not settings.controls:
         return "This study asks for no control models (controls: false)."
-    if len(control_conditions(settings)) < 2:
+    if len([name for name in CONDITIONS if name in settings.conditions]) < 2:
         return f"Control models are asked {', '.join(CONDITIONS)}; this study has not two of them."
     return why_no_reliance(settings) or ""
 
@@ -77,8 +86,12 @@ def same_as_control(settings: Settings) -> str:
 
 
 def control_conditions(settings: Settings) -> list[str]:
-    """The conditions that controls are asked: those of the study among ``CONDITIONS``."""
-    return [name for name in CONDITIONS if name in settings.conditions]
+    """The conditions that controls are asked: those of the study among ``CONDITIONS``.
+
+    And among ``CROSSED_CONDITIONS``, which tell what the answers follow.
+    """
+    chosen = [*CONDITIONS, *CROSSED_CONDITIONS]
+    return [name for name in chosen if name in settings.conditions]
 
 
 def control_options(settings: Settings, control: str) -> dict[str, Any]:
@@ -190,6 +203,32 @@ def control_uar(answers: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     wide = table.pivot(index="model", columns="condition", values="uar")
     wide = wide.loc[answers["model"].unique(), answers["condition"].unique()]
     return wide.rename_axis(columns=None)
+
+
+def control_follow(answers: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
+    """What the answers of each model follow where audio and tokens are of different classes.
+
+    Args:
+        answers: as ``with_this_model`` returns them
+        confidence: coverage that the intervals aim at, between 0 and 1
+
+    Returns:
+        one row per model: the shares ``audio``, ``tokens`` and ``neither`` of the answers under
+        ``aligned @ swapped``, see ``followed``, and ``follow_ratio``, ``low`` and ``high``, see
+        ``follow``
+
+    Raises:
+        InputError: if the models were not asked with other audio
+    """
+    rows = {}
+    for name, own in answers.groupby("model", sort=False):
+        told = followed(own[own["condition"] == f"aligned{AT}{SWAPPED}"], confidence=confidence)
+        ratio = follow(own, confidence=confidence).loc["follow ratio"]
+        shares = told.set_index("follows")["share"]
+        rows[name] = [*shares, *ratio[["value", "low", "high"]]]
+    columns = ["audio", "tokens", "neither", "follow_ratio", "low", "high"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return table.rename_axis("model")
 
 
 def control_equivalence(

@@ -33,11 +33,16 @@ from sercue.statistics.contrasts import holm
 from sercue.statistics.speakers import Clustered, fieller, recall_estimates, speaker_counts
 from sercue.tokens.condition import AT, parts_heard
 
-#: Conditions of the tokens that a study crosses with audio variants, as far as it has them.
-CROSSED = ("none", "aligned", "conflicting")
-_CONFLICT = f"aligned{AT}{SWAPPED}"
+#: Tokens of the utterance beside audio of another class.
+CONFLICT = f"aligned{AT}{SWAPPED}"
 _WITHOUT_TOKENS = f"none{AT}{SWAPPED}"
 _WITHOUT_AUDIO = f"aligned{AT}{SILENT}"
+_NO_AUDIO = (
+    "this study has no other audio under which none and aligned were both asked; valid is the "
+    "study key audio with silent or reversed, say"
+)
+#: Variants in which voice is heard and hardly any word.
+WORDLESS = ("reversed", "spliced", "lowpass")
 # How rows are called, and what is taken from what: (tokens, whether the audio is another one).
 _EFFECTS = {
     "audio alone": ((("none", False), 1), (("none", True), -1)),
@@ -57,8 +62,11 @@ def audio_effects(
 
     Of each variant: ``audio alone`` is the UAR of the own audio less that of the variant, without
     tokens; ``audio beside tokens`` the same with aligned tokens; ``tokens`` the gain from aligned
-    tokens under the variant; ``interaction`` the gain under own audio less that under the variant.
-    Swapped audio is of another class than the utterance and has no UAR of its own: see ``follow``.
+    tokens under the variant; ``interaction`` the gain under own audio less that under the variant;
+    of ``WORDLESS`` variants, if silence was asked, too, ``voice`` the UAR without tokens less that
+    in silence, so that what the audio adds (``audio alone`` of ``silent``) is the sum of ``voice``
+    and ``audio alone`` of the variant, which holds the words. Swapped audio is of another class
+    than the utterance and has no UAR of its own: see ``follow``.
 
     Args:
         predictions: as ``run_study`` returns them, with ``none`` and ``aligned`` crossed with audio
@@ -74,21 +82,27 @@ def audio_effects(
     """
     heard = _crossed(predictions["condition"].unique())
     if not heard:
-        raise InputError(
-            "audio: found no variant under which none and aligned were both asked; add one to the "
-            "study key audio"
-        )
+        raise InputError(_NO_AUDIO)
     asked = [f"{tokens}{AT}{name}" for name in heard for tokens in ("none", "aligned")]
     rows = predictions[predictions["condition"].isin(["none", "aligned", *asked])]
     counted = speaker_counts(rows, labels)
-    weights = np.zeros((len(heard) * len(_EFFECTS), len(counted.conditions)))
-    for place, (name, effect) in enumerate((v, e) for v in heard for e in _EFFECTS.values()):
-        for (tokens, other), weight in effect:
-            weights[place, counted.place(f"{tokens}{AT}{name}" if other else tokens)] += weight
-    table = counted.uar.combine(weights).rows(confidence, least=-2, most=2)
-    table.insert(0, "heard", np.repeat(heard, len(_EFFECTS)))
-    table.insert(1, "effect", list(_EFFECTS) * len(heard))
-    return table.assign(holm_p=holm(table["p"]))
+    effects = {
+        (name, effect): {
+            f"{tokens}{AT}{name}" if other else tokens: weight
+            for (tokens, other), weight in weights
+        }
+        for name in heard
+        for effect, weights in _EFFECTS.items()
+    }
+    if SILENT in heard:
+        in_silence = f"none{AT}{SILENT}"
+        for name in heard:
+            if name in WORDLESS:
+                effects[name, "voice"] = {f"none{AT}{name}": 1, in_silence: -1}
+    weights = pd.DataFrame(effects, index=list(counted.conditions)).fillna(0).T
+    table = counted.uar.combine(weights.to_numpy()).rows(confidence, least=-2, most=2)
+    named = pd.DataFrame(list(effects), columns=["heard", "effect"])
+    return named.join(table).assign(holm_p=holm(table["p"]))
 
 
 def _crossed(conditions: Iterable[str]) -> list[str]:
@@ -103,8 +117,87 @@ def _crossed(conditions: Iterable[str]) -> list[str]:
     return [v for v, shown in tokens.items() if v not in (OWN, SWAPPED) and both <= shown]
 
 
+def factorial(intervals: pd.DataFrame) -> pd.DataFrame:
+    """UAR by what is heard and what is read, for those tokens that are crossed with audio.
+
+    Args:
+        intervals: ``condition``, ``uar``, ``low`` and ``high``
+
+    Returns:
+        DataFrame with ``heard``, ``tokens``, ``uar``, ``low`` and ``high``, one row per pair.
+        ``swapped`` is left out: what is heard there is of another class than the utterance.
+
+    Raises:
+        InputError: if no other audio was asked
+
+    Examples:
+        >>> names = ["none", "constant", "none @ silent"]
+        >>> factorial(pd.DataFrame({"condition": names, "uar": [0.7, 0.5, 0.25]})).values.tolist()
+        [['own', 'none', 0.7], ['silent', 'none', 0.25]]
+    """
+    parts = pd.DataFrame(
+        list(map(parts_heard, intervals["condition"])), intervals.index, columns=["tokens", "heard"]
+    )
+    crossed = parts.loc[~parts["heard"].isin([OWN, SWAPPED]), "tokens"]
+    if crossed.empty:
+        raise InputError(_NO_AUDIO)
+    shown = parts["tokens"].isin(crossed) & (parts["heard"] != SWAPPED)
+    table = parts[["heard", "tokens"]].join(intervals.drop(columns="condition"))[shown]
+    return table.reset_index(drop=True)
+
+
+def followed(predictions: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
+    """Which class the answers are where what is heard and what is read are of different classes.
+
+    Args:
+        predictions: as ``run_study`` returns them
+        confidence: coverage that the intervals aim at, between 0 and 1
+
+    Returns:
+        DataFrame, three rows per condition that shows tokens of another class than it lets hear:
+        ``condition``, ``follows`` (``audio``, ``tokens`` or ``neither``), ``share``, ``low`` and
+        ``high``, in [0, 1], and ``answers``, the number of answers to such prompts; all of these
+        count, invalid ones as ``neither``
+
+    Raises:
+        InputError: if there is no such condition
+    """
+    classes = ["heard_class", "tokens_class"]
+    if not set(classes) <= set(predictions):
+        raise InputError(
+            f"no {' or '.join(classes)} in the predictions, which stored answers of earlier "
+            "versions lack; run the study again (no answer is asked twice)"
+        )
+    rows = predictions[predictions[classes].notna().all(axis=1)]
+    heard, read = (rows[name].astype("str") for name in classes)
+    rows = rows[heard != read]
+    if rows.empty:
+        raise InputError(
+            "this study has no condition in which tokens are of another class than the audio; "
+            f"valid are shuffled, counter_emotion or, with {SWAPPED} in the study key audio, "
+            "aligned"
+        )
+    tables = []
+    for condition, asked in rows.groupby("condition", sort=False, observed=True):
+        answer = asked["prediction"].astype("str")
+        hits = pd.DataFrame(
+            {
+                "audio": answer == asked["heard_class"].astype("str"),
+                "tokens": answer == asked["tokens_class"].astype("str"),
+            }
+        ).assign(neither=lambda hit: ~hit.any(axis=1))
+        by = hits.groupby(asked["speaker"].astype("str"))
+        totals = np.broadcast_to(by.size().to_numpy(float), (hits.shape[1], by.ngroups))
+        shares = recall_estimates(by.sum().to_numpy().T[:, :, None], totals[:, :, None])
+        table = shares.rows(confidence, "share", least=0)[["share", "low", "high"]]
+        table.insert(0, "condition", str(condition))
+        table.insert(1, "follows", list(hits))
+        tables.append(table.assign(answers=len(asked)))
+    return pd.concat(tables, ignore_index=True)
+
+
 def follow(predictions: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
-    """Which the answers follow where audio and tokens are of different classes.
+    """How strongly audio and tokens pull the answers to their class where these differ.
 
     Args:
         predictions: as ``run_study`` returns them, with ``aligned @ swapped``, ``none @ swapped``
@@ -112,24 +205,23 @@ def follow(predictions: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFra
         confidence: coverage that the intervals aim at, between 0 and 1
 
     Returns:
-        DataFrame by ``measure`` with ``value``, ``low``, ``high`` and ``p`` (of "is 0"; NaN of what
-        needs no test): the shares of answers that are the class of the ``audio``, of the
-        ``tokens``, and ``neither``, under ``aligned @ swapped``; the ``pull of audio`` and the
-        ``pull of tokens``; and their ``follow ratio``, with Fieller's interval, NaN where the sum
-        of both is not shown to differ from 0
+        DataFrame by ``measure`` with ``value``, ``low``, ``high`` and ``p`` (of "is 0"): the ``pull
+        of audio``, the ``pull of tokens``, and their ``follow ratio``, with Fieller's interval,
+        whose ends are NaN where the sum of both is not shown to differ from 0; its p-value is that
+        of the pull of the tokens, which is 0 where the ratio is
 
     Raises:
         InputError: if one of the conditions was not asked
     """
     asked = set(predictions["condition"].unique())
-    if lacking := [n for n in (_CONFLICT, _WITHOUT_TOKENS, _WITHOUT_AUDIO) if n not in asked]:
+    if lacking := [n for n in (CONFLICT, _WITHOUT_TOKENS, _WITHOUT_AUDIO) if n not in asked]:
         raise InputError(
-            f"audio: found no {', '.join(lacking)}, which it takes to tell what answers follow; "
-            f"valid is the study key audio with {SWAPPED} and {SILENT}, and none and aligned among "
-            "its conditions"
+            f"what answers follow is told by {CONFLICT}, {_WITHOUT_TOKENS} and {_WITHOUT_AUDIO}, "
+            f"and this study has no {', '.join(lacking)}; add {SWAPPED} and {SILENT} to the study "
+            "key audio"
         )
     rows = {name: predictions[predictions["condition"] == name] for name in asked}
-    conflict = rows[_CONFLICT]
+    conflict = rows[CONFLICT]
     of_audio = conflict.drop_duplicates("utterance").set_index("utterance")["heard_class"]
     of_audio = of_audio.astype("str")
     events = [
@@ -142,23 +234,11 @@ def follow(predictions: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFra
     sizes = conflict.groupby("speaker", observed=True)["utterance"].nunique().loc[hits.index]
     totals = np.broadcast_to(sizes.to_numpy(float), (len(events), len(sizes)))
     shares = recall_estimates(hits.to_numpy().T[:, :, None], totals[:, :, None])
-    told = shares.combine(np.array([[1, 0, 0, 0], [0, 1, 0, 0], [1, 0, -1, 0], [0, 1, 0, -1]]))
-    table = told.rows(confidence, "value")
-    table.index = pd.Index(["audio", "tokens", "pull of audio", "pull of tokens"], name="measure")
-    table.loc["neither"] = [
-        1 - shares.estimate[:2].sum(),
-        *_neither(shares, confidence),
-        *[np.nan] * 3,
-    ]
-    table.loc["follow ratio"] = [
-        *_ratio(told, confidence),
-        np.nan,
-        np.nan,
-        table["p"]["pull of tokens"],
-    ]
-    table.loc[["audio", "tokens"], "p"] = np.nan
-    order = ["audio", "tokens", "neither", "pull of audio", "pull of tokens", "follow ratio"]
-    return table.loc[order, ["value", "low", "high", "p"]]
+    pulls = shares.combine(np.array([[1, 0, -1, 0], [0, 1, 0, -1]]))
+    table = pulls.rows(confidence, "value")[["value", "low", "high", "p"]]
+    table.index = pd.Index(["pull of audio", "pull of tokens"], name="measure")
+    table.loc["follow ratio"] = [*_ratio(pulls, confidence), table["p"]["pull of tokens"]]
+    return table
 
 
 def _share(rows: pd.DataFrame, target: pd.Series) -> pd.Series:
@@ -168,18 +248,12 @@ def _share(rows: pd.DataFrame, target: pd.Series) -> pd.Series:
     return by.groupby(level=0).sum()
 
 
-def _neither(shares: Clustered, confidence: float) -> tuple[float, float]:
-    rest = shares.combine(np.array([[-1, -1, 0, 0]]))
-    low, high = rest.interval(confidence)
-    return max(1 + float(low[0]), 0.0), min(1 + float(high[0]), 1.0)
-
-
-def _ratio(told: Clustered, confidence: float) -> tuple[float, float, float]:
+def _ratio(pulls: Clustered, confidence: float) -> tuple[float, float, float]:
     """The pull of the tokens as a share of both, with Fieller's interval."""
-    audio, tokens = told.influence[2], told.influence[3]
-    both = told.estimate[2] + told.estimate[3]
+    audio, tokens = pulls.influence
+    both = pulls.estimate.sum()
     of_both = audio + tokens
     covariance = float(tokens @ tokens), float(tokens @ of_both), float(of_both @ of_both)
-    t = float(stats.t.ppf((1 + confidence) / 2, min(told.df[2], told.df[3])))
-    low, high = fieller(float(told.estimate[3]), float(both), covariance, t)
-    return (float(told.estimate[3] / both) if both > 0 else np.nan), low, high
+    t = float(stats.t.ppf((1 + confidence) / 2, pulls.df.min()))
+    low, high = fieller(float(pulls.estimate[1]), float(both), covariance, t)
+    return (float(pulls.estimate[1] / both) if both > 0 else np.nan), low, high

@@ -70,6 +70,102 @@ def changed_answers(predictions: pd.DataFrame, condition: str, reference: str) -
         >>> changed.loc["s0_1.wav", ["truth", "none", "aligned"]].to_dict()
         {'truth': 'neutral', 'none': 'neutral', 'aligned': 'sad'}
     """
+    table, old, new = _both_answers(predictions, condition, reference)
+    table.insert(4, "tokens", _different_tokens(old, new))
+    if "sureness" in table:
+        answers = table[reference]
+        change = _probability(new, answers) - table[f"p_{reference}"]
+        order = np.argsort(-table["sureness"], kind="stable")
+        table = table.drop(columns="sureness").assign(change=change).iloc[order]
+    return table[table[reference] != table[condition]]
+
+
+def answer_transitions(predictions: pd.DataFrame, condition: str, reference: str) -> pd.DataFrame:
+    """From which answer to which the changed answers go, and how many of them are right.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        condition: name of a condition
+        reference: name of another one
+
+    Returns:
+        DataFrame by the answer under ``reference`` and that under ``condition`` (columns of these
+        names in the index): ``utterances``, whose answer changed so, and the shares of them that
+        were right before (``right_before``) and are right after it (``right_after``), in [0, 1];
+        of scored answers also ``sureness``, the median over the utterances of the lower of the two
+        probabilities of the answers given: the surest first, else the most frequent
+
+    Raises:
+        InputError: as ``changed_answers``
+
+    Examples:
+        >>> from sercue.statistics.measures import example_predictions
+        >>> table = answer_transitions(example_predictions(), "aligned", "none")
+        >>> table.loc[("neutral", "sad"), "utterances"].item()
+        3
+    """
+    table, _, _ = _both_answers(predictions, condition, reference)
+    changed = table[table[reference] != table[condition]]
+    right = changed.assign(
+        right_before=changed[reference] == changed["truth"],
+        right_after=changed[condition] == changed["truth"],
+    )
+    by = right.groupby([reference, condition])
+    found = by[["right_before", "right_after"]].mean()
+    found.insert(0, "utterances", by.size())
+    if "sureness" in table:
+        found["sureness"] = by["sureness"].median()
+    order = "sureness" if "sureness" in found else "utterances"
+    return found.sort_values(order, ascending=False, kind="stable")
+
+
+def changes_by_token(predictions: pd.DataFrame, condition: str, reference: str) -> pd.DataFrame:
+    """How often the answer changes with each change of a token.
+
+    Tokens that change together are not told apart: where a condition changes all of them, a row is
+    about utterances with this change, not about its effect. A condition that changes one of them,
+    such as ``flip(ENERGY)``, tells that.
+
+    Args:
+        predictions: predictions as ``run_study`` returns them
+        condition: name of a condition
+        reference: name of another one
+
+    Returns:
+        DataFrame by ``concept``, ``before`` and ``after``, its words under ``reference`` and
+        ``condition``: ``utterances``, ``changed``, the share of them that is answered otherwise,
+        in [0, 1], the largest first within a concept
+
+    Raises:
+        InputError: as ``changed_answers``, or if a condition shows no tokens
+    """
+    table, old, new = _both_answers(predictions, condition, reference)
+    changed = (table[reference] != table[condition]).to_numpy()
+    parts = []
+    for name in (str(column) for column in old if str(column).startswith("shown_")):
+        words = {"before": old[name].astype(object), "after": new[name].astype(object)}
+        rows = pd.DataFrame(words).assign(changed=changed).dropna()
+        by = rows.groupby(["before", "after"])["changed"].agg(["size", "mean"])
+        by.columns = ["utterances", "changed"]
+        by = by.sort_values("changed", ascending=False, kind="stable").reset_index()
+        by.insert(0, "concept", name.removeprefix("shown_"))
+        parts.append(by)
+    found = pd.concat(parts) if parts else pd.DataFrame()
+    if found.empty:
+        raise InputError(
+            f"tokens of {condition} and {reference}: found none in one of them; valid are two "
+            "conditions that show tokens"
+        )
+    return found.set_index(["concept", "before", "after"])
+
+
+def _both_answers(
+    predictions: pd.DataFrame, condition: str, reference: str
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Both answers to each utterance, and the rows of the reference and the condition.
+
+    Of scored answers with the probability of each, and the lower of the two as ``sureness``.
+    """
     known = list(predictions["condition"].unique())
     for name in (condition, reference):
         if name not in known:
@@ -87,17 +183,12 @@ def changed_answers(predictions: pd.DataFrame, condition: str, reference: str) -
         for name, rows in ((reference, old), (condition, new))
     }
     table = old[["speaker", "truth"]].astype(object).assign(**answers)
-    table["tokens"] = _different_tokens(old, new)
     if old.filter(regex="^p_").notna().to_numpy().any():
-        before, after = (
-            _probability(old, answers[reference]),
-            _probability(new, answers[condition]),
-        )
+        before = _probability(old, answers[reference])
+        after = _probability(new, answers[condition])
         table[f"p_{reference}"], table[f"p_{condition}"] = before, after
-        table["change"] = _probability(new, answers[reference]) - before
-        order = np.argsort(-np.fmin(before, after), kind="stable")
-        table = table.iloc[order]
-    return table[table[reference] != table[condition]]
+        table["sureness"] = np.fmin(before, after)
+    return table, old, new
 
 
 def _probability(rows: pd.DataFrame, answer: pd.Series) -> np.ndarray:

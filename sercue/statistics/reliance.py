@@ -491,6 +491,8 @@ def why_no_reliance(settings: Settings) -> str | None:
         >>> why_no_reliance(Settings(conditions=["aligned"]))
         "The condition 'none' is needed: it tells what the model makes of the audio."
     """
+    if settings.made_elsewhere:
+        return "The answers were made elsewhere: the tokens that each prompt showed are not known."
     if settings.decoding != "score":
         return "Generated answers tell no probabilities of labels, which reliance needs."
     if "none" not in settings.conditions:

@@ -89,7 +89,7 @@ PREDICTIONS = Kind(
     columns={
         "utterance": "text", "speaker": "text", "truth": "text", "condition": "text",
         "family": "text", "dose": "float", "concepts": "text", "heard": "text",
-        "heard_class": "text",
+        "heard_class": "text", "tokens_class": "text",
         "replicate": "int", "template": "text", "label_order": "int", "decoding": "text",
         "prediction": "text", "valid": "bool", "why_invalid": "text", "answer": "text",
         "label_mass": "float", "audio": "text", "prompt": "text", "model": "text",

@@ -13,7 +13,7 @@ from scipy.special import logsumexp, softmax
 from tqdm.std import tqdm
 
 from sercue.corpora.audio import audio_digests, read_utterance
-from sercue.corpora.audio_variants import SILENT, SWAPPED, partners, variant_digest, varied
+from sercue.corpora.audio_variants import variant_digest, varied
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, unknown
 from sercue.models import AudioLanguageModel, NoAnswer
@@ -59,6 +59,7 @@ def run_study(
     seed: int = 0,
     partition: str = "test",
     words: Mapping[str, Words] | Sequence[str] = WORDS[3],
+    scores: pd.DataFrame | None = None,
     store: Path | None = None,
     also: Sequence[Path] = (),
     digests: pd.Series | None = None,
@@ -89,6 +90,8 @@ def run_study(
         partition: which partition is evaluated
         words: concept to its words, as ``Binning.words``; a sequence, from low to high, is that of
             every concept
+        scores: scores of the ordinal concepts, as ``Binning.scores`` gives them, which the
+            condition ``numbers`` needs
         store: folder of Parquet parts
         also: further such folders, in which answers are looked up; nothing is written there
         digests: content identity of each utterance's audio; computed from the files by default
@@ -102,8 +105,11 @@ def run_study(
         the predictions: one row per (utterance, condition, replicate, template, label_order,
         decoding) with ``speaker``, ``truth``, ``prediction`` (null if invalid), ``valid``,
         ``why_invalid``, ``answer`` and ``p_<label>``; with ``family``, ``dose`` and ``concepts``
-        of the condition, and ``shown_<concept>``, the word shown for a concept (null where none
-        is). Texts are categorical, so that each different one is held once.
+        of the condition, ``heard``, its audio variant, ``heard_class``, the class of what is heard
+        (null in silence), ``tokens_class``, that of the utterance whose tokens are shown (null
+        where they are not those of one utterance), and ``shown_<concept>``, the word shown for a
+        concept (null where none is). Texts are categorical, so that each different one is held
+        once.
 
     Raises:
         InputError: if a condition, template, decoding or partition is not valid, or if more than
@@ -124,10 +130,11 @@ def run_study(
         seed=seed,
         partition=partition,
         words=words,
+        scores=scores,
     )
     digests = audio_digests(corpus) if digests is None else digests.loc[corpus.table.index]
     answering = _answering(corpus, model)
-    plan = _with_heard(plan, corpus, digests, seed)
+    plan = _with_audio(plan, digests, seed)
     plan = _with_keys(plan, answering, decoding, _options(words_of, decoding, max_new_tokens))
     answers, kept = KnownAnswers(plan, words_of, decoding), PredictionStore(store, also)
     kept.read_new(answers)
@@ -167,25 +174,12 @@ def _check_lost(lost: pd.Series, number: int, model: AudioLanguageModel) -> None
         )
 
 
-def _with_heard(plan: pd.DataFrame, corpus: Corpus, digests: pd.Series, seed: int) -> pd.DataFrame:
-    """The plan with what is heard: its identity, its class, and in ``source`` whose audio it is."""
-    heard, rows = plan["heard"], plan["row"].to_numpy()
-    kinds, audio = list(heard.cat.categories), digests.to_numpy(object)
-    source = rows
-    if SWAPPED in kinds:
-        places = np.unique(rows)
-        partner = np.arange(len(corpus.table))
-        found = pd.Index(partners(corpus.table.iloc[places], seed))
-        partner[places] = corpus.table.index.get_indexer(found)
-        source = np.where(heard == SWAPPED, partner[rows], rows)
-    different = [variant_digest(own, kind, seed) for kind in kinds for own in audio]
-    place = heard.cat.codes.to_numpy(np.int64) * len(audio) + source
-    emotions = pd.Categorical(corpus.table["emotion"], categories=sorted(corpus.labels))
-    return plan.assign(
-        source=source.astype(np.int32),
-        heard_class=emotions.take(np.where(heard == SILENT, -1, source), allow_fill=True),
-        audio=categorical(different, place),
-    )
+def _with_audio(plan: pd.DataFrame, digests: pd.Series, seed: int) -> pd.DataFrame:
+    """The plan with what identifies the sound of each row."""
+    kinds, own = list(plan["heard"].cat.categories), digests.to_numpy(object)
+    different = [variant_digest(digest, kind, seed) for kind in kinds for digest in own]
+    place = plan["heard"].cat.codes.to_numpy(np.int64) * len(own) + plan["source"].to_numpy()
+    return plan.assign(audio=categorical(different, place))
 
 
 def _with_keys(

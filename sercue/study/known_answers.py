@@ -20,8 +20,8 @@ ROW = ["utterance", "condition", "replicate", "template", "label_order", "decodi
 
 _FIRST = [
     "utterance", "speaker", "truth", "condition", "family", "dose", "concepts", "heard",
-    "heard_class", "replicate", "template", "label_order", "decoding", "prediction", "valid",
-    "why_invalid", "answer",
+    "heard_class", "tokens_class", "replicate", "template", "label_order", "decoding",
+    "prediction", "valid", "why_invalid", "answer",
 ]  # fmt: skip
 #: In what a model was asked just now: why it gave no answer, null where it gave one.
 NO_ANSWER = "no_answer"

@@ -10,17 +10,19 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
+from sercue.corpora.audio_variants import SILENT, SWAPPED, partners
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError
 from sercue.plain_values import check_distinct
-from sercue.storage.tables import categorical
+from sercue.storage.tables import categorical, codes_among
 from sercue.tokens.catalogue import parse_conditions
 from sercue.tokens.concepts import WORDS, Words
-from sercue.tokens.condition import PLUS, Condition, Material
+from sercue.tokens.condition import DONORS, PLUS, Condition, Material
 from sercue.tokens.prompts import DEFAULT_TEMPLATES, Template, label_orders, resolve_templates
 
 _TEXTS = ("condition", "family", "concepts", "heard")
 # A template and an order of the labels, with the number of that order.
+_Block: TypeAlias = tuple[str, Mapping[str, str] | None]
 _Wording: TypeAlias = tuple[Template, tuple[int, list[str]]]
 
 
@@ -36,15 +38,19 @@ def plan_study(
     seed: int = 0,
     partition: str = "test",
     words: Mapping[str, Words] | Sequence[str] = WORDS[3],
+    scores: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Every prompt of a study, before any model is asked. See ``run_study`` for the arguments.
 
     Returns:
         one row per planned prediction, with the whole prompt in ``text``, its hash in ``prompt``,
         and in ``row`` the utterance's place in ``corpus.table``; ``family``, ``dose``,
-        ``concepts`` and ``heard`` of the condition, and ``shown_<concept>``, the word that the
-        prompt shows for a concept, missing where it shows none. Texts are categorical: each
-        distinct text is stored once, regardless of its number of rows.
+        ``concepts`` and ``heard`` of the condition, ``source``, the place of the utterance whose
+        audio is heard, ``heard_class``, its class, missing in silence, ``tokens_class``, the class
+        of the utterance whose tokens are shown, missing where they are not those of one utterance,
+        and ``shown_<concept>``, the word that the prompt shows for a concept, missing where it
+        shows none. Texts are categorical: each distinct text is stored once, regardless of its
+        number of rows.
 
     Examples:
         >>> from sercue.corpora.corpus import example_corpus
@@ -65,50 +71,76 @@ def plan_study(
         raise InputError(f"labels: {error}") from None
     listed = [[options[i] for i in order] for order in label_orders(len(options), orders)]
     wordings = list(product(resolve_templates(templates), enumerate(listed)))
-    material = Material.of_corpus(corpus, tokens, words, partition=partition)
-    distinct = _Distinct()
-    asked, shown = [], []
+    material = Material.of_corpus(corpus, tokens, words, partition=partition, scores=scores)
+    distinct, labels = _Distinct(), sorted(corpus.labels)
+    asked, shown, donors = [], [], []
     for condition in parse_conditions(conditions, list(map(str, tokens))):
         for replicate in condition.replicates(replicates, material.words):
             changed = condition.show(material, seed=seed, replicate=replicate)
             concepts_of = PLUS.join(condition.concepts)
             named = (condition.name, condition.family, condition.dose, concepts_of)
             asked.append((*named, condition.heard, replicate))
-            shown.append(distinct.numbers(changed, len(rows)).astype(np.int32))
+            shown.append(distinct.numbers(changed, condition.form, len(rows)).astype(np.int32))
+            donors.append(_donor_codes(changed, labels, len(rows)))
     columns = ["condition", "family", "dose", "concepts", "heard", "replicate"]
     blocks = pd.DataFrame(asked, columns=columns)
     who = _each_utterance(corpus, rows, times=len(blocks) * len(wordings))
     concepts = list(map(str, tokens))
     said = _each_prompt(wordings, distinct.shown, np.stack(shown, axis=1), concepts)
-    whole = who | _each_block(blocks, wordings, times=len(rows)) | said
-    return pd.DataFrame(whole, copy=False)
+    of_tokens = np.repeat(np.stack(donors, axis=1).ravel(), len(wordings))
+    told = {"tokens_class": categorical(labels, of_tokens)}
+    whole = who | _each_block(blocks, wordings, times=len(rows)) | told | said
+    plan = pd.DataFrame(whole, copy=False)
+    return _with_source(plan, corpus, seed)
+
+
+def _with_source(plan: pd.DataFrame, corpus: Corpus, seed: int) -> pd.DataFrame:
+    """The plan with the place of the utterance whose audio is heard, and its class."""
+    rows, heard = plan["row"].to_numpy(), plan["heard"]
+    source = rows
+    if SWAPPED in heard.cat.categories:
+        places = np.unique(rows)
+        partner = np.arange(len(corpus.table), dtype=np.int32)
+        found = pd.Index(partners(corpus.table.iloc[places], seed)["partner"])
+        partner[places] = corpus.table.index.get_indexer(found)
+        source = np.where(heard == SWAPPED, partner[rows], rows)
+    classes = pd.Categorical(corpus.table["emotion"], categories=sorted(corpus.labels))
+    class_heard = classes.take(np.where(heard == SILENT, -1, source), allow_fill=True)
+    return plan.assign(source=source, heard_class=class_heard)
+
+
+def _donor_codes(tokens: pd.DataFrame | None, labels: Sequence[str], rows: int) -> np.ndarray:
+    """The class of the utterance whose tokens each row shows, -1 where they are not of one."""
+    if tokens is None or DONORS not in tokens.attrs:
+        return np.full(rows, -1)
+    return codes_among(pd.Series(tokens.attrs[DONORS], dtype=object), pd.Index(labels))
 
 
 class _Distinct:
     """The different token blocks of a study, numbered as they come."""
 
     def __init__(self) -> None:
-        self._number: dict[tuple[tuple[str, str], ...] | None, int] = {}
+        self._number: dict[tuple[str, tuple[tuple[str, str], ...] | None], int] = {}
 
     @property
-    def shown(self) -> list[dict[str, str] | None]:
-        """Concept to word of each, ``None`` where no block is shown."""
-        return [None if block is None else dict(block) for block in self._number]
+    def shown(self) -> list[_Block]:
+        """Form of each, and concept to word, ``None`` where no block is shown."""
+        return [(form, None if block is None else dict(block)) for form, block in self._number]
 
-    def numbers(self, tokens: pd.DataFrame | None, rows: int) -> np.ndarray:
+    def numbers(self, tokens: pd.DataFrame | None, form: str, rows: int) -> np.ndarray:
         """The number of each row's block."""
         if tokens is None:
-            return np.full(rows, self._of(None))
+            return np.full(rows, self._of("", None))
         coded = [pd.factorize(tokens.iloc[:, place]) for place in range(tokens.shape[1])]
         codes = np.stack([codes for codes, _ in coded], axis=1)
         different, number = np.unique(codes, axis=0, return_inverse=True)
         words = [np.asarray(words)[different[:, i]] for i, (_, words) in enumerate(coded)]
         names = list(map(str, tokens.columns))
         blocks = [tuple(zip(names, map(str, row), strict=True)) for row in zip(*words, strict=True)]
-        return np.array([self._of(block) for block in blocks])[number.ravel()]
+        return np.array([self._of(form, block) for block in blocks])[number.ravel()]
 
-    def _of(self, block: tuple[tuple[str, str], ...] | None) -> int:
-        return self._number.setdefault(block, len(self._number))
+    def _of(self, form: str, block: tuple[tuple[str, str], ...] | None) -> int:
+        return self._number.setdefault((form, block), len(self._number))
 
 
 def _each_utterance(corpus: Corpus, rows: np.ndarray, times: int) -> dict[str, object]:
@@ -142,18 +174,20 @@ def _each_block(
 
 def _each_prompt(
     wordings: Sequence[_Wording],
-    blocks: Sequence[Mapping[str, str] | None],
+    blocks: Sequence[_Block],
     shown: np.ndarray,
     concepts: Sequence[str],
 ) -> dict[str, object]:
     """What each wording makes of each token block, written once; ``shown`` has who sees which."""
     texts = [
-        template.render(labels, block) for template, (_, labels) in wordings for block in blocks
+        template.render(labels, block, form)
+        for template, (_, labels) in wordings
+        for form, block in blocks
     ]
     hashes = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
     seen = np.repeat(shown[:, :, None], len(wordings), axis=2)
     text = (seen + len(blocks) * np.arange(len(wordings), dtype=np.int32)).ravel()
-    named = dict.fromkeys([*concepts, *(name for block in blocks for name in block or ())])
+    named = dict.fromkeys([*concepts, *(name for _, block in blocks for name in block or ())])
     return {
         **{f"shown_{name}": _words(name, blocks, seen.ravel()) for name in named},
         "text": categorical(texts, text),
@@ -161,11 +195,9 @@ def _each_prompt(
     }
 
 
-def _words(
-    concept: str, blocks: Sequence[Mapping[str, str] | None], seen: np.ndarray
-) -> pd.Categorical:
+def _words(concept: str, blocks: Sequence[_Block], seen: np.ndarray) -> pd.Categorical:
     """The word shown for a concept in each row; missing where it was not shown."""
-    words = [(block or {}).get(concept) for block in blocks]
+    words = [(block or {}).get(concept) for _, block in blocks]
     known = list(dict.fromkeys(word for word in words if word is not None))
     place = np.array([-1 if word is None else known.index(word) for word in words])
     return categorical(known, place[seen])

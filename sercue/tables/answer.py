@@ -1,9 +1,9 @@
 """What a study answers: the lines that open its index and the summaries of notebooks 04 and 05.
 
-What confounds it, gain, use, harm, reliance, a comparison with the tokens alone, and what is not
-decided. A line says no more than a test after the correction that ``contrasts.corrected_p`` makes.
-Two have tests of their own: the place among the controls (Holm's correction over these), and the
-comparison with the tokens alone (one t test).
+What confounds it, gain, use, harm, reliance, what answers follow where audio and tokens conflict, a
+comparison with the tokens alone, and what is not decided. A line says no more than a test after the
+correction that ``contrasts.corrected_p`` makes. Two have tests of their own: the place among the
+controls (Holm's correction over these), and the comparison with the tokens alone (one t test).
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from sercue.errors import or_none
 from sercue.models.cards import known_training
 from sercue.statistics.contrasts import BLOCK, PRIMARY, mirrored, speakers_needed, strictest_levels
 from sercue.statistics.controls import CONTROLS, THIS_MODEL, same_as_control
+from sercue.statistics.crossing import CONFLICT
 from sercue.statistics.equivalence import verdicts
 from sercue.tables.findings import LEVEL, reliance_finding
 from sercue.tables.limits import confounding
 from sercue.tables.printed import bounded, p_value, percent, shortest, signed, with_interval
-from sercue.tokens.catalogue import main_conditions
+from sercue.tokens.catalogue import is_ours, main_conditions
 
 if TYPE_CHECKING:
     from sercue.run import Run
@@ -64,6 +65,7 @@ def study_answer(run: Run) -> dict[str, str]:
             gain_line(measures, tests, len(run.corpus.labels)),
             known_training(run.settings.model, run.corpus.name),
         ),
+        "Differences": lambda: " ".join(own_differences(tests)),
         "Use": lambda: " ".join(use_of_tokens(tests, ["shuffled"])),
         "Harm": lambda: harm_line(tests),
         "Reliance": lambda: _joined(
@@ -71,6 +73,7 @@ def study_answer(run: Run) -> dict[str, str]:
             same_as_control(run.settings) if len(run.controls) else "",
             reliance_finding(run.reliance, run.settings.confidence),
         ),
+        "Conflict of audio and tokens": lambda: follow_line(run.followed, run.follow),
         "Audio in addition to the tokens": lambda: beside_the_tokens(run.beside_tokens),
         "Inconclusive contrasts": lambda: undecided(tests, run.equivalence, run.settings.margin),
     }
@@ -147,6 +150,33 @@ def gain_line(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> str:
         exploratory *= bool(row["holm_p"] >= LEVEL and len(tests) > 1)
         return f"{claim}. {told}, a difference of {_difference(row)} ({_p(row)}).{exploratory}"
     return f"{told}."
+
+
+def own_differences(tests: pd.DataFrame, most: int = 6) -> list[str]:
+    """What is found of conditions that are none of ours, of which no more can be said.
+
+    Args:
+        tests: as ``compare`` returns them
+        most: how many contrasts are told
+
+    Examples:
+        >>> row = {"condition": ["cues"], "reference": ["none"], "difference": [0.1]}
+        >>> own_differences(pd.DataFrame(row | {"low": 0.02, "high": 0.18, "holm_p": 0.01}))[0]
+        'UAR is higher under cues than under none: +.100 [+.020, +.180] (Holm-corrected p = .010).'
+    """
+    rows = [row for _, row in tests.iterrows() if not is_ours(row["condition"])]
+    told = []
+    for row in rows[:most]:
+        name, reference = row["condition"], row["reference"]
+        claim = _claim(
+            row,
+            f"UAR is higher under {name} than under {reference}",
+            f"UAR is lower under {name} than under {reference}",
+        )
+        pair = f" ({name} − {reference})" if claim == "Inconclusive" else ""
+        told.append(f"{claim}{pair}: {_difference(row)} ({_p(row)}).")
+    further = len(rows) - most
+    return told + [f"{further} more are in notebook 05."] * (further > 0)
 
 
 def use_of_tokens(
@@ -234,6 +264,35 @@ def place_among_controls(reliance: pd.DataFrame) -> str:
         if told
         else ""
     )
+
+
+def follow_line(followed: pd.DataFrame, follow: pd.DataFrame) -> str:
+    """What the answers follow where the audio is that of another class than the tokens.
+
+    Args:
+        followed: as ``crossing.followed`` returns it
+        follow: as ``crossing.follow`` returns it
+
+    Examples:
+        >>> told = {"condition": "aligned @ swapped", "follows": ["audio", "tokens", "neither"]}
+        >>> told = pd.DataFrame(told | {"share": [0.5, 0.3, 0.2]})
+        >>> ratio = pd.DataFrame({"value": 0.4, "low": 0.3, "high": 0.5}, ["follow ratio"])
+        >>> print(follow_line(told, ratio).partition("; ")[2])
+        the follow ratio is .400 [.300, .500] (0 is the audio alone, 1 the tokens alone).
+    """
+    rows = followed[followed["condition"] == CONFLICT].set_index("follows")["share"]
+    shares = (
+        f"Where audio and tokens are of different classes ({CONFLICT}), {percent(rows['audio'])} "
+        f"of the answers are the class of the audio, {percent(rows['tokens'])} that of the tokens"
+    )
+    ratio = follow.loc["follow ratio"].to_dict()
+    if math.isnan(ratio["low"]):
+        return (
+            f"Inconclusive. {shares}; there is no interval of the follow ratio, since the pulls of "
+            "audio and tokens together are not shown to differ from zero."
+        )
+    told = with_interval(ratio["value"], ratio["low"], ratio["high"])
+    return f"{shares}; the follow ratio is {told} (0 is the audio alone, 1 the tokens alone)."
 
 
 def beside_the_tokens(difference: pd.DataFrame) -> str:

@@ -7,11 +7,12 @@ correction that ``contrasts.corrected_p`` makes: none rests on an uncorrected in
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from sercue.corpora.audio_variants import SILENT, SWAPPED
 from sercue.errors import or_none
 from sercue.statistics.contrasts import BLOCK, is_primary, mirrored
 from sercue.statistics.controls import THIS_MODEL
@@ -20,7 +21,7 @@ from sercue.statistics.equivalence import verdicts
 from sercue.statistics.raters import MEAN, UNIFORM
 from sercue.tables.answer import answer_sentences, use_of_tokens
 from sercue.tables.findings import LEVEL, binning_findings
-from sercue.tables.limits import limits
+from sercue.tables.limits import limits, other_voices
 from sercue.tables.printed import bounded, p_value, percent, shortest, signed, with_interval
 
 if TYPE_CHECKING:
@@ -45,14 +46,28 @@ def conclusions(run: Run) -> list[str]:
         lambda: neutral_sentence(run.neutral_shift),
         lambda: wording_sentences(run.wordings, or_none(lambda: run.gain_by_template)),
         lambda: control_sentence(run.control_reliance, THIS_MODEL),
+        lambda: audio_sentences(run.audio_effects),
+        lambda: pull_sentence(run.follow),
+        lambda: form_sentence(run.format_controls),
         lambda: shapley_sentence(run.shapley),
         lambda: rater_sentences(run.raters, or_none(lambda: run.disagreement)),
+        lambda: swapped_limits(run),
         lambda: limits(run.corpus, run.settings.partition, confounded=False),
     ]
     return [
         *answer_sentences(run.answer),
         *(line for part in parts for line in or_none(part) or []),
     ]
+
+
+def swapped_limits(run: Run) -> list[str]:
+    """What limits swapped audio, of a study that asks for it.
+
+    Args:
+        run: a finished run
+    """
+    s = run.settings
+    return other_voices(run.corpus.rows(s.partition), s.seed) if SWAPPED in s.audio else []
 
 
 def binning_conclusions(run: Run) -> list[str]:
@@ -258,6 +273,71 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
     ]
 
 
+def audio_sentences(effects: pd.DataFrame) -> list[str]:
+    """What the audio and the tokens add without each other, and what remains without words.
+
+    Told of silence, or of the first variant where silence was not asked.
+
+    Args:
+        effects: as ``audio_effects`` returns them
+    """
+    variants = list(effects["heard"])
+    heard = SILENT if SILENT in variants else variants[0]
+    rows = effects.to_dict("records")
+    told = {row["effect"]: _tested(row) for row in rows if row["heard"] == heard}
+    sentences = [
+        f"Compared with {heard} audio, the own audio changes UAR by {told['audio alone']} without "
+        f"tokens and by {told['audio beside tokens']} with aligned tokens. Aligned tokens change "
+        f"it by {told['tokens']} under {heard} audio; their gain under the own audio differs from "
+        f"that by {told['interaction']} (Holm's correction over all {len(effects)} effects)."
+    ]
+    if voices := [f"{row['heard']} {_tested(row)}" for row in rows if row["effect"] == "voice"]:
+        sentences.append(
+            "Without tokens, audio that keeps much of the voice and hardly any words changes UAR, "
+            f"compared with silence: {', '.join(voices)}. Such sounds are unusual for a model: "
+            "the voice may give it more."
+        )
+    return sentences
+
+
+def pull_sentence(follow: pd.DataFrame) -> list[str]:
+    """How much audio and tokens of different classes change the share of answers of their class.
+
+    Args:
+        follow: as ``crossing.follow`` returns it
+    """
+    rows = follow.to_dict("index")
+    audio, tokens = (
+        f"{signed(row['value'], row['low'], row['high'])} ({p_value(row['p'])})"
+        for row in (rows["pull of audio"], rows["pull of tokens"])
+    )
+    return [
+        "Where audio and tokens are of different classes, the share of answers of the class of the "
+        f"audio differs from that in silence by {audio}, and that of the class of the tokens from "
+        f"that without tokens by {tokens} (t tests, not corrected)."
+    ]
+
+
+def form_sentence(table: pd.DataFrame) -> list[str]:
+    """In how many other forms aligned tokens do less or more than in their own, and than none.
+
+    Args:
+        table: as ``Run.format_controls`` has it
+
+    Examples:
+        >>> rows = {"condition": "prose", "reference": ["aligned", "constant"], "holm_p": [1, 0.01]}
+        >>> form_sentence(pd.DataFrame(rows | {"difference": [0.0, 0.2]}))[0].split(", and ")[1]
+        'from constant under 1: prose − constant (+.200).'
+    """
+    parts = []
+    for reference, rows in table.groupby("reference", sort=False):
+        found = rows[rows["holm_p"] < LEVEL]
+        parts.append(f"from {reference} under {len(found)}{_listed(found)}")
+    forms = table["condition"].nunique()
+    told = ", and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+    return [f"Of aligned tokens in {forms} other forms, UAR differs (Holm) {told}."]
+
+
 def shapley_sentence(table: pd.DataFrame) -> list[str]:
     """Which concept has the largest part in the content of the tokens, and how many have one.
 
@@ -350,6 +430,11 @@ def wording_sentences(wordings: pd.DataFrame, gains: pd.DataFrame | None) -> lis
             f"By wording, the gain from aligned tokens ranges from {least} to {most} (not tested)."
         )
     return sentences
+
+
+def _tested(row: Mapping[Hashable, Any]) -> str:
+    difference = signed(row["difference"], row["low"], row["high"])
+    return f"{difference} ({p_value(row['holm_p'])})"
 
 
 def _share(row: pd.Series) -> str:

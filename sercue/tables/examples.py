@@ -13,13 +13,14 @@ from IPython.display import HTML, Audio
 from sercue.answers import plain_words
 from sercue.corpora import CORPORA
 from sercue.corpora.audio import read_utterance
+from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN, SWAPPED, variant_digest, varied
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError, unknown
 from sercue.tables.printed import MISSING, percent
 from sercue.tokens.catalogue import one_of_each
 from sercue.tokens.concepts import UNKNOWN
 from sercue.tokens.condition import Condition, Material
-from sercue.tokens.prompts import Template, resolve_templates
+from sercue.tokens.prompts import FORMS, Template, resolve_templates
 
 if TYPE_CHECKING:
     from sercue.run import Run
@@ -56,7 +57,9 @@ def prompt_examples(
     blocks = [
         _block(
             name,
-            _marked(text, tokens[name], tokens.get("aligned"), template),
+            html.escape(text)
+            if name in FORMS
+            else _marked(text, tokens[name], tokens.get("aligned"), template),
             _answer(answers, prompt),
         )
         for name, text, prompt in zip(
@@ -116,12 +119,16 @@ def example_answers(run: Run, plan: pd.DataFrame) -> pd.DataFrame:
 
 
 def _first_prompts(plan: pd.DataFrame, template: str) -> pd.DataFrame:
-    """The first utterance's prompts in one wording, its first label order and replicate."""
+    """The first utterance's prompts in one wording, its first label order and replicate.
+
+    With its own audio: other audio changes no prompt.
+    """
     return plan[
         (plan["utterance"] == plan["utterance"].iloc[0])
         & (plan["template"] == template)
         & (plan["label_order"] == 0)
         & (plan["replicate"] == 0)
+        & (plan["heard"] == OWN)
     ]
 
 
@@ -145,7 +152,7 @@ def _given(name: str, tokens: Mapping[str, str]) -> Condition:
     def change(own: Material, _: object) -> pd.DataFrame | None:
         return own.tokens[list(tokens)].assign(**tokens) if tokens else None
 
-    return Condition(name, "tokens as they are given", change)
+    return Condition(name, "tokens as they are given", change, form=name if name in FORMS else "")
 
 
 def _answer(answers: pd.DataFrame | None, prompt: str) -> str:
@@ -329,12 +336,16 @@ def one_utterance(run: Run, utterance: str | None = None) -> Corpus:
     return run.heard.with_table(rows.iloc[[names.index(chosen)]])
 
 
-def listen(run: Run, utterances: str | Iterable[str] | None = None) -> HTML:
+def listen(
+    run: Run, utterances: str | Iterable[str] | None = None, *, variants: bool = False
+) -> HTML:
     """Players of recordings, if the corpus allows them to be passed on; else a sentence.
 
     Args:
         run: a run
         utterances: one or several, as predictions name them; the first evaluated one by default
+        variants: whether beside each also what the study lets be heard in its place; without such
+            other audio there is nothing to show
 
     Raises:
         InputError: if one is not evaluated
@@ -344,18 +355,29 @@ def listen(run: Run, utterances: str | Iterable[str] | None = None) -> HTML:
 
             sercue.listen(run, run.changed("aligned", "conflicting").index[:3])
     """
+    if variants and not run.other_audio:
+        return HTML("")
     if not run.corpus.may_share_audio:
         return HTML(f"<p>{html.escape(_withheld(run))}</p>")
     named = [utterances] if utterances is None or isinstance(utterances, str) else utterances
     players = []
     for chosen in named:
-        corpus = one_utterance(run, chosen)
-        row = corpus.table.index[0]
-        signal = read_utterance(corpus, row, _RATE)
-        (name,) = utterance_ids(corpus.table.index)
-        player = Audio(signal, rate=_RATE, normalize=False)._repr_html_()
-        players.append(f"<p><code>{html.escape(name)}</code></p>{player}")
+        row = one_utterance(run, chosen).table.index[0]
+        players += [_player(run, row, name) for name in [OWN, *run.other_audio * variants]]
     return HTML("".join(players))
+
+
+def _player(run: Run, row: tuple[str, pd.Timedelta, pd.Timedelta], variant: str) -> str:
+    """What is heard of an utterance, with its name; of other audio what it is."""
+    source = run.partners["partner"][row] if variant == SWAPPED else row
+    digest = variant_digest(run.digests[source], variant, run.settings.seed)
+    signal = varied(read_utterance(run.heard, source, _RATE), _RATE, variant, digest)
+    (name,) = utterance_ids(run.heard.table.loc[[source]].index)
+    label = f"<code>{html.escape(name)}</code>"
+    if variant != OWN:
+        told = html.escape(f"{variant}: {AUDIO_VARIANTS[variant].description}")
+        label = f"{told} ({label})" if variant == SWAPPED else told
+    return f"<p>{label}</p>{Audio(signal, rate=_RATE, normalize=False)._repr_html_()}"
 
 
 def _withheld(run: Run) -> str:

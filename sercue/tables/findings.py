@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from sercue.corpora.audio_variants import OWN
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
 from sercue.features import FEW_FRAMES
+from sercue.statistics.kept_tokens import kept_by_audio
 from sercue.statistics.praat_agreement import MEASURES, WEAK_CORRELATION, WEAK_GROSS
 from sercue.tables.limits import confounding, limits
 from sercue.tables.printed import (
@@ -39,6 +41,8 @@ def corpus_findings(
     clusters: pd.DataFrame | None = None,
     agreement: pd.DataFrame | None = None,
     concepts: Sequence[Concept | Category] = (),
+    kept: pd.DataFrame | None = None,
+    partners: pd.DataFrame | None = None,
     partition: str = "test",
 ) -> list[str]:
     """What notebook 01 found: first whether emotion can be told from speaker, last the limits.
@@ -53,6 +57,8 @@ def corpus_findings(
         clusters: ``functional_clusters``, if there are any
         agreement: ``praat_agreement``, if Praat was asked
         concepts: those of the scheme, of which it is said which rest on weak agreement
+        kept: ``kept_tokens``, if other audio is heard
+        partners: ``partners``, if audio is swapped
         partition: the evaluated one, whose limits are named
     """
     confounded = confounding(corpus)
@@ -101,6 +107,10 @@ def corpus_findings(
             f"the largest of {of_cluster.max()}; {(of_cluster == 1).sum()} functionals are in a "
             "cluster of their own."
         )
+    if kept is not None:
+        sentences.append(_kept_finding(kept))
+    if partners is not None and len(partners):
+        sentences.append(_partners_finding(partners["by"]))
     return sentences + limits(corpus, partition, confounded=False)
 
 
@@ -119,6 +129,31 @@ def _effects_finding(effects: pd.DataFrame) -> str:
         f"{found} of {tested} functionals differ between the emotions at a false discovery "
         f"rate of {percent(LEVEL)}, tested over {speakers} speakers{most}."
     )
+
+
+def _kept_finding(kept: pd.DataFrame) -> str:
+    """How far the tokens of utterances still describe what is heard in their place."""
+    told = [
+        f"{variant} {bounded(row['kept'], 2)} ({bounded(row['by_chance'], 2)})"
+        for variant, row in kept_by_audio(kept).drop(OWN).iterrows()
+    ]
+    return (
+        "Share of the tokens that are also those of what is heard in place of an utterance, "
+        f"averaged over the concepts (in brackets: by chance): {', '.join(told)}."
+    )
+
+
+def _partners_finding(by: pd.Series) -> str:
+    """What utterances share with those that are heard in their place."""
+    counts = by.value_counts(sort=False)
+    words = {
+        "speaker and sentence": "the same speaker and sentence",
+        "speaker": "the same speaker",
+        "sex": "another speaker of the same sex",
+        "any": "any speaker",
+    }
+    told = [f"{number} from {words[str(name)]}" for name, number in counts.items() if number]
+    return f"Swapped audio is that of another class: {', '.join(told)} ({len(by)} utterances)."
 
 
 def _agreement_findings(
@@ -413,6 +448,49 @@ def readable_collapse(table: pd.DataFrame) -> pd.DataFrame:
     ]
     verdict = table.groupby("condition", sort=False)[["holm_p", "no_collapse"]].first()
     return pd.concat([*parts, rounded(verdict)], axis=1)
+
+
+def readable_kept(kept: pd.DataFrame) -> pd.DataFrame:
+    """A table of kept tokens as a report prints it: one row per concept.
+
+    Args:
+        kept: as ``kept_tokens`` returns it
+
+    Returns:
+        DataFrame of text by ``concept``: for each audio variant the share of tokens that are kept
+        and, in brackets, the share that is unknown, if any is
+    """
+    columns = {
+        variant: {
+            concept: bounded(share, 2) + (f" ({bounded(lost, 2)})" if lost > 0 else "")
+            for (_, concept), share, lost in rows[["kept", "unknown"]].itertuples()
+        }
+        for variant, rows in kept.groupby(level="audio", sort=False)
+        if variant != OWN
+    }
+    return pd.DataFrame(columns).rename_axis("concept")
+
+
+def same_audio(predictions: pd.DataFrame) -> str:
+    """Whether the audio of an utterance was the same under all conditions that show its own.
+
+    Args:
+        predictions: as ``run_study`` returns them
+
+    Examples:
+        >>> rows = {"utterance": ["a", "a"], "heard": "own", "audio": ["1f", "2e"]}
+        >>> same_audio(pd.DataFrame(rows))
+        'By hash, the audio of each utterance is NOT identical under all conditions.'
+    """
+    if predictions["audio"].isna().all():
+        return (
+            "The answers were made elsewhere, and no recording is at hand: whether the audio was "
+            "the same under all conditions cannot be checked."
+        )
+    groups = predictions.groupby(["utterance", "heard"], observed=True)
+    found = "identical" if groups["audio"].nunique().eq(1).all() else "NOT identical"
+    variant = " with the same audio variant" if predictions["heard"].nunique() > 1 else ""
+    return f"By hash, the audio of each utterance is {found} under all conditions{variant}."
 
 
 def left_out_designs(designs: pd.DataFrame) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 from scipy import stats
 
+from sercue.corpora.audio_variants import partners
 from sercue.corpora.corpus import Corpus
 from sercue.statistics.confounding import ENOUGH_CROSSED, Crossing
 from sercue.statistics.speakers import degrees_of_freedom
@@ -152,6 +153,26 @@ def limits(corpus: Corpus, partition: str = "test", *, confounded: bool = True) 
     more = _of_all(corpus, counts.loc[:, _few(counts)])
     helped = bool(more or one_class or fitted)
     return sentences + fitted + _few_speakers(len(counts), corpus, more, helped=helped)
+
+
+def other_voices(rows: pd.DataFrame, seed: int) -> list[str]:
+    """For how many utterances swapped audio is that of another speaker, if for any.
+
+    Args:
+        rows: the evaluated utterances
+        seed: of the study
+
+    Examples:
+        >>> from sercue.corpora.corpus import example_corpus
+        >>> rows = example_corpus(speakers=2).table
+        >>> other_voices(rows.assign(emotion=rows["speaker"]), seed=0)[0].partition(",")[0]
+        'For 8 of 8 utterances'
+    """
+    others = int(partners(rows, seed)["by"].isin(["sex", "any"]).sum())
+    return [
+        f"For {others} of {len(rows)} utterances, swapped audio is that of another speaker, since "
+        "their own has no utterance of another class: these answers can also follow the voice."
+    ] * bool(others)
 
 
 def _counts(corpus: Corpus, partition: str) -> pd.DataFrame:

@@ -44,10 +44,11 @@ _WORDS = {
     "flip_aligned": "changed (aligned)",
     "kappa_none": "κ (none)", "kappa_aligned": "κ (aligned)", "most_gained": "most gained",
     "most_lost": "most lost", "w_audio": "weight of audio",
-    "w_cue": "weight of tokens", "label_order": "label order",
+    "w_cue": "weight of tokens", "label_order": "label order", "follow_ratio": "follow ratio",
     "minus_none": "minus none", "minus_aligned": "minus aligned",
     "brier": "Brier score", "log_loss": "log loss", "ece": "ECE", "auroc": "AUROC",
-    "detectable_holm": "MDE", "label_mass": "mass of labels",
+    "right_before": "right before", "right_after": "right after",
+    "detectable_holm": "MDE", "label_mass": "mass of labels", "by_chance": "by chance",
 }  # fmt: skip
 # What can exceed 1, so that it keeps the zero before the point, however small its values are.
 _UNBOUNDED = {

@@ -89,7 +89,12 @@ class Binning:
         inputs = _inputs(measured, self.concepts, corpus, self.centre)
         return _scores(self._standardised(inputs, ""), self.concepts)
 
-    def transform(self, features: pd.DataFrame, corpus: Corpus | None = None) -> pd.DataFrame:
+    def transform(
+        self,
+        features: pd.DataFrame,
+        corpus: Corpus | None = None,
+        centred_on: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
         """Tokens: the word of the bin that each score falls into, or of the first rule that holds.
 
         A score equal to a threshold falls into the upper bin. A score that could not be measured
@@ -98,12 +103,15 @@ class Binning:
         Args:
             features: features, one row per utterance
             corpus: needed only if ``centre`` is set, or if something was fitted to each sex
+            centred_on: whose medians are subtracted if ``centre`` is set, by default ``features``:
+                the features of all utterances, where ``features`` are those of other audio
 
         Returns:
             DataFrame of shape (utterances, concepts) holding words
         """
         measured = measurable(features)
-        inputs = _inputs(measured, self.concepts, corpus, self.centre)
+        own = None if centred_on is None else measurable(centred_on)
+        inputs = _inputs(measured, self.concepts, corpus, self.centre, own)
         sexes = self._groups(features.index, corpus)
         z = self._standardised(inputs, "")
         scores = _scores(z, self.concepts)
@@ -199,9 +207,12 @@ class FoldBinning:
         """Concept scores, each row by the binning of its own fold; see ``Binning.scores``."""
         return self._out_of_fold(features, corpus, Binning.scores)
 
-    def transform(self, features: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
+    def transform(
+        self, features: pd.DataFrame, corpus: Corpus, centred_on: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
         """Tokens, each row by the binning of its own fold; see ``Binning.transform``."""
-        return self._out_of_fold(features, corpus, Binning.transform)
+        made_by = partial(Binning.transform, centred_on=centred_on)
+        return self._out_of_fold(features, corpus, made_by)
 
     def edges(self, concept: str) -> list[tuple[str, tuple[float, ...]]]:
         """Group and inner bin edges of an ordinal concept, of each fold in turn."""
@@ -418,14 +429,22 @@ def _inputs(
     concepts: Sequence[Concept | Category],
     corpus: Corpus | None,
     centre: str | None,
+    centred_on: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """What is standardised, one column for each measure, after centring; NaN where not measured."""
+    values = _values(measured, concepts)
+    own = None if centred_on is None or centre is None else _values(centred_on, concepts)
+    return centred(values, corpus, centre, own)
+
+
+def _values(measured: pd.DataFrame, concepts: Sequence[Concept | Category]) -> pd.DataFrame:
+    """The measures of some concepts; NaN where not measured."""
     measures = list(dict.fromkeys(m for concept in concepts for m in _measures(concept)))
     columns = {}
     for measure in measures:
         values = measured[source_of(measure)]
         columns[measure] = values if measure in measured else np.log(values.where(values > 0))
-    return centred(pd.DataFrame(columns, measured.index), corpus, centre)
+    return pd.DataFrame(columns, measured.index)
 
 
 def _located(inputs: pd.DataFrame, standardise: str) -> tuple[dict[str, float], dict[str, float]]:
@@ -450,13 +469,19 @@ def _sexes(corpus: Corpus, index: pd.Index) -> np.ndarray:
     return sexes.where(sexes.notna(), "").to_numpy()
 
 
-def centred(values: pd.DataFrame, corpus: Corpus | None, centre: str | None) -> pd.DataFrame:
+def centred(
+    values: pd.DataFrame,
+    corpus: Corpus | None,
+    centre: str | None,
+    own: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Values with the median of each speaker or sex taken off.
 
     Args:
         values: one row per utterance
         corpus: names the speaker or sex of each row
         centre: ``"speaker"``, ``"sex"``, or ``None``, which leaves them as they are
+        own: whose medians are taken off, if not those of ``values``
 
     Raises:
         InputError: if the corpus is missing, or does not know whose median it is
@@ -467,8 +492,10 @@ def centred(values: pd.DataFrame, corpus: Corpus | None, centre: str | None) -> 
         raise InputError(f"corpus: needed to centre by {centre!r}, found None")
     if centre not in corpus.table:
         raise InputError(f"centre: corpus {corpus.name!r} does not know the {centre} of a speaker")
-    groups = corpus.table.loc[values.index, centre]
-    return values - values.groupby(groups.to_numpy()).transform("median")
+    own = values if own is None else own
+    groups = corpus.table[centre]
+    medians = own.groupby(groups.loc[own.index].to_numpy()).median()
+    return values - medians.reindex(groups.loc[values.index]).set_axis(values.index)
 
 
 def _scores(z: pd.DataFrame, concepts: Sequence[Concept | Category]) -> pd.DataFrame:

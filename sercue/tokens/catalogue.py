@@ -12,11 +12,13 @@ import pandas as pd
 from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN
 from sercue.errors import InputError, unknown
 from sercue.tokens.changes import (
+    aligned,
     conflicting,
     constant,
     corrupted,
     counter_emotion,
     flip,
+    in_form,
     masked,
     only,
     replaced,
@@ -35,21 +37,21 @@ from sercue.tokens.condition import (
     parts_of,
     told_by_name,
 )
+from sercue.tokens.prompts import FORMS
 from sercue.tokens.schemes import read_scheme
 
 _PLAIN: dict[str, Condition] = {
     condition.name: condition
     for condition in (
         Condition("none", "no token block: audio alone", lambda material, generator: None),
-        Condition(
-            "aligned", "the utterance's own tokens", lambda material, generator: material.tokens
-        ),
+        aligned(),
         shuffled(),
         shuffled_within("shuffled_within_class", "emotions", "class"),
         shuffled_within("shuffled_within_speaker", "speakers", "speaker"),
         conflicting(),
         counter_emotion(),
         constant(),
+        *map(in_form, FORMS),
     )
 }
 _DOSES: dict[str, Callable[[float], Condition]] = {
@@ -57,6 +59,8 @@ _DOSES: dict[str, Callable[[float], Condition]] = {
     "replaced": replaced,
     "masked": masked,
 }
+#: Conditions of the tokens that a study crosses with its audio variants, as far as it has them.
+CROSSED = ("none", "aligned", "conflicting")
 _OF_CONCEPTS: dict[str, Callable[[Sequence[str]], Condition]] = {
     "only": only,
     "without": without,
@@ -102,6 +106,22 @@ def parse_condition(text: str, concepts: Sequence[str] | None = None) -> Conditi
     if name in _OF_CONCEPTS:
         return _of_concepts(str(text), name, inside, concepts)
     raise unknown("condition", text, condition_names())
+
+
+def is_ours(name: str) -> bool:
+    """Whether a condition is written as one of ours, whatever its dose and concepts.
+
+    Examples:
+        >>> [name for name in ("masked(1)", "aligned @ silent", "without") if is_ours(name)]
+        ['masked(1)', 'aligned @ silent']
+    """
+    tokens = parts_heard(name)[0]
+    family, dose, concepts = told_by_name(tokens)
+    return (
+        tokens in _PLAIN
+        or (family in _DOSES and not np.isnan(dose))
+        or (family in _OF_CONCEPTS and bool(concepts))
+    )
 
 
 def heard_as(condition: Condition, heard: str) -> Condition:
@@ -161,22 +181,47 @@ def parse_conditions(
     return conditions
 
 
-def shortened(names: Sequence[str], concepts: Sequence[str] | None = None) -> list[str]:
+def crossed(names: Sequence[str], audio: Sequence[str]) -> list[str]:
+    """The conditions of a study with those that its audio variants add at the end.
+
+    Args:
+        names: names of conditions, as ``parse_conditions`` gives them
+        audio: names of ``AUDIO_VARIANTS``
+
+    Returns:
+        ``names``, and ``CROSSED``, as far as the study has them, with each variant but ``own``;
+        what is there already is not added
+
+    Examples:
+        >>> crossed(["none", "shuffled", "aligned"], ["own", "silent"])
+        ['none', 'shuffled', 'aligned', 'none @ silent', 'aligned @ silent']
+    """
+    others = [name for name in audio if name != OWN]
+    added = [f"{name}{AT}{heard}" for heard in others for name in CROSSED if name in names]
+    return list(dict.fromkeys([*names, *added]))
+
+
+def shortened(
+    names: Sequence[str], concepts: Sequence[str] | None = None, audio: Sequence[str] = ()
+) -> list[str]:
     """Conditions as a study file may say them: those that one word stands for as that word.
 
     Args:
         names: names of conditions, as ``parse_conditions`` gives them
         concepts: names of all concepts, in their order; by default those of the scheme ``paper``
+        audio: the audio variants of the study; the conditions that they add are left out
 
     Returns:
-        entries of which ``parse_conditions`` makes the same conditions in the same order
+        entries of which ``parse_conditions`` and ``crossed`` make the same conditions in the same
+        order
 
     Examples:
         >>> shortened(["none", "flip(a)", "flip(b)", "flip(c)"], ["a", "b", "c"])
         ['none', 'flip(each)']
     """
     concepts = read_scheme().names if concepts is None else concepts
-    short = list(names)
+    given = [name for name in names if parts_heard(name)[1] == OWN]
+    short = given if crossed(given, audio) == list(names) else list(names)
     for word in (f"{family}({many})" for many in ("any", "each") for family in _OF_CONCEPTS):
         whole = _written_out(word, concepts)
         if len(whole) < 2:
@@ -237,7 +282,11 @@ def describe_conditions(
     )
     if material is None:
         return table
-    foreign = [_not_own(condition.show(material, seed=seed), material) for condition in conditions]
+    foreign = [
+        # In another form, the utterance's own tokens may be written otherwise.
+        _not_own(material.tokens if one.form else one.show(material, seed=seed), material)
+        for one in conditions
+    ]
     table["tokens not own"] = [float(np.mean(cells)) for cells in foreign]
     table["utterances not own"] = [float(np.mean(cells.max(axis=1))) for cells in foreign]
     table["remarks"] = [condition.remarks(material) for condition in conditions]
@@ -327,24 +376,36 @@ def about_concepts(name: str) -> bool:
 
 
 def main_conditions(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a table without those of conditions about single concepts or with other audio.
+    """The rows of a table for the conditions that keep audio and form, and concern all concepts.
 
     Args:
         table: with a column ``condition``
     """
     facts = condition_facts(table)
-    main = (facts["concepts"].map(len) == 0) & (facts["heard"] == OWN)
-    return table[table["condition"].isin(facts.index[main])]
+    whole = (facts["concepts"].map(len) == 0) & ~facts["family"].isin(FORMS)
+    return with_own_audio(table[table["condition"].isin(facts.index[whole])])
+
+
+def with_own_audio(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table without those of conditions with other audio.
+
+    Args:
+        table: with a column ``condition``
+    """
+    own = [name for name in table["condition"].unique() if parts_heard(name)[1] == OWN]
+    return table[table["condition"].isin(own)]
 
 
 def is_main(name: str) -> bool:
-    """Whether a condition of ours keeps the utterance's audio and is about no single concept.
+    """Whether a condition of ours keeps audio and form, and is about no single concept.
 
     Examples:
-        >>> [name for name in ("aligned", "only(pitch)", "aligned @ silent") if is_main(name)]
+        >>> names = ("aligned", "only(pitch)", "aligned @ silent", "prose")
+        >>> [name for name in names if is_main(name)]
         ['aligned']
     """
-    return parts_heard(name)[1] == OWN and not about_concepts(name)
+    family, _, concepts = told_by_name(name)
+    return parts_heard(name)[1] == OWN and not concepts and family not in FORMS
 
 
 def few_conditions(names: Sequence[str], most: int = 6) -> list[str]:

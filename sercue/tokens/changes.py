@@ -10,7 +10,8 @@ import pandas as pd
 from sercue.errors import InputError, unknown
 from sercue.notation import shortest
 from sercue.tokens.concepts import UNKNOWN, Words
-from sercue.tokens.condition import Condition, Material
+from sercue.tokens.condition import DONORS, Condition, Material
+from sercue.tokens.prompts import FORMS
 
 
 def conflicting() -> Condition:
@@ -291,6 +292,35 @@ def derangement(size: int, generator: np.random.Generator) -> np.ndarray:
     return order
 
 
+def aligned() -> Condition:
+    """Every utterance is shown its own tokens."""
+    return Condition("aligned", "the utterance's own tokens", _own)
+
+
+def _own(material: Material, generator: np.random.Generator) -> pd.DataFrame:
+    return _of_donors(material.tokens.copy(deep=False), _classes(material))
+
+
+def in_form(form: str) -> Condition:
+    """Every utterance is shown its own tokens, but the block has another form.
+
+    In ``numbers`` the word of an ordinal concept is its score; nominal concepts keep their word.
+
+    Args:
+        form: one of ``FORMS``
+    """
+    change = _scored if form == "numbers" else _own
+    return Condition(form, FORMS[form].description, change, form=form)
+
+
+def _scored(material: Material, generator: np.random.Generator) -> pd.DataFrame:
+    scores = material.known("scores")
+    written = scores.map(
+        lambda score: UNKNOWN if np.isnan(score) else f"{round(score, 1) + 0.0:+.1f} SD"
+    )
+    return _of_donors(material.tokens.assign(**written), _classes(material))
+
+
 def shuffled() -> Condition:
     """Every utterance is shown the tokens of another one: a derangement of all."""
     return Condition(
@@ -318,13 +348,17 @@ def shuffled_within(name: str, group: str, word: str) -> Condition:
 
     def change(material: Material, generator: np.random.Generator) -> pd.DataFrame:
         order = _deranged_within(name, material.known(group), generator)
-        shown = material.tokens.to_numpy()[np.maximum(order, 0)]
+        classes = _classes(material)
+        shown, told = material.tokens.to_numpy()[np.maximum(order, 0)], classes[order]
         alone = np.flatnonzero(order < 0)
         for position, donors in _same_group_in_training(material, group, alone).items():
-            if not len(donors):
-                donors = np.delete(material.tokens.to_numpy(), position, axis=0)
-            shown[position] = donors[generator.integers(len(donors))]
-        return pd.DataFrame(shown, material.tokens.index, material.tokens.columns)
+            others = material.training
+            if others is None or not len(donors):
+                donors, others = np.delete(np.arange(len(shown)), position), material
+            drawn = donors[generator.integers(len(donors))]
+            shown[position], told[position] = others.tokens.iloc[drawn], _classes(others)[drawn]
+        tokens = pd.DataFrame(shown, material.tokens.index, material.tokens.columns)
+        return _of_donors(tokens, told)
 
     def remarks(material: Material) -> str:
         return _alone_remark(material, group, word)
@@ -356,7 +390,8 @@ def counter_emotion() -> Condition:
 
 def _shuffled(material: Material, generator: np.random.Generator) -> pd.DataFrame:
     order = derangement(len(material.tokens), generator)
-    return material.tokens.iloc[order].set_axis(material.tokens.index)
+    shown = material.tokens.iloc[order].set_axis(material.tokens.index)
+    return _of_donors(shown, _classes(material)[order])
 
 
 def _deranged_within(name: str, groups: pd.Series, generator: np.random.Generator) -> np.ndarray:
@@ -383,17 +418,19 @@ def _members(groups: pd.Series) -> dict[str, np.ndarray]:
 def _same_group_in_training(
     material: Material, group: str, positions: np.ndarray
 ) -> dict[int, np.ndarray]:
-    """Tokens of the training utterances of the same group, for some of the utterances."""
-    donors = {int(position): material.tokens.to_numpy()[:0] for position in positions}
+    """Places of the training utterances of the same group, for some of the utterances."""
+    donors = {int(position): np.empty(0, int) for position in positions}
     if material.training is None or not len(positions):
         return donors
-    own = material.known(group).to_numpy()
+    own, training = material.known(group).to_numpy(), material.training
+    groups = training.known(group).to_numpy()
+    # Where training utterances are evaluated, an utterance must not be its own donor.
+    others = ~training.tokens.index.isin(material.tokens.index)
     for fold, rows in material.fold_rows():
-        training = material.training_for(fold)
-        # Where training utterances are evaluated, an utterance must not be its own donor.
-        training = training.take(np.flatnonzero(~training.tokens.index.isin(material.tokens.index)))
-        tokens, groups = training.tokens.to_numpy(), training.known(group).to_numpy()
-        donors |= {int(p): tokens[groups == own[p]] for p in positions if p in rows}
+        usable = others if fold is None else others & (training.known("folds") != fold).to_numpy()
+        donors |= {
+            int(p): np.flatnonzero(usable & (groups == own[p])) for p in positions if p in rows
+        }
     return donors
 
 
@@ -418,9 +455,11 @@ def _alone_remark(material: Material, group: str, word: str) -> str:
 def _counter_emotion(material: Material, generator: np.random.Generator) -> pd.DataFrame:
     emotions = material.known("emotions").to_numpy()
     shown = np.empty(material.tokens.shape, dtype=object)
+    told = np.empty(len(shown), dtype=object)
     for fold, positions in material.fold_rows():
         training = material.training_for(fold)
-        rows, members = training.tokens.to_numpy(), _members(training.known("emotions"))
+        rows, classes = training.tokens.to_numpy(), _classes(training)
+        members = _members(training.known("emotions"))
         for position in positions:
             others = [members[name] for name in members if name != emotions[position]]
             if not others:
@@ -429,5 +468,19 @@ def _counter_emotion(material: Material, generator: np.random.Generator) -> pd.D
                     f"{emotions[position]!r}; valid are training utterances of two classes or more"
                 )
             drawn = others[generator.integers(len(others))]
-            shown[position] = rows[drawn[generator.integers(len(drawn))]]
-    return pd.DataFrame(shown, material.tokens.index, material.tokens.columns)
+            donor = drawn[generator.integers(len(drawn))]
+            shown[position], told[position] = rows[donor], classes[donor]
+    return _of_donors(pd.DataFrame(shown, material.tokens.index, material.tokens.columns), told)
+
+
+def _classes(material: Material) -> np.ndarray:
+    """The class of each utterance, ``None`` where classes are not known."""
+    if material.emotions is None:
+        return np.full(len(material.tokens), None)
+    return material.emotions.to_numpy(object)
+
+
+def _of_donors(shown: pd.DataFrame, classes: np.ndarray) -> pd.DataFrame:
+    """The tokens with the classes of those utterances whose tokens they are."""
+    shown.attrs[DONORS] = tuple(classes)
+    return shown

@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,8 @@ from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
 from sercue.tokens.concepts import UNKNOWN, Words, words_by_concept
 
-_SERIES = ("emotions", "speakers", "folds")
+# What is indexed as the tokens.
+_BESIDE = ("emotions", "speakers", "folds", "scores")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,7 @@ class Material:
         emotions: true class of each utterance, indexed as ``tokens``
         speakers: speaker of each utterance, indexed as ``tokens``
         folds: fold of each utterance of a cross-validated corpus, indexed as ``tokens``
+        scores: scores of the ordinal concepts, in robust z-scores, indexed as ``tokens``
         training: the same of the training utterances. In a cross-validated corpus these are all
             utterances; ``training_for`` leaves out the fold that is evaluated.
 
@@ -51,6 +54,7 @@ class Material:
     emotions: pd.Series | None = None
     speakers: pd.Series | None = None
     folds: pd.Series | None = None
+    scores: pd.DataFrame | None = None
     training: Material | None = None
 
     def __post_init__(self) -> None:
@@ -63,7 +67,7 @@ class Material:
                     f"tokens of {concept!r}: found {', '.join(map(repr, strange))}, valid are "
                     f"{', '.join(valid)}"
                 )
-        for name in _SERIES:
+        for name in _BESIDE:
             series = getattr(self, name)
             if series is not None and not series.index.equals(self.tokens.index):
                 raise InputError(f"{name}: found another index than that of the tokens")
@@ -76,6 +80,7 @@ class Material:
         words: Mapping[str, Words] | Sequence[str],
         *,
         partition: str = "test",
+        scores: pd.DataFrame | None = None,
     ) -> Material:
         """The material of a study.
 
@@ -86,6 +91,7 @@ class Material:
                 are no training material
             words: concept to its words; a sequence, from low to high, is that of every concept
             partition: which partition is evaluated
+            scores: of the ordinal concepts, as ``Binning.scores`` gives them, if they are known
 
         Examples:
             >>> from sercue.corpora.corpus import example_corpus
@@ -101,11 +107,12 @@ class Material:
         cross_validated = bool(corpus.folds)
         return replace(
             _described(evaluated, tokens, words, cross_validated),
+            scores=None if scores is None else scores.loc[evaluated.index],
             training=_described(training, tokens, words, cross_validated),
         )
 
-    def known(self, name: str) -> pd.Series:
-        """``emotions``, ``speakers`` or ``folds``, for a condition that needs them.
+    def known(self, name: str) -> Any:
+        """``emotions``, ``speakers``, ``folds`` or ``scores``, for a condition that needs them.
 
         Raises:
             InputError: if it is not known
@@ -134,7 +141,7 @@ class Material:
         """The same of some utterances, in the order of ``positions``."""
         rows = {
             name: series.iloc[positions]
-            for name in _SERIES
+            for name in _BESIDE
             if (series := getattr(self, name)) is not None
         }
         return replace(self, tokens=self.tokens.iloc[positions], **rows)
@@ -165,6 +172,8 @@ def _described(
 Change = Callable[[Material, np.random.Generator], pd.DataFrame | None]
 
 
+#: In ``attrs`` of the tokens shown, where each row is that of one utterance: the classes of these.
+DONORS = "donors"
 #: Families of conditions about some of the concepts.
 ABOUT_CONCEPTS = ("only", "without", "flip")
 #: Between concepts in names and in the column ``concepts`` of predictions.
@@ -251,6 +260,7 @@ class Condition:
             ``corrupted`` for ``corrupted(0.5)``
         dose: the dose, for trends; NaN if there is none
         concepts: the concepts concerned, if they are some and not all
+        form: of the token block, one of ``FORMS``; by default that of the template
 
     Examples:
         >>> def exaggerate(material, generator):
@@ -276,6 +286,7 @@ class Condition:
     family: str = ""
     dose: float = np.nan
     concepts: tuple[str, ...] = ()
+    form: str = ""
 
     @property
     def heard(self) -> str:
@@ -301,7 +312,8 @@ class Condition:
             replicate: number of the repetition, from 0
 
         Returns:
-            tokens with the index of ``material.tokens``, or ``None`` for no token block
+            tokens with the index of ``material.tokens``, or ``None`` for no token block; where each
+            row is that of one utterance, ``attrs`` holds the classes of these under ``DONORS``
 
         Raises:
             InputError: if the material is not enough for this condition, or if the function of
@@ -319,7 +331,11 @@ class Condition:
         if shown is None:
             return None
         self._check(shown, ordered)
-        return shown.iloc[np.argsort(order)]
+        back = np.argsort(order)
+        tokens = shown.iloc[back]
+        if DONORS in shown.attrs:
+            tokens.attrs = {DONORS: tuple(shown.attrs[DONORS][place] for place in back)}
+        return tokens
 
     def is_random(self, words: Mapping[str, Words]) -> bool:
         """Whether replicates differ.

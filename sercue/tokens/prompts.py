@@ -7,7 +7,7 @@ come last but for the answer cue, so that all conditions of an utterance share t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from sercue.answers import spelled_alike
 from sercue.errors import InputError, shortened, unknown
@@ -63,12 +63,15 @@ class Template:
             for concept, word in tokens.items()
         )
 
-    def render(self, labels: Sequence[str], tokens: Mapping[str, str] | None = None) -> str:
+    def render(
+        self, labels: Sequence[str], tokens: Mapping[str, str] | None = None, form: str = ""
+    ) -> str:
         """The whole text of a user turn, without the audio.
 
         Args:
             labels: the words of the label options, in the order to show
             tokens: concept name to word; ``None`` leaves the cue block out
+            form: of the cue block, one of ``FORMS``; by default the template's own
 
         Raises:
             InputError: if the words of a label contain the separator of labels
@@ -80,7 +83,8 @@ options: angry, sad. Acoustic cues: energy=low. Emotion:
         """
         parts = [self.instruction.replace("{labels}", self._options(labels))]
         if tokens is not None:
-            parts.append(self.cues.replace("{tokens}", self.show_tokens(tokens)))
+            template, shown = (self, tokens) if not form else FORMS[form].of(self, tokens)
+            parts.append(template.cues.replace("{tokens}", template.show_tokens(shown)))
         return " ".join([*parts, self.answer])
 
     def _options(self, labels: Sequence[str]) -> str:
@@ -98,6 +102,78 @@ options: angry, sad. Acoustic cues: energy=low. Emotion:
                 )
         return self.label_separator.join(labels)
 
+
+@dataclass(frozen=True)
+class Form:
+    """Another form of the cue block, with the same content: a control of what the form does.
+
+    Attributes:
+        description: one line for the report
+        cues: the sentence; ``{cues}`` stands for that of the template
+        item: how one token is written; by default that of the template
+        separator: what stands between two tokens; by default that of the template
+        plain: whether concepts and words are written as in running text
+        made_up: whether concepts have names without a meaning
+    """
+
+    description: str
+    cues: str = "{cues}"
+    item: str | None = None
+    separator: str | None = None
+    plain: bool = False
+    made_up: bool = False
+
+    def of(self, template: Template, tokens: Mapping[str, str]) -> tuple[Template, dict[str, str]]:
+        """A template in this form, and the tokens as it shows them.
+
+        Examples:
+            >>> made = FORMS["nonsense"].of(TEMPLATES["plain"], {"ENERGY": "LOW", "PITCH": "MID"})
+            >>> made[1]
+            {'DAX': 'LOW', 'WUG': 'MID'}
+        """
+        made = replace(
+            template,
+            cues=self.cues.replace("{cues}", template.cues),
+            item=template.item if self.item is None else self.item,
+            separator=template.separator if self.separator is None else self.separator,
+        )
+        names = list(tokens)
+        if self.made_up:
+            names = [_made_up(place, name.isupper()) for place, name in enumerate(names)]
+        shown = dict(zip(names, tokens.values(), strict=True))
+        if self.plain:
+            shown = {_in_text(name): _in_text(word) for name, word in shown.items()}
+        return made, shown
+
+
+def _made_up(place: int, capitals: bool) -> str:
+    name = _MADE_UP[place % len(_MADE_UP)] + "en" * (place // len(_MADE_UP))
+    return name.upper() if capitals else name
+
+
+def _in_text(name: str) -> str:
+    return name.replace("_", " ").lower()
+
+
+# Words without a meaning, as studies of how children learn words use them.
+_MADE_UP = ("dax", "wug", "toma", "fep", "blicket", "zup")
+
+#: The forms of the cue block, by name; conditions of these names show aligned tokens in them.
+FORMS = {
+    "nonsense": Form("the utterance's own words for concepts with made-up names", made_up=True),
+    "numbers": Form("the utterance's own scores in place of words, in standard deviations"),
+    "prose": Form(
+        "the utterance's own tokens in a sentence",
+        cues="In this recording, {tokens}.",
+        item="the {concept} is {word}",
+        separator=", ",
+        plain=True,
+    ),
+    "framed": Form(
+        "the utterance's own tokens, said to be unreliable",
+        cues="The following information may be wrong. {cues}",
+    ),
+}
 
 #: The wordings that are shipped, by name.
 TEMPLATES: dict[str, Template] = {

@@ -35,6 +35,8 @@ MOST_SEPARATE = 16
 OURS_SCORE, OURS_GENERATE = "one pass, score", "one pass, generate"
 GENERATES, FORWARDS = "(a) separate generate calls", "(b) separate forward passes"
 BATCHED = "(c) generate batched over conditions"
+#: Prompts and audio variants of a study that crosses both.
+CROSSED = (10, 4)
 #: Times that scoring in one pass should be faster, by number of conditions.
 GOALS = {
     10: {GENERATES: 7.0, FORWARDS: 5.5},
@@ -43,13 +45,17 @@ GOALS = {
 }
 
 
-def benchmark(model: AudioChatModel, conditions: int, runs: int = 3) -> pd.DataFrame:
+def benchmark(
+    model: AudioChatModel, conditions: int, runs: int = 3, variants: int = 1
+) -> pd.DataFrame:
     """Median seconds of each way to ask, over several runs in one process.
 
     Args:
         model: the model to ask
         conditions: number of prompts that differ in their tokens alone, the first without tokens
         runs: repetitions; the ways take turns, so that a slow moment hits all of them
+        variants: number of sounds that all these prompts are asked about, as in a study that
+            crosses audio with tokens
 
     Returns:
         one row per way: ``seconds``; for the usual ways how much faster ``score`` and ``generate``
@@ -57,15 +63,15 @@ def benchmark(model: AudioChatModel, conditions: int, runs: int = 3) -> pd.DataF
     """
     texts = prompts(conditions)
     noise = np.random.default_rng(0).normal(0, 0.05, SECONDS * model.sampling_rate)
-    audio = noise.astype(np.float32)
+    audios = [np.roll(noise, number).astype(np.float32) for number in range(variants)]
     # One after another, prompts take the time of their number: some evenly spread ones tell it.
     some = texts[:: max(1, conditions // MOST_SEPARATE)]
     ways: dict[str, Callable[[], object]] = {
-        OURS_SCORE: lambda: model.score([audio], [texts], LABELS),
-        OURS_GENERATE: lambda: model.generate([audio], [texts], NEW_TOKENS),
-        GENERATES: lambda: [_generate(model, audio, [text]) for text in some],
-        FORWARDS: lambda: [_forward(model, audio, text) for text in some],
-        BATCHED: lambda: _generate(model, audio, texts),
+        OURS_SCORE: lambda: model.score(audios, [texts] * variants, LABELS),
+        OURS_GENERATE: lambda: model.generate(audios, [texts] * variants, NEW_TOKENS),
+        GENERATES: lambda: [_generate(model, audio, [text]) for audio in audios for text in some],
+        FORWARDS: lambda: [_forward(model, audio, text) for audio in audios for text in some],
+        BATCHED: lambda: [_generate(model, audio, texts) for audio in audios],
     }
     more = conditions / len(some)
     table = pd.DataFrame({"seconds": _medians(ways, runs)})
@@ -206,10 +212,12 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = random_model(Path(folder))
-        for number in given.conditions:
-            table = benchmark(model, number, given.runs)
+        crossed = [] if given.conditions != list(GOALS) else [CROSSED]
+        for number, variants in [*((number, 1) for number in given.conditions), *crossed]:
+            table = benchmark(model, number, given.runs, variants)
             threads = torch.get_num_threads()
-            print(f"K = {number} prompts of a recording of {SECONDS} s, {threads} threads")
+            sounds = f"{variants} variants of " * (variants > 1)
+            print(f"K = {number} prompts of {sounds}a recording of {SECONDS} s, {threads} threads")
             print(table.round(2).to_string(na_rep=""))
             share = counted_share(table)
             print(

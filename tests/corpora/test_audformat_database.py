@@ -223,6 +223,12 @@ def test_sex_is_not_used_if_it_is_not_known_of_everyone(db, tmp_path):
     assert "sex" not in read(db, tmp_path).table
 
 
+def test_sentences_are_found_in_any_table(db, tmp_path):
+    add(db, "texts", audformat.filewise_index(FILES), {"text": list("abcabc")})
+    corpus = read(db, tmp_path, sentence="texts.text")
+    assert column(corpus, "sentence") == dict(zip(FILES, "123123", strict=True))
+
+
 def test_a_pattern_finds_the_speaker_in_the_path_or_in_a_column(db, tmp_path):
     corpus = read(db, tmp_path, speaker="file", speaker_pattern=r"(\d)\.wav$")
     assert column(corpus, "speaker") == {file: file[4] for file in FILES}

@@ -83,10 +83,21 @@ def test_a_partner_is_of_the_same_speaker_and_sentence_if_there_is_one():
         sex=["f", "f", "f", "f", "m"],
     )
     found = partners(table)
-    assert found["u0"] == "u2"
-    assert found["u1"] == "u0"
-    # b has one class only: another woman.
-    assert found["u3"] in {"u1", "u2"}
+    assert found.loc["u0"].tolist() == ["u2", "speaker and sentence"]
+    assert found.loc["u1"].tolist() == ["u0", "speaker"]
+    # b has one class only: another woman, by preference with the same sentence.
+    assert found.loc["u3"].tolist() == ["u2", "sex"]
+    # c is the only man.
+    assert found.loc["u4", "by"] == "any"
+    counts = found["by"].value_counts(sort=False).to_dict()
+    assert counts == {"speaker and sentence": 2, "speaker": 1, "sex": 1, "any": 1}
+
+
+def test_what_is_not_known_is_not_shared():
+    table = rows(
+        emotion=["sad", "happy"], speaker=["a", "b"], sex=[None, None], sentence=[None] * 2
+    )
+    assert partners(table)["by"].tolist() == ["any"] * 2
 
 
 def test_partners_are_of_another_class_and_do_not_depend_on_the_order_of_rows():
@@ -94,11 +105,11 @@ def test_partners_are_of_another_class_and_do_not_depend_on_the_order_of_rows():
     table = rows(
         emotion=generator.choice(list("xyz"), 60), speaker=generator.choice(list("ab"), 60)
     )
-    found = partners(table)
+    found = partners(table)["partner"]
     assert (table.loc[found, "emotion"].to_numpy() != table["emotion"].to_numpy()).all()
     assert (table.loc[found, "speaker"].to_numpy() == table["speaker"].to_numpy()).all()
     shuffled = table.sample(frac=1, random_state=1)
-    assert partners(shuffled).sort_index().equals(found.sort_index())
+    assert partners(shuffled)["partner"].sort_index().equals(found.sort_index())
     assert found.value_counts().max() < 15
 
 

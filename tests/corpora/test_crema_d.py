@@ -33,6 +33,7 @@ def test_names_are_read_as_the_corpus_documents_them(tmp_path):
         "AudioWAV/1040_ITH_SAD_X.wav": "sad",
     }
     assert table["speaker"].tolist() == ["1001", "1002", "1040"]
+    assert table["sentence"].tolist() == ["IEO", "DFA", "ITH"]
 
 
 def test_the_tree_has_the_clips_that_were_written(tmp_path):

@@ -58,6 +58,8 @@ def test_full_corpus_is_balanced_as_documented():
     cells = table.groupby(["speaker", "emotion"]).size()
     assert len(cells) == 24 * 4
     assert set(cells) == {8}
+    # Every speaker says every sentence in every emotion.
+    assert set(table.groupby(["speaker", "sentence"]).size()) == {4}
 
 
 def test_no_voice_is_heard_in_two_partitions():

@@ -40,6 +40,7 @@ def test_names_are_read_as_the_database_documents_them(tree):
     assert table["speaker"].unique().tolist() == ["03", "08", "10", "16"]
     sexes = table.drop_duplicates("speaker").set_index("speaker")["sex"].to_dict()
     assert sexes == {"03": "male", "08": "female", "10": "male", "16": "female"}
+    assert table["sentence"].tolist() == ["a01", "b02", "a04", "b10", "a05", "a05", "a07", "b09"]
 
 
 def test_root_may_be_the_wav_folder_itself(tree):
@@ -104,6 +105,10 @@ def test_the_real_corpus_has_the_published_counts():
     }  # fmt: skip
     assert corpus.table["emotion"].value_counts().to_dict() == corpus.expected[0].to_dict()
     assert len(corpus.table) == corpus.listed == 535
+    # The ten sentences of Burkhardt et al. 2005, by the codes of the corpus's own page.
+    assert sorted(set(corpus.table["sentence"])) == [
+        "a01", "a02", "a04", "a05", "a07", "b01", "b02", "b03", "b09", "b10",
+    ]  # fmt: skip
     speakers = corpus.table.drop_duplicates("speaker")
     assert speakers["sex"].value_counts().to_dict() == {"male": 5, "female": 5}
     assert speakers["partition"].value_counts().to_dict() == {"train": 5, "test": 4, "dev": 1}

@@ -81,14 +81,15 @@ def test_named_groups_tell_more_than_the_speaker(tmp_path):
     assert set(corpus.table["speaker"]) == {"OAF", "YAF"}
 
 
-def test_groups_for_sex_partition_and_fold(tmp_path):
+def test_groups_for_sex_partition_sentence_and_fold(tmp_path):
     root = tree(tmp_path, ["sad/f1_training_A_1.wav", "sad/m1_test_B_1.wav", "joy/m2_val_B_2.wav"])
-    pattern = r"/(?P<speaker>(?P<sex>[fm])\d)_(?P<partition>[a-z]+)_(?P<fold>[AB])"
+    pattern = r"/(?P<speaker>(?P<sex>[fm])\d)_(?P<partition>[a-z]+)_(?P<fold>[AB])_(?P<sentence>\d)"
     table = read_folders(root, speaker=pattern).table
-    assert table.set_index("speaker")[["sex", "partition", "fold"]].to_dict("index") == {
-        "f1": {"sex": "f", "partition": "train", "fold": "A"},
-        "m1": {"sex": "m", "partition": "test", "fold": "B"},
-        "m2": {"sex": "m", "partition": "dev", "fold": "B"},
+    told = table.set_index("speaker")[["sex", "partition", "fold", "sentence"]]
+    assert told.to_dict("index") == {
+        "f1": {"sex": "f", "partition": "train", "fold": "A", "sentence": "1"},
+        "m1": {"sex": "m", "partition": "test", "fold": "B", "sentence": "1"},
+        "m2": {"sex": "m", "partition": "dev", "fold": "B", "sentence": "2"},
     }
     with pytest.raises(InputError, match="its group partition found A, B; valid are train"):
         read_folders(root, speaker=r"/(?P<speaker>..)_[a-z]+_(?P<partition>[AB])")

@@ -26,12 +26,12 @@ def test_names_are_read_as_the_corpus_documents_them(tmp_path):
     touched(tmp_path / "Actor_12", ["03-01-06-01-02-01-12.wav"])
     touched(tmp_path / "Actor_07", ["03-01-08-02-01-02-07.wav"])
     table = read_ravdess(tmp_path).table.reset_index().set_index("file")
-    assert table[["emotion", "speaker", "sex"]].to_dict("index") == {
+    assert table[["emotion", "speaker", "sex", "sentence"]].to_dict("index") == {
         "Actor_07/03-01-08-02-01-02-07.wav": {
-            "emotion": "surprised", "speaker": "07", "sex": "male",
+            "emotion": "surprised", "speaker": "07", "sex": "male", "sentence": "01",
         },
         "Actor_12/03-01-06-01-02-01-12.wav": {
-            "emotion": "fearful", "speaker": "12", "sex": "female",
+            "emotion": "fearful", "speaker": "12", "sex": "female", "sentence": "02",
         },
     }  # fmt: skip
 

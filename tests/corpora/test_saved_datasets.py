@@ -364,11 +364,14 @@ def test_a_pattern_finds_the_speaker_in_the_name_of_the_recording(tmp_path):
     assert by_file(corpus, "speaker") == {name: name[:2] for name in names}
 
 
-def test_sex_fold_and_licence_are_passed_on(tmp_path):
-    dataset = rows(gender=["f", "f", "m", "m", "f", "f"], session=[1, 1, 2, 2, 3, 3])
+def test_sex_sentence_fold_and_licence_are_passed_on(tmp_path):
+    dataset = rows(
+        gender=["f", "f", "m", "m", "f", "f"], session=[1, 1, 2, 2, 3, 3], text=list("abaaab")
+    )
     dataset.info.license = "CC-BY-4.0"
     folder = saved(dataset, tmp_path / "saved")
-    corpus = read_datasets(folder, sex="gender", fold="session")
+    corpus = read_datasets(folder, sex="gender", fold="session", sentence="text")
+    assert list(by_file(corpus, "sentence").values()) == list("121112")
     assert list(by_file(corpus, "sex").values()) == ["f", "f", "m", "m", "f", "f"]
     assert list(by_file(corpus, "fold").values()) == ["1", "1", "2", "2", "3", "3"]
     assert (corpus.licence, corpus.may_share_audio) == ("CC-BY-4.0", False)

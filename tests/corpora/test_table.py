@@ -121,6 +121,12 @@ def test_partitions_go_by_the_names_that_corpora_give_them(folder):
     assert "sex" not in table
 
 
+def test_sentences_that_are_the_same_words_have_the_same_number_and_are_not_stored(folder):
+    said = ["Come in", "no", "come  IN", "", "no", "Come in"]
+    table = load_corpus("table", written(folder, rows(sentence=said))).table
+    assert table["sentence"].tolist() == ["1", "2", "1", None, "2", "1"]
+
+
 def test_a_study_says_that_the_speakers_are_children(folder):
     path = written(folder, rows())
     assert load_corpus("table", path, children=True).children

@@ -19,9 +19,11 @@ from made_material import (
 
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
+from sercue.statistics.contrasts import planned_contrasts
 from sercue.tokens.catalogue import (
     condition_names,
     describe_conditions,
+    main_conditions,
     parse_condition,
     parse_conditions,
     shortened,
@@ -217,6 +219,7 @@ def test_every_condition_of_the_protocol_is_listed():
         "conflicting", "counter_emotion", "corrupted(p)", "replaced(p)", "masked(p)", "constant",
         "only(concepts)", "without(concepts)", "flip(concepts)",
         "only(each)", "without(each)", "flip(each)", "only(any)",
+        "nonsense", "numbers", "prose", "framed",
     }  # fmt: skip
 
 
@@ -334,3 +337,22 @@ def test_a_list_of_conditions_can_be_shortened_without_changing_it(words, data):
     assert shortened(names) == words
     some = data.draw(st.permutations(names))[: data.draw(st.integers(1, len(names)))]
     assert [c.name for c in parse_conditions(shortened(some))] == some
+
+
+def test_numbers_are_the_scores_and_nominal_or_unmeasured_concepts_keep_a_word():
+    own = pd.DataFrame({"energy": ["low", "unknown"], "voice": ["low", "high"]}, index=["a", "b"])
+    scores = pd.DataFrame({"energy": [-0.04, np.nan]}, index=["a", "b"])
+    shown = parse_condition("numbers").show(Material(own, WORDS[3], scores=scores), seed=0)
+    assert shown.to_numpy().tolist() == [["+0.0 SD", "low"], ["unknown", "high"]]
+
+
+def test_numbers_need_scores():
+    with pytest.raises(InputError, match="material: found no scores"):
+        parse_condition("numbers").show(random_material(4, 0), seed=0)
+
+
+def test_controls_of_form_are_a_family_of_their_own():
+    names = ["none", "aligned", "prose", "framed @ silent", "masked(1)"]
+    table = pd.DataFrame({"condition": names})
+    assert main_conditions(table)["condition"].tolist() == ["none", "aligned", "masked(1)"]
+    assert planned_contrasts(names) == planned_contrasts(["none", "aligned", "masked(1)"])

@@ -6,7 +6,7 @@ import pytest
 import statsmodels.formula.api as smf
 
 from sercue.errors import InputError
-from sercue.statistics.crossing import audio_effects, follow
+from sercue.statistics.crossing import audio_effects, factorial, follow, followed
 
 LABELS = ["angry", "happy", "sad"]
 SPEAKERS, EACH = 8, 6
@@ -26,9 +26,12 @@ def answers(rule, seed=0):
             for condition in ("none", "aligned"):
                 for heard, sound in (("own", own), ("swapped", other), ("silent", None)):
                     name = condition if heard == "own" else f"{condition} @ {heard}"
-                    said = rule(sound, own if condition == "aligned" else None, generator)
-                    rows.append([f"s{speaker}-{number}", f"s{speaker}", own, name, sound, said])
-    columns = ["utterance", "speaker", "truth", "condition", "heard_class", "prediction"]
+                    read = own if condition == "aligned" else None
+                    said = rule(sound, read, generator)
+                    who = f"s{speaker}-{number}", f"s{speaker}", own
+                    rows.append([*who, name, sound, read, said])
+    columns = ["utterance", "speaker", "truth", "condition", "heard_class", "tokens_class",
+               "prediction"]  # fmt: skip
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(replicate=0, template="plain", label_order=0, decoding="score", valid=True)
 
@@ -47,25 +50,31 @@ def value(table, name):
     return table.loc[name, "value"]
 
 
+def shares(predictions):
+    table = followed(predictions)
+    assert set(table["condition"]) == {"aligned @ swapped"}
+    return table.set_index("follows")["share"]
+
+
 def test_an_audio_bound_model_follows_the_audio():
+    assert shares(answers(hears)).to_dict() == {"audio": 1, "tokens": 0, "neither": 0}
     table = follow(answers(hears))
-    assert value(table, "audio") == 1
-    assert value(table, "tokens") == 0
     assert value(table, "follow ratio") == 0
     # Silence is answered sad, which every third partner is.
     assert value(table, "pull of audio") == pytest.approx(1 - 1 / 3)
 
 
 def test_a_model_that_reads_follows_the_tokens():
+    assert shares(answers(reads)).to_dict() == {"audio": 0, "tokens": 1, "neither": 0}
     table = follow(answers(reads))
-    assert value(table, "tokens") == 1
     assert value(table, "follow ratio") == 1
     assert value(table, "pull of tokens") == pytest.approx(1 - 1 / 3)
 
 
 def test_a_model_that_always_says_the_same_follows_neither():
-    table = follow(answers(lambda *_: "sad"))
-    assert value(table, "neither") == pytest.approx(1 / 3)
+    predictions = answers(lambda *_: "sad")
+    assert shares(predictions)["neither"] == pytest.approx(1 / 3)
+    table = follow(predictions)
     assert value(table, "pull of audio") == value(table, "pull of tokens") == 0
     assert np.isnan(value(table, "follow ratio"))
 
@@ -79,8 +88,8 @@ def half(sound, tokens, generator):
 def test_shares_add_up_and_their_errors_are_those_of_speakers():
     """The difference of two shares: a regression clustered by speaker, CR2 for equal speakers."""
     predictions = answers(half)
+    assert shares(predictions).sum() == pytest.approx(1)
     table = follow(predictions)
-    assert table.loc[["audio", "tokens", "neither"], "value"].sum() == pytest.approx(1)
     rows = predictions[predictions["condition"].isin(["aligned @ swapped", "none @ swapped"])]
     rows = rows.assign(hit=(rows["prediction"] == rows["truth"]).astype(float))
     by = rows.groupby(["speaker", "condition"])["hit"].mean().unstack()
@@ -108,7 +117,29 @@ def test_effects_are_differences_of_uar_and_the_interaction_that_of_gains():
 
 def test_what_is_lacking_is_named():
     own = answers(hears).query("heard_class == truth")
-    with pytest.raises(InputError, match=r"found no aligned @ swapped, none @ swapped, aligned @"):
+    with pytest.raises(InputError, match=r"has no aligned @ swapped, none @ swapped, aligned @"):
         follow(own)
-    with pytest.raises(InputError, match="no variant under which none and aligned were both"):
+    with pytest.raises(InputError, match="no other audio under which none and aligned were both"):
         audio_effects(own, LABELS)
+    with pytest.raises(InputError, match="no condition in which tokens are of another class"):
+        followed(own)
+    with pytest.raises(InputError, match="no other audio"):
+        factorial(pd.DataFrame({"condition": ["none", "aligned"], "uar": 0.5}))
+
+
+def test_an_invalid_answer_follows_neither():
+    predictions = answers(hears)
+    predictions.loc[predictions["condition"] == "aligned @ swapped", "prediction"] = None
+    assert shares(predictions)["neither"] == 1
+
+
+def test_what_the_audio_adds_is_voice_and_the_rest():
+    predictions = answers(half)
+    silent = predictions[predictions["heard_class"].isna()]
+    names = silent["condition"].str.replace("silent", "reversed")
+    reversed_ = answers(half, seed=1).loc[silent.index].assign(condition=names)
+    table = audio_effects(pd.concat([predictions, reversed_]), LABELS)
+    value = table.set_index(["heard", "effect"])["difference"]
+    whole = value["silent", "audio alone"]
+    assert value["reversed", "voice"] + value["reversed", "audio alone"] == pytest.approx(whole)
+    assert ("silent", "voice") not in value.index

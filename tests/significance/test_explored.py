@@ -6,7 +6,13 @@ import pytest
 
 from sercue.errors import InputError
 from sercue.statistics.contrasts import uar_intervals
-from sercue.statistics.explored import changed_answers, speaker_table, wording_sensitivity
+from sercue.statistics.explored import (
+    answer_transitions,
+    changed_answers,
+    changes_by_token,
+    speaker_table,
+    wording_sensitivity,
+)
 from sercue.statistics.measures import example_predictions, uar
 
 LABELS = ["angry", "sad"]
@@ -48,6 +54,39 @@ def test_the_changed_answers_are_those_of_the_first_wording_surest_first():
     np.testing.assert_allclose(changed["p_aligned"], [0.9, 0.7, 0.6])
     np.testing.assert_allclose(changed["p_conflicting"], [0.8, np.nan, 0.6])
     np.testing.assert_allclose(changed["change"], [-0.7, np.nan, -0.2])
+
+
+def test_transitions_are_counted_with_what_was_right_surest_first():
+    """By hand: all are angry; of a1 and a2 the lower probabilities are .6 and .8, of b2 .7."""
+    rows = ANSWERS.assign(truth=ANSWERS["truth"].where(ANSWERS["utterance"] != "b2", "sad"))
+    table = answer_transitions(rows, "conflicting", "aligned")
+    assert table.index.names == ["aligned", "conflicting"]
+    assert table["sureness"].is_monotonic_decreasing
+    to_sad, to_none = table.loc[("angry", "sad")], table.loc[("angry", "invalid")]
+    assert to_sad[["utterances", "right_before", "right_after"]].tolist() == [2, 1, 0]
+    assert to_none[["utterances", "right_before", "right_after"]].tolist() == [1, 0, 0]
+    np.testing.assert_allclose(table["sureness"], [0.7, 0.7])
+
+
+def test_transitions_of_written_answers_are_the_most_frequent_first():
+    rows = example_predictions()
+    table = answer_transitions(rows, "aligned", "none")
+    assert "sureness" not in table
+    assert table["utterances"].is_monotonic_decreasing
+    assert table["utterances"].sum() == len(changed_answers(rows, "aligned", "none"))
+
+
+def test_changes_by_token_count_those_that_stay_as_well():
+    """By hand: HIGH to LOW twice and LOW to HIGH once, all changed; MID stays, and the answer."""
+    table = changes_by_token(ANSWERS, "conflicting", "aligned")
+    assert table.to_dict("index") == {
+        ("ENERGY", "HIGH", "LOW"): {"utterances": 2, "changed": 1},
+        ("ENERGY", "LOW", "HIGH"): {"utterances": 1, "changed": 1},
+        ("ENERGY", "MID", "MID"): {"utterances": 1, "changed": 0},
+    }
+    bare = ANSWERS.assign(shown_ENERGY=None)
+    with pytest.raises(InputError, match="valid are two conditions that show tokens"):
+        changes_by_token(bare, "conflicting", "aligned")
 
 
 def test_turned_round_the_same_utterances_change():

@@ -1,0 +1,68 @@
+"""Which tokens an utterance keeps when something else is heard in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN
+from sercue.tokens.concepts import UNKNOWN
+
+
+def kept_tokens(tokens: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    r"""How many utterances keep the token of each concept, by what is heard in their place.
+
+    Agreement by chance is that of tokens that are dealt out anew among the utterances:
+    :math:`\sum_w p(w)\,q(w)` over the words, with their shares :math:`p` in the utterances
+    themselves and :math:`q` in the variant. A token is kept if it is the same word; ``unknown``,
+    where nothing could be measured, is never kept.
+
+    Args:
+        tokens: variant to the tokens of what is heard, ``own`` among them: one row per utterance,
+            the same in each, and one column per concept
+
+    Returns:
+        DataFrame, one row per variant (``audio``) and ``concept``: ``utterances`` whose own token
+        is known, and of those the shares ``kept``, ``by_chance`` and ``unknown`` (0 to 1)
+
+    Examples:
+        >>> own = pd.DataFrame({"ENERGY": ["LOW", "LOW", "HIGH", "HIGH"]})
+        >>> backwards = pd.DataFrame({"ENERGY": ["LOW", "LOW", "HIGH", "unknown"]})
+        >>> kept_tokens({"own": own, "reversed": backwards}).loc[("reversed", "ENERGY")].to_dict()
+        {'utterances': 4.0, 'kept': 0.75, 'by_chance': 0.375, 'unknown': 0.25}
+    """
+    rows = {
+        (variant, str(concept)): _kept(tokens[OWN][concept], heard[concept])
+        for variant, heard in tokens.items()
+        for concept in heard
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.set_axis(pd.MultiIndex.from_tuples(rows, names=["audio", "concept"]))
+
+
+def kept_by_audio(kept: pd.DataFrame) -> pd.DataFrame:
+    """What is heard under each audio variant, and the share of all tokens that it keeps.
+
+    Args:
+        kept: as ``kept_tokens`` returns it
+
+    Returns:
+        DataFrame indexed by ``audio``: ``heard``, in words, and the means over the concepts of
+        ``kept``, ``by_chance`` and ``unknown`` (0 to 1)
+    """
+    means = kept.groupby(level="audio", sort=False)[["kept", "by_chance", "unknown"]].mean()
+    means.insert(0, "heard", [AUDIO_VARIANTS[str(name)].description for name in means.index])
+    return means
+
+
+def _kept(own: pd.Series, heard: pd.Series) -> dict[str, float]:
+    known = own != UNKNOWN
+    own, heard = own[known], heard[known]
+    shares = (own.value_counts(normalize=True) * heard.value_counts(normalize=True)).dropna()
+    return {
+        "utterances": int(known.sum()),
+        "kept": float((own == heard).mean()),
+        "by_chance": float(shares.sum()) if len(own) else float("nan"),
+        "unknown": float((heard == UNKNOWN).mean()),
+    }
