@@ -101,6 +101,7 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
         **_corpus_facts(run, corpus),
         **asked,
         **_statistics_facts(run, concepts),
+        priors=_prior_sources(run, corpus),
         rated=bool(corpus.table.filter(regex=f"^{RATED}").shape[1]),
     )
 
@@ -391,7 +392,6 @@ def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, A
         "follow": {"aligned", CONFLICT} <= set(names) and not run.made_elsewhere,
         "reliance": reliance is not None,
         "scored": settings["decoding"] == "score",
-        "priors": _prior_sources(run),
         "controls": _has_controls(run),
         "single": any(map(about_concepts, names)),
         "hiding": any(parts_of(name)[0] in ("only", "without") for name in names),
@@ -399,10 +399,10 @@ def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, A
     }
 
 
-def _prior_sources(run: EvaluatedRun) -> list[str]:
+def _prior_sources(run: EvaluatedRun, corpus: Corpus) -> list[str]:
     """Whose answers told the label prior, in words."""
     sources = ["silence"] if f"none{AT}{SILENT}" in run.parameters["conditions"] else []
-    if run.parameters["fold"] == "all":
+    if corpus.folds:
         return [*sources, "the speakers of the other folds"]
     other = (run.artifacts.folder / "tried.parquet").is_file()
     return [*sources, "speakers who were not evaluated"] if other else sources

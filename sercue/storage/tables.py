@@ -88,12 +88,13 @@ PREDICTIONS = Kind(
     coded=True,
     columns={
         "utterance": "text", "speaker": "text", "truth": "text", "condition": "text",
-        "family": "text", "dose": "float", "concepts": "text", "heard": "text",
-        "heard_class": "text", "tokens_class": "text",
+        "family": "text", "dose": "float", "concepts": "text",
         "replicate": "int", "template": "text", "label_order": "int", "decoding": "text",
         "prediction": "text", "valid": "bool", "why_invalid": "text", "answer": "text",
         "label_mass": "float", "audio": "text", "prompt": "text", "model": "text",
         "options": "text", "p_*": "float", "shown_*": "text",
+        # As patterns, since answers of before audio was varied lack them; a plan tells them.
+        "heard*": "text", "tokens_class*": "text",
     },
 )  # fmt: skip
 CACHED_FEATURES = Kind(
