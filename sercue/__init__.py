@@ -115,6 +115,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "statistics.measures": ["confusion_matrices", "measures", "measures_by", "uar", "uar_by"],
         "statistics.neutral_shift": ["neutral_shifts"],
         "statistics.praat_agreement": ["praat_agreement", "praat_pairs"],
+        "statistics.raters": ["rater_distances", "ratings", "use_by_disagreement"],
         "statistics.reliance": ["label_evidence", "reliance"],
         "statistics.resampling": ["bootstrap_differences", "bootstrap_uar"],
         "study": ["run_study"],

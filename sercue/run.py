@@ -105,6 +105,7 @@ from sercue.statistics.explored import (
 )
 from sercue.statistics.measures import measures
 from sercue.statistics.neutral_shift import neutral_shifts
+from sercue.statistics.raters import rater_distances, ratings, use_by_disagreement
 from sercue.statistics.reliance import study_reliance, why_no_reliance
 from sercue.statistics.speakers import speaker_counts, speaker_points
 from sercue.storage.tables import codes_among
@@ -1190,6 +1191,21 @@ class Run:
         """How often answers are right by their probability, for reliability diagrams."""
         self._needs_probabilities("calibration")
         return reliability(*self._answered, confidence=self.settings.confidence)
+
+    @cached_property
+    def raters(self) -> pd.DataFrame:
+        """How far the probabilities of each condition are from what the raters chose."""
+        rated = ratings(self.corpus)
+        self._needs_probabilities("a distance to raters")
+        return rater_distances(self.main_predictions, rated, confidence=self.settings.confidence)
+
+    @cached_property
+    def disagreement(self) -> pd.DataFrame:
+        """Whether tokens are used more where raters disagree."""
+        rated = ratings(self.corpus)
+        self._needs_probabilities("a comparison with raters")
+        level = self.settings.confidence
+        return use_by_disagreement(self.main_predictions, rated, confidence=level)
 
     def _needs_probabilities(self, what: str) -> None:
         if self.settings.decoding != "score":

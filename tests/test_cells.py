@@ -69,7 +69,10 @@ def test_a_full_study_gets_every_table(full):
     _, shown = full
     assert set(shown.tables) == TESTED
     assert all(len(table.data) for table in shown.tables.values())
-    assert len(shown.missing) == 8
+    assert len(shown.missing) == 9
+    assert f"{NOT}corpus 'example' tells no label distributions of raters (no " in "".join(
+        shown.missing
+    )
     assert shown.missing[0] == (
         f"{NOT}Generated answers tell no probabilities of labels, which reliance needs."
     )

@@ -263,3 +263,21 @@ def test_pulls_are_told_as_differences():
     (sentence,) = say.pull_sentence(table)
     assert "answers of its class by +.400 [+.300, +.500] (p < .001), and tokens of" in sentence
     assert "that of theirs by +.100 [−.100, +.300] (p = .300), in each case" in sentence
+
+
+@pytest.mark.parametrize(
+    ("slope", "p", "claim"),
+    [
+        (0.2, 0.01, "Tokens are used more where raters disagree."),
+        (-0.2, 0.01, "Tokens are used less where raters disagree."),
+        (0.2, 0.2, "Inconclusive."),
+    ],
+)
+def test_use_by_disagreement_is_claimed_only_after_correction(slope, p, claim):
+    names = ["none", "all labels equally", "mean of the raters"]
+    distances = pd.DataFrame({"condition": names, "distance": [0.3, 0.5, 0.4], "low": 0.2,
+                              "high": 0.4, "utterances": 90})  # fmt: skip
+    use = {"wrong tokens": "conflicting", "slope": slope, "low": 0.0, "high": 0.4, "holm_p": p}
+    first, second = say.rater_sentences(distances, pd.DataFrame([use], index=["probability"]))
+    assert "is .300 [.200, .400] with the audio alone; it is .500 for all labels equally" in first
+    assert second.startswith(claim)

@@ -253,7 +253,7 @@ class TestWhatIsLeftOutIsCounted:
         assert len(made.corpus.table) == 30
         assert made.predictions.groupby("condition").size().tolist() == [30, 30]
         (told,) = (note for name, note in made.notes if name == "left out")
-        assert told.startswith("2 of 32 utterances are not answered under every condition: s0_")
+        assert told.startswith("2 of 32 utterances are not answered under every condition; ")
         run = opened(made, tmp_path / "out")
         assert run.corpus.left_out["reason"].unique() == ["not answered under every condition"]
 
@@ -438,9 +438,13 @@ def test_pseudonyms(read, tmp_path, cache):
 
 def test_no_folder_of_this_machine_is_kept(read, tmp_path):
     table = answers()
-    made = read(table.assign(utterance=f"{tmp_path}/wav/" + table["utterance"]))
+    placed = table.assign(utterance=f"{tmp_path}/wav/" + table["utterance"])
+    truth = placed.drop_duplicates("utterance")[["utterance", "speaker", "truth"]]
+    truth.iloc[1:].to_csv(tmp_path / "truth.csv", index=False)
+    made = read(placed, truth=str(tmp_path / "truth.csv"), model=f"{tmp_path}/tuned")
     run = opened(made, tmp_path / "out")
-    assert run.predictions["utterance"].tolist() == table["utterance"].tolist()
+    assert run.predictions["utterance"].tolist() == table["utterance"].tolist()[2:]
+    assert run.corpus.left_out.index[0][0] == table["utterance"][0]
     told = (tmp_path / "out" / "artifacts" / "provenance.json").read_text()
     assert str(tmp_path) not in told
 

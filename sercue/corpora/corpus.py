@@ -18,6 +18,8 @@ from sercue.errors import InputError, unknown
 from sercue.plain_values import classes_of, one_class
 
 PARTITIONS = ("train", "dev", "test")
+#: Before a label, the column with the share of the raters who chose it.
+RATED = "rated_"
 REQUIRED = ("emotion", "speaker", "partition")
 #: Of an utterance that was listed and is not used: why, in words that can be counted, and the rest.
 LEFT_OUT = ("emotion", "speaker", "partition", "reason", "detail")
@@ -43,10 +45,12 @@ class Corpus:
         root: folder that the file names of the index are relative to
         table: one row per utterance; index (file, start, end) as audformat has it, ``end`` NaT for
             a whole file; columns ``emotion``, ``speaker``, ``partition`` (train, dev, test) and,
-            where known, ``sex``, ``session``, ``school``, ``sentence``, ``fold``. Where every
-            utterance is in ``test`` and has a fold, the corpus is cross-validated: each fold is
-            tested on with all other folds as its training partition. ``sentence`` tells which
-            utterances have the same words, by a code or a number; it may be missing.
+            where known, ``sex``, ``session``, ``school``, ``sentence``, ``fold``, and
+            ``rated_<label>`` of each label. Where every utterance is in ``test`` and has a fold,
+            the corpus is cross-validated: each fold is tested on with all other folds as its
+            training partition. ``sentence`` tells which utterances have the same words, by a code
+            or a number; it may be missing. ``rated_<label>`` is the share of the raters who chose
+            it, a row summing to 1 over the labels, or NaN throughout where no rater chose any.
         labels: the emotion classes, in the order in which tables show them
         neutral_label: the neutral class, or ``None`` if the corpus has none
         licence: under what terms the recordings may be used
@@ -362,6 +366,8 @@ def select_labels(
             "more"
         )
     gone = emotions[emotions.isin(drop)]
+    if changed or drop:
+        corpus = replace(corpus, table=_merged_ratings(corpus.table, names, ordered))
     kept = corpus.without(
         pd.DataFrame({"reason": "class not in the study", "detail": gone}, index=gone.index)
     )
@@ -371,6 +377,45 @@ def select_labels(
         neutral_label=corpus.neutral_label if corpus.neutral_label in ordered else None,
         expected=() if len(gone) or changed else corpus.expected,
     )
+
+
+def _merged_ratings(
+    table: pd.DataFrame, names: Mapping[str, str], labels: Sequence[str]
+) -> pd.DataFrame:
+    """The table with its ratings, if there are any, as shares of the labels of the study."""
+    rated = [label for label in names if f"{RATED}{label}" in table]
+    columns = [f"{RATED}{label}" for label in rated]
+    if not rated:
+        return table
+    votes = table[columns].T.groupby([names[label] for label in rated]).sum().T
+    return with_ratings(table.drop(columns=columns), votes, labels)
+
+
+def with_ratings(table: pd.DataFrame, votes: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """The table of a corpus with what its raters chose, as shares of the labels.
+
+    Choices of other labels are left out, and the rest are shares of what remains. Without any
+    choice at all the table stays as it is.
+
+    Args:
+        table: of the corpus
+        votes: label to how often it was chosen, or how large its share was; indexed as ``table``
+        labels: those of the corpus
+
+    Returns:
+        the table with a column ``rated_<label>`` of each label, NaN where no label was chosen
+
+    Examples:
+        >>> table = pd.DataFrame({"emotion": ["sad", "sad"]})
+        >>> votes = pd.DataFrame({"sad": [2, 0], "happy": [1, 0], "other": [1, 3]})
+        >>> with_ratings(table, votes, ["happy", "sad"]).round(2).values.tolist()
+        [['sad', 0.33, 0.67], ['sad', nan, nan]]
+    """
+    counts = votes.reindex(columns=list(labels), fill_value=0).astype(float)
+    shares = counts.div(counts.sum(axis=1).replace(0, np.nan), axis=0)
+    if shares.isna().all(axis=None):
+        return table
+    return table.assign(**{f"{RATED}{label}": shares[label].to_numpy() for label in labels})
 
 
 def select_fold(corpus: Corpus, fold: str | int | None) -> Corpus:

@@ -14,7 +14,7 @@ import audformat
 import pandas as pd
 from pydantic import Field
 
-from sercue.corpora.corpus import REQUIRED, Corpus, natural_order
+from sercue.corpora.corpus import RATED, REQUIRED, Corpus, natural_order, with_ratings
 from sercue.errors import InputError, unknown
 from sercue.options import Options
 
@@ -96,6 +96,13 @@ _TURN = re.compile(
     r"_(?P<letter>[FM])(?:XX)?\d+)\s+"
     r"(?P<label>[A-Za-z]+)\s+\[[^\]]*\]"
 )
+# What one rater said of the turn above: one category or several. Lines of C-F1 and C-M1 are the
+# actors' own ratings, and are no part of the vote.
+_RATER = re.compile(r"C-E\d+:(?P<said>[^(]*)")
+_CATEGORIES = {
+    "anger": "ang", "happiness": "hap", "excited": "exc", "excitement": "exc", "neutral": "neu",
+    "neutral state": "neu", "sadness": "sad",
+}  # fmt: skip
 _VALID_TURN = (
     "[6.2901 - 8.2357]<TAB>Ses01F_impro01_F000<TAB>neu<TAB>[2.5000, 2.5000, 2.5000], once per turn"
 )
@@ -119,7 +126,8 @@ def read_iemocap(root: Path, options: IemocapOptions, *, seed: int = 0) -> Corpu
 
     Each turn has the label on which its raters agreed. Turns of another label than angry, happy,
     neutral and sad, or without agreement, are in ``left_out``. Sessions may be missing as long as
-    two are there.
+    two are there. ``rated_<label>`` are the shares of these labels in what the raters of a turn
+    said; who named several categories counts for each of them in equal parts.
 
     Args:
         root: the folder that holds ``Session1`` ... ``Session5``, or the one above
@@ -128,7 +136,7 @@ def read_iemocap(root: Path, options: IemocapOptions, *, seed: int = 0) -> Corpu
 
     Returns:
         corpus with columns ``emotion``, ``speaker``, ``partition`` (``test`` throughout),
-        ``sex``, ``session`` and ``fold`` (the number of the session)
+        ``sex``, ``session``, ``fold`` (the number of the session) and ``rated_<label>``
 
     Raises:
         InputError: if there are no two sessions, if a session has no label files, or if a line of
@@ -149,13 +157,16 @@ def read_iemocap(root: Path, options: IemocapOptions, *, seed: int = 0) -> Corpu
             f"corpus_root: found {sessions[0].name} alone in {folder}, valid are at least two "
             "sessions: one is tested on, the others train"
         )
-    turns = pd.concat(map(_turns, sessions), ignore_index=True)
+    listed = [_turns(session) for session in sessions]
+    turns, said = (pd.concat(tables) for tables in zip(*listed, strict=True))
     files = (
         f"Session{turn.session}/sentences/wav/{turn.dialogue}/{turn.id}.wav"
         for turn in turns.itertuples()
     )
     turns = turns.set_index(audformat.segmented_index(list(files)))
     classes = _CLASSES | ({"exc": "happy"} if options.merge_excited else {})
+    said = said.assign(label=said["code"].map(classes))
+    votes = said.groupby(["id", "label"])["votes"].sum().unstack(fill_value=0.0)
     emotions = turns["label"].map(classes).astype(object)
     turns = turns.assign(
         emotion=emotions.where(emotions.notna(), None),
@@ -170,6 +181,9 @@ def read_iemocap(root: Path, options: IemocapOptions, *, seed: int = 0) -> Corpu
     turns["reason"] = turns["reason"].mask(emotions.isna(), "class not in the study")
     used = turns["reason"].isna()
     present = set(emotions[used])
+    labels = tuple(label for label in _CLASSES.values() if label in present)
+    votes = votes.reindex(turns["id"], fill_value=0.0).set_axis(turns.index)
+    turns = with_ratings(turns, votes, labels)
     by_emotion = pd.Series(_BY_EMOTION).rename_axis("emotion")
     by_session = pd.Series(_BY_SESSION).rename_axis("session")
     if not options.merge_excited:
@@ -178,8 +192,8 @@ def read_iemocap(root: Path, options: IemocapOptions, *, seed: int = 0) -> Corpu
     return Corpus(
         "iemocap",
         folder,
-        turns.loc[used, [*REQUIRED, "sex", "session", "fold"]],
-        tuple(label for label in _CLASSES.values() if label in present),
+        turns.loc[used, [*REQUIRED, "sex", "session", "fold", *turns.filter(regex=f"^{RATED}")]],
+        labels,
         "neutral" if "neutral" in present else None,
         IEMOCAP_LICENCE,
         left_out=turns.loc[~used, [*REQUIRED, "reason", "detail"]],
@@ -188,26 +202,31 @@ def read_iemocap(root: Path, options: IemocapOptions, *, seed: int = 0) -> Corpu
     )
 
 
-def _turns(session: Path) -> pd.DataFrame:
-    """All turns that the label files of a session list, whatever their label."""
+def _turns(session: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All turns that the label files of a session list, whatever their label, and raters' votes."""
     folder = session / "dialog" / "EmoEvaluation"
     # macOS leaves hidden files beside others.
     paths = sorted(path for path in folder.glob("*.txt") if not path.name.startswith("."))
     if not paths:
         raise InputError(f"corpus_root: no label file {folder}/*.txt; expected is {IEMOCAP_LAYOUT}")
-    lines = []
+    lines, votes = [], []
     for path in paths:
-        # Headers and what single raters said are passed over.
-        turns = [
-            (place, text)
-            for place, text in _lines(path)
-            if text.startswith("[") or re.search(r"\bSes\d\d[FM]_", text)
-        ]
+        # Headers and dimensions are passed over.
+        turns = []
+        for place, text in _lines(path):
+            if text.startswith("[") or re.search(r"\bSes\d\d[FM]_", text):
+                turns.append((place, text))
+            elif turns and (rater := _RATER.match(text)):
+                words = [part.strip().lower() for part in rater["said"].split(";") if part.strip()]
+                turn = _TURN.fullmatch(turns[-1][1])
+                if turn is not None:
+                    votes += [(turn["id"], _CATEGORIES.get(word), 1 / len(words)) for word in words]
         if not turns:
             raise InputError(f"corpus_root: {path} lists no turn. Valid is {_VALID_TURN}")
         lines += turns
     codes = {"label": (*_CLASSES, *_OTHERS), "session": (session.name.removeprefix("Session"),)}
-    return _rows(lines, _TURN, codes, _VALID_TURN)
+    said = pd.DataFrame(votes, columns=["id", "code", "votes"])
+    return _rows(lines, _TURN, codes, _VALID_TURN), said
 
 
 AIBO_LICENCE = (
@@ -263,7 +282,8 @@ def read_fau_aibo(root: Path, options: AiboOptions, *, seed: int = 0) -> Corpus:
 
     Returns:
         corpus of children with columns ``emotion``, ``speaker`` (school and number),
-        ``partition`` and ``school``
+        ``partition``, ``school`` and ``rated_<label>``: the label confidence, and the rest of it in
+        equal parts for the other labels, since the file does not say which of them were chosen
 
     Raises:
         InputError: if there is no label file, or if a line of it cannot be read, is there twice, or
@@ -301,10 +321,16 @@ def read_fau_aibo(root: Path, options: AiboOptions, *, seed: int = 0) -> Corpus:
         for label, numbers in counts.items()
         for school, number in zip(_SCHOOLS, numbers, strict=True)
     }
+    confidence = chunks["confidence"].astype(float)
+    sure = confidence.where(confidence <= 1)
+    votes = {
+        label: sure.where(chunks["emotion"] == label, (1 - sure) / (len(counts) - 1))
+        for label in counts
+    }
     corpus = Corpus(
         "fau_aibo",
         root,
-        chunks[[*REQUIRED, "school"]],
+        with_ratings(chunks[[*REQUIRED, "school"]], pd.DataFrame(votes), list(counts)),
         tuple(counts),
         _NEUTRAL[options.classes],
         AIBO_LICENCE,
@@ -313,7 +339,7 @@ def read_fau_aibo(root: Path, options: AiboOptions, *, seed: int = 0) -> Corpus:
         listed=18_216,
     )
     least = options.min_label_confidence
-    low = chunks.loc[chunks["confidence"].astype(float) < least, ["confidence"]]
+    low = chunks.loc[confidence < least, ["confidence"]]
     if len(low):
         reason = f"label confidence below {least:g}"
         reasons = low.rename(columns={"confidence": "detail"}).assign(reason=reason)

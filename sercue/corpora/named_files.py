@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import audformat
 import pandas as pd
 
 from sercue.answers import folded
-from sercue.corpora.corpus import REQUIRED, Corpus, first_names, speaker_folds
+from sercue.corpora.corpus import REQUIRED, Corpus, first_names, speaker_folds, with_ratings
 from sercue.corpora.rows import divided
 from sercue.errors import InputError
 
@@ -34,6 +34,8 @@ class NamedFiles:
         folder: that holds the recordings; it may be given itself
         globs: where below it files are looked for
         other: reason and detail to leave out recordings of a kind
+        votes: from the folder that holds ``folder`` to how often raters chose each class, by the
+            name of the file without its ending; ``None`` where they are not there
     """
 
     name: str
@@ -48,6 +50,7 @@ class NamedFiles:
     folder: str = ""
     globs: tuple[str, ...] = ("*.wav",)
     other: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    votes: Callable[[Path], pd.DataFrame | None] | None = None
 
     def read(self, root: Path, *, seed: int = 0) -> Corpus:
         """Read the corpus in its own layout, with speaker-disjoint partitions made from the seed.
@@ -58,7 +61,7 @@ class NamedFiles:
 
         Returns:
             corpus with columns ``emotion``, ``speaker``, ``partition``, ``sex``, ``sentence`` (its
-            code) and ``fold``, of one speaker each
+            code) and ``fold``, of one speaker each, and ``rated_<label>`` if there are votes
 
         Raises:
             InputError: if there is no recording of speech, or if a file is not named as the corpus
@@ -85,11 +88,18 @@ class NamedFiles:
         columns = ["reason", "detail"]
         left_out = left_out.join(pd.DataFrame(reasons, left_out.index, columns, dtype=object))
         present = set(speech["emotion"])
+        labels = tuple(label for label in self.emotions.values() if label in present)
+        speech = speech[[*REQUIRED, "sex", "sentence", "fold"]]
+        votes = self.votes(folder.parent if prefix else folder) if self.votes else None
+        if votes is not None:
+            stems = [Path(file).stem for file in speech.index.get_level_values("file")]
+            own = votes.reindex(stems).set_axis(speech.index).fillna(0)
+            speech = with_ratings(speech, own, labels)
         return Corpus(
             self.name,
             folder.parent if prefix else folder,
-            speech[[*REQUIRED, "sex", "sentence", "fold"]],
-            tuple(label for label in self.emotions.values() if label in present),
+            speech,
+            labels,
             "neutral" if "neutral" in present else None,
             self.licence,
             may_share_audio=True,
@@ -196,6 +206,30 @@ _WOMEN = (
     1028, 1029, 1030, 1037, 1043, 1046, 1047, 1049, 1052, 1053, 1054, 1055, 1056, 1058, 1060,
     1061, 1063, 1072, 1073, 1074, 1075, 1076, 1078, 1079, 1082, 1084, 1089, 1091,
 )  # fmt: skip
+
+
+def _crema_d_votes(folder: Path) -> pd.DataFrame | None:
+    """What listeners who only heard the voice chose, of ``processedResults/tabulatedVotes.csv``.
+
+    Its rows are numbered from 100001 on for the voice alone, from 200001 for the face alone, and
+    from 300001 for both.
+    """
+    path = folder / "processedResults" / "tabulatedVotes.csv"
+    if not path.is_file():
+        return None
+    names = dict(zip("ADFHNS", _CREMA_D_EMOTIONS.values(), strict=True))
+    try:
+        table = pd.read_csv(path, index_col=0)
+        rows = table[(table.index.astype(int) // 100_000 == 1)].set_index("fileName")[list(names)]
+        votes = rows.astype(float).rename(columns=names)
+    except (KeyError, ValueError, OSError) as error:
+        raise InputError(
+            f"corpus_root: {path} cannot be read ({error}); valid are numbered rows with the "
+            f"columns {', '.join(names)} and fileName"
+        ) from None
+    return votes[~votes.index.duplicated()]
+
+
 #: The label is the emotion that the actor was asked for, not what raters heard. Cao, Cooper,
 #: Keutmann, Gur, Nenkova, Verma: CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset. IEEE
 #: Transactions on Affective Computing 5(4), 2014, 377-390. doi:10.1109/TAFFC.2014.2336244
@@ -216,4 +250,5 @@ CREMA_D = NamedFiles(
     {str(actor): "female" if actor in _WOMEN else "male" for actor in range(1001, 1092)},
     {name: 1087 if name == "neutral" else 1271 for name in _CREMA_D_EMOTIONS.values()},
     folder="AudioWAV",
+    votes=_crema_d_votes,
 )

@@ -15,7 +15,7 @@ import pandas as pd
 from pandas.api.typing import NaTType
 
 from sercue.answers import plain_words, same_word
-from sercue.corpora.corpus import LEFT_OUT, PARTITIONS, Corpus, first_names, speaker_folds
+from sercue.corpora.corpus import LEFT_OUT, PARTITIONS, RATED, Corpus, first_names, speaker_folds
 from sercue.errors import InputError, StorageError, shortened, unknown
 from sercue.options import Options
 
@@ -289,10 +289,11 @@ def corpus_of_rows(
         name: registry name
         root: folder that the file names of the index are relative to
         rows: index (file, start, end); ``emotion`` and ``speaker``, and where known ``partition``,
-            ``sex``, ``session``, ``sentence``, ``fold``, all text or missing. A row that lacks
-            emotion, speaker, or the partition or fold that others have, or that has a ``reason``
-            (and ``detail``) not to be used, goes to ``left_out``. The sex is kept if it is known
-            of every row. Sentences become numbers, so that no transcript is stored.
+            ``sex``, ``session``, ``sentence``, ``fold``, all text or missing, and
+            ``rated_<label>``. A row that lacks emotion, speaker, or the partition or fold that
+            others have, or that has a ``reason`` (and ``detail``) not to be used, goes to
+            ``left_out``. The sex is kept if it is known of every row. Sentences become numbers, so
+            that no transcript is stored.
         options: what the study says of them
         seed: of the speaker-disjoint partition that is made if the rows have none
         licence: what the corpus says of itself
@@ -341,7 +342,8 @@ def corpus_of_rows(
         neutral = same_word(options.neutral_label, labels)
         if neutral is None:
             raise unknown("neutral_label", options.neutral_label, labels)
-    table = used[[column for column in COLUMNS if column in used]]
+    known = [column for column in COLUMNS if column in used]
+    table = used[[*known, *used.filter(regex=f"^{RATED}")]]
     return Corpus(
         name,
         root,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sercue.answers import plain_words, same_word
-from sercue.corpora.corpus import PARTITIONS, Corpus
+from sercue.corpora.corpus import PARTITIONS, Corpus, with_ratings
 from sercue.corpora.rows import (
     PARTITION_NAMES,
     RowsOptions,
@@ -26,10 +26,13 @@ from sercue.errors import InputError, unknown
 REQUIRED = ("file", "emotion", "speaker")
 PASSED_ON = ("partition", "sex", "session", "sentence", "fold")
 OPTIONAL = ("start", "end", *PASSED_ON)
+# Before a label, the column with the share of the raters who chose it.
+_SHARE = "p_"
+_ROUNDED = 0.02  # how far from 1 shares of two decimals may sum
 LAYOUT = (
     "a CSV or Parquet file with columns file, emotion, speaker "
-    "and optionally start, end (seconds), partition (train, dev, test), sex, session, "
-    "sentence, fold"
+    "and optionally start, end (seconds), partition (train, dev, test), sex, session, sentence, "
+    "fold, and p_<label> of every label (share of the raters who chose it)"
 )
 
 
@@ -40,7 +43,8 @@ def read_table(root: Path, options: RowsOptions, *, seed: int = 0) -> Corpus:
         root: the CSV (comma-separated, UTF-8) or Parquet file. Its column ``file`` is relative to
             the folder of the table, or absolute. ``start`` and ``end`` are seconds, or durations
             such as ``0 days 00:00:01.5``; without them an utterance is a whole file. Speakers,
-            sessions and folds are text: ``03`` stays ``03``.
+            sessions and folds are text: ``03`` stays ``03``. Columns ``p_<label>`` of every label
+            are the shares of the raters who chose it, which sum to 1 or are all empty.
         options: what the study says of the corpus
         seed: of the speaker-disjoint partition that is made if the table names none
 
@@ -55,10 +59,12 @@ def read_table(root: Path, options: RowsOptions, *, seed: int = 0) -> Corpus:
     _check_columns(rows, root)
     if rows.empty:
         raise InputError(f"corpus_root: {root} has no rows")
+    whole = rows
     rows = rows[[column for column in (*REQUIRED, *OPTIONAL) if column in rows]].copy()
     written = rows["file"]
     for column in rows.columns.intersection([*REQUIRED, *PASSED_ON]):
         rows[column] = _text(rows[column], root)
+    rows = _with_shares(rows, whole, root)
     # A name may begin or end with a space, if that is what the file is called.
     there = np.array([os.path.exists(os.path.join(root.parent, str(name))) for name in written])
     rows["file"] = rows["file"].mask(there, written)
@@ -101,6 +107,30 @@ def _read(path: Path) -> pd.DataFrame:
             "without a comma at the end of the rows"
         )
     return rows
+
+
+def _with_shares(rows: pd.DataFrame, whole: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The rows with what raters chose, if the table says it of every label."""
+    labels = sorted(rows["emotion"].unique())
+    there = [label for label in labels if f"{_SHARE}{label}" in whole]
+    if not there:
+        return rows
+    if lacking := [f"{_SHARE}{label}" for label in labels if label not in there]:
+        raise InputError(
+            f"corpus_root: {path} has {_SHARE}{there[0]} and no {', '.join(lacking)}; valid is a "
+            "column of every label, or of none"
+        )
+    cells = whole[[f"{_SHARE}{label}" for label in labels]].set_axis(labels, axis=1)
+    shares = cells.apply(pd.to_numeric, errors="coerce")
+    empty = cells.isna().all(axis=1)
+    wrong = ~empty & ~((shares >= 0).all(axis=1) & ((shares.sum(axis=1) - 1).abs() < _ROUNDED))
+    if wrong.any():
+        raise InputError(
+            f"corpus_root: {path}, {row_numbers(wrong)}: columns {_SHARE}<label>: found "
+            f"{cells[wrong].iloc[0].tolist()}; valid are shares of the raters from 0 on that sum "
+            "to 1, or nothing in all of them"
+        )
+    return with_ratings(rows, shares.fillna(0), labels)
 
 
 def _check_columns(rows: pd.DataFrame, path: Path) -> None:

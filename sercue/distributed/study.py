@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sercue.models import AudioLanguageModel
 
 # What of a planned row it takes to ask it.
-_SENT = ("row", "text", *KEY)
+_SENT = ("row", "source", "heard", "recording", "text", *KEY)
 
 
 def answered(
@@ -37,7 +37,7 @@ def answered(
         client: a client of the scheduler
         function: ``function(corpus, model, rows, *rest)`` gives the answers
         corpus: where the utterances are from
-        batches: each a model and rows to ask of it, which ``row`` places in the corpus
+        batches: each a model and rows to ask of it, whose audio ``source`` places in the corpus
         rest: further arguments
 
     Raises:
@@ -50,20 +50,21 @@ def answered(
         for model, batch in batches:
             if id(model) not in sent:
                 sent[id(model)] = sent_model(model)
-            places = batch["row"].unique()
+            places = batch["source"].unique()
             part = excerpt(corpus, places)
-            rows = _plain(batch).assign(row=pd.Index(places).get_indexer(batch["row"]))
+            rows = _plain(batch).assign(source=pd.Index(places).get_indexer(batch["source"]))
             arguments = (sent[id(model)], function, part, rows, rest)
-            yield Call(batch, arguments, list(utterance_ids(part.table.index)))
+            names = utterance_ids(corpus.table.index[batch["row"].unique()])
+            yield Call(batch, arguments, list(names))
 
     return spread(client, worker.ask, calls())
 
 
 def _plain(rows: pd.DataFrame) -> pd.DataFrame:
-    """Without categories, which would carry the names of all utterances with each batch."""
+    """Without other categories, which would carry the names of all utterances with each batch."""
     kept = rows[[name for name in rows if name in _SENT]]
-    coded = [name for name, kind in kept.dtypes.items() if isinstance(kind, pd.CategoricalDtype)]
-    return kept.astype(dict.fromkeys(coded, object))
+    coded = map(str, kept.select_dtypes("category"))
+    return kept.assign(**{name: kept[name].cat.remove_unused_categories() for name in coded})
 
 
 def sent_model(model: AudioLanguageModel) -> worker.SentModel:

@@ -196,14 +196,14 @@ def ask(
         sent: the model
         function: ``function(corpus, model, rows, *rest)`` is called
         corpus: the utterances to ask about
-        rows: the prompts; ``row`` is the utterance's place in the corpus and ``audio`` the digest
-            of what is heard
+        rows: the prompts; ``source`` is the place in the corpus of the utterance whose audio is
+            heard, or other audio made of it, and ``recording`` the digest of its own
         rest: further arguments
 
     Raises:
         InputError: if a recording is not here or another than the study's; or as the function does
     """
-    digests = rows.drop_duplicates("row").set_index("row")["audio"].astype(object)
+    digests = rows.drop_duplicates("source").set_index("source")["recording"].astype(object)
     strays = stray_files(corpus, digests.loc[list(range(len(corpus.table)))].tolist())
     if strays:
         raise InputError("\n".join(list(strays.values())[:5]))

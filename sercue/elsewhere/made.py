@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import audformat
@@ -21,6 +21,7 @@ from sercue.corpora.rows import NOT_STATED as NO_LICENCE
 from sercue.corpora.rows import PARTITION_NAMES, relative_files, row_numbers
 from sercue.elsewhere.formats import NO_ANSWER, AnswersFile, as_text, read_file
 from sercue.errors import InputError, shortened, unknown
+from sercue.privacy import public_name
 from sercue.settings import ELSEWHERE, Settings, settings_from
 from sercue.storage.files import cache_folder
 from sercue.storage.tables import categorical
@@ -129,7 +130,7 @@ def read_made(
         "study": keys.get("study") or _study_name(read[0].name),
         "corpus": ELSEWHERE,
         "corpus_options": {"files": [f"{one.name} ({one.digest})" for one in [*read, *extra]]},
-        "model": model or _model(read, rows, name),
+        "model": _without_folder(model or _model(read, rows, name)),
         "decoding": decoding,
         "conditions": conditions,
         "templates": list(dict.fromkeys(rows["template"])),
@@ -314,7 +315,7 @@ def _checked(rows: pd.DataFrame, name: str, found: Sequence[str]) -> pd.DataFram
     files = rows["utterance"].unique()
     if any(map(os.path.isabs, files)):
         rows["utterance"] = rows["utterance"].map(
-            dict(zip(files, relative_files(files, Path())[1], strict=True))
+            dict(zip(files, relative_files(files, Path.cwd())[1], strict=True))
         )
     return rows
 
@@ -501,8 +502,8 @@ def _complete(
     if len(lost):
         notes.append((
             "left out",
-            f"{len(lost):,} of {len(number):,} utterances are not answered under every condition: "
-            f"{first_names(lost)}",
+            f"{len(lost):,} of {len(number):,} utterances are not answered under every condition; "
+            "artifacts/left_out.parquet lists them",
         ))  # fmt: skip
     if (speakers := rows.loc[kept, "speaker"].nunique()) < 2:
         raise InputError(
@@ -596,6 +597,17 @@ def _model(read: Iterable[AnswersFile], rows: pd.DataFrame, name: str) -> str:
     return next(iter(named), NOT_STATED)
 
 
+def _without_folder(model: str) -> str:
+    """A model as reports may call it.
+
+    Examples:
+        >>> _without_folder("hf:/home/me/tuned"), _without_folder("~/tuned"), _without_folder("a/b")
+        ('hf:tuned', 'tuned', 'a/b')
+    """
+    shown = public_name(model)
+    return PurePath(shown).name if shown.startswith(("/", "~", ".")) else shown
+
+
 def _study_name(file: str) -> str:
     """A study's name from that of a file: what a folder may be called."""
     kept = "".join(c if c.isalnum() or c in "_-+" else "_" for c in Path(file).stem).strip("_")
@@ -614,7 +626,9 @@ def _corpus(
         table["sex"] = first["sex"]
     left_out = nothing_left_out()
     if lost:
-        gone = pd.DataFrame({"reason": list(lost.values()), "detail": ""}, list(lost))
+        # Of a path that was not matched, the common folder is not known.
+        names = [PurePath(text).name if os.path.isabs(text) else text for text in lost]
+        gone = pd.DataFrame({"reason": list(lost.values()), "detail": ""}, names)
         gone = gone.reindex(columns=list(left_out)).assign(partition=partition).astype(object)
         left_out = _indexed(gone.where(gone.notna(), None))
     neutral = next((label for label in labels if plain_words(label) == "neutral"), None)

@@ -145,7 +145,7 @@ class Scoring:
     ) -> list[Any]:
         """Run recordings a few at a time, fewer once the device is out of memory."""
         answers: list[Any] = [None] * len(audios)
-        # Recordings of similar length, with about as many prompts, pad each other least. The largest
+        # Recordings of similar length with about as many prompts pad each other least. The largest
         # come first, so that what runs out of memory does so at once.
         left = sorted(
             range(len(audios)), key=lambda i: (-len(prompts[i]).bit_length(), -len(audios[i]))

@@ -17,7 +17,7 @@ import pandas as pd
 from sercue.answers import READ
 from sercue.corpora import available_corpora
 from sercue.corpora.audio_variants import OWN, SILENT, SWAPPED, partners
-from sercue.corpora.corpus import Corpus
+from sercue.corpora.corpus import RATED, Corpus
 from sercue.corpora.corpus_check import home_column
 from sercue.elsewhere.made import NOT_STATED
 from sercue.errors import InputError
@@ -80,6 +80,7 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
         )
     corpus, versions = stored[0], run.provenance["versions"]
     asked = _elsewhere_facts(run) if run.made_elsewhere else _asked_facts(run, corpus)
+    concepts = asked.pop("named")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -99,7 +100,9 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
         languages=READ,
         **_corpus_facts(run, corpus),
         **asked,
-        **_statistics_facts(run, asked["named"]),
+        **_statistics_facts(run, concepts),
+        priors=_prior_sources(run, corpus),
+        rated=bool(corpus.table.filter(regex=f"^{RATED}").shape[1]),
     )
 
 
@@ -208,6 +211,9 @@ def _asked_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
     words = next(iter(binnings.values())).words
     return {
         "elsewhere": [],
+        "named_model": True,
+        "asked": [],
+        "ours": [],
         **_token_facts(run, binnings, tokens.loc[corpus.rows(run.parameters["partition"]).index]),
         **_prompt_facts(run, corpus),
         **_condition_facts(run, words),
@@ -386,7 +392,6 @@ def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, A
         "follow": {"aligned", CONFLICT} <= set(names) and not run.made_elsewhere,
         "reliance": reliance is not None,
         "scored": settings["decoding"] == "score",
-        "priors": _prior_sources(run),
         "controls": _has_controls(run),
         "single": any(map(about_concepts, names)),
         "hiding": any(parts_of(name)[0] in ("only", "without") for name in names),
@@ -394,10 +399,10 @@ def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, A
     }
 
 
-def _prior_sources(run: EvaluatedRun) -> list[str]:
+def _prior_sources(run: EvaluatedRun, corpus: Corpus) -> list[str]:
     """Whose answers told the label prior, in words."""
     sources = ["silence"] if f"none{AT}{SILENT}" in run.parameters["conditions"] else []
-    if run.parameters["fold"] == "all":
+    if corpus.folds:
         return [*sources, "the speakers of the other folds"]
     other = (run.artifacts.folder / "tried.parquet").is_file()
     return [*sources, "speakers who were not evaluated"] if other else sources

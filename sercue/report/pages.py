@@ -23,7 +23,7 @@ from sercue.artifacts import Artifacts, made_from
 from sercue.privacy import clean_notebook, without_private_paths
 from sercue.report.utterances import UTTERANCES
 from sercue.run import elsewhere_notice, fixture_notice
-from sercue.settings import ANALYSIS_KEYS, CORPUS_KEYS, Settings
+from sercue.settings import ANALYSIS_KEYS, CORPUS_KEYS, ELSEWHERE, Settings
 from sercue.statistics.contrasts import BLOCK
 from sercue.storage.files import write_text
 from sercue.tables import markup
@@ -405,14 +405,16 @@ def _facts(known: Mapping[str, Any]) -> list[tuple[str, str]]:
     git = known["git"]
     clean = {True: "", False: " (with uncommitted changes)", None: ""}[git["clean"]]
     model = known["model"] if isinstance(known.get("model"), dict) else {}
+    # Another study may have been run in its folder since.
+    elsewhere = known["parameters"].get("corpus") == ELSEWHERE
     return [
         ("git commit", f"{git['commit']}{clean}" if git["commit"] else "not in a git checkout"),
         ("corpus", _corpus_line(known.get("corpus"))),
         *(
             ("file", "{file}: {format}, {rows:,} rows, digest {digest}".format(**one))
-            for one in known.get("elsewhere", [])
+            for one in (known.get("elsewhere", []) if elsewhere else [])
         ),
-        *(("found", note) for note in known.get("notes", [])),
+        *(("found", note) for note in (known.get("notes", []) if elsewhere else [])),
         ("model", str(model.get("identity", "not asked yet"))),
         ("run time", ", ".join(f"{k} {v:.0f} s" for k, v in known.get("seconds", {}).items())),
         ("hardware", "{cores} cores, {machine}, {system}".format(**known["hardware"])),

@@ -103,7 +103,7 @@ def label_prior(
     """
     rows = []
     for name, answers in sources.items():
-        known = _with_probabilities(answers, labels)
+        known = with_probabilities(answers, labels)
         shown = known["condition"].astype(str) != "none"
         for prompt, own in (("no tokens", known[~shown]), ("tokens", known[shown])):
             if own.empty:
@@ -113,8 +113,10 @@ def label_prior(
             cell["utterances"] = own["utterance"].nunique()
             truth = pd.factorize(own["truth"])[0]
             within = np.eye(truth.max() + 1)[truth]
-            for label, p in zip(labels, _probabilities(own, labels).T, strict=True):
-                mean = _means(one, within * p[:, None], within).rows(confidence, label, least=0)
+            for label, p in zip(labels, probabilities(own, labels).T, strict=True):
+                mean = utterance_means(one, within * p[:, None], within).rows(
+                    confidence, label, least=0
+                )
                 for end, value in zip(("", "_low", "_high"), mean.iloc[0, :3], strict=True):
                     cell[f"{label}{end}"] = value
             rows.append(cell)
@@ -153,7 +155,7 @@ def corrected_answers(
         ]
         return pd.concat(parts).sort_index()
     columns = [f"p_{label}" for label in labels]
-    told = _with_probabilities(answers, labels)
+    told = with_probabilities(answers, labels)
     told = told.assign(tokens=told["condition"].astype(str) != "none")
     prior = pd.DataFrame(
         {prompt: _prior(own, labels) for prompt, own in told.groupby(_PROMPT, observed=True)},
@@ -181,7 +183,7 @@ def _prior(answers: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
     Source:
         Sinkhorn and Knopp, Pacific J. Math. 21 (1967)
     """
-    logs = log_probability(_probabilities(answers, labels))
+    logs = log_probability(probabilities(answers, labels))
     truth = answers["truth"].astype("str")
     weight = 1 / truth.map(truth.value_counts()).to_numpy(float)
     prior = np.zeros(len(labels))
@@ -306,18 +308,18 @@ def calibration(
         >>> table[["condition", "brier", "auroc"]].round(2).values.tolist()
         [['none', 0.37, 0.92], ['aligned', 0.34, 0.95]]
     """
-    rows = _with_probabilities(predictions, labels)
+    rows = with_probabilities(predictions, labels)
     check_predictions(rows)
     if (found := rows["speaker"].nunique()) < 2:
         raise InputError(f"speakers: found {found}, inference over speakers needs two")
-    p = _probabilities(rows, labels)
+    p = probabilities(rows, labels)
     true = p[np.arange(len(rows)), label_codes(rows["truth"], labels, "truth")]
     sure, right = p.max(axis=1), _right(rows)
     brier = (p**2).sum(axis=1) - 2 * true + 1
     measured = {
-        "brier": (_means(rows, brier), 0, 2),
-        "log_loss": (_means(rows, -log_probability(true)), 0, np.inf),
-        "overconfidence": (_means(rows, sure - right), -1, 1),
+        "brier": (utterance_means(rows, brier), 0, 2),
+        "log_loss": (utterance_means(rows, -log_probability(true)), 0, np.inf),
+        "overconfidence": (utterance_means(rows, sure - right), -1, 1),
         "ece": (_calibration_error(rows, sure, right), 0, 1),
         "auroc": (_pairwise_auroc(rows, labels), 0, 1),
     }
@@ -354,15 +356,15 @@ def reliability(
         >>> table.groupby("condition", sort=False)["share"].sum().round(6).to_dict()
         {'none': 1.0, 'aligned': 1.0}
     """
-    rows = _with_probabilities(predictions, labels)
-    sure, right = _probabilities(rows, labels).max(axis=1), _right(rows)
+    rows = with_probabilities(predictions, labels)
+    sure, right = probabilities(rows, labels).max(axis=1), _right(rows)
     tables = []
     for condition, places in _conditions(rows):
         own, within = rows.iloc[places], _bins(sure[places])
         weight = _weights(own)
         for number in np.unique(within):
             part = within == number
-            told = _means(own, (part * right[places])[:, None], part[:, None])
+            told = utterance_means(own, (part * right[places])[:, None], part[:, None])
             row = told.rows(confidence, "accuracy", least=0)[["accuracy", "low", "high"]]
             row.insert(0, "condition", condition)
             row.insert(1, "bin", int(number))
@@ -371,7 +373,7 @@ def reliability(
     return pd.concat(tables, ignore_index=True)
 
 
-def _with_probabilities(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+def with_probabilities(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     """The rows that have probabilities of the labels; all but those whose scores are not finite."""
     columns = [f"p_{label}" for label in labels]
     check_columns(predictions, [*columns, "condition", "truth", "speaker", "utterance"])
@@ -384,7 +386,8 @@ def _with_probabilities(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.
     return predictions if known.all() else predictions[known]
 
 
-def _probabilities(rows: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
+def probabilities(rows: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
+    """Probabilities of the labels, shape (rows, labels)."""
     return rows[[f"p_{label}" for label in labels]].to_numpy(float)
 
 
@@ -415,7 +418,9 @@ def _summed(rows: pd.DataFrame, values: np.ndarray) -> np.ndarray:
     return np.stack(sums, axis=1).reshape(len(conditions), len(speakers), -1)
 
 
-def _means(rows: pd.DataFrame, values: np.ndarray, counted: np.ndarray | None = None) -> Clustered:
+def utterance_means(
+    rows: pd.DataFrame, values: np.ndarray, counted: np.ndarray | None = None
+) -> Clustered:
     """Means over utterances by condition, or means of such means over the groups of ``counted``.
 
     Args:
@@ -461,7 +466,7 @@ def _pairwise_auroc(rows: pd.DataFrame, labels: Sequence[str]) -> Clustered:
     other. Both means vary, which is why the influence is twice that of their mean.
     """
     truth = label_codes(rows["truth"], labels, "truth")
-    logs = log_probability(_probabilities(rows, labels))
+    logs = log_probability(probabilities(rows, labels))
     pairs = list(combinations(range(len(labels)), 2))
     terms, counted = np.zeros((2, len(rows), 2 * len(pairs)))
     cells = rows.groupby([c for c in _ASKED if c in rows], observed=True, sort=False).indices
@@ -477,7 +482,7 @@ def _pairwise_auroc(rows: pd.DataFrame, labels: Sequence[str]) -> Clustered:
             for side, (own, values) in enumerate(((first, below), (second, above))):
                 terms[own, 2 * number + side] = values
                 counted[own, 2 * number + side] = 1
-    found = _means(rows, terms, counted)
+    found = utterance_means(rows, terms, counted)
     return Clustered(found.estimate, 2 * found.influence, found.df)
 
 

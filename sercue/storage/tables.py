@@ -88,12 +88,13 @@ PREDICTIONS = Kind(
     coded=True,
     columns={
         "utterance": "text", "speaker": "text", "truth": "text", "condition": "text",
-        "family": "text", "dose": "float", "concepts": "text", "heard": "text",
-        "heard_class": "text", "tokens_class": "text",
+        "family": "text", "dose": "float", "concepts": "text",
         "replicate": "int", "template": "text", "label_order": "int", "decoding": "text",
         "prediction": "text", "valid": "bool", "why_invalid": "text", "answer": "text",
         "label_mass": "float", "audio": "text", "prompt": "text", "model": "text",
         "options": "text", "p_*": "float", "shown_*": "text",
+        # As patterns, since answers of before audio was varied lack them; a plan tells them.
+        "heard*": "text", "tokens_class*": "text",
     },
 )  # fmt: skip
 CACHED_FEATURES = Kind(
@@ -121,7 +122,8 @@ TABLES = {
     "utterances.parquet": Kind(
         "utterances",
         columns=_UTTERANCE
-        | {"emotion": "text", "speaker": "text", "partition": "text", "audio": "text"},
+        | {"emotion": "text", "speaker": "text", "partition": "text", "audio": "text"}
+        | {"rated_*": "float"},
     ),
     "left_out.parquet": Kind("left out", columns=_UTTERANCE | {"reason": "text", "detail": "text"}),
     "features.parquet": Kind("features", columns=_UTTERANCE | {"*": "float"}),

@@ -175,11 +175,12 @@ def _check_lost(lost: pd.Series, number: int, model: AudioLanguageModel) -> None
 
 
 def _with_audio(plan: pd.DataFrame, digests: pd.Series, seed: int) -> pd.DataFrame:
-    """The plan with what identifies the sound of each row."""
+    """The plan with what identifies the sound of each row, and the recording it is made of."""
     kinds, own = list(plan["heard"].cat.categories), digests.to_numpy(object)
     different = [variant_digest(digest, kind, seed) for kind in kinds for digest in own]
-    place = plan["heard"].cat.codes.to_numpy(np.int64) * len(own) + plan["source"].to_numpy()
-    return plan.assign(audio=categorical(different, place))
+    source = plan["source"].to_numpy()
+    place = plan["heard"].cat.codes.to_numpy(np.int64) * len(own) + source
+    return plan.assign(audio=categorical(different, place), recording=categorical(own, source))
 
 
 def _with_keys(

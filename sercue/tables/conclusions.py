@@ -18,6 +18,7 @@ from sercue.statistics.contrasts import BLOCK, is_primary, mirrored
 from sercue.statistics.controls import THIS_MODEL
 from sercue.statistics.designs import token_balance, token_information
 from sercue.statistics.equivalence import verdicts
+from sercue.statistics.raters import MEAN, UNIFORM
 from sercue.tables.answer import answer_sentences, use_of_tokens
 from sercue.tables.findings import LEVEL, binning_findings
 from sercue.tables.limits import limits, other_voices
@@ -49,6 +50,7 @@ def conclusions(run: Run) -> list[str]:
         lambda: pull_sentence(run.follow),
         lambda: form_sentence(run.format_controls),
         lambda: shapley_sentence(run.shapley),
+        lambda: rater_sentences(run.raters, or_none(lambda: run.disagreement)),
         lambda: other_voices(run.partners),
         lambda: limits(run.corpus, run.settings.partition, confounded=False),
     ]
@@ -347,6 +349,51 @@ def shapley_sentence(table: pd.DataFrame) -> list[str]:
         f"concepts{largest * bool(above)}"
         + (f", and below zero for {len(below)} ({', '.join(below)})." if below else ".")
     ]
+
+
+def rater_sentences(distances: pd.DataFrame, use: pd.DataFrame | None) -> list[str]:
+    """How near the model is to the raters, and whether it uses tokens more where they disagree.
+
+    Args:
+        distances: as ``rater_distances`` returns them
+        use: as ``use_by_disagreement`` returns it, if wrong tokens were asked
+
+    Examples:
+        >>> row = {"distance": 0.3, "low": 0.2, "high": 0.4, "utterances": 90}
+        >>> names = ["aligned", "all labels equally", "mean of the raters"]
+        >>> print(rater_sentences(pd.DataFrame([row | {"condition": n} for n in names]), None)[0])
+        ... # doctest: +NORMALIZE_WHITESPACE
+        The mean Jensen-Shannon distance of the probabilities to the raters' distributions (90
+        utterances; 0 is the same) is .300 [.200, .400] with aligned tokens; it is .300 for all
+        labels equally and .300 for the mean of the raters.
+    """
+    table = distances.set_index("condition")
+    told = [
+        f"{with_interval(*table.loc[name, ['distance', 'low', 'high']])} {words}"
+        for name, words in (("none", "with the audio alone"), ("aligned", "with aligned tokens"))
+        if name in table.index
+    ]
+    same = [f"{bounded(table['distance'][name])} for {'the ' * (name == MEAN)}{name}"
+            for name in (UNIFORM, MEAN)]  # fmt: skip
+    sentences = []
+    if told:
+        sentences.append(
+            "The mean Jensen-Shannon distance of the probabilities to the raters' distributions "
+            f"({table['utterances'].max()} utterances; 0 is the same) is {' and '.join(told)}; it "
+            f"is {' and '.join(same)}."
+        )
+    if use is not None:
+        row = use.to_dict("index")["probability"]
+        more = "more" if row["slope"] > 0 else "less"
+        found = row["holm_p"] < LEVEL
+        claim = f"Tokens are used {more} where raters disagree" if found else "Inconclusive"
+        sentences.append(
+            f"{claim}. From full agreement of the raters to labels chosen equally often, the "
+            f"effect of aligned instead of {row['wrong tokens']} tokens on the probability of "
+            f"the true class changes by {signed(row['slope'], row['low'], row['high'])} within "
+            f"speakers (Holm-corrected {p_value(row['holm_p'])}, t test)."
+        )
+    return sentences
 
 
 def wording_sentences(wordings: pd.DataFrame, gains: pd.DataFrame | None) -> list[str]:

@@ -45,6 +45,7 @@ _WORDS = {
     "kappa_none": "κ (none)", "kappa_aligned": "κ (aligned)", "most_gained": "most gained",
     "most_lost": "most lost", "w_audio": "weight of audio",
     "w_cue": "weight of tokens", "label_order": "label order", "follow_ratio": "follow ratio",
+    "minus_none": "minus none", "minus_aligned": "minus aligned",
     "brier": "Brier score", "log_loss": "log loss", "ece": "ECE", "auroc": "AUROC",
     "right_before": "right before", "right_after": "right after",
     "detectable_holm": "MDE", "label_mass": "mass of labels", "by_chance": "by chance",
@@ -57,7 +58,7 @@ _UNBOUNDED = {
 # What is printed with its sign, since zero is no difference.
 _DIFFERENCES = {
     "difference", "accuracy_difference", "slope", "effect", "shapley", "gain", "loss",
-    "against_first", "overconfidence",
+    "against_first", "overconfidence", "minus_none", "minus_aligned",
 }  # fmt: skip
 # What tables say in code: which test of ``compare`` was corrected.
 _VALUES = {"decided_by": {"flips": "sign flips", "t": "t test"}}

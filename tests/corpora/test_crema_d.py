@@ -84,3 +84,30 @@ def test_the_full_corpus_has_the_published_counts(tmp_path):
     assert speakers["sex"].value_counts().to_dict() == {"male": 48, "female": 43}
     assert speakers["fold"].nunique() == 91
     assert speakers["partition"].value_counts().to_dict() == {"train": 45, "test": 32, "dev": 14}
+
+
+def test_raters_are_those_who_heard_the_voice_alone(tmp_path):
+    """Of ten, seven heard what was meant; those who saw the face say nothing about speech."""
+    corpus = read_crema_d(trees.crema_d_tree(tmp_path))
+    rated = corpus.table.filter(regex="^rated_")
+    assert list(rated) == [f"rated_{label}" for label in corpus.labels]
+    row = rated.xs("AudioWAV/1001_DFA_ANG_XX.wav").iloc[0]
+    assert row.to_dict() == {**dict.fromkeys(rated, 0.0), "rated_anger": 0.7, "rated_neutral": 0.3}
+    assert rated.xs("AudioWAV/1001_DFA_NEU_XX.wav").iloc[0]["rated_neutral"] == 1
+    assert read_crema_d(tmp_path / "AudioWAV").table.equals(corpus.table)
+
+
+def test_clips_without_votes_are_not_rated_and_without_the_file_none_is(tmp_path):
+    names = ["1001_IEO_FEA_MD.wav", "1002_DFA_NEU_XX.wav"]
+    touched(tmp_path, names)
+    assert not read_crema_d(tmp_path).table.filter(regex="^rated_").shape[1]
+    trees.write_votes(tmp_path, ["1001_IEO_FEA_MD"])
+    rated = read_crema_d(tmp_path).table.filter(regex="^rated_")
+    assert rated.notna().all(axis=1).tolist() == [True, False]
+
+
+def test_votes_that_cannot_be_read_are_named(tmp_path):
+    touched(tmp_path, ["1001_IEO_FEA_MD.wav", "1002_DFA_NEU_XX.wav"])
+    trees.write_votes(tmp_path, ["1001_IEO_FEA_MD"]).write_text("fileName,A\n1001_IEO_FEA_MD,3\n")
+    with pytest.raises(InputError, match=r"tabulatedVotes\.csv cannot be read .* columns A, D, F"):
+        read_crema_d(tmp_path)

@@ -206,3 +206,14 @@ def test_the_full_corpus_has_the_published_counts(tmp_path, classes):
     assert expected.to_dict() == corpus.table.groupby(expected.index.names).size().to_dict()
     assert expected["Ohm"].to_dict() == {e: counts[0] for e, counts in FULL[classes].items()}
     assert expected["Mont"].to_dict() == {e: counts[1] for e, counts in FULL[classes].items()}
+
+
+def test_what_confidence_leaves_is_that_of_the_other_labels(tmp_path):
+    """Of two classes it is the other one's; of five, the file does not say whose."""
+    corpus = read_lines(tmp_path / "2", ["Ohm_01_000_00 NEG 0.75", "Mont_01_000_00 IDL 1"])
+    rated = corpus.table.filter(regex="^rated_")
+    assert rated.to_numpy().tolist() == [[0.75, 0.25], [0, 1]]
+    lines = ["Ohm_01_000_00 A 0.6", "Mont_01_000_00 N 1"]
+    trees.write_chunk_labels(tmp_path / "5", 5, lines)
+    rated = read_fau_aibo(tmp_path / "5", classes=5).table.filter(regex="^rated_")
+    assert rated.iloc[0].tolist() == pytest.approx([0.6] + [0.1] * (rated.shape[1] - 1))

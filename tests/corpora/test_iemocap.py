@@ -244,3 +244,32 @@ def test_without_excited_the_published_595_are_happy(full):
     assert corpus.table["emotion"].value_counts().to_dict() == emotions.to_dict() == {
         "neutral": 1708, "happy": 595, "angry": 1103, "sad": 1084,
     }  # fmt: skip
+
+
+def test_raters_are_counted_and_actors_are_not(shared):
+    """Of three raters one says neutral, one the class, one the class and other: .5 is left of it.
+
+    What the actors said of themselves (C-F1) is no vote.
+    """
+    turns = utterances(read_iemocap(shared))
+    rated = turns.filter(regex="^rated_")
+    assert list(rated) == ["rated_angry", "rated_happy", "rated_neutral", "rated_sad"]
+    # (1 + 1/2) of angry and 1 of neutral, of 2.5 votes for any of the four classes.
+    assert rated.loc["Ses01F_impro01_F000.wav"].tolist() == pytest.approx([0.6, 0, 0.4, 0])
+    assert rated.sum(axis=1).tolist() == pytest.approx([1] * len(rated))
+    # Excited in a scripted dialogue, which counts as happy.
+    assert rated.loc["Ses01M_script01_1_F001.wav", "rated_happy"] == pytest.approx(0.6)
+
+
+def test_excited_is_no_vote_if_it_is_not_merged(shared):
+    rated = utterances(read_iemocap(shared, merge_excited=False)).filter(regex="^rated_")
+    assert rated.loc["Ses01F_impro01_F001.wav", "rated_happy"] == pytest.approx(0.6)
+    assert "Ses01M_script01_1_F001.wav" not in rated.index
+
+
+def test_without_lines_of_raters_there_are_no_shares(labels):
+    for session in (1, 2):
+        file = label_file(labels, session)
+        lines = file.read_text("latin-1").splitlines()
+        file.write_text("\n".join(line for line in lines if not line.startswith("C-E")), "latin-1")
+    assert not read_iemocap(labels).table.filter(regex="^rated_").shape[1]

@@ -283,3 +283,69 @@ def test_unreadable_tables_are_named(tmp_path, name, content, message):
 def test_a_folder_is_no_table(tmp_path):
     with pytest.raises(InputError, match="is a folder; expected is a CSV"):
         load_corpus("table", tmp_path)
+
+
+def shared_votes(**changed):
+    listed = {
+        "p_happy": ["1", "0.25", "", "0.5", "0", "1"],
+        "p_neutral": ["0", "0.75", "", "0.5", "1", "0"],
+    }
+    return rows(**(listed | changed))
+
+
+@pytest.mark.parametrize("name", ["corpus.csv", "corpus.parquet"])
+def test_shares_of_raters_are_read(folder, name):
+    listed = shared_votes()
+    if name.endswith("parquet"):
+        listed = listed.assign(**{
+            column: pd.to_numeric(listed[column]) for column in ("p_happy", "p_neutral")
+        })  # fmt: skip
+    table = load_corpus("table", written(folder, listed, name)).table
+    rated = table.filter(regex="^rated_")
+    assert list(rated) == ["rated_happy", "rated_neutral"]
+    assert rated.iloc[[0, 1, 3]].to_numpy().tolist() == [[1, 0], [0.25, 0.75], [0.5, 0.5]]
+    assert rated.iloc[2].isna().all()
+
+
+def test_shares_of_labels_that_a_study_makes_one_add_up(folder):
+    """Spelled in two ways in the corpus, one class in the study."""
+    listed = rows(
+        emotion=["happy", "neutral", "Happy"] * 2, p_happy=["0.5", "0", "0.2"] * 2,
+        p_Happy=["0.25", "0", "0.2"] * 2, p_neutral=["0.25", "1", "0.6"] * 2,
+    )  # fmt: skip
+    path = written(folder, listed)
+    study = {"happy": "happy", "Happy": "happy", "neutral": "neutral"}
+    table = load_corpus("table", path, labels=study).table
+    assert table.filter(regex="^rated_").iloc[0].to_dict() == pytest.approx(
+        {"rated_happy": 0.75, "rated_neutral": 0.25}
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"p_happy": ["0.9"] * 6}, r"rows 1, 2, 3, .*columns p_<label>: found .*sum to 1"),
+        ({"p_happy": ["x"] * 6}, r"columns p_<label>: found \['x', "),
+        ({"p_happy": ["-1", "0.25", "", "0.5", "0", "1"], "p_neutral": ["2"] + ["0.75"] * 5},
+         r"columns p_<label>: found \['-1', '2'\]"),
+    ],
+)  # fmt: skip
+def test_shares_that_are_none_are_refused(folder, changed, said):
+    with pytest.raises(InputError, match=said):
+        load_corpus("table", written(folder, shared_votes(**changed)))
+
+
+def test_shares_are_told_of_every_label_or_of_none(folder):
+    listed = shared_votes().drop(columns="p_neutral")
+    with pytest.raises(
+        InputError, match="has p_happy and no p_neutral; valid is a column of every"
+    ):
+        load_corpus("table", written(folder, listed))
+
+
+def test_other_columns_of_that_form_change_nothing(folder):
+    """A corpus without ratings is the very same as before, and so is its identity."""
+    plain = load_corpus("table", written(folder, rows()))
+    other = load_corpus("table", written(folder, rows(p_value=["0.1"] * 6), "other.csv"))
+    assert list(other.table) == ["emotion", "speaker", "partition", "fold"]
+    assert other.table.equals(plain.table)

@@ -99,9 +99,9 @@ def test_no_label_prior_changes_the_area_but_one_changes_the_answers(answers, me
 
 
 def test_the_error_of_the_area_is_that_of_new_speakers():
-    """Of 200 samples of ten speakers who differ in their voices, standard deviation by hand."""
+    """Of 100 samples of ten speakers who differ in their voices, standard deviation by hand."""
     estimates, widths = [], []
-    for seed in range(200):
+    for seed in range(100):
         rng = np.random.default_rng(seed)
         rows = example_answers(1.0, conditions=["none"], speakers=10, utterances=9, seed=seed)
         voice = rng.normal(size=(10, 3))[rows["speaker"].str[1:].astype(int)]
@@ -111,7 +111,7 @@ def test_the_error_of_the_area_is_that_of_new_speakers():
         estimates.append(row["auroc"])
         widths.append((row["auroc_high"] - row["auroc_low"]) / 2)
     # Half a width is t(.975, about 9) standard errors.
-    assert np.median(widths) / 2.26 == pytest.approx(np.std(estimates), rel=0.15)
+    assert np.median(widths) / 2.26 == pytest.approx(np.std(estimates), rel=0.2)
 
 
 def test_expected_calibration_error_is_that_of_equal_bins(answers, measured):

@@ -50,6 +50,16 @@ def test_predictions_are_those_of_this_machine(client, corpus, tokens, asked, tm
     assert len(set(processes(asked, "call"))) == 2
 
 
+def test_other_audio_is_heard_on_workers_as_it_is_here(client, corpus, tokens, asked, tmp_path):
+    """Also that of partners, whose own answers may come from another worker meanwhile."""
+    here = tmp_path / "here"
+    here.mkdir()
+    crossed = ["none", "aligned @ swapped", "none @ swapped", "none @ spliced", "aligned @ silent"]
+    expected = run(corpus, tokens, HashingModel(here), conditions=crossed)
+    found = run(corpus, tokens, HashingModel(asked), conditions=crossed, client=client)
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
 def test_a_worker_loads_a_model_once(client, corpus, tokens, asked):
     """However many studies ask it; another model takes its place."""
     for seed in (0, 1):
