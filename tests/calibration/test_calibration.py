@@ -20,11 +20,13 @@ from simulate import (
     true_uar,
 )
 from simulate_choices import ChoiceDesign, choices, true_weights
+from simulate_crossing import CrossedDesign, crossed, true_effects
 from simulate_features import FeatureDesign, features
 from speakers import Speakers, spoken
 
 from sercue.statistics.contrasts import dose_trends
 from sercue.statistics.correctness_tests import cochran_test, gee_tests, mcnemar_tests, shift_tests
+from sercue.statistics.crossing import follow
 from sercue.statistics.effects import cells_by_pattern
 from sercue.statistics.equivalence import collapse_tests
 from sercue.statistics.measures import measures
@@ -213,3 +215,15 @@ def test_without_effects_the_truth_is_the_softmax():
     expected = [0.25, np.exp(1.5) / (np.exp(1.5) + 3)]
     assert true_uar(plain) == pytest.approx(expected, abs=0.003)
     np.testing.assert_allclose(true_confusions(plain).sum(axis=2), 1)
+
+
+def test_pulls_are_those_of_the_simulation_and_a_favoured_label_is_none():
+    """One large study comes near the limits; there, tokens that tell nothing do not pull."""
+    design = CrossedDesign(size_spread=1.0, concentration=4.0)
+    true = true_effects(design, speakers=40_000)
+    study = next(crossed(design.with_(speakers=800, utterances=20), 1, seed=3))
+    found = follow(study.predictions())["value"]
+    for name in found.index:
+        assert found[name] == pytest.approx(true[name], abs=0.03)
+    blind = design.with_(weights=(1.5, 0.0), spread=(0.5, 0.0), block=0.8)
+    assert true_effects(blind, speakers=40_000)["pull of tokens"] == pytest.approx(0, abs=0.005)
