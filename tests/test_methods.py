@@ -12,6 +12,9 @@ import jinja2
 import jinja2.meta
 import mistune
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from sercue.artifacts import Artifacts
@@ -43,6 +46,21 @@ def change_parameters(folder, **values):
     path.write_text(json.dumps(held))
 
 
+def asked_as(folder, names):
+    """Let a finished study have asked conditions of these names instead of its first ones."""
+    path = folder / "artifacts" / "measures.parquet"
+    table = pq.read_table(path)
+    own = table.filter(pc.invert(table["baseline"])).slice(0, len(names))
+    assert own.num_rows == len(names)
+    place = table.schema.get_field_index("condition")
+    pq.write_table(own.set_column(place, "condition", pa.array(names)), path)
+    change_parameters(folder, conditions=names)
+    path = folder / "artifacts" / "provenance.json"
+    held = json.loads(path.read_text())
+    held["predictions"]["rows"] = sum(own["rows"].to_pylist())
+    path.write_text(json.dumps(held))
+
+
 def test_the_prompts_are_those_that_were_asked(text, small_study):
     """By their hashes, which the answers keep: quoted are the very bytes that the model read."""
     quoted = re.findall(r"```text\n(.*?)\n```", text, re.DOTALL)
@@ -67,7 +85,7 @@ def test_other_audio_is_told_with_its_sources_and_what_is_made_of_it(text, copy)
     assert "follow ratio" not in text
     names = [f"{tokens}{heard}" for heard in ("", " @ swapped", " @ lowpass")
              for tokens in ("none", "aligned")]  # fmt: skip
-    change_parameters(copy, conditions=names, audio=["own", "swapped", "lowpass"])
+    asked_as(copy, names)
     told = methods_text(copy)
     assert "Low-pass filtering masks the words as in [Rogers et al., 1971]." in told
     assert "- Rogers, P. L., Scherer, K. R., and Rosenthal, R. (1971)" in told
