@@ -21,7 +21,7 @@ import soundfile
 
 from sercue.artifacts import Artifacts
 from sercue.corpora.audio import SAMPLING_RATE, file_digest, read_utterance, utterance_digest
-from sercue.corpora.audio_variants import OWN, SWAPPED
+from sercue.corpora.audio_variants import SWAPPED
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.pseudonyms import pseudonymised, write_pseudonyms
 from sercue.errors import InputError
@@ -181,11 +181,10 @@ def _answers(stored: _Stored, order: np.ndarray, settings: Settings) -> dict[str
 
 
 def _heard(rows: pd.DataFrame, shape: tuple[int, int]) -> dict[str, Any]:
-    """What is heard in place of each utterance, by condition; an empty text for itself."""
-    variant, of_class = (rows[name].astype(object) for name in ("heard", "heard_class"))
-    told = variant.where(variant.notna() & (variant != OWN), "")
-    other = "another utterance, " + of_class.astype("str")
-    texts = pd.Index(sorted({"", *(told := told.where(told != SWAPPED, other))}))
+    """The class of the utterance that is heard in place of another; else an empty text."""
+    swapped = rows["heard"].astype(object) == SWAPPED
+    told = rows["heard_class"].astype(object).where(swapped, "").fillna("").astype("str")
+    texts = pd.Index(sorted({"", *told}))
     return {"heards": list(texts), "heard": codes_among(told, texts).reshape(shape).tolist()}
 
 

@@ -142,7 +142,7 @@ const start = data => {
       back, make("h2", {}, names[chosen]),
       make("p", {}, `Speaker ${data.speakers[data.speaker[chosen]]}, true class `, make("b", {}, labels[data.truth[chosen]]), "."),
       player(chosen),
-      ...(data.heards.length > 1 ? [make("p", {class: "quiet"}, "Under conditions with @ other audio is heard, which is named beside them.")] : []),
+      ...(conditions.some(name => name.includes(" @ ")) ? [make("p", {class: "quiet"}, "This is the utterance itself. Under conditions with @ other audio is heard, swapped audio with its class in brackets; right is the class of the utterance.")] : []),
       make("h3", {}, compared.length > 1 ? "Prompts of the two conditions" : "Prompt"),
       ...compared.map(one => prompt(one, chosen)),
       later("Prompts of all conditions", () => conditions.map((_, one) => prompt(one, chosen))),
