@@ -83,8 +83,7 @@ def test_other_audio_is_told_with_its_sources_and_what_is_made_of_it(text, copy)
     """Only of the variants that were asked, with the sources of these."""
     assert "Under conditions with @" not in text
     assert "follow ratio" not in text
-    names = [f"{tokens}{heard}" for heard in ("", " @ swapped", " @ lowpass")
-             for tokens in ("none", "aligned")]  # fmt: skip
+    names = ["none", "aligned", "aligned @ swapped", "none @ lowpass", "aligned @ lowpass"]
     asked_as(copy, names)
     told = methods_text(copy)
     assert "Low-pass filtering masks the words as in [Rogers et al., 1971]." in told
