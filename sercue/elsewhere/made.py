@@ -29,6 +29,7 @@ from sercue.study.known_answers import KnownAnswers
 from sercue.tokens.catalogue import is_ours, parse_condition
 from sercue.tokens.catalogue import shortened as shortened_names
 from sercue.tokens.condition import AT, PLUS, parts_heard, told_by_name
+from sercue.tokens.prompts import FORMS
 
 #: Column to what files may call it; the first that is there counts.
 COLUMNS = {
@@ -679,6 +680,7 @@ def _predictions(
             ),
             "heard": _coded(rows["condition"].map(heard)),
             "heard_class": _heard_class(rows, heard, words),
+            "tokens_class": _tokens_class(rows, words),
             "replicate": rows["replicate"],
             "template": _coded(rows["template"]),
             "label_order": rows["label_order"],
@@ -719,3 +721,14 @@ def _heard_class(
             )
         told = told.mask(swapped, given)
     return pd.Categorical(told, categories=sorted(words))
+
+
+def _tokens_class(
+    rows: pd.DataFrame,
+    facts: Mapping[str, tuple[str, float, tuple[str, ...]]],
+    words: Iterable[str],
+) -> pd.Categorical:
+    """The class of the utterance whose tokens are shown: the truth of own ones, else not known."""
+    family = rows["condition"].map({name: told[0] for name, told in facts.items()})
+    own = rows["truth"].where(family.isin(["aligned", *FORMS]))
+    return pd.Categorical(own, categories=sorted(words))
