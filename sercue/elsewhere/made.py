@@ -680,7 +680,7 @@ def _predictions(
             ),
             "heard": _coded(rows["condition"].map(heard)),
             "heard_class": _heard_class(rows, heard, words),
-            "tokens_class": _tokens_class(rows, words),
+            "tokens_class": _tokens_class(rows, facts, words),
             "replicate": rows["replicate"],
             "template": _coded(rows["template"]),
             "label_order": rows["label_order"],
