@@ -120,7 +120,7 @@ from sercue.tables.limits import limits
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
 from sercue.tokens.catalogue import about_concepts, main_conditions, shortened, with_own_audio
 from sercue.tokens.concepts import functionals_of
-from sercue.tokens.condition import Material
+from sercue.tokens.condition import Material, parts_heard
 from sercue.tokens.prompts import FORMS, resolve_templates
 from sercue.tokens.schemes import Scheme, read_scheme, shipped_schemes
 
@@ -395,7 +395,8 @@ class Run:
     @property
     def other_audio(self) -> list[str]:
         """What is heard in place of utterances, by the names of ``AUDIO_VARIANTS``."""
-        return [name for name in self.settings.audio if name != OWN]
+        heard = dict.fromkeys(parts_heard(name)[1] for name in self.settings.conditions)
+        return [name for name in heard if name != OWN]
 
     @cached_property
     def partners(self) -> pd.DataFrame:

@@ -38,6 +38,8 @@ from sercue.errors import InputError
 PIECE, FADE = 0.25, 0.01
 #: Of the low-pass filter, in Hz; zero-phase, 16 poles in all.
 CUTOFF = 400.0
+# To be raised when a variant would sound otherwise, so that no answer to the former one is taken.
+VERSION = 1
 OWN, SWAPPED, SILENT = "own", "swapped", "silent"
 #: What an utterance shares with the one that is heard in its place, the nearest first.
 BY = ("speaker and sentence", "speaker", "sex", "any")
@@ -130,7 +132,8 @@ def variant_digest(digest: str, name: str, seed: int) -> str:
     """
     if name in (OWN, SWAPPED):
         return digest
-    return hashlib.sha256(f"{digest} {name} {seed}".encode()).hexdigest()[:32]
+    made = f"{digest} {name} {seed} {VERSION} {PIECE} {FADE} {CUTOFF}"
+    return hashlib.sha256(made.encode()).hexdigest()[:32]
 
 
 def varied(samples: np.ndarray, sampling_rate: int, name: str, digest: str) -> np.ndarray:

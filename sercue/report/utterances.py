@@ -21,7 +21,7 @@ import soundfile
 
 from sercue.artifacts import Artifacts
 from sercue.corpora.audio import SAMPLING_RATE, file_digest, read_utterance, utterance_digest
-from sercue.corpora.audio_variants import SWAPPED
+from sercue.corpora.audio_variants import OWN, SWAPPED
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.pseudonyms import pseudonymised, write_pseudonyms
 from sercue.errors import InputError
@@ -182,6 +182,8 @@ def _answers(stored: _Stored, order: np.ndarray, settings: Settings) -> dict[str
 
 def _heard(rows: pd.DataFrame, shape: tuple[int, int]) -> dict[str, Any]:
     """The class of the utterance that is heard in place of another; else an empty text."""
+    if "heard_class" not in rows:  # answers of before audio was varied
+        rows = rows.assign(heard=OWN, heard_class=None)
     swapped = rows["heard"].astype(object) == SWAPPED
     told = rows["heard_class"].astype(object).where(swapped, "").fillna("").astype("str")
     texts = pd.Index(sorted({"", *told}))

@@ -204,6 +204,9 @@ def followed(predictions: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataF
 def follow(predictions: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
     """How strongly audio and tokens pull the answers to their class where these differ.
 
+    Utterances whose swapped audio is that of another speaker are left out: their speaker has no
+    utterance of another class.
+
     Args:
         predictions: as ``run_study`` returns them, with ``aligned`` and ``aligned @ swapped``
         confidence: coverage that the intervals aim at, between 0 and 1
@@ -228,12 +231,20 @@ def follow(predictions: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFra
     conflict, aligned = (_by_utterance(rows[name]) for name in (CONFLICT, "aligned"))
     names = ["utterance", "speaker", "truth", "heard_class", "audio"]
     about = rows[CONFLICT].drop_duplicates("utterance")[names].astype("str").set_index("utterance")
-    sounds = rows["aligned"].drop_duplicates("audio").set_index("audio")["utterance"].astype("str")
-    sounds.index = sounds.index.astype("str")
-    # Those whose sound is that of another utterance with answers under its own tokens.
-    about = about.assign(partner=about["audio"].map(sounds)).dropna(subset="partner")
-    if about.empty:
-        raise InputError(f"{CONFLICT}: found no sound of an utterance that aligned was asked about")
+    names = ["audio", "utterance", "speaker"]
+    sounds = rows["aligned"].drop_duplicates("audio")[names].astype("str").set_index("audio")
+    # Those whose sound is that of another utterance with answers under its own tokens; of the same
+    # speaker, since a sound of another one would be a part of two speakers.
+    about = about.assign(
+        partner=about["audio"].map(sounds["utterance"]),
+        voice=about["audio"].map(sounds["speaker"]),
+    ).query("voice == speaker")
+    if about["speaker"].nunique() < 2:
+        raise InputError(
+            f"{CONFLICT}: what answers follow needs the sound of another utterance of the same "
+            f"speaker, and {about['speaker'].nunique()} speakers have such sounds; valid are two "
+            "or more"
+        )
     of_audio, of_tokens = about["heard_class"], about["truth"]
     events = [
         (conflict, about.index, of_audio), (aligned, about.index, of_audio),
@@ -264,8 +275,10 @@ def _ratio(pulls: Clustered, confidence: float) -> tuple[float, float, float]:
     """The pull of the tokens as a share of both, with Fieller's interval."""
     audio, tokens = pulls.influence
     both = pulls.estimate.sum()
+    if not both > 0:
+        return np.nan, np.nan, np.nan
     of_both = audio + tokens
     covariance = float(tokens @ tokens), float(tokens @ of_both), float(of_both @ of_both)
     t = float(stats.t.ppf((1 + confidence) / 2, pulls.df.min()))
     low, high = fieller(float(pulls.estimate[1]), float(both), covariance, t)
-    return (float(pulls.estimate[1] / both) if both > 0 else np.nan), low, high
+    return float(pulls.estimate[1] / both), low, high

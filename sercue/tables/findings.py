@@ -23,6 +23,7 @@ from sercue.tables.printed import (
     with_interval,
     with_minus,
 )
+from sercue.tokens.catalogue import with_own_audio
 from sercue.tokens.concepts import UNKNOWN, Category, Concept
 
 #: Of p-values corrected for the family.
@@ -472,14 +473,14 @@ def readable_kept(kept: pd.DataFrame) -> pd.DataFrame:
 
 
 def same_audio(predictions: pd.DataFrame) -> str:
-    """Whether the audio of an utterance was the same under all conditions that show its own.
+    """Whether the audio of an utterance was the same under all conditions with its own.
 
     Args:
         predictions: as ``run_study`` returns them
 
     Examples:
-        >>> rows = {"utterance": ["a", "a"], "heard": "own", "audio": ["1f", "2e"]}
-        >>> same_audio(pd.DataFrame(rows))
+        >>> rows = {"utterance": ["a", "a"], "condition": ["none", "aligned"]}
+        >>> same_audio(pd.DataFrame(rows | {"audio": ["1f", "2e"]}))
         'By hash, the audio of each utterance is NOT identical under all conditions.'
     """
     if predictions["audio"].isna().all():
@@ -487,10 +488,11 @@ def same_audio(predictions: pd.DataFrame) -> str:
             "The answers were made elsewhere, and no recording is at hand: whether the audio was "
             "the same under all conditions cannot be checked."
         )
-    groups = predictions.groupby(["utterance", "heard"], observed=True)
-    found = "identical" if groups["audio"].nunique().eq(1).all() else "NOT identical"
-    variant = " with the same audio variant" if predictions["heard"].nunique() > 1 else ""
-    return f"By hash, the audio of each utterance is {found} under all conditions{variant}."
+    own = with_own_audio(predictions)
+    same = own.groupby("utterance", observed=True)["audio"].nunique().eq(1).all()
+    found = "identical" if same else "NOT identical"
+    where = " with its own audio" if len(own) < len(predictions) else ""
+    return f"By hash, the audio of each utterance is {found} under all conditions{where}."
 
 
 def left_out_designs(designs: pd.DataFrame) -> str:

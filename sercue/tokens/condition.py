@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sercue.corpora.audio_variants import OWN
+from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN
 from sercue.corpora.corpus import Corpus
-from sercue.errors import InputError
+from sercue.errors import InputError, unknown
 from sercue.tokens.concepts import UNKNOWN, Words, words_by_concept
 
 # What is indexed as the tokens.
@@ -294,6 +294,8 @@ class Condition:
         return parts_heard(self.name)[1]
 
     def __post_init__(self) -> None:
+        if self.heard not in AUDIO_VARIANTS:
+            raise unknown(f"condition {self.name!r}: audio variant", self.heard, AUDIO_VARIANTS)
         if not self.family:
             told = zip(("family", "dose", "concepts"), told_by_name(self.name), strict=True)
             for field, value in told:
