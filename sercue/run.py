@@ -1021,14 +1021,14 @@ class Run:
 
     @cached_property
     def format_controls(self) -> pd.DataFrame:
-        """Aligned tokens in other forms, against aligned tokens and tokens without information."""
+        """Aligned tokens in other forms, against aligned ones and those without information."""
         asked = self.settings.conditions
         forms = [name for name in FORMS if name in asked]
         if not forms:
             raise InputError(
                 f"this study has no control of the form of the tokens; valid are {', '.join(FORMS)}"
             )
-        references = [name for name in ("aligned", "constant", "none") if name in asked]
+        references = [name for name in ("aligned", "masked(1)", "constant") if name in asked]
         rows = self.predictions[self.predictions["condition"].isin([*forms, *references])]
         pairs = [(form, reference) for form in forms for reference in references]
         return compare(rows, self.corpus.labels, pairs, **self._resampling)

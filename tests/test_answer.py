@@ -199,4 +199,6 @@ def test_where_the_follow_ratio_has_no_interval_the_line_is_inconclusive():
     assert "45\u202f% of the answers are the class of the audio, 38\u202f% that of" in text
     assert ".600" not in text
     known = follow_line(followed, ratio.assign(low=0.5, high=0.7))
-    assert known.endswith("is .600 [.500, .700] (0 is the audio alone, 1 the tokens alone).")
+    assert known.endswith(
+        "is .600 [.500, .700] (0: only the audio counts, .5: both alike, 1: only the tokens)."
+    )

@@ -80,11 +80,12 @@ def test_a_full_study_gets_every_table(full):
 
 def test_controls_of_form_are_compared_with_aligned_and_uninformative_tokens(tmp_path):
     """Each form against each; no contrast of them is in the planned family."""
-    names = {"none": 0.5, "aligned": 0.75, "constant": 0.5, "prose": 0.75, "framed": 0.6}
+    names = {"none": 0.5, "aligned": 0.75, "masked(1)": 0.5, "constant": 0.5, "prose": 0.75,
+             "framed": 0.6}  # fmt: skip
     run = answered(names, tmp_path)
     table = execute("05", run).tables["format_controls"].data.reset_index()
     pairs = table[["condition", "reference"]].to_numpy().tolist()
-    references = ["aligned", "constant", "none"]
+    references = ["aligned", "masked(1)", "constant"]
     assert pairs == [[form, other] for form in ("prose", "framed") for other in references]
     uar = run.intervals.set_index("condition")["uar"]
     assert table["difference"].tolist() == pytest.approx(
@@ -261,7 +262,8 @@ def test_a_study_with_other_audio_gets_its_factorial(tmp_path):
     assert fifth.tables["reliances"].data.index.tolist() == ["follow ratio"]
     # The summary tells them, too.
     said = "\n".join(conclusions(run))
-    assert "**Conflict of audio and tokens.** Where audio and tokens" in said
+    assert "**Conflict of audio and tokens.** " in said
+    assert "Where audio and tokens are of different classes (aligned @ swapped), " in said
     assert "Compared with silent audio, the own audio changes UAR by" in said
 
 

@@ -276,14 +276,15 @@ def follow_line(followed: pd.DataFrame, follow: pd.DataFrame) -> str:
     Examples:
         >>> told = {"condition": "aligned @ swapped", "follows": ["audio", "tokens", "neither"]}
         >>> told = pd.DataFrame(told | {"share": [0.5, 0.3, 0.2]})
-        >>> ratio = pd.DataFrame({"value": 0.4, "low": 0.3, "high": 0.5}, ["follow ratio"])
-        >>> print(follow_line(told, ratio).partition("; ")[2])
-        the follow ratio is .400 [.300, .500] (0 is the audio alone, 1 the tokens alone).
+        >>> ratio = pd.DataFrame({"value": 0.4, "low": 0.3, "high": 0.45}, ["follow ratio"])
+        >>> print(follow_line(told, ratio).partition(". Where")[0])
+        The answers follow the audio more than the tokens
     """
     rows = followed[followed["condition"] == CONFLICT].set_index("follows")["share"]
     shares = (
         f"Where audio and tokens are of different classes ({CONFLICT}), {percent(rows['audio'])} "
-        f"of the answers are the class of the audio, {percent(rows['tokens'])} that of the tokens"
+        f"of the answers are the class of the audio, {percent(rows['tokens'])} that of the tokens, "
+        f"{percent(rows['neither'])} neither"
     )
     ratio = follow.loc["follow ratio"].to_dict()
     if math.isnan(ratio["low"]):
@@ -292,7 +293,15 @@ def follow_line(followed: pd.DataFrame, follow: pd.DataFrame) -> str:
             "audio and tokens together are not shown to differ from zero."
         )
     told = with_interval(ratio["value"], ratio["low"], ratio["high"])
-    return f"{shares}; the follow ratio is {told} (0 is the audio alone, 1 the tokens alone)."
+    verdict = "Neither audio nor tokens are shown to prevail"
+    if ratio["high"] < 0.5:
+        verdict = "The answers follow the audio more than the tokens"
+    elif ratio["low"] > 0.5:
+        verdict = "The answers follow the tokens more than the audio"
+    return (
+        f"{verdict}. {shares}. Corrected for how often these classes are answered anyway, the "
+        f"follow ratio is {told} (0: only the audio counts, .5: both alike, 1: only the tokens)."
+    )
 
 
 def beside_the_tokens(difference: pd.DataFrame) -> str:
