@@ -16,7 +16,7 @@ from sercue.elsewhere import read_made, store_made
 from sercue.errors import InputError
 from sercue.report.methods import methods_text
 from sercue.run import open_run
-from sercue.statistics.crossing import follow
+from sercue.statistics.crossing import follow, followed
 
 LABELS = ["angry", "happy", "neutral", "sad"]
 
@@ -420,8 +420,12 @@ def test_other_audio_has_the_class_that_was_heard(read):
     assert made.settings.conditions[-1] == "aligned @ silent"
     heard = made.predictions.groupby("heard", observed=True)["heard_class"].nunique()
     assert heard.to_dict() == {"own": 4, "silent": 0, "swapped": 4}
-    told = follow(made.predictions)["value"]
-    assert told[["audio", "tokens", "neither"]].tolist() == pytest.approx([0.75, 0.25, 0])
+    told = followed(made.predictions)
+    assert told["condition"].unique().tolist() == ["aligned @ swapped"]
+    shares = told.set_index("follows")["share"]
+    assert shares[["audio", "tokens", "neither"]].tolist() == pytest.approx([0.75, 0.25, 0])
+    with pytest.raises(InputError, match="do not say which utterance was heard"):
+        follow(made.predictions)
 
 
 def test_one_condition_has_no_contrast(read, tmp_path):
