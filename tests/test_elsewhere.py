@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -48,10 +49,7 @@ def read(tmp_path):
 
 def opened(made, folder):
     """The run of answers that were read, in a folder."""
-    made = type(made)(
-        made.settings.model_copy(update={"out": str(folder)}),
-        *(getattr(made, name) for name in ("corpus", "predictions", "files", "notes")),
-    )
+    made = replace(made, settings=made.settings.model_copy(update={"out": str(folder)}))
     store_made(made)
     return open_run(made.settings.model_dump())
 
@@ -325,6 +323,11 @@ REFUSED = {
     "one speaker": (changed("speaker", "s0"), "found 1 speaker .*over speakers"),
     "two spellings of a speaker": (changed("speaker", "S1", slice(0, 16)), "the same words"),
     "two classes of an utterance": (changed("truth", "sad", slice(0, 1)), "more than one truth"),
+    "two sexes of an utterance": (
+        lambda t: changed("sex", "male", slice(0, 1))(t.assign(sex="female")), "more than one sex"),
+    "two partitions of an utterance": (
+        lambda t: changed("partition", "train", slice(0, 1))(t.assign(partition="test")),
+        "more than one partition"),
     "a missing class": (changed("truth", "nan", slice(0, 4)), "4 rows have the class 'nan'"),
     "a class alone": (lambda t: t.assign(truth="sad", prediction="sad"), "the class sad alone"),
     "a label that is no class": (changed("prediction", "bored", slice(0, 2)),
@@ -383,13 +386,14 @@ def test_truth_that_contradicts_or_knows_nothing(read, tmp_path):
     for change, message in (
         (changed("speaker", "s9", slice(0, 1)), "speaker of 2 rows is another"),
         (changed("truth", "sad", slice(0, 1)), "truth of 2 rows is another"),
+        (lambda t: t.assign(sex="female"), "sex of 64 rows is another"),
         (one_more(speaker="s9"), "different things of 1 utterances"),
         (lambda t: t.assign(utterance="x" + t["utterance"]), "no utterance of answers.csv is in"),
         (lambda t: t[["utterance"]], "and a speaker"),
     ):
         change(truth).to_csv(path, index=False)
         with pytest.raises(InputError, match=message):
-            read(table, truth=str(path))
+            read(table.assign(sex="male"), truth=str(path))
 
 
 def test_conditions_of_ones_own_are_compared_with_the_reference(read, tmp_path):
@@ -438,6 +442,15 @@ def test_pseudonyms(read, tmp_path, cache):
     names = {*run.predictions["utterance"], *run.predictions["speaker"]}
     assert all(name[0] in "us" and "_" not in name for name in names)
     assert run.predictions["speaker"].nunique() == 4
+    assert len(pd.read_csv(cache / "pseudonyms" / "answers.csv")) == 32
+
+
+def test_pseudonyms_of_a_study_that_is_refused_are_not_written(read, tmp_path, cache):
+    """Those of the study that is there would be lost."""
+    Artifacts(tmp_path / "out" / "artifacts").record(parameters={"corpus": "emodb"})
+    with pytest.raises(InputError, match="found a study of the corpus"):
+        opened(read(answers(), "refused.csv", keys={"anonymise": True}), tmp_path / "out")
+    assert not list(cache.rglob("refused.csv"))
 
 
 def test_no_folder_of_this_machine_is_kept(read, tmp_path):

@@ -16,14 +16,13 @@ import pandas as pd
 from sercue.answers import plain_words, same_word, spelled_alike
 from sercue.corpora.audio_variants import AUDIO_VARIANTS, SILENT, SWAPPED
 from sercue.corpora.corpus import MISSING, Corpus, check_rows, first_names, nothing_left_out
-from sercue.corpora.pseudonyms import pseudonymised, write_pseudonyms
+from sercue.corpora.pseudonyms import pseudonymised
 from sercue.corpora.rows import NOT_STATED as NO_LICENCE
 from sercue.corpora.rows import PARTITION_NAMES, relative_files, row_numbers
 from sercue.elsewhere.formats import NO_ANSWER, AnswersFile, as_text, read_file
 from sercue.errors import InputError, shortened, unknown
 from sercue.privacy import public_name
 from sercue.settings import ELSEWHERE, Settings, settings_from
-from sercue.storage.files import cache_folder
 from sercue.storage.tables import categorical
 from sercue.study.known_answers import KnownAnswers
 from sercue.tokens.catalogue import is_ours, parse_condition
@@ -70,6 +69,7 @@ class Made:
         predictions: as ``run_study`` returns them, but for what is not known of their prompts
         files: the files that were read
         notes: what was found, each with a name
+        own: the corpus under its own names, if that of reports has pseudonyms
     """
 
     settings: Settings
@@ -77,6 +77,7 @@ class Made:
     predictions: pd.DataFrame
     files: list[AnswersFile]
     notes: list[tuple[str, str]] = field(default_factory=list)
+    own: Corpus | None = None
 
 
 def read_made(
@@ -143,9 +144,10 @@ def read_made(
     settings = settings_from(values, name, sources)
     corpus = _corpus(rows, lost | incomplete, list(words), name, partition)
     check_rows(corpus)
-    shown = _shown(corpus, settings)
+    shown = pseudonymised(corpus) if settings.anonymise else corpus
     predictions = _predictions(rows, corpus, shown, words, decoding, answers, settings)
-    return Made(settings, shown, predictions, [*read, *extra], notes)
+    own = corpus if settings.anonymise else None
+    return Made(settings, shown, predictions, [*read, *extra], notes, own)
 
 
 def _named(text: str) -> tuple[str | None, Path]:
@@ -237,7 +239,7 @@ def _with_truth(
     rows = rows[~strange].reset_index(drop=True)
     for column in known:
         told = rows["utterance"].map(known[column])
-        if column in rows and column in ("speaker", "truth"):
+        if column in rows:
             _check_agreement(rows, told, column, name, file.name, set(known[column]))
         rows[column] = told
     return rows, lost
@@ -294,7 +296,7 @@ def _checked(rows: pd.DataFrame, name: str, found: Sequence[str]) -> pd.DataFram
                 f"{name}: nothing in column {column} of {row_numbers(empty)}; valid is a value in "
                 "every row"
             )
-    for column in ("speaker", "truth"):
+    for column in filter(rows.columns.__contains__, _OF_UTTERANCE):
         several = rows.groupby("utterance", sort=False)[column].nunique() > 1
         if several.any():
             utterance = several.index[several][0]
@@ -640,15 +642,6 @@ def _corpus(
 
 def _indexed(table: pd.DataFrame) -> pd.DataFrame:
     return table.set_index(audformat.segmented_index(list(table.index)))
-
-
-def _shown(corpus: Corpus, settings: Settings) -> Corpus:
-    """The corpus as reports may name its utterances and speakers."""
-    if not settings.anonymise:
-        return corpus
-    hidden = pseudonymised(corpus)
-    write_pseudonyms(hidden, corpus, cache_folder() / "pseudonyms" / f"{settings.study}.csv")
-    return hidden
 
 
 def _predictions(
