@@ -208,7 +208,8 @@ def test_probabilities_that_are_not_numbers_make_an_answer_invalid(read):
     made = read(written)
     assert np.flatnonzero(~made.predictions["valid"]).tolist() == [3, 5]
     assert made.predictions["why_invalid"].dropna().unique() == ["its probabilities are not finite"]
-    assert ("invalid", "2 rows count as wrong: its probabilities are not finite (2)") in made.notes
+    told = "2 of 64 rows count as wrong: its probabilities are not finite (2)"
+    assert ("invalid", told) in made.notes
 
 
 def test_answers_that_name_no_class_or_are_empty_count_as_wrong(read):
@@ -218,6 +219,55 @@ def test_answers_that_name_no_class_or_are_empty_count_as_wrong(read):
     reasons = made.predictions["why_invalid"].astype(object)[:2].tolist()
     assert reasons == ["names no label", "no answer in the file"]
     assert made.predictions["prediction"].isna().tolist()[:3] == [True, True, False]
+    told = dict(made.notes)["invalid"]
+    assert told.startswith("2 of 64 rows count as wrong: ")
+    assert "names no label (1)" in told
+
+
+def test_the_target_of_a_harness_is_the_truth_and_not_the_label_of_its_data(tmp_path):
+    table = answers()
+    files = lmms_eval(table, tmp_path, doc=True)
+    for path in (text.partition("=")[2] for text in files):
+        with open(path) as file:
+            records = [json.loads(line) for line in file]
+        for number, record in enumerate(records):
+            record["doc"]["label"] = number % 4
+        with open(path, "w") as file:
+            file.writelines(json.dumps(record) + "\n" for record in records)
+    made = read_made(files)
+    assert made.predictions["truth"].astype("str").tolist() == (
+        [*table.loc[table["condition"] == "none", "truth"]] * 2
+    )
+
+
+def test_columns_that_number_the_same_classes_are_one_truth(read):
+    table = answers()
+    made = read(table.rename(columns={"truth": "emotion"}).assign(
+        label=table["truth"].map(LABELS.index)))  # fmt: skip
+    assert made.predictions["truth"].tolist() == table["truth"].tolist()
+
+
+def files_by_condition(table, folder, changes):
+    """A CSV per condition, with what changes in each."""
+    paths = []
+    for condition, rows in table.groupby("condition", sort=False):
+        paths.append(str(folder / f"{condition}.csv"))
+        changes.get(condition, lambda rows: rows)(rows).to_csv(paths[-1], index=False)
+    return paths
+
+
+def test_one_file_may_hold_labels_and_another_texts(tmp_path):
+    table = answers()
+    texts = {"aligned": lambda rows: rows.rename(columns={"prediction": "answer"})}
+    made = read_made(files_by_condition(table, tmp_path, texts))
+    expected = table.sort_values("condition", kind="stable", ascending=False)["prediction"]
+    assert made.predictions["prediction"].tolist() == expected.tolist()
+
+
+def test_probabilities_of_one_file_alone_are_refused(tmp_path):
+    files = files_by_condition(answers(), tmp_path, {"none": with_probabilities})
+    with pytest.raises(InputError, match=r"aligned\.csv: no probability under condition 'aligned'"):
+        read_made(files)
 
 
 def test_columns_that_begin_alike_are_no_probabilities(read):
@@ -296,7 +346,7 @@ REFUSED = {
     "no speaker": (lambda t: t.drop(columns="speaker"), "no speaker.*over\\s+speakers"),
     "a column that is misspelled": (
         lambda t: t.rename(columns={"speaker": "speakr"}), "no speaker.*is it 'speakr'"),
-    "no truth": (lambda t: t.drop(columns="truth"), "no truth.*emotion, label, target"),
+    "no truth": (lambda t: t.drop(columns="truth"), "no truth.*target, emotion, label"),
     "no utterance": (lambda t: t.drop(columns="utterance"), "no utterance.*file, id, doc_id"),
     "no condition": (lambda t: t.drop(columns="condition"), "no condition.*NAME=FILE"),
     "no answer": (lambda t: t.drop(columns="prediction"), "no answer.*p_<label>"),
@@ -323,6 +373,8 @@ REFUSED = {
     "one speaker": (changed("speaker", "s0"), "found 1 speaker .*over speakers"),
     "two spellings of a speaker": (changed("speaker", "S1", slice(0, 16)), "the same words"),
     "two classes of an utterance": (changed("truth", "sad", slice(0, 1)), "more than one truth"),
+    "a label that is not the truth": (
+        lambda t: t.assign(label=t["prediction"]), "'truth' and 'label' could both be the truth"),
     "two sexes of an utterance": (
         lambda t: changed("sex", "male", slice(0, 1))(t.assign(sex="female")), "more than one sex"),
     "two partitions of an utterance": (
@@ -402,6 +454,15 @@ def test_conditions_of_ones_own_are_compared_with_the_reference(read, tmp_path):
     pairs = run.tests[["condition", "reference"]].to_numpy().tolist()
     assert pairs == [["with", "without"], ["more", "without"]]
     assert set(run.answer) <= {"Differences", "Inconclusive contrasts"}
+
+
+def test_conditions_outside_the_planned_contrasts_are_told(read, tmp_path):
+    names = ("none", "aligned", "prose", "only(pitch)", "aligned @ silent", "mine")
+    made = read(answers(right=[(name, 0.5) for name in names]))
+    told = dict(made.notes)["apart"]
+    assert told.startswith("prose, only(pitch), aligned @ silent: ")
+    run = opened(made, tmp_path / "out")
+    assert set(run.tests["condition"]) == {"aligned", "mine"}
 
 
 def test_renamed_conditions_are_ours(read):
@@ -526,6 +587,11 @@ class TestNotebooks:
         texts = " ".join(text for notebook in shown[1] for text in texts_of(notebook))
         assert "By hash" not in texts
         assert "no recording is at hand" in texts
+
+    def test_captions_name_no_reference_classifiers(self, shown):
+        texts = " ".join(text for notebook in shown[1] for text in texts_of(notebook))
+        assert "UAR by condition." in texts
+        assert "with reference classifiers" not in texts
 
     def test_methods_name_the_file_and_say_what_is_not_known(self, shown):
         run, _ = shown
