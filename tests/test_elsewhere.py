@@ -420,6 +420,7 @@ def test_what_is_refused_is_named(name, read):
         ({"renamed": {"wih": "none"}}, "did you mean 'with'"),
         ({"renamed": {"with": "none", "without": "none"}}, "'without' and 'with' are both 'none'"),
         ({"renamed": {"with": "aligned"}, "reference": "without"}, "with which all others"),
+        ({"renamed": {"with": "shuffled"}, "reference": "shuffled"}, "a perturbation of sercue"),
         ({"keys": {"controls": True}}, "--set controls: unknown study key"),
         ({"keys": {"labels": "angry"}}, "labels: found 'angry'"),
         ({"reference": "with", "keys": {"labels": ["angry", "sad"]}}, "'happy', 'neutral' of the"),

@@ -150,9 +150,9 @@ def read_made(
     shown = pseudonymised(corpus) if settings.anonymise else corpus
     predictions = _predictions(rows, corpus, shown, words, decoding, answers, settings)
     if len(why := predictions["why_invalid"].dropna().astype("str")):
-        told = ", ".join(f"{reason} ({n:,})" for reason, n in why.value_counts().items())
+        reasons = ", ".join(f"{reason} ({n:,})" for reason, n in why.value_counts().items())
         count = f"{len(why):,} of {len(predictions):,} rows count as wrong"
-        notes.append(("invalid", f"{count}: {told}"))
+        notes.append(("invalid", f"{count}: {reasons}"))
     own = corpus if settings.anonymise else None
     return Made(settings, shown, predictions, [*read, *extra], notes, own)
 
@@ -192,7 +192,7 @@ def _filled(held: pd.DataFrame, columns: Iterable[str], file: AnswersFile) -> di
     """Those of our columns that a file fills, under whichever of their names comes first."""
     filled = {}
     for column in columns:
-        alike = (same_word(name, held) for name in COLUMNS[column])
+        alike = (same_word(name, list(map(str, held))) for name in COLUMNS[column])
         cells = (as_text(held[name], file.name) for name in alike if name is not None)
         first = next((texts for texts in cells if texts.notna().any()), None)
         if first is None:
@@ -262,7 +262,7 @@ def _with_truth(
     if lost:
         notes.append(("left out", f"{len(lost):,} utterances that {file.name} does not have"))
     rows = rows[~strange].reset_index(drop=True)
-    for column in known:
+    for column in map(str, known):
         told = rows["utterance"].map(known[column])
         if column in rows:
             _check_agreement(rows, told, column, name, file.name, set(known[column]))
@@ -373,6 +373,11 @@ def _conditions(
             raise InputError(
                 f"--reference: found {reference!r} beside {' and '.join(first)}, with which all "
                 "others are compared; valid is to leave it out"
+            )
+        if not first and is_ours(reference):
+            raise InputError(
+                f"--reference: found {reference!r}, a perturbation of sercue, with which "
+                f"nothing is compared; valid is a name of your own, or --rename {reference}=none"
             )
         first = first or [reference]
     if own and not first and len(listed) > 1:
