@@ -142,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
         help="statistics of answers that another program obtained",
         description="Intervals, contrasts and reports of answers that another program obtained: "
         "notebooks 04 and 05. Columns are found by name: utterance (or file, id, doc_id), speaker, "
-        "truth (or emotion, label, target), condition, and answer (what the model wrote), "
+        "truth (or target, emotion, label), condition, and answer (what the model wrote), "
         "prediction (a label) or p_<label> for each label; optionally template, label_order, "
         "replicate. See docs/elsewhere.md.",
     )

@@ -142,6 +142,8 @@ class _WithoutSecrets(logging.Filter):
 _WITHOUT_SECRETS = _WithoutSecrets()
 
 
+#: The option whose value is as that of the key ``model``.
+_MODEL = "--model-name"
 _KEYS_OF_PATHS = ("corpus_root", "out", "scheme")
 _OPTIONS = ("corpus_options", "model_options")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -171,7 +173,14 @@ def shareable_command(given: Sequence[str]) -> str:
         >>> shareable_command(["run", "/home/me/mine.yaml", "--set", "corpus_root=~/emodb"])
         'sercue run mine.yaml --set corpus_root=emodb'
     """
-    return shlex.join(["sercue", *(_public_word(word) for word in given)])
+    before = [None, *given]
+    words = [
+        _public_word(f"model={word}").removeprefix("model=")
+        if option == _MODEL
+        else _public_word(word)
+        for option, word in zip(before, given, strict=False)
+    ]
+    return shlex.join(["sercue", *words])
 
 
 def _public_word(word: str) -> str:
@@ -180,6 +189,8 @@ def _public_word(word: str) -> str:
         return str(_without_places(word))
     if key == "--set":
         return f"{key}={_public_word(text)}"
+    if key == _MODEL:
+        return f"{key}{_public_word(f'model={text}').removeprefix('model')}"
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from sercue.elsewhere import read_made, store_made
 from sercue.errors import InputError
 from sercue.report.methods import methods_text
 from sercue.run import open_run
-from sercue.statistics.crossing import follow
+from sercue.statistics.crossing import follow, followed
 
 LABELS = ["angry", "happy", "neutral", "sad"]
 
@@ -48,10 +49,7 @@ def read(tmp_path):
 
 def opened(made, folder):
     """The run of answers that were read, in a folder."""
-    made = type(made)(
-        made.settings.model_copy(update={"out": str(folder)}),
-        *(getattr(made, name) for name in ("corpus", "predictions", "files", "notes")),
-    )
+    made = replace(made, settings=made.settings.model_copy(update={"out": str(folder)}))
     store_made(made)
     return open_run(made.settings.model_dump())
 
@@ -210,7 +208,8 @@ def test_probabilities_that_are_not_numbers_make_an_answer_invalid(read):
     made = read(written)
     assert np.flatnonzero(~made.predictions["valid"]).tolist() == [3, 5]
     assert made.predictions["why_invalid"].dropna().unique() == ["its probabilities are not finite"]
-    assert ("invalid", "2 rows count as wrong: its probabilities are not finite (2)") in made.notes
+    told = "2 of 64 rows count as wrong: its probabilities are not finite (2)"
+    assert ("invalid", told) in made.notes
 
 
 def test_answers_that_name_no_class_or_are_empty_count_as_wrong(read):
@@ -220,6 +219,55 @@ def test_answers_that_name_no_class_or_are_empty_count_as_wrong(read):
     reasons = made.predictions["why_invalid"].astype(object)[:2].tolist()
     assert reasons == ["names no label", "no answer in the file"]
     assert made.predictions["prediction"].isna().tolist()[:3] == [True, True, False]
+    told = dict(made.notes)["invalid"]
+    assert told.startswith("2 of 64 rows count as wrong: ")
+    assert "names no label (1)" in told
+
+
+def test_the_target_of_a_harness_is_the_truth_and_not_the_label_of_its_data(tmp_path):
+    table = answers()
+    files = lmms_eval(table, tmp_path, doc=True)
+    for path in (text.partition("=")[2] for text in files):
+        with open(path) as file:
+            records = [json.loads(line) for line in file]
+        for number, record in enumerate(records):
+            record["doc"]["label"] = number % 4
+        with open(path, "w") as file:
+            file.writelines(json.dumps(record) + "\n" for record in records)
+    made = read_made(files)
+    assert made.predictions["truth"].astype("str").tolist() == (
+        [*table.loc[table["condition"] == "none", "truth"]] * 2
+    )
+
+
+def test_columns_that_number_the_same_classes_are_one_truth(read):
+    table = answers()
+    made = read(table.rename(columns={"truth": "emotion"}).assign(
+        label=table["truth"].map(LABELS.index)))  # fmt: skip
+    assert made.predictions["truth"].tolist() == table["truth"].tolist()
+
+
+def files_by_condition(table, folder, changes):
+    """A CSV per condition, with what changes in each."""
+    paths = []
+    for condition, rows in table.groupby("condition", sort=False):
+        paths.append(str(folder / f"{condition}.csv"))
+        changes.get(condition, lambda rows: rows)(rows).to_csv(paths[-1], index=False)
+    return paths
+
+
+def test_one_file_may_hold_labels_and_another_texts(tmp_path):
+    table = answers()
+    texts = {"aligned": lambda rows: rows.rename(columns={"prediction": "answer"})}
+    made = read_made(files_by_condition(table, tmp_path, texts))
+    expected = table.sort_values("condition", kind="stable", ascending=False)["prediction"]
+    assert made.predictions["prediction"].tolist() == expected.tolist()
+
+
+def test_probabilities_of_one_file_alone_are_refused(tmp_path):
+    files = files_by_condition(answers(), tmp_path, {"none": with_probabilities})
+    with pytest.raises(InputError, match=r"aligned\.csv: no probability under condition 'aligned'"):
+        read_made(files)
 
 
 def test_columns_that_begin_alike_are_no_probabilities(read):
@@ -298,7 +346,7 @@ REFUSED = {
     "no speaker": (lambda t: t.drop(columns="speaker"), "no speaker.*over\\s+speakers"),
     "a column that is misspelled": (
         lambda t: t.rename(columns={"speaker": "speakr"}), "no speaker.*is it 'speakr'"),
-    "no truth": (lambda t: t.drop(columns="truth"), "no truth.*emotion, label, target"),
+    "no truth": (lambda t: t.drop(columns="truth"), "no truth.*target, emotion, label"),
     "no utterance": (lambda t: t.drop(columns="utterance"), "no utterance.*file, id, doc_id"),
     "no condition": (lambda t: t.drop(columns="condition"), "no condition.*NAME=FILE"),
     "no answer": (lambda t: t.drop(columns="prediction"), "no answer.*p_<label>"),
@@ -325,6 +373,13 @@ REFUSED = {
     "one speaker": (changed("speaker", "s0"), "found 1 speaker .*over speakers"),
     "two spellings of a speaker": (changed("speaker", "S1", slice(0, 16)), "the same words"),
     "two classes of an utterance": (changed("truth", "sad", slice(0, 1)), "more than one truth"),
+    "a label that is not the truth": (
+        lambda t: t.assign(label=t["prediction"]), "'truth' and 'label' could both be the truth"),
+    "two sexes of an utterance": (
+        lambda t: changed("sex", "male", slice(0, 1))(t.assign(sex="female")), "more than one sex"),
+    "two partitions of an utterance": (
+        lambda t: changed("partition", "train", slice(0, 1))(t.assign(partition="test")),
+        "more than one partition"),
     "a missing class": (changed("truth", "nan", slice(0, 4)), "4 rows have the class 'nan'"),
     "a class alone": (lambda t: t.assign(truth="sad", prediction="sad"), "the class sad alone"),
     "a label that is no class": (changed("prediction", "bored", slice(0, 2)),
@@ -365,6 +420,7 @@ def test_what_is_refused_is_named(name, read):
         ({"renamed": {"wih": "none"}}, "did you mean 'with'"),
         ({"renamed": {"with": "none", "without": "none"}}, "'without' and 'with' are both 'none'"),
         ({"renamed": {"with": "aligned"}, "reference": "without"}, "with which all others"),
+        ({"renamed": {"with": "shuffled"}, "reference": "shuffled"}, "a perturbation of sercue"),
         ({"keys": {"controls": True}}, "--set controls: unknown study key"),
         ({"keys": {"labels": "angry"}}, "labels: found 'angry'"),
         ({"reference": "with", "keys": {"labels": ["angry", "sad"]}}, "'happy', 'neutral' of the"),
@@ -383,13 +439,14 @@ def test_truth_that_contradicts_or_knows_nothing(read, tmp_path):
     for change, message in (
         (changed("speaker", "s9", slice(0, 1)), "speaker of 2 rows is another"),
         (changed("truth", "sad", slice(0, 1)), "truth of 2 rows is another"),
+        (lambda t: t.assign(sex="female"), "sex of 64 rows is another"),
         (one_more(speaker="s9"), "different things of 1 utterances"),
         (lambda t: t.assign(utterance="x" + t["utterance"]), "no utterance of answers.csv is in"),
         (lambda t: t[["utterance"]], "and a speaker"),
     ):
         change(truth).to_csv(path, index=False)
         with pytest.raises(InputError, match=message):
-            read(table, truth=str(path))
+            read(table.assign(sex="male"), truth=str(path))
 
 
 def test_conditions_of_ones_own_are_compared_with_the_reference(read, tmp_path):
@@ -398,6 +455,15 @@ def test_conditions_of_ones_own_are_compared_with_the_reference(read, tmp_path):
     pairs = run.tests[["condition", "reference"]].to_numpy().tolist()
     assert pairs == [["with", "without"], ["more", "without"]]
     assert set(run.answer) <= {"Differences", "Inconclusive contrasts"}
+
+
+def test_conditions_outside_the_planned_contrasts_are_told(read, tmp_path):
+    names = ("none", "aligned", "prose", "only(pitch)", "aligned @ silent", "mine")
+    made = read(answers(right=[(name, 0.5) for name in names]))
+    told = dict(made.notes)["apart"]
+    assert told.startswith("prose, only(pitch), aligned @ silent: ")
+    run = opened(made, tmp_path / "out")
+    assert set(run.tests["condition"]) == {"aligned", "mine"}
 
 
 def test_renamed_conditions_are_ours(read):
@@ -420,8 +486,12 @@ def test_other_audio_has_the_class_that_was_heard(read):
     assert made.settings.conditions[-1] == "aligned @ silent"
     heard = made.predictions.groupby("heard", observed=True)["heard_class"].nunique()
     assert heard.to_dict() == {"own": 4, "silent": 0, "swapped": 4}
-    told = follow(made.predictions)["value"]
-    assert told[["audio", "tokens", "neither"]].tolist() == pytest.approx([0.75, 0.25, 0])
+    told = followed(made.predictions)
+    assert told["condition"].unique().tolist() == ["aligned @ swapped"]
+    shares = told.set_index("follows")["share"]
+    assert shares[["audio", "tokens", "neither"]].tolist() == pytest.approx([0.75, 0.25, 0])
+    with pytest.raises(InputError, match="do not say which utterance was heard"):
+        follow(made.predictions)
 
 
 def test_one_condition_has_no_contrast(read, tmp_path):
@@ -434,6 +504,15 @@ def test_pseudonyms(read, tmp_path, cache):
     names = {*run.predictions["utterance"], *run.predictions["speaker"]}
     assert all(name[0] in "us" and "_" not in name for name in names)
     assert run.predictions["speaker"].nunique() == 4
+    assert len(pd.read_csv(cache / "pseudonyms" / "answers.csv")) == 32
+
+
+def test_pseudonyms_of_a_study_that_is_refused_are_not_written(read, tmp_path, cache):
+    """Those of the study that is there would be lost."""
+    Artifacts(tmp_path / "out" / "artifacts").record(parameters={"corpus": "emodb"})
+    with pytest.raises(InputError, match="found a study of the corpus"):
+        opened(read(answers(), "refused.csv", keys={"anonymise": True}), tmp_path / "out")
+    assert not list(cache.rglob("refused.csv"))
 
 
 def test_no_folder_of_this_machine_is_kept(read, tmp_path):
@@ -509,6 +588,11 @@ class TestNotebooks:
         texts = " ".join(text for notebook in shown[1] for text in texts_of(notebook))
         assert "By hash" not in texts
         assert "no recording is at hand" in texts
+
+    def test_captions_name_no_reference_classifiers(self, shown):
+        texts = " ".join(text for notebook in shown[1] for text in texts_of(notebook))
+        assert "UAR by condition." in texts
+        assert "with reference classifiers" not in texts
 
     def test_methods_name_the_file_and_say_what_is_not_known(self, shown):
         run, _ = shown

@@ -13,6 +13,7 @@ import pandas as pd
 
 from sercue import provenance
 from sercue.artifacts import Artifacts, at_work, check_run_folder
+from sercue.corpora.pseudonyms import write_pseudonyms
 from sercue.corpus_identity import corpus_facts, listing_digest
 from sercue.elsewhere.made import Made, read_made
 from sercue.errors import InputError
@@ -25,7 +26,7 @@ from sercue.settings import (
     RESULT_KEYS,
     STUDY_KEYS,
 )
-from sercue.storage.files import locked, told
+from sercue.storage.files import cache_folder, locked, told
 from sercue.storage.tables import append_part, part_files
 from sercue.study.store import rows_digest
 
@@ -53,6 +54,9 @@ def store_made(made: Made) -> Path:
     check_run_folder(folder)
     artifacts = Artifacts(folder / "artifacts")
     _refuse_other_studies(artifacts)
+    if made.own is not None:
+        place = cache_folder() / "pseudonyms" / f"{settings.study}.csv"
+        write_pseudonyms(corpus, made.own, place)
     with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with at_work(folder, settings.fingerprint(RESULT_KEYS)):

@@ -16,26 +16,26 @@ import pandas as pd
 from sercue.answers import plain_words, same_word, spelled_alike
 from sercue.corpora.audio_variants import AUDIO_VARIANTS, SILENT, SWAPPED
 from sercue.corpora.corpus import MISSING, Corpus, check_rows, first_names, nothing_left_out
-from sercue.corpora.pseudonyms import pseudonymised, write_pseudonyms
+from sercue.corpora.pseudonyms import pseudonymised
 from sercue.corpora.rows import NOT_STATED as NO_LICENCE
 from sercue.corpora.rows import PARTITION_NAMES, relative_files, row_numbers
 from sercue.elsewhere.formats import NO_ANSWER, AnswersFile, as_text, read_file
 from sercue.errors import InputError, shortened, unknown
 from sercue.privacy import public_name
 from sercue.settings import ELSEWHERE, Settings, settings_from
-from sercue.storage.files import cache_folder
 from sercue.storage.tables import categorical
 from sercue.study.known_answers import KnownAnswers
-from sercue.tokens.catalogue import is_ours, parse_condition
+from sercue.tokens.catalogue import is_main, is_ours, parse_condition
 from sercue.tokens.catalogue import shortened as shortened_names
 from sercue.tokens.condition import AT, PLUS, parts_heard, told_by_name
 from sercue.tokens.prompts import FORMS
 
-#: Column to what files may call it; the first that is there counts.
+#: Column to what files may call it; the first that is there counts. A harness's own target stands
+#: before a label, which may be the number of a class in the data that it read.
 COLUMNS = {
     "utterance": ("utterance", "file", "id", "doc_id"),
     "speaker": ("speaker", "speaker_id"),
-    "truth": ("truth", "emotion", "label", "target"),
+    "truth": ("truth", "target", "emotion", "label"),
     "condition": ("condition",),
     "template": ("template",),
     "label_order": ("label_order",),
@@ -54,6 +54,8 @@ _CELL = ["template", "label_order", "replicate"]
 _ROW = ["utterance", "condition", *_CELL]
 #: A model that the files do not name.
 NOT_STATED = "not stated"
+#: Column with the file that a row stands in.
+_FILE = "in_file"
 _ONE_WORDING = "one wording"
 _EMPTY, _NOT_FINITE = "no answer in the file", "its probabilities are not finite"
 # Probabilities add up to 1 but for what they were rounded to.
@@ -70,6 +72,7 @@ class Made:
         predictions: as ``run_study`` returns them, but for what is not known of their prompts
         files: the files that were read
         notes: what was found, each with a name
+        own: the corpus under its own names, if that of reports has pseudonyms
     """
 
     settings: Settings
@@ -77,6 +80,7 @@ class Made:
     predictions: pd.DataFrame
     files: list[AnswersFile]
     notes: list[tuple[str, str]] = field(default_factory=list)
+    own: Corpus | None = None
 
 
 def read_made(
@@ -143,9 +147,14 @@ def read_made(
     settings = settings_from(values, name, sources)
     corpus = _corpus(rows, lost | incomplete, list(words), name, partition)
     check_rows(corpus)
-    shown = _shown(corpus, settings)
+    shown = pseudonymised(corpus) if settings.anonymise else corpus
     predictions = _predictions(rows, corpus, shown, words, decoding, answers, settings)
-    return Made(settings, shown, predictions, [*read, *extra], notes)
+    if len(why := predictions["why_invalid"].dropna().astype("str")):
+        reasons = ", ".join(f"{reason} ({n:,})" for reason, n in why.value_counts().items())
+        count = f"{len(why):,} of {len(predictions):,} rows count as wrong"
+        notes.append(("invalid", f"{count}: {reasons}"))
+    own = corpus if settings.anonymise else None
+    return Made(settings, shown, predictions, [*read, *extra], notes, own)
 
 
 def _named(text: str) -> tuple[str | None, Path]:
@@ -161,12 +170,7 @@ def _columns(file: AnswersFile, condition: str | None) -> pd.DataFrame:
     """The rows under our names for their columns; ``p_<label>`` as they are."""
     found = [str(name) for name in file.rows]
     held = file.rows.set_axis(found, axis=1)
-    columns: dict[str, pd.Series] = {}
-    for column, names in COLUMNS.items():
-        there = [alike for name in names if (alike := same_word(name, found)) is not None]
-        filled = [name for name in there if held[name].notna().any()]
-        if filled:
-            columns[column] = as_text(held[filled[0]], file.name)
+    columns = _filled(held, COLUMNS, file)
     for name in found:
         if name.startswith("p_"):
             columns[name] = held[name]
@@ -174,7 +178,7 @@ def _columns(file: AnswersFile, condition: str | None) -> pd.DataFrame:
         columns[NO_ANSWER] = held[NO_ANSWER]
     if condition is not None:
         columns["condition"] = pd.Series(condition, held.index, dtype=object)
-    table = pd.DataFrame(columns, index=held.index)
+    table = pd.DataFrame(columns, index=held.index).assign(**{_FILE: file.name})
     shares = any(name.startswith("p_") for name in columns)
     lacking = [c for c in ("utterance", "condition") if c not in table]
     if not shares and not {"answer", "prediction"} & set(table):
@@ -182,6 +186,29 @@ def _columns(file: AnswersFile, condition: str | None) -> pd.DataFrame:
     if lacking:
         raise InputError(f"{file.name}: {_lack(lacking[0], found)}")
     return table
+
+
+def _filled(held: pd.DataFrame, columns: Iterable[str], file: AnswersFile) -> dict[str, pd.Series]:
+    """Those of our columns that a file fills, under whichever of their names comes first."""
+    filled = {}
+    for column in columns:
+        alike = (same_word(name, list(map(str, held))) for name in COLUMNS[column])
+        cells = (as_text(held[name], file.name) for name in alike if name is not None)
+        first = next((texts for texts in cells if texts.notna().any()), None)
+        if first is None:
+            continue
+        filled[column] = first
+        if column != "truth" or not file.format.startswith("CSV"):
+            continue
+        for other in cells:
+            pairs = pd.DataFrame({"one": first, "other": other}).dropna().drop_duplicates()
+            # Numbers for the same classes contradict nothing.
+            if pairs["one"].duplicated().any() or pairs["other"].duplicated().any():
+                raise InputError(
+                    f"{file.name}: columns {first.name!r} and {other.name!r} could both be the "
+                    "truth, and differ; valid is one of them"
+                )
+    return filled
 
 
 def _lack(column: str, found: Sequence[str]) -> str:
@@ -235,9 +262,9 @@ def _with_truth(
     if lost:
         notes.append(("left out", f"{len(lost):,} utterances that {file.name} does not have"))
     rows = rows[~strange].reset_index(drop=True)
-    for column in known:
+    for column in map(str, known):
         told = rows["utterance"].map(known[column])
-        if column in rows and column in ("speaker", "truth"):
+        if column in rows:
             _check_agreement(rows, told, column, name, file.name, set(known[column]))
         rows[column] = told
     return rows, lost
@@ -247,11 +274,7 @@ def _facts(file: AnswersFile) -> pd.DataFrame:
     """What the file of ``--truth`` says of each utterance."""
     found = [str(name) for name in file.rows]
     held = file.rows.set_axis(found, axis=1)
-    columns = {}
-    for column in ("utterance", *_OF_UTTERANCE):
-        there = [alike for name in COLUMNS[column] if (alike := same_word(name, found))]
-        if there:
-            columns[column] = as_text(held[there[0]], file.name)
+    columns = _filled(held, ("utterance", *_OF_UTTERANCE), file)
     if "utterance" not in columns or len(columns) < 2:
         raise InputError(f"--truth: {file.name}: {_lack('utterance', found)}, and a speaker")
     table = pd.DataFrame(columns).dropna(subset="utterance").drop_duplicates()
@@ -294,7 +317,7 @@ def _checked(rows: pd.DataFrame, name: str, found: Sequence[str]) -> pd.DataFram
                 f"{name}: nothing in column {column} of {row_numbers(empty)}; valid is a value in "
                 "every row"
             )
-    for column in ("speaker", "truth"):
+    for column in filter(rows.columns.__contains__, _OF_UTTERANCE):
         several = rows.groupby("utterance", sort=False)[column].nunique() > 1
         if several.any():
             utterance = several.index[several][0]
@@ -351,6 +374,11 @@ def _conditions(
                 f"--reference: found {reference!r} beside {' and '.join(first)}, with which all "
                 "others are compared; valid is to leave it out"
             )
+        if not first and is_ours(reference):
+            raise InputError(
+                f"--reference: found {reference!r}, a perturbation of sercue, with which "
+                f"nothing is compared; valid is a name of your own, or --rename {reference}=none"
+            )
         first = first or [reference]
     if own and not first and len(listed) > 1:
         raise InputError(
@@ -360,6 +388,12 @@ def _conditions(
         )
     ordered = [*first, *(name for name in listed if name not in first)]
     notes.append(("conditions", ", ".join(shortened_names(ordered))))
+    if apart := [name for name in ordered if not is_main(name)]:
+        notes.append((
+            "apart",
+            f"{', '.join(apart)}: form, audio or single concepts differ, so that they are in no "
+            "planned contrast and not in the table of UAR; tables/uar.csv has them",
+        ))  # fmt: skip
     if own:
         near = {n: get_close_matches(n, ("none", "aligned", "shuffled"), 1, 0.75) for n in own}
         meant = [f"{name} (is it {alike[0]}?)" if alike else name for name, alike in near.items()]
@@ -530,6 +564,13 @@ def _answers(
     given = rows.get(NO_ANSWER, pd.Series(index=rows.index, dtype=object)).astype(object)
     shares = [f"p_{label}" for label in words]
     if shares[0] in rows:
+        there = rows[shares].notna().any(axis=1).groupby([rows[_FILE], rows["condition"]]).any()
+        if not there.all():
+            file, condition = there.index[~there][0]
+            raise InputError(
+                f"{file}: no probability under condition {condition!r}, and other rows have them; "
+                "valid are p_<label> for all answers, or for none"
+            )
         mass = rows[shares].sum(axis=1, skipna=False)
         if (wrong := (mass > 1 + _ROUNDED).to_numpy()).any():
             raise InputError(
@@ -544,14 +585,13 @@ def _answers(
         answers = known.assign(label_mass=mass, **{NO_ANSWER: why})
         decoding = "score"
     else:
-        texts = _predicted(rows, words, name) if "prediction" in rows else rows["answer"]
+        texts = rows.get("answer", pd.Series(index=rows.index, dtype=object))
+        if "prediction" in rows:
+            texts = _predicted(rows, words, name).fillna(texts)
         empty = texts.isna()
         why = given.mask(given.isna() & empty, _EMPTY)
         answers = pd.DataFrame({"answer": texts.where(why.isna(), None), NO_ANSWER: why})
         decoding = "generate"
-    if number := int(why.notna().sum()):
-        told = ", ".join(f"{reason} ({n:,})" for reason, n in why.value_counts().items())
-        notes.append(("invalid", f"{number:,} rows count as wrong: {told}"))
     return decoding, answers
 
 
@@ -640,15 +680,6 @@ def _corpus(
 
 def _indexed(table: pd.DataFrame) -> pd.DataFrame:
     return table.set_index(audformat.segmented_index(list(table.index)))
-
-
-def _shown(corpus: Corpus, settings: Settings) -> Corpus:
-    """The corpus as reports may name its utterances and speakers."""
-    if not settings.anonymise:
-        return corpus
-    hidden = pseudonymised(corpus)
-    write_pseudonyms(hidden, corpus, cache_folder() / "pseudonyms" / f"{settings.study}.csv")
-    return hidden
 
 
 def _predictions(

@@ -218,7 +218,7 @@ def follow(predictions: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFra
         of the pull of the tokens, which is 0 where the ratio is
 
     Raises:
-        InputError: if one of the conditions was not asked
+        InputError: if one of the conditions was not asked, or whose audio was heard is not known
     """
     rows = {str(name): part for name, part in predictions.groupby("condition", observed=True)}
     lacking = [name for name in ("aligned", CONFLICT) if name not in rows]
@@ -227,6 +227,11 @@ def follow(predictions: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFra
         raise InputError(
             f"what answers follow is told by aligned and {CONFLICT}, and this study has no "
             f"{', no '.join(lacking)}; add {SWAPPED} to the study key audio"
+        )
+    if any(rows[name]["audio"].isna().any() for name in ("aligned", CONFLICT)):
+        raise InputError(
+            "the answers were made elsewhere, and do not say which utterance was heard under "
+            f"{CONFLICT}: how strongly audio and tokens pull is not known"
         )
     conflict, aligned = (_by_utterance(rows[name]) for name in (CONFLICT, "aligned"))
     names = ["utterance", "speaker", "truth", "heard_class", "audio"]
