@@ -90,6 +90,21 @@ def test_the_area_under_the_curve_is_that_of_each_wording(answers, measured):
     assert measured["auroc"] == pytest.approx(np.mean(parts))
 
 
+def test_the_area_under_the_curve_is_that_of_each_model():
+    """Of two folds that models of opposite preferences answered; by hand, of each fold alone."""
+    folds = [
+        example_answers(3.0, bias, conditions=["none"], speakers=6, utterances=9, seed=seed).assign(
+            model=f"model of fold {seed}"
+        )
+        for seed, bias in ((1, (4, 0, -4)), (2, (-4, 0, 4)))
+    ]
+    for number, rows in enumerate(folds):
+        rows[["speaker", "utterance"]] = f"{number}" + rows[["speaker", "utterance"]]
+    found = calibration(pd.concat(folds, ignore_index=True), LABELS)["auroc"].item()
+    assert found == pytest.approx(np.mean([pairwise(rows) for rows in folds]))
+    assert pairwise(pd.concat(folds, ignore_index=True)) < found - 0.1
+
+
 def test_no_label_prior_changes_the_area_but_one_changes_the_answers(answers, measured):
     corrected = corrected_answers(answers, answers, LABELS)
     assert (corrected["prediction"] != answers["prediction"]).any()
