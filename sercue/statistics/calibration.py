@@ -128,13 +128,14 @@ def label_prior(
 def corrected_answers(
     predictions: pd.DataFrame, answers: pd.DataFrame, labels: Sequence[str]
 ) -> pd.DataFrame:
-    """Answers corrected for the label prior of their wording and label order.
+    """Answers corrected for the label prior of their wording and label order, and of their model.
 
     Args:
         predictions: as ``run_study`` returns them, with probabilities of the labels
         answers: those that tell the prior; what is answered under ``none`` tells that of prompts
             without tokens, everything else that of prompts with tokens. If both tables have a
-            column ``fold``, the prior of an utterance comes from all other folds.
+            column ``fold``, the prior of an utterance comes from all other folds. If they are of
+            several models (column ``model``), each is corrected by its own answers alone.
         labels: the classes
 
     Returns:
@@ -159,13 +160,14 @@ def corrected_answers(
     columns = [f"p_{label}" for label in labels]
     told = with_probabilities(answers, labels)
     told = told.assign(tokens=told["condition"].astype(str) != "none")
+    by = [*_PROMPT, "model"] if several_models(told) else _PROMPT
     prior = pd.DataFrame(
-        {prompt: _prior(own, labels) for prompt, own in told.groupby(_PROMPT, observed=True)},
-        columns,
+        {prompt: _prior(own, labels) for prompt, own in told.groupby(by, observed=True)}, columns
     ).T
-    prior.index = pd.MultiIndex.from_tuples(prior.index, names=_PROMPT)
+    prior.index = pd.MultiIndex.from_tuples(prior.index, names=by)
     rows = predictions.assign(tokens=predictions["condition"].astype(str) != "none")
-    asked = pd.MultiIndex.from_frame(rows[_PROMPT].astype({"template": object}))
+    names = rows[by].astype({name: object for name in by if name in ("template", "model")})
+    asked = pd.MultiIndex.from_frame(names)
     of_row = prior.reindex(asked)
     known = of_row.notna().all(axis=1).to_numpy()
     rows, of_row = rows[known].drop(columns="tokens"), of_row[known]
@@ -177,6 +179,19 @@ def corrected_answers(
         prediction=pd.Series(chosen, rows.index).where(valid, None),
         **dict(zip(columns, corrected.T, strict=True)),
     )
+
+
+def several_models(answers: pd.DataFrame) -> bool:
+    """Whether answers are those of several models, as where each fold has one of its own.
+
+    Args:
+        answers: as ``run_study`` returns them
+
+    Examples:
+        >>> several_models(example_answers().assign(model="one"))
+        False
+    """
+    return "model" in answers and answers["model"].nunique() > 1
 
 
 def _prior(answers: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:

@@ -247,6 +247,19 @@ def test_an_utterance_is_corrected_by_the_other_folds(answers):
     pd.testing.assert_frame_equal(corrected[expected.columns], expected)
 
 
+def test_silence_tells_the_prior_of_the_model_that_heard_it():
+    """Each model by itself, by hand, though both answered under one wording."""
+    asked = []
+    for name, p in (("first", [0.5, 0.3, 0.2]), ("second", [0.2, 0.2, 0.6])):
+        silent = by_hand().query("template == 'plain'").assign(model=name, truth="silent")
+        silent[P] = p
+        asked.append(silent)
+    rows = by_hand().query("template == 'plain'").assign(model=["first", "first", "second"])
+    corrected = corrected_answers(rows.astype({"model": "category"}), pd.concat(asked), LABELS)
+    odds = rows[P].to_numpy() / [[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6]]
+    assert corrected[P].to_numpy() == pytest.approx(odds / odds.sum(axis=1, keepdims=True))
+
+
 def test_uar_before_and_after_is_that_of_the_answers(answers):
     predictions = pd.concat([answers, answers.assign(condition="aligned")], ignore_index=True)
     # Tokens of one prior for both: the same gain before and after, 0.
