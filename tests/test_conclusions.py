@@ -262,7 +262,7 @@ def test_pulls_are_told_as_differences():
     )
     (sentence,) = say.pull_sentence(table)
     assert "answers of its class by +.400 [+.300, +.500] (p < .001). Tokens of" in sentence
-    assert "change the share of answers of their class by +.100 [−.100, +.300] (p = .300)" in sentence
+    assert "the share of answers of their class by +.100 [−.100, +.300] (p = .300)." in sentence
 
 
 @pytest.mark.parametrize(
