@@ -59,6 +59,7 @@ from sercue.statistics.calibration import (
     corrected_uar,
     label_prior,
     reliability,
+    several_models,
     silent_answers,
 )
 from sercue.statistics.contrasts import (
@@ -1143,7 +1144,8 @@ class Run:
     def prior_answers(self) -> dict[str, pd.DataFrame]:
         """The answers that tell the label prior, by their source: silence, and other speakers.
 
-        In a cross-validation the other speakers are those of the other folds.
+        In a cross-validation the other speakers are those of the other folds, if one model answers
+        all folds.
         """
         self._needs_probabilities("a label prior")
         silent = silent_answers(self.predictions)
@@ -1151,6 +1153,11 @@ class Run:
         try:
             if self.corpus.folds:
                 rows = self._with_fold(self.main_predictions)
+                if several_models(rows):
+                    raise InputError(
+                        "each fold has a model of its own: answers about other folds tell the "
+                        "label prior of other models; valid is the condition none @ silent"
+                    )
                 tried = rows[rows["condition"].isin(["none", "aligned"])]
                 return sources | {"other folds": tried}
             if self.tuning_partition != self.settings.partition:

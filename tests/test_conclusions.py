@@ -261,8 +261,8 @@ def test_pulls_are_told_as_differences():
         ["pull of audio", "pull of tokens"],
     )
     (sentence,) = say.pull_sentence(table)
-    assert "answers of its class by +.400 [+.300, +.500] (p < .001), and tokens of" in sentence
-    assert "that of theirs by +.100 [−.100, +.300] (p = .300), in each case" in sentence
+    assert "answers of its class by +.400 [+.300, +.500] (p < .001). Tokens of" in sentence
+    assert "the share of answers of their class by +.100 [−.100, +.300] (p = .300)." in sentence
 
 
 @pytest.mark.parametrize(

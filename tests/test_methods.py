@@ -79,6 +79,24 @@ def test_the_correction_for_the_label_prior_says_whose_answers_it_rests_on(text,
     assert "Brier" not in methods_text(copy)
 
 
+def test_answers_of_an_earlier_study_to_others_are_no_source_of_the_label_prior(copy):
+    path = copy / "artifacts" / "tried.parquet"
+    artifacts = Artifacts(path.parent)
+    table = artifacts.read(path.name)
+    stamp = artifacts.stamp(table) | {"answers": "of before"}
+    artifacts.save(path.name, table, **{k: v for k, v in stamp.items() if k != "schema"})
+    assert "label prior" not in methods_text(copy)
+
+
+def test_controls_of_the_form_are_a_family_of_their_own(text, copy):
+    assert "in other forms" not in text
+    assert "with other audio or with aligned tokens in another form, against each" in text
+    asked_as(copy, ["none", "aligned", "nonsense", "prose"])
+    told = methods_text(copy)
+    assert "in other forms (`nonsense` and `prose`) was compared" in told
+    assert "these contrasts are a family of their own, corrected with Holm's method" in told
+
+
 def test_other_audio_is_told_with_its_sources_and_what_is_made_of_it(text, copy):
     """Only of the variants that were asked, with the sources of these."""
     assert "Under conditions with @" not in text

@@ -128,6 +128,25 @@ def test_in_a_cross_validation_other_folds_tell_the_label_prior(tmp_path):
     assert found["aligned"] == pytest.approx(uar(aligned["truth"], aligned["prediction"], LABELS))
 
 
+def test_other_folds_tell_no_label_prior_of_another_model(tmp_path):
+    """A model of each fold has a preference of its own: its answers to silence alone tell it."""
+    table = example_corpus(4, 6).table
+    table = table.assign(partition="test", fold=table["speaker"].replace({"s1": "s0", "s3": "s2"}))
+    corpus = replace(example_corpus(), table=table, labels=tuple(LABELS))
+    answers = example_answers(bias=(0, 1, 0)).assign(heard="own")
+    several = answers.assign(model=answers["speaker"].isin(["s0", "s1"]).map(str))
+    run = Run(Settings(out=str(tmp_path), conditions=["none", "aligned"]))
+    run.__dict__.update(predictions=several, corpus=corpus)
+    with pytest.raises(InputError, match="each fold has a model of its own"):
+        _ = run.corrected
+    silent = several[several["condition"] == "none"]
+    silent = silent.assign(condition="none @ silent", heard="silent")
+    run = Run(Settings(out=str(tmp_path), conditions=["none", "aligned", "none @ silent"]))
+    run.__dict__.update(predictions=pd.concat([several, silent]), corpus=corpus)
+    assert set(run.prior_answers) == {"silence"}
+    assert run.corrected["source"].tolist() == ["silence"]
+
+
 def test_prompts_are_tried_in_the_decodings_that_the_model_can_do(finished, monkeypatch):
     """A server that only writes answers must not end notebook 03, unless the study is to score."""
 

@@ -21,7 +21,7 @@ from sercue.corpora.corpus import RATED, Corpus
 from sercue.corpora.corpus_check import home_column
 from sercue.elsewhere.made import NOT_STATED
 from sercue.errors import InputError
-from sercue.models.cards import CARDS, contrastive_name, known_training
+from sercue.models.cards import CARDS, TINY, contrastive_name, known_training
 from sercue.report.finished import EvaluatedRun, public_value, read_run
 from sercue.statistics.attribution import subset_conditions
 from sercue.statistics.baselines import SENTENCE, SVM, TOKENS_ONLY
@@ -40,7 +40,7 @@ from sercue.tokens.catalogue import (
 )
 from sercue.tokens.concepts import UNKNOWN, Concept, Words
 from sercue.tokens.condition import AT, parts_heard, parts_of
-from sercue.tokens.prompts import label_orders, resolve_templates
+from sercue.tokens.prompts import FORMS, label_orders, resolve_templates
 from sercue.tokens.schemes import concepts_of
 
 _MARKS = re.compile(r"([\\`*_\[\]<>|~$&#!])")
@@ -393,6 +393,7 @@ def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, A
         "reliance": reliance is not None,
         "scored": settings["decoding"] == "score",
         "controls": _has_controls(run),
+        "forms": [code(name) for name in FORMS if name in names],
         "single": any(map(about_concepts, names)),
         "hiding": any(parts_of(name)[0] in ("only", "without") for name in names),
         "shapley": set(subset_conditions(concepts)) <= set(names),
@@ -403,8 +404,12 @@ def _prior_sources(run: EvaluatedRun, corpus: Corpus) -> list[str]:
     """Whose answers told the label prior, in words."""
     sources = ["silence"] if f"none{AT}{SILENT}" in run.parameters["conditions"] else []
     if corpus.folds:
-        return [*sources, "the speakers of the other folds"]
-    other = (run.artifacts.folder / "tried.parquet").is_file()
+        # The models that are trained here, one per fold, tell no prior of each other.
+        trained = run.parameters["model"] == TINY
+        return sources if trained else [*sources, "the speakers of the other folds"]
+    stamp = {"settings": run.provenance["predictions"].get("settings", ""), **run.inputs,
+             "tuning_limit": run.parameters["tuning_limit"]}  # fmt: skip
+    other = run.artifacts.load("tried.parquet", **stamp) is not None
     return [*sources, "speakers who were not evaluated"] if other else sources
 
 

@@ -13,14 +13,15 @@ speakers (as in batch calibration, though there of the evaluated batch itself, a
 classes). It is the prior after whose correction the mean probability of these answers is the same
 for all labels; of speech, the mean over the classes of the mean of each, so that a class is not
 called preferred because it is frequent. Division by their mean, as published, is its first step.
-It is all for silence, which is answered alike every time; of speech it leaves a part of a strong
-preference, since probabilities near 0 and 1 hide how strong it is. The evaluated utterances are
-not used.
+For silence, which is answered alike every time, this first step is exact; for speech it leaves part
+of a strong preference, since probabilities near 0 and 1 hide how strong it is. No utterance is
+corrected by answers to itself: the speech is that of speakers who are not evaluated or, in a
+cross-validation with one model for all folds, the evaluated speech of the other folds.
 
 No correction can be right for every prior. Which classes are told apart is therefore also measured
-by what no label prior changes: within a wording and label order, :math:`\log p_k - \log p_l` is
-moved by a constant, so that the area under its ROC curve between utterances of class k and those of
-class l stays as it is.
+by what no label prior changes: of one model, within a wording and label order,
+:math:`\log p_k - \log p_l` is moved by a constant, so that the area under its ROC curve between
+utterances of class k and those of class l stays as it is.
 
 References:
     Zhao, Wallace, Feng, Klein and Singh, ICML 2021, arXiv 2102.09690 (contextual calibration);
@@ -54,7 +55,8 @@ from sercue.tokens.condition import AT, parts_heard
 #: Conditions whose audio and tokens tell nothing: the prior without tokens, and with a block.
 _CONTENT_FREE = (f"none{AT}{SILENT}", f"masked(1){AT}{SILENT}")
 _PROMPT = ["tokens", "template", "label_order"]
-_ASKED = ["condition", "template", "label_order", "replicate", "decoding"]
+# In a cross-validation each fold may have a model of its own.
+_ASKED = ["condition", "template", "label_order", "replicate", "decoding", "model"]
 # Where the mean probabilities of a prior's answers are even; strong preferences take many steps.
 _EVEN, _STEPS = 1e-6, 1_000
 #: Of reliability diagrams and of the expected calibration error, with equally many answers each.
@@ -126,13 +128,14 @@ def label_prior(
 def corrected_answers(
     predictions: pd.DataFrame, answers: pd.DataFrame, labels: Sequence[str]
 ) -> pd.DataFrame:
-    """Answers corrected for the label prior of their wording and label order.
+    """Answers corrected for the label prior of their wording and label order, and of their model.
 
     Args:
         predictions: as ``run_study`` returns them, with probabilities of the labels
         answers: those that tell the prior; what is answered under ``none`` tells that of prompts
             without tokens, everything else that of prompts with tokens. If both tables have a
-            column ``fold``, the prior of an utterance comes from all other folds.
+            column ``fold``, the prior of an utterance comes from all other folds. If they are of
+            several models (column ``model``), each is corrected by its own answers alone.
         labels: the classes
 
     Returns:
@@ -157,13 +160,14 @@ def corrected_answers(
     columns = [f"p_{label}" for label in labels]
     told = with_probabilities(answers, labels)
     told = told.assign(tokens=told["condition"].astype(str) != "none")
+    by = [*_PROMPT, "model"] if several_models(told) else _PROMPT
     prior = pd.DataFrame(
-        {prompt: _prior(own, labels) for prompt, own in told.groupby(_PROMPT, observed=True)},
-        columns,
+        {prompt: _prior(own, labels) for prompt, own in told.groupby(by, observed=True)}, columns
     ).T
-    prior.index = pd.MultiIndex.from_tuples(prior.index, names=_PROMPT)
+    prior.index = pd.MultiIndex.from_tuples(prior.index, names=by)
     rows = predictions.assign(tokens=predictions["condition"].astype(str) != "none")
-    asked = pd.MultiIndex.from_frame(rows[_PROMPT].astype({"template": object}))
+    names = rows[by].astype({name: object for name in by if name in ("template", "model")})
+    asked = pd.MultiIndex.from_frame(names)
     of_row = prior.reindex(asked)
     known = of_row.notna().all(axis=1).to_numpy()
     rows, of_row = rows[known].drop(columns="tokens"), of_row[known]
@@ -175,6 +179,19 @@ def corrected_answers(
         prediction=pd.Series(chosen, rows.index).where(valid, None),
         **dict(zip(columns, corrected.T, strict=True)),
     )
+
+
+def several_models(answers: pd.DataFrame) -> bool:
+    """Whether answers are those of several models, as where each fold has one of its own.
+
+    Args:
+        answers: as ``run_study`` returns them
+
+    Examples:
+        >>> several_models(example_answers().assign(model="one"))
+        False
+    """
+    return "model" in answers and answers["model"].nunique() > 1
 
 
 def _prior(answers: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
@@ -280,8 +297,8 @@ def calibration(
       utterances: compare it between conditions, not with 0. The interval is that of a jackknife
       over speakers with the bins kept.
     - ``auroc``: area under the ROC curve of :math:`\log p_k - \log p_l` between utterances of the
-      classes k and l, within each wording, label order and replicate, mean over pairs of classes;
-      .5 is chance, and no label prior changes it
+      classes k and l, within each model, wording, label order and replicate, mean over pairs of
+      classes; .5 is chance, and no label prior changes it
 
     The first three are means over utterances, each counting 1, and have intervals as UAR has them.
     So has the last, whose terms are the share of utterances of the other class from which each

@@ -8,7 +8,9 @@ Jensen-Shannon distance, with base 2: 0 if they are the same and 1 if they have 
     \quad m = \tfrac12 (p + r)
 
 Two answers that do not listen are the reference: all labels equally, and the mean of the raters'
-distributions, the same for all utterances.
+distributions over the evaluated utterances, the same for all of them. A model that is farther than
+that mean may yet tell the classes apart: overconfidence alone can cause it. With few raters, whose
+shares vary by chance, even the probabilities with which people choose do not reach 0.
 
 References:
     Lin, IEEE Trans. Inf. Theory 37 (1991); Endres and Schindelin, IEEE Trans. Inf. Theory 49

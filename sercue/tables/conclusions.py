@@ -303,8 +303,9 @@ def pull_sentence(follow: pd.DataFrame) -> list[str]:
     )
     return [
         "Audio of another class than the tokens changes the share of answers of its class by "
-        f"{audio}, and tokens of another class than the audio that of theirs by {tokens}, in each "
-        "case compared with audio and tokens of one class (t tests, not corrected)."
+        f"{audio}. Tokens of another class than the audio change the share of answers of their "
+        f"class by {tokens}. Both are compared with audio and tokens of one class (t tests, not "
+        "corrected)."
     ]
 
 

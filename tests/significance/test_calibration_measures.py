@@ -90,6 +90,21 @@ def test_the_area_under_the_curve_is_that_of_each_wording(answers, measured):
     assert measured["auroc"] == pytest.approx(np.mean(parts))
 
 
+def test_the_area_under_the_curve_is_that_of_each_model():
+    """Of two folds that models of opposite preferences answered; by hand, of each fold alone."""
+    folds = [
+        example_answers(3.0, bias, conditions=["none"], speakers=6, utterances=9, seed=seed).assign(
+            model=f"model of fold {seed}"
+        )
+        for seed, bias in ((1, (4, 0, -4)), (2, (-4, 0, 4)))
+    ]
+    for number, rows in enumerate(folds):
+        rows[["speaker", "utterance"]] = f"{number}" + rows[["speaker", "utterance"]]
+    found = calibration(pd.concat(folds, ignore_index=True), LABELS)["auroc"].item()
+    assert found == pytest.approx(np.mean([pairwise(rows) for rows in folds]))
+    assert pairwise(pd.concat(folds, ignore_index=True)) < found - 0.1
+
+
 def test_no_label_prior_changes_the_area_but_one_changes_the_answers(answers, measured):
     corrected = corrected_answers(answers, answers, LABELS)
     assert (corrected["prediction"] != answers["prediction"]).any()
@@ -230,6 +245,19 @@ def test_an_utterance_is_corrected_by_the_other_folds(answers):
     ]
     expected = pd.concat(parts).sort_index().drop(columns="where")
     pd.testing.assert_frame_equal(corrected[expected.columns], expected)
+
+
+def test_silence_tells_the_prior_of_the_model_that_heard_it():
+    """Each model by itself, by hand, though both answered under one wording."""
+    asked = []
+    for name, p in (("first", [0.5, 0.3, 0.2]), ("second", [0.2, 0.2, 0.6])):
+        silent = by_hand().query("template == 'plain'").assign(model=name, truth="silent")
+        silent[P] = p
+        asked.append(silent)
+    rows = by_hand().query("template == 'plain'").assign(model=["first", "first", "second"])
+    corrected = corrected_answers(rows.astype({"model": "category"}), pd.concat(asked), LABELS)
+    odds = rows[P].to_numpy() / [[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6]]
+    assert corrected[P].to_numpy() == pytest.approx(odds / odds.sum(axis=1, keepdims=True))
 
 
 def test_uar_before_and_after_is_that_of_the_answers(answers):

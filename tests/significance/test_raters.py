@@ -61,6 +61,18 @@ def test_distances_are_those_of_scipy_with_intervals_over_speakers(answers, rate
     assert set(table["utterances"]) == {72}
 
 
+def test_overconfidence_alone_makes_a_model_farther_than_the_mean_of_the_raters():
+    """It is always right, and sure; the raters are nearly of two minds."""
+    answers = example_answers(conditions=["none"], bias=(0, 0), labels=LABELS[:2])
+    right = pd.get_dummies(answers["truth"], dtype=float)[list(LABELS[:2])].to_numpy()
+    answers[P[:2]] = right
+    shares = pd.DataFrame(0.4 + 0.2 * right, pd.Index(answers["utterance"]), list(LABELS[:2]))
+    distance = rater_distances(answers, shares).set_index("condition")["distance"]
+    assert distance["none"] == pytest.approx(jensenshannon([1, 0], [0.6, 0.4], base=2))
+    assert distance[MEAN] == pytest.approx(jensenshannon([0.5, 0.5], [0.6, 0.4], base=2))
+    assert distance["none"] > 5 * distance[MEAN]
+
+
 def test_differences_are_paired(answers, rated):
     table = rater_distances(answers, rated).set_index("condition")
     apart = by_hand(answers, rated, "conflicting") - by_hand(answers, rated, "aligned")
