@@ -60,7 +60,7 @@ def test_what_is_read_back_is_written_as_what_is_computed(small_study, tmp_path,
     run = open_run(small_study.settings | {"out": str(copy)}, reuse=reuse)
     _ = run.measured, run.tokens, run.measures, run.tests
     files = names(copy, "artifacts/*.parquet")
-    assert len(files) == 10
+    assert len(files) == 11
     assert [n for n in files if content(copy / n) != content(small_study.as_left / n)] == []
 
 
