@@ -18,9 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from sercue.artifacts import Artifacts
+from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError
 from sercue.privacy import shareable
 from sercue.report import methods
+from sercue.report.finished import read_run
 from sercue.report.methods import code, methods_text, write_methods
 from sercue.settings import Settings
 from sercue.statistics.attribution import subset_conditions
@@ -86,6 +88,17 @@ def test_answers_of_an_earlier_study_to_others_are_no_source_of_the_label_prior(
     stamp = artifacts.stamp(table) | {"answers": "of before"}
     artifacts.save(path.name, table, **{k: v for k, v in stamp.items() if k != "schema"})
     assert "label prior" not in methods_text(copy)
+
+
+def test_other_folds_are_a_source_of_the_label_prior_if_one_model_answers_all(copy):
+    corpus = example_corpus(4, 6)
+    corpus = replace(
+        corpus, table=corpus.table.assign(partition="test", fold=corpus.table["speaker"])
+    )
+    assert methods._prior_sources(read_run(copy), corpus) == []
+    change_parameters(copy, model="audio-flamingo-3")
+    found = methods._prior_sources(read_run(copy), corpus)
+    assert found == ["the speakers of the other folds"]
 
 
 def test_controls_of_the_form_are_a_family_of_their_own(text, copy):
