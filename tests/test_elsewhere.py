@@ -466,6 +466,13 @@ def test_conditions_outside_the_planned_contrasts_are_told(read, tmp_path):
     assert set(run.tests["condition"]) == {"aligned", "mine"}
 
 
+def test_methods_say_of_several_conditions_what_they_mean(read, tmp_path):
+    run = opened(read(answers()), tmp_path / "out")
+    _ = run.answer
+    text = " ".join(methods_text(run.folder).split())
+    assert "`none` and `aligned` are taken to mean what sercue means by them." in text
+
+
 def test_renamed_conditions_are_ours(read):
     made = read(answers(right=OF_OWN), renamed={"with": "aligned", "without": "none"})
     assert made.settings.conditions == ["none", "aligned"]
