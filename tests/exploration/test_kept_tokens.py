@@ -120,5 +120,5 @@ def test_other_audio_is_withheld_as_recordings_are(run, monkeypatch):
     html = listen(run, variants=True).data
     assert "<audio" not in html
     assert "may not be passed on" in html
-    monkeypatch.setitem(run.settings.__dict__, "audio", ["own"])
+    monkeypatch.setitem(run.settings.__dict__, "conditions", ["none", "aligned"])
     assert listen(run, variants=True).data == ""
