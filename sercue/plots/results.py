@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,14 +104,25 @@ def plot_contrasts(
         >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
         ['aligned − none']
     """
-    figure, axes = canvas(ax, height=1.3 + 0.32 * len(contrasts))
-    filled = (contrasts["holm_p"] < alpha).tolist()
-    palette = condition_palette(contrasts["condition"])
     pairs = list(zip(contrasts["condition"], contrasts["reference"], strict=True))
     names = [f"{a} − {b}" for a, b in pairs]
-    horizontal_intervals(axes, contrasts, "difference", names, palette, filled)
-    axes.axvline(0, color="black", linewidth=1)
     families = [(b, a == "aligned" and b == "none") for a, b in pairs]
+    return _forest(contrasts, names, condition_palette(contrasts["condition"]), families, alpha, ax)
+
+
+def _forest(
+    rows: pd.DataFrame,
+    names: Sequence[str],
+    palette: Mapping[str, str],
+    families: Sequence[Hashable],
+    alpha: float,
+    ax: Axes | None,
+) -> Figure:
+    """Differences in UAR with their intervals, a line between one family and the next."""
+    figure, axes = canvas(ax, height=1.3 + 0.32 * len(rows))
+    filled = (rows["holm_p"] < alpha).tolist()
+    horizontal_intervals(axes, rows, "difference", names, palette, filled)
+    axes.axvline(0, color="black", linewidth=1)
     for y in range(1, len(families)):
         if families[y] != families[y - 1]:
             axes.axhline(y - 0.5, color="#bbbbbb", linewidth=0.8)
@@ -438,18 +449,8 @@ def plot_audio_effects(
     order = {name: place for place, name in enumerate(dict.fromkeys(effects["effect"]))}
     rows = effects.sort_values("effect", key=lambda names: names.map(order), kind="stable")
     names = [f"{row['effect']}: {row['heard']}" for row in rows.to_dict("records")]
-    rows = rows.assign(condition=names)
-    figure, axes = canvas(ax, height=1.3 + 0.32 * len(rows))
-    filled = (rows["holm_p"] < alpha).tolist()
-    horizontal_intervals(axes, rows, "difference", names, dict.fromkeys(names, "#333333"), filled)
-    axes.axvline(0, color="black", linewidth=1)
-    kinds = list(rows["effect"])
-    for y in range(1, len(kinds)):
-        if kinds[y] != kinds[y - 1]:
-            axes.axhline(y - 0.5, color="#bbbbbb", linewidth=0.8)
-    axes.set_xlabel("Difference in UAR")
-    legend_above(figure, _significance_marks(alpha), ax)
-    return figure
+    palette = dict.fromkeys(names, "#333333")
+    return _forest(rows.assign(condition=names), names, palette, list(rows["effect"]), alpha, ax)
 
 
 @styled
