@@ -203,18 +203,21 @@ def _public_word(word: str) -> str:
     return f"{key}={shown if isinstance(shown, str) else json.dumps(shown)}"
 
 
-def public_name(model: str) -> str:
+def public_name(model: str, mark: str = ":") -> str:
     """How reports call a model: of a folder on this machine only the last part.
 
     Args:
         model: as a study names it
+        mark: what stands between the kind of a model, or its provider, and its name
 
     Examples:
         >>> public_name("hf:/home/me/checkpoint"), public_name("hf:organisation/model")
         ('hf:checkpoint', 'hf:organisation/model')
+        >>> public_name("vllm//home/me/tuned", "/"), public_name("openai/gpt-4o", "/")
+        ('vllm/tuned', 'openai/gpt-4o')
     """
-    kind, _, place = model.partition(":")
-    return f"{kind}:{PurePath(place).name}" if place.startswith(("/", "~", ".")) else model
+    kind, _, place = model.partition(mark)
+    return f"{kind}{mark}{PurePath(place).name}" if place.startswith(("/", "~", ".")) else model
 
 
 def _public(key: str, value: Any) -> Any:

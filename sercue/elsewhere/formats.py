@@ -18,13 +18,14 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from sercue.corpora.rows import row_numbers
 from sercue.errors import InputError, shortened
+from sercue.privacy import public_name
 
 #: Why there is no answer in a row; nothing where there is one.
 NO_ANSWER = "no_answer"
@@ -187,7 +188,11 @@ def _inspect(
             f"{path}: samples or their entries are not as in logs of Inspect; valid is a log as "
             "Inspect wrote it"
         ) from None
-    return "log of Inspect", pd.DataFrame(rows, dtype=object), _public(str(about.get("model", "")))
+    return (
+        "log of Inspect",
+        pd.DataFrame(rows, dtype=object),
+        public_name(str(about.get("model", "")), "/"),
+    )
 
 
 def _of_inspect(sample: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,17 +238,6 @@ def _samples(archive: zipfile.ZipFile) -> Iterator[dict[str, Any]]:
     for name in sorted(archive.namelist()):
         if name.startswith("samples/") and name.endswith(".json"):
             yield json.loads(archive.read(name))
-
-
-def _public(model: str) -> str:
-    """A model as Inspect names it; of one in a folder of a machine, its last part.
-
-    Examples:
-        >>> _public("vllm//home/me/tuned"), _public("openai/gpt-4o-audio-preview")
-        ('vllm/tuned', 'openai/gpt-4o-audio-preview')
-    """
-    provider, _, name = model.partition("/")
-    return f"{provider}/{PurePath(name).name}" if name.startswith(("/", "~", ".")) else model
 
 
 def _unread(path: Path, error: Exception) -> InputError:
