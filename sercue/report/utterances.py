@@ -31,6 +31,7 @@ from sercue.storage.files import cache_folder, told, write_text
 from sercue.storage.tables import codes_among
 from sercue.study_corpus import listed_corpus
 from sercue.tokens.catalogue import about_concepts
+from sercue.tokens.condition import told_by_name
 from sercue.tokens.prompts import FORMS, resolve_templates
 
 logger = logging.getLogger(__name__)
@@ -148,7 +149,7 @@ def _answers(stored: _Stored, order: np.ndarray, settings: Settings) -> dict[str
     """
     labels = list(stored.corpus.labels)
     # The page writes prompts from their tokens, in the form of the template.
-    conditions = [name for name in settings.conditions if name not in FORMS]
+    conditions = [name for name in settings.conditions if told_by_name(name)[0] not in FORMS]
     answers = stored.answers[stored.answers["condition"].isin(conditions)]
     asked = utterance_ids(stored.corpus.table.index[order])
     shape = len(conditions), len(asked)
