@@ -48,6 +48,13 @@ def change_parameters(folder, **values):
     path.write_text(json.dumps(held))
 
 
+def change_stamp(folder, name, **values):
+    artifacts = Artifacts(folder / "artifacts")
+    table = artifacts.read(name)
+    stamp = artifacts.stamp(table) | values
+    artifacts.save(name, table, **{k: v for k, v in stamp.items() if k != "schema"})
+
+
 def asked_as(folder, names):
     """Let a finished study have asked conditions of these names instead of its first ones."""
     path = folder / "artifacts" / "measures.parquet"
@@ -82,11 +89,7 @@ def test_the_correction_for_the_label_prior_says_whose_answers_it_rests_on(text,
 
 
 def test_answers_of_an_earlier_study_to_others_are_no_source_of_the_label_prior(copy):
-    path = copy / "artifacts" / "tried.parquet"
-    artifacts = Artifacts(path.parent)
-    table = artifacts.read(path.name)
-    stamp = artifacts.stamp(table) | {"answers": "of before"}
-    artifacts.save(path.name, table, **{k: v for k, v in stamp.items() if k != "schema"})
+    change_stamp(copy, "tried.parquet", answers="of before")
     assert "label prior" not in methods_text(copy)
 
 
@@ -176,11 +179,7 @@ def test_training_data_are_told_where_the_corpus_is_among_them(text, copy):
 def test_controls_are_named_if_they_are_of_this_corpus(text, copy):
     """Whatever the model beside them answered; not those of a corpus that was corrected since."""
     assert "three small control models" in text
-    path = copy / "artifacts" / "controls.parquet"
-    artifacts = Artifacts(path.parent)
-    table = artifacts.read(path.name)
-    stamp = artifacts.stamp(table) | {"content": "of before"}
-    artifacts.save(path.name, table, **{k: v for k, v in stamp.items() if k != "schema"})
+    change_stamp(copy, "controls.parquet", content="of before")
     assert "control models" not in methods_text(copy)
 
 
