@@ -653,6 +653,7 @@ class Run:
             "seed": s.seed,
             "partition": s.partition,
             "words": self.binning.words,
+            "concept_wordings": s.concept_wordings,
         }
 
     @cached_property

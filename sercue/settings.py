@@ -33,7 +33,7 @@ CORPUS_KEYS = (
 )  # fmt: skip
 BINNING_KEYS = ("scheme", "bins", "binning", "thresholds", "centre")
 MODEL_KEYS = ("model", "model_revision", "model_options", "device", "dtype")
-PROMPT_KEYS = ("decoding", "max_new_tokens", "templates", "label_orders")
+PROMPT_KEYS = ("decoding", "max_new_tokens", "templates", "label_orders", "concept_wordings")
 STUDY_KEYS = (
     *CORPUS_KEYS, *BINNING_KEYS, *MODEL_KEYS, *PROMPT_KEYS, "partition", "conditions", "replicates",
 )  # fmt: skip
@@ -82,6 +82,8 @@ class Settings(Options):
         max_new_tokens: largest number of tokens of a generated answer
         templates: names of templates, or mappings with their fields
         label_orders: number of counterbalanced orders of the label options
+        concept_wordings: ``first`` asks conditions about single concepts (``only``, ``without``,
+            ``flip``) in the first template and label order alone, ``all`` in every one
         audio: what is heard, see ``AUDIO_VARIANTS``: the utterance itself (``own``), always, and
             other variants, under which ``none``, ``aligned`` and ``conflicting`` are asked, too
         conditions: the conditions, see ``parse_condition``; those that ``audio`` adds come last
@@ -127,6 +129,7 @@ class Settings(Options):
     max_new_tokens: int = Field(8, ge=1, le=256)
     templates: list[str | dict[str, str]] = Field(list(DEFAULT_TEMPLATES))
     label_orders: int = Field(2, ge=1)
+    concept_wordings: Literal["first", "all"] = "first"
     audio: list[_Name] = Field([OWN])
     conditions: list[_Name] = Field([
         "none", "aligned", "shuffled", "shuffled_within_class", "conflicting", "constant",

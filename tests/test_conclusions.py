@@ -199,6 +199,7 @@ def test_the_largest_concept_and_how_many_are_clear():
     """By the corrected p-value: the interval of pitch excludes zero, and does not count."""
     rows = [("energy", 0.05, 0.02, 0.08, 0.01), ("pitch", 0.02, 0.01, 0.03, 0.06)]
     table = pd.DataFrame(rows, columns=["concept", "shapley", "low", "high", "holm_p"])
+    table["prompts"] = 6
     (sentence,) = say.shapley_sentence(table)
     assert sentence == (
         "The content of the tokens (aligned − masked(1): +.070 of UAR) has, after Holm's "
@@ -207,6 +208,8 @@ def test_the_largest_concept_and_how_many_are_clear():
     )
     (other,) = say.shapley_sentence(table.assign(shapley=[0.05, -0.02], holm_p=[0.01, 0.03]))
     assert other.endswith(", and below zero for 1 (pitch).")
+    (once,) = say.shapley_sentence(table.assign(prompts=1))
+    assert "(aligned − masked(1), in the first wording and label order: +.070 of UAR)" in once
     (none,) = say.shapley_sentence(table.assign(holm_p=0.2))
     assert none.endswith("a Shapley value above zero for 0 of 2 concepts.")
 

@@ -193,6 +193,25 @@ def test_what_a_condition_is_stands_beside_its_answers(corpus, tokens):
     assert told["concepts"].tolist() == ["", "", "pitch", "", ""]
 
 
+@pytest.mark.parametrize("concept_wordings", ["first", "all"])
+def test_single_concepts_are_asked_in_the_first_wording_and_order(corpus, tokens, concept_wordings):
+    """Or in all of them; what is asked is the same prompt either way."""
+    names = ["aligned", "only(pitch)", "flip(energy)"]
+    asked = {"conditions": names, "templates": ["plain", "question"], "orders": 2}
+    plan = plan_study(corpus, tokens, **asked, concept_wordings=concept_wordings)
+    whole = plan_study(corpus, tokens, **asked, concept_wordings="all")
+    first = (whole["template"] == "plain") & (whole["label_order"] == 0)
+    kept = (whole["condition"] == "aligned") | first | (concept_wordings == "all")
+    columns = ["utterance", "condition", "template", "label_order", "text", "prompt", "shown_pitch"]
+    pd.testing.assert_frame_equal(
+        plan[columns].astype("str").reset_index(drop=True),
+        whole.loc[kept, columns].astype("str").reset_index(drop=True),
+    )
+    number = plan["condition"].value_counts()
+    times = 4 if concept_wordings == "all" else 1
+    assert number["only(pitch)"] * 4 == number["aligned"] * times
+
+
 def test_equal_prompts_of_an_utterance_are_asked_once(corpus, tokens):
     model = RecordingModel()
     tokens[:] = "low"  # a derangement of equal rows shows every utterance its own tokens

@@ -15,7 +15,9 @@ from sercue.corpora.rows import stratified_sample
 from sercue.features import extract_all, extracted
 from sercue.run import Run
 from sercue.settings import Settings
+from sercue.study.plan import wordings_of
 from sercue.tokens.catalogue import one_of_each, parse_conditions
+from sercue.tokens.condition import Condition
 
 # Few enough to be planned in a moment, many enough to hold short and long ones.
 _SAMPLED = 64
@@ -80,17 +82,22 @@ class Rehearsal:
         return len(self.run.corpus.rows(self.run.settings.partition))
 
     @property
-    def variants(self) -> int:
-        """Conditions, each as often as it is repeated."""
+    def variants(self) -> dict[Condition, int]:
+        """Each condition, and how often it is repeated."""
         settings, words = self.run.settings, self.run.settings.tokens.words
         conditions = parse_conditions(settings.conditions, list(words))
-        return sum(len(one.replicates(settings.replicates, words)) for one in conditions)
+        return {one: len(one.replicates(settings.replicates, words)) for one in conditions}
 
     @property
     def planned(self) -> int:
         """How many predictions the study is made of: its prompts, equal ones not merged."""
         s = self.run.settings
-        return self.evaluated * self.variants * len(s.templates) * s.label_orders
+        wordings = len(s.templates) * s.label_orders
+        asked = (
+            times * wordings_of(condition, wordings, s.concept_wordings)
+            for condition, times in self.variants.items()
+        )
+        return self.evaluated * sum(asked)
 
     @cached_property
     def missing(self) -> pd.Series:

@@ -395,6 +395,8 @@ def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, A
         "controls": _has_controls(run),
         "forms": [code(name) for name in FORMS if name in names],
         "single": any(map(about_concepts, names)),
+        "single_once": settings.get("concept_wordings") == "first"
+        and len(settings["templates"]) * settings["label_orders"] > 1,
         "hiding": any(parts_of(name)[0] in ("only", "without") for name in names),
         "shapley": set(subset_conditions(concepts)) <= set(names),
     }

@@ -375,7 +375,8 @@ def _uar_tables(
     )
     tables = [("", markup.table(shown, caption))]
     if len(single):
-        caption = f"UAR with one concept shown, hidden or opposite; {level} intervals."
+        once = "first wording and label order; " * (settings.concept_wordings == "first")
+        caption = f"UAR with one concept shown, hidden or opposite; {once}{level} intervals."
         tables.append(("Single concepts", markup.table(_uar_table(single), caption)))
     return tables
 

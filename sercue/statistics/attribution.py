@@ -59,6 +59,22 @@ def condition_values(
     return counted, recall_estimates(said, counted.totals)
 
 
+def _asked_alike(predictions: pd.DataFrame, conditions: Sequence[str]) -> tuple[pd.DataFrame, int]:
+    """The answers in the wordings and label orders in which all the conditions were asked.
+
+    And the number of these wordings and orders.
+    """
+    rows = predictions[predictions["condition"].isin(conditions)]
+    asked = rows.groupby(["template", "label_order"], observed=True)["condition"]
+    alike = rows[asked.transform("nunique") == rows["condition"].nunique()]
+    if alike.empty:
+        raise InputError(
+            "predictions: there is no wording and label order in which all of these conditions "
+            f"were asked: {', '.join(dict.fromkeys(conditions))}"
+        )
+    return alike, len(alike[["template", "label_order"]].drop_duplicates())
+
+
 def _check_blocks(rows: pd.DataFrame) -> None:
     """Raise an error where a hidden concept is left out, as it was by earlier versions."""
     facts = condition_facts(rows)
@@ -206,8 +222,10 @@ def concept_effects(
     Returns:
         DataFrame, one row per condition: ``kind`` (only, without, flip), ``concept``,
         ``condition``, ``reference``, ``value``, ``effect`` (condition minus reference), ``low``,
-        ``high``, ``p`` (two-sided), ``holm_p`` (corrected for all rows), ``speakers``. Intervals
-        and p-values are those of the t test of ``compare``.
+        ``high``, ``p`` (two-sided), ``holm_p`` (corrected for all rows), ``speakers``, and
+        ``prompts``, the number of wordings and label orders in which all of these conditions were
+        asked: only answers in these are compared. Intervals and p-values are those of the t test of
+        ``compare``.
 
     Raises:
         InputError: if no such condition is there, if one is there without its reference, if a
@@ -239,11 +257,12 @@ def concept_effects(
         )
     pairs = list(zip(table["condition"], table["reference"], strict=True))
     sides = [*table["condition"], *table["reference"]]
-    counted, values = condition_values(predictions, labels, value, sides)
+    alike, prompts = _asked_alike(predictions, sides)
+    counted, values = condition_values(alike, labels, value, sides)
     found = values.combine(counted.contrast_weights(pairs))
     rows = found.rows(confidence, "effect", least=-np.inf, most=np.inf)
     table = table.assign(value=value).join(rows[["effect", "low", "high", "p"]])
-    return table.assign(holm_p=holm(rows["p"]), speakers=len(counted.speakers))
+    return table.assign(holm_p=holm(rows["p"]), speakers=len(counted.speakers), prompts=prompts)
 
 
 def shapley(
@@ -281,7 +300,7 @@ def shapley(
     Returns:
         DataFrame, one row per concept: ``concept``, ``value``, ``shapley`` (in UAR from -1 to 1,
         or in nats), ``low``, ``high``, ``p`` (two-sided), ``holm_p`` (corrected for the number of
-        concepts), ``speakers``
+        concepts), ``speakers``, ``prompts`` (as in ``concept_effects``)
 
     Raises:
         InputError: if a subset is missing, if a block leaves out a concept, if conditions do not
@@ -303,7 +322,8 @@ def shapley(
     facts = condition_facts(predictions)
     concepts = _concepts_of(facts, predictions)
     names = _condition_of_subset(facts, concepts)
-    counted, worth = condition_values(predictions, labels, value, list(names.values()))
+    alike, prompts = _asked_alike(predictions, list(names.values()))
+    counted, worth = condition_values(alike, labels, value, list(names.values()))
     signs = np.zeros((len(concepts), len(counted.conditions)))
     for subset, weights in shapley_weights(len(concepts)).items():
         signs[:, counted.place(names[frozenset(concepts[c] for c in subset)])] += weights
@@ -311,7 +331,7 @@ def shapley(
     rows = found.rows(confidence, "shapley", least=-np.inf, most=np.inf)
     table = pd.DataFrame({"concept": concepts, "value": value})
     table = table.join(rows[["shapley", "low", "high", "p"]])
-    return table.assign(holm_p=holm(rows["p"]), speakers=len(counted.speakers))
+    return table.assign(holm_p=holm(rows["p"]), speakers=len(counted.speakers), prompts=prompts)
 
 
 def shapley_weights(players: int) -> Mapping[frozenset[int], np.ndarray]:

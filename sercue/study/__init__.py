@@ -66,6 +66,7 @@ def run_study(
     max_new_tokens: int = 8,
     client: Client | None = None,
     progress: bool = True,
+    concept_wordings: str = "first",
 ) -> pd.DataFrame:
     """Ask the model about every utterance under every condition.
 
@@ -100,6 +101,8 @@ def run_study(
             its own; they read model and recordings at the same paths, and ``digests`` must be
             those of ``audio_digests``. ``connect`` makes one.
         progress: whether to show a progress bar
+        concept_wordings: in which wordings and label orders conditions about single concepts are
+            asked: ``"first"``, one prompt each, or ``"all"``
 
     Returns:
         the predictions: one row per (utterance, condition, replicate, template, label_order,
@@ -131,6 +134,7 @@ def run_study(
         partition=partition,
         words=words,
         scores=scores,
+        concept_wordings=concept_wordings,
     )
     digests = audio_digests(corpus) if digests is None else digests.loc[corpus.table.index]
     answering = _answering(corpus, model)

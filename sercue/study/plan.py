@@ -39,6 +39,7 @@ def plan_study(
     partition: str = "test",
     words: Mapping[str, Words] | Sequence[str] = WORDS[3],
     scores: pd.DataFrame | None = None,
+    concept_wordings: str = "first",
 ) -> pd.DataFrame:
     """Every prompt of a study, before any model is asked. See ``run_study`` for the arguments.
 
@@ -73,9 +74,12 @@ def plan_study(
     wordings = list(product(resolve_templates(templates), enumerate(listed)))
     material = Material.of_corpus(corpus, tokens, words, partition=partition, scores=scores)
     distinct, labels = _Distinct(), sorted(corpus.labels)
-    asked, shown, donors = [], [], []
+    asked: list[tuple[object, ...]] = []
+    shown, donors, prompts = [], [], []
     for condition in parse_conditions(conditions, list(map(str, tokens))):
+        number = wordings_of(condition, len(wordings), concept_wordings)
         for replicate in condition.replicates(replicates, material.words):
+            prompts += [(len(asked), wording) for wording in range(number)]
             changed = condition.show(material, seed=seed, replicate=replicate)
             concepts_of = PLUS.join(condition.concepts)
             named = (condition.name, condition.family, condition.dose, concepts_of)
@@ -84,14 +88,34 @@ def plan_study(
             donors.append(_donor_codes(changed, labels, len(rows)))
     columns = ["condition", "family", "dose", "concepts", "heard", "replicate"]
     blocks = pd.DataFrame(asked, columns=columns)
-    who = _each_utterance(corpus, rows, times=len(blocks) * len(wordings))
+    block, wording = np.array(prompts, np.int32).T
+    who = _each_utterance(corpus, rows, times=len(block))
     concepts = list(map(str, tokens))
-    said = _each_prompt(wordings, distinct.shown, np.stack(shown, axis=1), concepts)
-    of_tokens = np.repeat(np.stack(donors, axis=1).ravel(), len(wordings))
+    seen = np.stack(shown, axis=1)[:, block]
+    said = _each_prompt(wordings, distinct.shown, seen, wording, concepts)
+    of_tokens = np.stack(donors, axis=1)[:, block].ravel()
     told = {"tokens_class": categorical(labels, of_tokens)}
-    whole = who | _each_block(blocks, wordings, times=len(rows)) | told | said
+    asked_in = _each_block(blocks, wordings, np.tile(block, len(rows)), np.tile(wording, len(rows)))
+    whole = who | asked_in | told | said
     plan = pd.DataFrame(whole, copy=False)
     return _with_source(plan, corpus, seed)
+
+
+def wordings_of(condition: Condition, wordings: int, concept_wordings: str) -> int:
+    """In how many of the wordings and label orders a condition is asked.
+
+    Args:
+        condition: the condition
+        wordings: their number
+        concept_wordings: as in ``run_study``
+
+    Examples:
+        >>> from sercue.tokens.catalogue import parse_condition
+        >>> [wordings_of(parse_condition(name, ["pitch", "energy"]), 6, "first")
+        ...  for name in ("aligned", "only(pitch)")]
+        [6, 1]
+    """
+    return 1 if condition.concepts and concept_wordings == "first" else wordings
 
 
 def _with_source(plan: pd.DataFrame, corpus: Corpus, seed: int) -> pd.DataFrame:
@@ -156,12 +180,9 @@ def _each_utterance(corpus: Corpus, rows: np.ndarray, times: int) -> dict[str, o
 
 
 def _each_block(
-    blocks: pd.DataFrame, wordings: Sequence[_Wording], times: int
+    blocks: pd.DataFrame, wordings: Sequence[_Wording], block: np.ndarray, wording: np.ndarray
 ) -> dict[str, object]:
-    """Condition and replicate, then template and label order within each, of every utterance."""
-    each = np.repeat(np.arange(len(blocks), dtype=np.int32), len(wordings))
-    block = np.tile(each, times)
-    wording = np.tile(np.arange(len(wordings), dtype=np.int32), len(blocks) * times)
+    """What each row has of its condition and replicate, and of its template and label order."""
     number = np.array([number for _, (number, _) in wordings], dtype=np.int16)
     return {
         **{name: categorical(blocks[name], block) for name in _TEXTS},
@@ -175,23 +196,28 @@ def _each_block(
 def _each_prompt(
     wordings: Sequence[_Wording],
     blocks: Sequence[_Block],
-    shown: np.ndarray,
+    seen: np.ndarray,
+    wording: np.ndarray,
     concepts: Sequence[str],
 ) -> dict[str, object]:
-    """What each wording makes of each token block, written once; ``shown`` has who sees which."""
+    """What a wording makes of a token block, each that is asked written once.
+
+    ``seen`` has the token block of each utterance (rows) in each of its prompts (columns),
+    ``wording`` the wording of each prompt.
+    """
+    asked, text = np.unique(seen + len(blocks) * wording, return_inverse=True)
     texts = [
         template.render(labels, block, form)
-        for template, (_, labels) in wordings
-        for form, block in blocks
+        for (template, (_, labels)), (form, block) in (
+            (wordings[number // len(blocks)], blocks[number % len(blocks)]) for number in asked
+        )
     ]
     hashes = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
-    seen = np.repeat(shown[:, :, None], len(wordings), axis=2)
-    text = (seen + len(blocks) * np.arange(len(wordings), dtype=np.int32)).ravel()
     named = dict.fromkeys([*concepts, *(name for _, block in blocks for name in block or ())])
     return {
         **{f"shown_{name}": _words(name, blocks, seen.ravel()) for name in named},
-        "text": categorical(texts, text),
-        "prompt": categorical(hashes, text),
+        "text": categorical(texts, text.ravel().astype(np.int32)),
+        "prompt": categorical(hashes, text.ravel().astype(np.int32)),
     }
 
 

@@ -344,8 +344,10 @@ def shapley_sentence(table: pd.DataFrame) -> list[str]:
     largest = (
         f", the largest {most['concept']} ({signed(most['shapley'], most['low'], most['high'])})"
     )
+    where = ", in the first wording and label order" * (rows[0]["prompts"] == 1)
+    content = signed(table["shapley"].sum())
     return [
-        f"The content of the tokens (aligned − masked(1): {signed(table['shapley'].sum())} of UAR) "
+        f"The content of the tokens (aligned − masked(1){where}: {content} of UAR) "
         f"has, after Holm's correction, a Shapley value above zero for {len(above)} of {len(rows)} "
         f"concepts{largest * bool(above)}"
         + (f", and below zero for {len(below)} ({', '.join(below)})." if below else ".")

@@ -249,8 +249,26 @@ def test_an_utterance_counts_once_however_often_it_was_asked(answers, rows):
     several = pd.concat([answers.assign(template=f"t{n}") for n in range(rows)])
     for value in ("uar", "log_p"):
         pd.testing.assert_frame_equal(
-            shapley(several, LABELS, value=value), shapley(answers, LABELS, value=value)
+            shapley(several, LABELS, value=value),
+            shapley(answers, LABELS, value=value).assign(prompts=rows),
         )
+
+
+@pytest.mark.parametrize("table", [shapley, concept_effects])
+def test_conditions_are_compared_in_the_prompts_that_all_of_them_share(answers, table):
+    """Concepts are asked in one wording, aligned in two: the second does not count."""
+    second = answers[answers["condition"].isin(["none", "aligned", "masked(1)"])]
+    second = second.assign(template="second", prediction=LABELS[0])
+    pd.testing.assert_frame_equal(
+        table(pd.concat([answers, second]), LABELS), table(answers, LABELS)
+    )
+
+
+def test_conditions_without_a_prompt_in_common_are_refused(answers):
+    """Each in a wording of its own: wordings would count as concepts."""
+    own = answers.assign(template=answers["condition"])
+    with pytest.raises(InputError, match="no wording and label order in which all"):
+        concept_effects(own, LABELS)
 
 
 def test_without_stands_for_the_subset_it_shows(answers):
