@@ -539,7 +539,7 @@ class Run:
 
     def describe_model(self) -> pd.DataFrame:
         """What is known of the model under study, for the report."""
-        self._train()
+        self.train()
         if isinstance(self.model, dict):
             first = next(iter(self.model.values()))
             number = f"{len(self.model)}, one a fold, trained on all other folds; of the first:"
@@ -728,7 +728,7 @@ class Run:
         return ""
 
     def _ask_controls(self) -> pd.DataFrame:
-        self._train()
+        self.train()
         return pd.concat(map(self._ask_control, CONTROLS), ignore_index=True)
 
     @cached_property
@@ -750,7 +750,7 @@ class Run:
             for name in CONTROLS
         }
 
-    def _train(self) -> None:
+    def train(self) -> None:
         """Train side by side whatever of this study is trained here and is not yet."""
         from sercue.models.tiny import TinyModel, train_all
 

@@ -95,7 +95,16 @@ def _watch(starter: int) -> None:
     """Begin with the process, since one that has no work yet would else wait for it for minutes."""
     # With one job, or inside another pool, the work stays in the process that asked for it.
     if os.getpid() != starter:
-        threading.Thread(target=_end_after, args=(starter,), daemon=True).start()
+        end_with(starter)
+
+
+def end_with(starter: int) -> None:
+    """Let this process end when the one that started it has ended, however it ended.
+
+    Args:
+        starter: number of that process
+    """
+    threading.Thread(target=_end_after, args=(starter,), daemon=True).start()
 
 
 def _end_after(starter: int) -> None:

@@ -84,7 +84,7 @@ def test_a_corpus_that_no_control_can_learn_keeps_its_study(cache, tmp_path, mon
     corpus = {"speakers": 6, "sentences": 2}
     study = Run(Settings(out=str(tmp_path), model="qwen2-audio", corpus_options=corpus))
     study.__dict__["model"] = "asked elsewhere"
-    study._train()
+    study.train()
     assert study.controls.empty
     told = "No control model can be trained here: corpus 'demo': its longest utterance has"
     assert study.no_controls.startswith(told)

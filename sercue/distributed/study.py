@@ -13,6 +13,7 @@ import pandas as pd
 from sercue.corpora.corpus import Corpus, nothing_left_out, utterance_ids
 from sercue.distributed import worker
 from sercue.distributed.connection import Call, spread
+from sercue.running import side_by_side
 from sercue.study.known_answers import KEY
 
 if TYPE_CHECKING:
@@ -44,20 +45,47 @@ def answered(
         InputError: as ``spread`` and ``function`` do
         ServerError: as ``spread`` and ``function`` do
     """
+    return spread(client, worker.ask, _calls(function, corpus, batches, rest))
+
+
+def answered_here(
+    function: Callable[..., pd.DataFrame],
+    corpus: Corpus,
+    batches: Iterable[tuple[AudioLanguageModel, pd.DataFrame]],
+    rest: tuple[Any, ...],
+    jobs: int,
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """The same by several processes of this machine, each of which holds the model.
+
+    Args:
+        function: as of ``answered``
+        corpus: as of ``answered``
+        batches: as of ``answered``
+        rest: as of ``answered``
+        jobs: processes
+    """
+    calls = list(_calls(function, corpus, batches, rest))
+    answers = side_by_side(worker.ask_here, [call.arguments for call in calls], jobs)
+    return zip([call.about for call in calls], answers, strict=True)
+
+
+def _calls(
+    function: Callable[..., pd.DataFrame],
+    corpus: Corpus,
+    batches: Iterable[tuple[AudioLanguageModel, pd.DataFrame]],
+    rest: tuple[Any, ...],
+) -> Iterator[Call]:
+    """What is sent to ask each batch."""
     sent: dict[int, worker.SentModel] = {}
-
-    def calls() -> Iterator[Call]:
-        for model, batch in batches:
-            if id(model) not in sent:
-                sent[id(model)] = sent_model(model)
-            places = batch["source"].unique()
-            part = excerpt(corpus, places)
-            rows = _plain(batch).assign(source=pd.Index(places).get_indexer(batch["source"]))
-            arguments = (sent[id(model)], function, part, rows, rest)
-            names = utterance_ids(corpus.table.index[batch["row"].unique()])
-            yield Call(batch, arguments, list(names))
-
-    return spread(client, worker.ask, calls())
+    for model, batch in batches:
+        if id(model) not in sent:
+            sent[id(model)] = sent_model(model)
+        places = batch["source"].unique()
+        part = excerpt(corpus, places)
+        rows = _plain(batch).assign(source=pd.Index(places).get_indexer(batch["source"]))
+        arguments = (sent[id(model)], function, part, rows, rest)
+        names = utterance_ids(corpus.table.index[batch["row"].unique()])
+        yield Call(batch, arguments, list(names))
 
 
 def _plain(rows: pd.DataFrame) -> pd.DataFrame:

@@ -207,6 +207,13 @@ def ask(
     strays = stray_files(corpus, digests.loc[list(range(len(corpus.table)))].tolist())
     if strays:
         raise InputError("\n".join(list(strays.values())[:5]))
+    return ask_here(sent, function, corpus, rows, rest)
+
+
+def ask_here(
+    sent: SentModel, function: Callable[..., Any], corpus: Corpus, rows: pd.DataFrame, rest: tuple
+) -> Any:
+    """The same on the machine that the study is run from, in a process beside it."""
     with holding(sent) as model:
         return function(corpus, model, rows, *rest)
 

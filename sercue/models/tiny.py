@@ -41,7 +41,7 @@ from sercue.models.tiny_network import (
 )
 from sercue.notation import bounded, shortest
 from sercue.running import no_progress, progress_bar, side_by_side
-from sercue.storage.files import cache_folder, folder_written_aside, write_text
+from sercue.storage.files import cache_folder, folder_written_aside, locked, write_text
 from sercue.storage.tables import TRAINING, check_entries, read_json, write_json
 from sercue.tokens.catalogue import parse_conditions
 from sercue.tokens.concepts import WORDS, Words, words_by_concept
@@ -54,10 +54,45 @@ DEV_CONDITIONS = ("none", "aligned", "shuffled", "conflicting")
 _TRAINING = 3
 # Processes that train at once: each holds half a gigabyte.
 _MOST_JOBS = 4
+# Seconds that another process may take to train the same model.
+_LONGEST = 24 * 3600
 _RECORD = "training.json"
 # Hashes of all other files, as `sha256sum -c` reads them. Written last: a folder without it was
 # left unfinished; one that it does not fit is damaged, and is trained anew.
 _SUMS = "SHA256SUMS"
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _OneThread(AudioChatModel):
+    """A trained model, which answers on one thread as it was trained on one.
+
+    A network this small gains nothing from a second one that sums do not pay for: they come out the
+    same on any number of cores, and processes beside it have a core each.
+    """
+
+    def score(
+        self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]], labels: Sequence[str]
+    ) -> list[np.ndarray]:
+        with _one_thread():
+            return super().score(audios, prompts, labels)
+
+    def generate(
+        self,
+        audios: Sequence[np.ndarray],
+        prompts: Sequence[Sequence[str]],
+        max_new_tokens: int = 8,
+    ) -> list[list[str | NoAnswer]]:
+        with _one_thread():
+            return super().generate(audios, prompts, max_new_tokens)
 
 
 class TinyModel:
@@ -116,6 +151,11 @@ class TinyModel:
     def sampling_rate(self) -> int:
         """Samples a second: 16000."""
         return SAMPLING_RATE
+
+    @property
+    def one_thread(self) -> bool:
+        """Whether it uses one core, so that several processes may ask it side by side."""
+        return self.device == "cpu"
 
     @property
     def batch_size(self) -> int:
@@ -207,8 +247,10 @@ class TinyModel:
             InputError: if ``training.json`` is not as this sercue writes it
         """
         if not self.trained:
-            with _one_thread():
-                self._train_aside()
+            with locked(self.folder, _LONGEST), _one_thread():
+                # Meanwhile by another process, it may be.
+                if not self.trained:
+                    self._train_aside()
         file = self.folder / _RECORD
         stored = read_json(file, TRAINING)
         check_entries(file, stored, TRAINING)
@@ -240,7 +282,7 @@ class TinyModel:
         return self._loaded(self.folder)
 
     def _loaded(self, folder: Path) -> AudioChatModel:
-        return AudioChatModel(
+        return _OneThread(
             folder,
             name=TINY,
             device=self._asked_device,
@@ -307,13 +349,22 @@ class TinyModel:
 def train_all(models: Sequence[TinyModel], *, jobs: int | None = None) -> None:
     """Train several models in parallel, one per core, unless they are already stored.
 
+    Those that another process trains at this moment are waited for.
+
     Args:
         models: the models; equal ones are trained once
         jobs: processes; by default as many as there are cores, but four at most
     """
+    begun = {model.key: model for model in models if not model.trained}
+    if not begun:
+        return
+    with progress_bar(total=len(begun), desc="models in training elsewhere", unit="model") as bar:
+        for model in begun.values():
+            with locked(model.folder, _LONGEST):
+                bar.update()
     # The longest first, so that no core waits for it at the end.
     left = sorted(
-        {model.key: model for model in models if not model.trained}.values(),
+        (model for model in begun.values() if not model.trained),
         key=lambda model: -(model.recipe.epochs or 0) * len(model.training_rows),
     )
     number = min(jobs or min(joblib.cpu_count(), _MOST_JOBS), len(left))
@@ -333,16 +384,6 @@ def _train_quietly(model: TinyModel) -> None:
     # Bars of several processes would write over each other.
     with no_progress():
         model.train()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def uar_by_condition(

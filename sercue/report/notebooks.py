@@ -30,6 +30,7 @@ from sercue.artifacts import Artifacts, at_work, check_run_folder, made_from
 from sercue.errors import InputError, bounded, unknown
 from sercue.parameters import EXECUTED, run_folder
 from sercue.privacy import clean_notebook, shareable, without_private_paths
+from sercue.report.ahead import trained_ahead
 from sercue.report.methods import write_methods
 from sercue.report.pages import Page, renew_page, write_index, write_page
 from sercue.report.utterances import write_utterances
@@ -294,6 +295,7 @@ def _run_notebooks(
     with (
         provenance.invocation(log, command, numbers) as invoked,
         _terminal_bar(notebooks) as bar,
+        trained_ahead(settings, numbers),
     ):
         for notebook in notebooks:
             outcome = _run_one(notebook, settings, folder, outcomes, bar)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from scipy.special import logsumexp, softmax
@@ -41,6 +42,9 @@ _OVERFLOW = (
     "scores are not finite where float16 overflows (set dtype to bfloat16 or float32) or weights "
     "are damaged"
 )
+# Processes that ask a small model side by side, each of which holds some 500 MB, and the prompts
+# from which on it pays to start them.
+_MOST_JOBS, _WORTH_PROCESSES = 4, 10_000
 # A study in which more of the answers than that cannot be had says little of the model.
 _MOST_LOST, _FEW_LOST = 0.2, 10
 
@@ -147,7 +151,8 @@ def run_study(
     missing = plan["row"].to_numpy()[~answers.known]
     with kept.keeping(answers) as keep, _bar(missing, progress) as bar:
         number, lost = 0, pd.Series(dtype=float)
-        for batch, answer in _answered(corpus, batches, asked, client):
+        jobs = _jobs(len(missing), answering)
+        for batch, answer in _answered(corpus, batches, asked, client, jobs):
             answers.add(answer)
             keep(batch.index.to_numpy())
             bar.update(batch["row"].nunique())
@@ -283,6 +288,7 @@ def _answered(
     batches: Iterator[tuple[AudioLanguageModel, pd.DataFrame]],
     asked: tuple[Any, ...],
     client: Client | None,
+    jobs: int,
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """The batches, each with what ``_ask`` gives: one after the other, or as workers are done."""
     if client is not None:
@@ -290,8 +296,19 @@ def _answered(
 
         yield from answered(client, _ask, corpus, batches, asked)
         return
+    if jobs > 1:
+        from sercue.distributed.study import answered_here
+
+        yield from answered_here(_ask, corpus, batches, asked, jobs)
+        return
     for model, batch in batches:
         yield batch, _ask(corpus, model, batch, *asked)
+
+
+def _jobs(prompts: int, answering: pd.Series) -> int:
+    """How many processes ask: as many as there are cores, of models that use one core each."""
+    small = all(getattr(model, "one_thread", False) for model in answering.unique())
+    return min(joblib.cpu_count(), _MOST_JOBS) if small and prompts >= _WORTH_PROCESSES else 1
 
 
 def _batches(

@@ -1,0 +1,84 @@
+"""What takes long and needs no notebook: trained by a process beside those that come first."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+import joblib
+
+from sercue.artifacts import Artifacts
+from sercue.features import extracted
+from sercue.models.cards import TINY
+from sercue.parameters import run_folder
+from sercue.run import Run
+from sercue.running import end_with, no_progress
+from sercue.settings import STUDY_KEYS, Settings
+from sercue.statistics.controls import why_no_controls
+
+# Notebooks that ask models.
+_ASK = {"03", "04"}
+# Seconds between two looks at whether the first notebook has extracted the features.
+_PAUSE = 1.0
+
+
+@contextmanager
+def trained_ahead(settings: Settings, notebooks: Collection[str]) -> Iterator[None]:
+    """Within, a second process trains what the study trains, on cores that notebooks leave free.
+
+    It begins when a notebook has extracted the features. A notebook that needs a model waits for
+    it, and trains those that nobody trains. What goes wrong in that process is told by the
+    notebook, in which it goes wrong again.
+
+    Args:
+        settings: the study
+        notebooks: the numbers of the notebooks that are run within
+    """
+    if not _ASK & set(notebooks) or joblib.cpu_count() < 2 or not _trains(settings):
+        yield
+        return
+    code = "import sys; from sercue.report.ahead import train; train(sys.stdin.read())"
+    with tempfile.TemporaryFile() as asked:
+        asked.write(settings.model_dump_json().encode())
+        asked.seek(0)
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", code],
+            stdin=asked,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _trains(settings: Settings) -> bool:
+    """Whether a model is trained here for answers that are not stored yet."""
+    if settings.made_elsewhere or settings.scheduler is not None:
+        return False
+    answered = Artifacts(run_folder(settings) / "artifacts").provenance().get("predictions", {})
+    if answered.get("settings") == settings.fingerprint(STUDY_KEYS):
+        return False
+    return settings.model == TINY or not why_no_controls(settings)
+
+
+def train(text: str) -> None:
+    """Train the models of a study that are not trained yet.
+
+    Args:
+        text: its settings as JSON
+    """
+    end_with(os.getppid())
+    settings = Settings.model_validate_json(text)
+    with tempfile.TemporaryDirectory() as folder, no_progress():
+        run = Run(settings.model_copy(update={"out": folder}))
+        while not extracted(run.digests).all():
+            time.sleep(_PAUSE)
+        run.train()
