@@ -243,11 +243,15 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     settings = _settings(options)
     from sercue.check.study import check_study
     from sercue.parameters import run_folder
-    from sercue.report.notebooks import choose_notebooks, run_notebooks
+    from sercue.report.kernels import forked_kernels
+    from sercue.report.notebooks import choose_notebooks, kernel_environment, run_notebooks
 
     choose_notebooks(options.only)
-    _print_check(check_study(settings))
-    outcomes = run_notebooks(settings, only=options.only, command=shareable_command(given))
+    # What kernels need is imported while the study is checked.
+    with forked_kernels(kernel_environment()) as manager:
+        _print_check(check_study(settings))
+        command = shareable_command(given)
+        outcomes = run_notebooks(settings, only=options.only, command=command, manager=manager)
     return _reported(outcomes, run_folder(settings))
 
 

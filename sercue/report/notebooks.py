@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import nbformat
 import papermill
+from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop, run_sync
 from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
@@ -54,7 +55,18 @@ _KEPT = "what is done is kept, run again to go on"
 _DEATH = f"its process was killed or broke down, mostly for lack of memory; {_KEPT}"
 
 
-def execute(notebook: Path, target: Path, settings: Settings, bar: tqdm) -> str | None:
+def kernel_environment() -> dict[str, str]:
+    """The variables of a kernel."""
+    return os.environ | _ENVIRONMENT
+
+
+def execute(
+    notebook: Path,
+    target: Path,
+    settings: Settings,
+    bar: tqdm,
+    manager: type[AsyncKernelManager] = AsyncKernelManager,
+) -> str | None:
     """Execute a notebook and store it when it is done, or as far as it came before an error.
 
     Until then what lies at the target stays: two runs write it one after the other, each whole.
@@ -65,6 +77,7 @@ def execute(notebook: Path, target: Path, settings: Settings, bar: tqdm) -> str 
         target: where the executed one is stored
         settings: the study
         bar: the terminal's progress bar, moved at each cell
+        manager: what starts the kernel
 
     Returns:
         the error in one line if a cell failed
@@ -85,6 +98,7 @@ def execute(notebook: Path, target: Path, settings: Settings, bar: tqdm) -> str 
             progress_bar=False,
             bar=bar,
             executed=executed,
+            manager=manager,
         )
     except PapermillExecutionError as failed:
         error = bounded(without_private_paths(f"{failed.ename}: {failed.evalue}", settings))
@@ -105,12 +119,13 @@ class _Engine(NBClientEngine):
         *,
         bar: tqdm,
         executed: list[nbformat.NotebookNode],
+        manager: type[AsyncKernelManager],
         **_: Any,
     ) -> None:
         _move_at_each_cell(nb_man, bar)
         executed.append(nb_man.nb)
         with tempfile.TemporaryDirectory(prefix="sercue-", ignore_cleanup_errors=True) as folder:
-            _execute_in_kernel(nb_man, kernel_name, bar, _connection(folder))
+            _execute_in_kernel(nb_man, kernel_name, bar, manager, _connection(folder))
 
 
 def _connection(folder: str) -> dict[str, str]:
@@ -125,7 +140,11 @@ def _connection(folder: str) -> dict[str, str]:
 
 
 def _execute_in_kernel(
-    nb_man: Any, kernel_name: str, bar: tqdm, connection: dict[str, str]
+    nb_man: Any,
+    kernel_name: str,
+    bar: tqdm,
+    manager: type[AsyncKernelManager],
+    connection: dict[str, str],
 ) -> None:
     client = PapermillNotebookClient(
         nb_man,
@@ -134,11 +153,12 @@ def _execute_in_kernel(
         timeout=None,
         log=papermill_logger,
         stderr_file=_InnerProgress(bar),
+        kernel_manager_class=manager,
         config=Config({"KernelManager": connection}),
     )
     try:
         with _held_back() as stderr:
-            client.execute(stderr=stderr, env=os.environ | _ENVIRONMENT)
+            client.execute(stderr=stderr, env=kernel_environment())
     except DeadKernelError:
         _note_death(nb_man.nb, _DEATH)
     except RuntimeError as error:
@@ -256,7 +276,11 @@ def choose_notebooks(only: Sequence[str] | None) -> list[Path]:
 
 
 def run_notebooks(
-    settings: Settings, *, only: Sequence[str] | None = None, command: str = ""
+    settings: Settings,
+    *,
+    only: Sequence[str] | None = None,
+    command: str = "",
+    manager: type[AsyncKernelManager] = AsyncKernelManager,
 ) -> list[Outcome]:
     """Execute the notebooks of a study and write its reports.
 
@@ -267,6 +291,7 @@ def run_notebooks(
         settings: the study
         only: numbers of the notebooks to run; all by default
         command: the command line that repeats the run, for the index
+        manager: what starts the kernels
 
     Returns:
         one outcome per chosen notebook, in order
@@ -282,11 +307,15 @@ def run_notebooks(
     check_run_folder(folder)
     _prepare(folder)
     with at_work(folder, settings.fingerprint(RESULT_KEYS)):
-        return _run_notebooks(notebooks, settings, folder, command)
+        return _run_notebooks(notebooks, settings, folder, command, manager)
 
 
 def _run_notebooks(
-    notebooks: list[Path], settings: Settings, folder: Path, command: str
+    notebooks: list[Path],
+    settings: Settings,
+    folder: Path,
+    command: str,
+    manager: type[AsyncKernelManager],
 ) -> list[Outcome]:
     pages = [Page.of(file, folder) for file in notebook_files()]
     outcomes: list[Outcome] = []
@@ -298,7 +327,7 @@ def _run_notebooks(
         trained_ahead(settings, numbers),
     ):
         for notebook in notebooks:
-            outcome = _run_one(notebook, settings, folder, outcomes, bar)
+            outcome = _run_one(notebook, settings, folder, outcomes, bar, manager)
             outcomes.append(outcome)
             if outcome.state != "not run":
                 _record(log, outcome, settings)
@@ -365,7 +394,12 @@ def _record(log: Path, outcome: Outcome, settings: Settings) -> None:
 
 
 def _run_one(
-    notebook: Path, settings: Settings, folder: Path, before: list[Outcome], bar: tqdm
+    notebook: Path,
+    settings: Settings,
+    folder: Path,
+    before: list[Outcome],
+    bar: tqdm,
+    manager: type[AsyncKernelManager],
 ) -> Outcome:
     lost = {o.notebook.name[:2] for o in before if o.state != "done"}
     needed = [number for number in NEEDS.get(notebook.name[:2], ()) if number in lost]
@@ -373,7 +407,7 @@ def _run_one(
         return Outcome(notebook, "not run", error=f"it needs notebook {', '.join(needed)}")
     bar.set_description(notebook.stem)
     started, begun = time.perf_counter(), provenance.utc_now()
-    error = execute(notebook, folder / notebook.name, settings, bar)
+    error = execute(notebook, folder / notebook.name, settings, bar, manager)
     seconds, state = time.perf_counter() - started, "done" if error is None else "failed"
     return Outcome(notebook, state, seconds, error, begun, provenance.utc_now())
 

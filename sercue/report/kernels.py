@@ -1,0 +1,181 @@
+"""Kernels that are forked from one process, which has imported what all notebooks need.
+
+An import of all of it takes some four seconds of each notebook.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any, cast
+
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+# What the notebooks use of it themselves, and what the modules behind them import late.
+_IMPORTED = (
+    "ipykernel.kernelapp", "matplotlib.pyplot", "matplotlib_inline.backend_inline", "seaborn",
+    "sercue.run", "sercue.plots.results", "sercue.models.tiny", "statsmodels.api",
+)  # fmt: skip
+_KERNEL = [sys.executable, "-m", "ipykernel_launcher"]
+_MESSAGE = 65_536
+
+
+@contextmanager
+def forked_kernels(environment: dict[str, str]) -> Iterator[type[AsyncKernelManager]]:
+    """A manager of kernels which forks them as long as the context lasts.
+
+    Where a process cannot be forked well (elsewhere than on Linux), and of kernels that another
+    Python runs, it starts them as they are always started.
+
+    Args:
+        environment: variables of the kernels
+    """
+    if sys.platform != "linux":
+        yield AsyncKernelManager
+        return
+    here, there = socket.socketpair()
+    with here, there:
+        # Apart from the terminal: a Ctrl-C is for whoever ends the kernels.
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", __name__, str(there.fileno())],
+            pass_fds=[there.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+        there.close()
+        try:
+            yield _manager(here)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _manager(server: socket.socket) -> type[AsyncKernelManager]:
+    class ForkedKernelManager(AsyncKernelManager):
+        async def _async_pre_start_kernel(self, **options: Any) -> Any:
+            if self.provisioner is None:
+                self.provisioner = _Provisioner(
+                    kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self
+                )
+                self.provisioner.server = server
+            return await super()._async_pre_start_kernel(**options)
+
+    return ForkedKernelManager
+
+
+class _Provisioner(LocalProvisioner):
+    """Has kernels forked by a server, if they are to be run by this Python."""
+
+    server: socket.socket
+
+    async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
+        if cmd[:3] == _KERNEL:
+            with suppress(OSError):
+                folder = str(options.get("cwd") or Path.cwd())
+                forked = _Forked(self.server, cmd[3:], folder, options["stderr"])
+                # All that is asked of a process is asked of this one, too.
+                self.process = cast(Any, forked)
+                self.pid = self.pgid = forked.pid
+                self.cwd = folder
+                return self.connection_info
+        return await super().launch_kernel(cmd, **options)
+
+
+class _Forked:
+    """A forked kernel, with what is asked of a ``subprocess.Popen``."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(
+        self, server: socket.socket, arguments: list[str], folder: str, stderr: IO[bytes]
+    ) -> None:
+        self._server = server
+        asked = json.dumps({"arguments": arguments, "folder": folder}).encode()
+        socket.send_fds(server, [asked], [stderr.fileno()])
+        self.pid = self._answer()
+        self.returncode: int | None = None
+
+    def _answer(self) -> int:
+        told = self._server.recv(_MESSAGE)
+        if not told:
+            raise ConnectionResetError("the process that forks kernels is gone")
+        return int(json.loads(told))
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            try:
+                self._server.sendall(json.dumps({"poll": self.pid}).encode())
+                status = self._answer()
+            except OSError:
+                status = signal.SIGKILL  # with the server, which held it
+            self.returncode = None if status < 0 else os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self) -> int | None:
+        return self.poll()
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+
+def serve(server: socket.socket) -> None:
+    """Import, then fork a kernel, or tell what became of one, as often as it is asked.
+
+    It ends with the process that asks, and the kernels end when they find that it has ended.
+    """
+    # Both are read when a kernel's modules are imported.
+    os.environ["JPY_PARENT_PID"] = str(os.getpid())
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    for module in _IMPORTED:
+        import_module(module)
+    while True:
+        message, files, _, _ = socket.recv_fds(server, _MESSAGE, 1)
+        if not message:
+            return
+        asked = json.loads(message)
+        if "poll" in asked:
+            done, status = os.waitpid(asked["poll"], os.WNOHANG)
+            server.sendall(json.dumps(status if done else -1).encode())
+            continue
+        pid = os.fork()
+        if not pid:
+            server.close()
+            _become_kernel(asked["arguments"], asked["folder"], files[0])
+        os.close(files[0])
+        server.sendall(json.dumps(pid).encode())
+
+
+def _become_kernel(arguments: list[str], folder: str, stderr: int) -> None:
+    os.setsid()
+    os.dup2(stderr, 2)
+    os.chdir(folder)
+    sys.argv = ["ipykernel_launcher", *arguments]
+    from ipykernel.kernelapp import launch_new_instance
+
+    launch_new_instance()
+    # All clean-up but that of the modules, which takes longer than their import is worth.
+    atexit._run_exitfuncs()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))
