@@ -917,7 +917,7 @@ class Run:
         return changed_answers(self.predictions, condition, reference)
 
     def transitions(self, condition: str, reference: str) -> pd.DataFrame:
-        """From which answer to which changed answers go, the surest first."""
+        """From which answer to which changed answers go, the most frequent first."""
         return answer_transitions(self.predictions, condition, reference)
 
     def changes_by_token(self, condition: str, reference: str) -> pd.DataFrame:
@@ -1176,7 +1176,7 @@ class Run:
 
     @cached_property
     def label_prior(self) -> pd.DataFrame:
-        """Which labels the model prefers where nothing speaks for any: mean probabilities."""
+        """Which labels the model prefers where nothing speaks for any, and what is divided out."""
         level = self.settings.confidence
         return label_prior(self.prior_answers, self.corpus.labels, confidence=level)
 

@@ -48,10 +48,12 @@ def kept_by_audio(kept: pd.DataFrame) -> pd.DataFrame:
         kept: as ``kept_tokens`` returns it
 
     Returns:
-        DataFrame indexed by ``audio``: ``heard``, in words, and the means over the concepts of
-        ``kept``, ``by_chance`` and ``unknown`` (0 to 1)
+        DataFrame indexed by ``audio``: ``heard``, in words, ``utterances`` with any token of their
+        own, and the means over the concepts of ``kept``, ``by_chance`` and ``unknown`` (0 to 1)
     """
-    means = kept.groupby(level="audio", sort=False)[["kept", "by_chance", "unknown"]].mean()
+    by = kept.groupby(level="audio", sort=False)
+    means = by[["kept", "by_chance", "unknown"]].mean()
+    means.insert(0, "utterances", by["utterances"].max().astype(int))
     means.insert(0, "heard", [AUDIO_VARIANTS[str(name)].description for name in means.index])
     return means
 
