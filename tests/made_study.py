@@ -7,6 +7,7 @@ import soundfile
 
 from sercue.artifacts import Artifacts
 from sercue.corpora.audio import audio_digests
+from sercue.corpora.audio_variants import variant_digest
 from sercue.corpora.corpus import Corpus
 from sercue.settings import BINNING_KEYS, CORPUS_KEYS, STUDY_KEYS, Settings
 from sercue.storage.tables import append_part
@@ -67,7 +68,10 @@ def made_study(
     plan = plan_study(
         corpus, tokens, conditions=study.conditions, templates=study.templates, **asked
     )
-    predictions = answered(plan.drop(columns=["row", "text"]), study.decoding, draw)
+    heard = zip(digests.iloc[plan["source"]], plan["heard"].astype("str"), strict=True)
+    sounds = [variant_digest(digest, name, study.seed) for digest, name in heard]
+    asked_of = plan.drop(columns=["row", "source", "text"]).assign(audio=sounds)
+    predictions = answered(asked_of, study.decoding, draw)
     append_part(artifacts.folder / "predictions", predictions)
     artifacts.record(
         corpus={"stamp": "content"},
@@ -86,7 +90,7 @@ def answered(plan, decoding, draw):
         invalid[::10] = True
         shares[:] = np.nan
     rows = plan.assign(
-        audio="a", model="m", decoding=decoding, options="o",
+        model="m", decoding=decoding, options="o",
         prediction=pd.Series(prediction).mask(invalid).astype("category"),
         valid=~invalid,
         why_invalid=pd.Categorical(np.where(invalid, "no label", None), ["no label"]),

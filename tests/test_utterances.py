@@ -49,19 +49,46 @@ def test_a_page_holds_the_answers_of_the_first_prompts(tmp_path):
             assert off.abs().max() <= 0.0005
 
 
-def test_what_is_heard_instead_is_told_beside_the_answer(tmp_path):
-    """The class of another utterance; silence and the utterance's own audio have their names."""
-    names = ["none", "aligned", "aligned @ swapped", "aligned @ silent"]
-    study, predictions = made_study(tmp_path, conditions=names, audio=["own", "swapped", "silent"])
+SWAPS = ["none", "aligned", "none @ swapped", "aligned @ swapped", "aligned @ silent"]
+
+
+@pytest.mark.parametrize("may_share", [True, False])
+def test_swapped_audio_is_told_with_its_partner_and_both_classes(may_share, tmp_path):
+    """The partner is the one whose own audio has the digest of what was heard."""
+    study, predictions = made_study(
+        tmp_path, conditions=SWAPS, audio=["own", "swapped", "silent"], may_share=may_share
+    )
     data = held(write_utterances(tmp_path, study))
-    told = [[data["heards"][code] for code in codes] for codes in data["heard"]]
-    place = data["conditions"].index
-    assert set(told[place("none")]) == {""}
-    assert set(told[place("aligned @ silent")]) == {""}
-    rows = predictions[predictions["condition"] == "aligned @ swapped"].set_index("utterance")
-    classes = rows["heard_class"].astype("str")
-    found = sorted(told[place("aligned @ swapped")])
-    assert found == sorted(classes)
+    silent = [
+        name
+        for name, not_heard in zip(data["conditions"], data["unheard"], strict=True)
+        if not_heard
+    ]
+    assert set(silent) == {"none @ silent", "aligned @ silent"}
+    assert list(data["swapped"]) == ["2", "3"]
+    aligned, crossed = (
+        predictions[predictions["condition"] == name] for name in ("aligned", "aligned @ swapped")
+    )
+    own = aligned.set_index("audio")["truth"].astype("str")
+    given, truth = (
+        [LABELS[code] for code in codes] for codes in (data["answers"][3], data["truth"])
+    )
+    told = data["swapped"]["3"]
+    partner = [truth[place] for place in told["partner"]]
+    assert partner == [LABELS[code] for code in told["heard"]]
+    assert told["read"] == data["truth"]
+    assert set(data["swapped"]["2"]["read"]) == {-1}
+    rows = crossed.assign(partner=own.loc[crossed["audio"]].to_numpy())
+    expected = rows[["truth", "partner", "prediction"]].astype("str").value_counts()
+    found = pd.DataFrame({"truth": truth, "partner": partner, "prediction": given}).value_counts()
+    pd.testing.assert_series_equal(found.sort_index(), expected.sort_index())
+
+
+def test_what_is_not_on_the_page_is_named(tmp_path):
+    study, _ = made_study(tmp_path, conditions=["none", "aligned", "prose", "framed"])
+    page = write_utterances(tmp_path, study)
+    assert held(page)["conditions"] == ["none", "aligned"]
+    assert "Not on this page, but in the reports: prose, framed, " in page.read_text("utf-8")
 
 
 def test_no_answers_no_page(tmp_path):

@@ -21,7 +21,7 @@ import soundfile
 
 from sercue.artifacts import Artifacts
 from sercue.corpora.audio import SAMPLING_RATE, file_digest, read_utterance, utterance_digest
-from sercue.corpora.audio_variants import OWN, SWAPPED
+from sercue.corpora.audio_variants import SILENT, SWAPPED
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.pseudonyms import pseudonymised, write_pseudonyms
 from sercue.errors import InputError
@@ -31,7 +31,7 @@ from sercue.storage.files import cache_folder, told, write_text
 from sercue.storage.tables import codes_among
 from sercue.study_corpus import listed_corpus
 from sercue.tokens.catalogue import about_concepts
-from sercue.tokens.condition import told_by_name
+from sercue.tokens.condition import parts_heard, told_by_name
 from sercue.tokens.prompts import FORMS, resolve_templates
 
 logger = logging.getLogger(__name__)
@@ -148,8 +148,7 @@ def _answers(stored: _Stored, order: np.ndarray, settings: Settings) -> dict[str
     Texts are numbers that count within their list, -1 for none; probabilities are per mille.
     """
     labels = list(stored.corpus.labels)
-    # The page writes prompts from their tokens, in the form of the template.
-    conditions = [name for name in settings.conditions if told_by_name(name)[0] not in FORMS]
+    conditions = [name for name in settings.conditions if not _in_other_form(name)]
     answers = stored.answers[stored.answers["condition"].isin(conditions)]
     asked = utterance_ids(stored.corpus.table.index[order])
     shape = len(conditions), len(asked)
@@ -171,7 +170,8 @@ def _answers(stored: _Stored, order: np.ndarray, settings: Settings) -> dict[str
         "single": [about_concepts(condition) for condition in conditions],
         "answers": codes_among(rows["prediction"], pd.Index(labels)).reshape(shape).tolist(),
         **_coded("reason", rows["why_invalid"].astype(object).fillna("")),
-        **_heard(rows, shape),
+        "swapped": _swapped(rows, stored, order, conditions),
+        "unheard": [parts_heard(condition)[1] == SILENT for condition in conditions],
         "probabilities": _per_mille(rows, labels, shape),
         "prompt": _prompt(settings, labels),
         "concepts": concepts,
@@ -181,14 +181,38 @@ def _answers(stored: _Stored, order: np.ndarray, settings: Settings) -> dict[str
     }
 
 
-def _heard(rows: pd.DataFrame, shape: tuple[int, int]) -> dict[str, Any]:
-    """The class of the utterance that is heard in place of another; else an empty text."""
-    if "heard_class" not in rows:  # answers of before audio was varied
-        rows = rows.assign(heard=OWN, heard_class=None)
-    swapped = rows["heard"].astype(object) == SWAPPED
-    told = rows["heard_class"].astype(object).where(swapped, "").fillna("").astype("str")
-    texts = pd.Index(sorted({"", *told}))
-    return {"heards": list(texts), "heard": codes_among(told, texts).reshape(shape).tolist()}
+def _in_other_form(condition: str) -> bool:
+    """Whether the page cannot write its prompts: it has the tokens, in the template's own form."""
+    return told_by_name(condition)[0] in FORMS
+
+
+def _swapped(
+    rows: pd.DataFrame, stored: _Stored, order: np.ndarray, conditions: Sequence[str]
+) -> dict[int, Any]:
+    """Of each condition with swapped audio: whose is heard, its class, and that of the tokens.
+
+    By place of the condition, three lists over the utterances: ``partner``, the place of the one
+    that is heard, ``heard`` and ``read``, numbers of labels; -1 where there is none.
+    """
+    labels = pd.Index(stored.corpus.labels)
+    digests = stored.digests.iloc[order].astype("str")
+    # The same recording may be listed twice, under two classes.
+    sounds = pd.MultiIndex.from_arrays([digests, stored.corpus.table["emotion"].iloc[order]])
+    places = pd.Series(range(len(sounds)), sounds).groupby(level=[0, 1]).first()
+    found = {}
+    for place, name in enumerate(conditions):
+        if parts_heard(name)[1] != SWAPPED:
+            continue
+        # Answers of earlier versions do not tell the classes.
+        asked = rows.reindex(columns=["audio", "heard_class", "tokens_class"]).astype(object)
+        asked = asked.iloc[place * len(order) : (place + 1) * len(order)]
+        whose = list(zip(asked["audio"], asked["heard_class"], strict=True))
+        found[place] = {
+            "partner": places.reindex(whose, fill_value=-1).tolist(),
+            "heard": codes_among(asked["heard_class"], labels).tolist(),
+            "read": codes_among(asked["tokens_class"], labels).tolist(),
+        }
+    return found
 
 
 def _tokens(
@@ -256,6 +280,11 @@ def _about(settings: Settings, utterances: int, conditions: int) -> list[str]:
             f"Shown are prompts and answers with the template {template}, the first label order "
             f"and the first replicate; the study has {', '.join(more)}, and its reports use all "
             "of them."
+        )
+    if left_out := [name for name in settings.conditions if _in_other_form(name)]:
+        said.append(
+            f"Not on this page, but in the reports: {', '.join(left_out)}, which show the tokens "
+            "in another form than the template."
         )
     if settings.decoding == "generate":
         said.append("Answers were generated, so there are no probabilities.")

@@ -84,7 +84,7 @@ def silent_answers(predictions: pd.DataFrame) -> pd.DataFrame:
 def label_prior(
     sources: Mapping[str, pd.DataFrame], labels: Sequence[str], *, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """The label prior: mean probability of each label where nothing speaks for any.
+    """The label prior: which labels are preferred where nothing speaks for any.
 
     Args:
         sources: name to answers, as ``silent_answers`` gives them or, of other speakers, under
@@ -93,15 +93,17 @@ def label_prior(
         confidence: coverage that the intervals aim at, between 0 and 1
 
     Returns:
-        DataFrame by ``source`` and ``prompt`` (without or with tokens): ``utterances`` and, for
-        each label, the mean over the classes of the mean probability over wordings, label orders
-        and utterances, in [0, 1], with its interval over speakers in ``<label>_low`` and
-        ``<label>_high``
+        DataFrame, two rows per ``source`` and ``prompt`` (without or with tokens), with
+        ``utterances`` and a number in [0, 1] for each label. ``quantity`` in the index tells which:
+        ``mean`` of the probabilities, over wordings, label orders and utterances, classes counted
+        alike, with its interval over speakers in ``<label>_low`` and ``<label>_high``; ``divided
+        out``, the prior by which ``corrected_answers`` divides, the mean of those of all wordings,
+        label orders and models, without an interval (NaN)
 
     Examples:
         >>> answers = example_answers(bias=(0, 2, 0))
         >>> label_prior({"dev": answers}, LABELS)["neutral"].round(2).tolist()
-        [0.7, 0.73]
+        [0.7, 0.76, 0.73, 0.83]
     """
     rows = []
     for name, answers in sources.items():
@@ -113,6 +115,9 @@ def label_prior(
             one = own.assign(condition=prompt)
             cell: dict[str, object] = {"source": name, "prompt": prompt}
             cell["utterances"] = own["utterance"].nunique()
+            by = [*_PROMPT[1:], "model"] if several_models(own) else _PROMPT[1:]
+            priors = [_prior(part, labels) for _, part in own.groupby(by, observed=True)]
+            divided = dict(zip(labels, np.mean(priors, axis=0), strict=True))
             truth = pd.factorize(own["truth"])[0]
             within = np.eye(truth.max() + 1)[truth]
             for label, p in zip(labels, probabilities(own, labels).T, strict=True):
@@ -121,8 +126,10 @@ def label_prior(
                 )
                 for end, value in zip(("", "_low", "_high"), mean.iloc[0, :3], strict=True):
                     cell[f"{label}{end}"] = value
-            rows.append(cell)
-    return pd.DataFrame(rows).set_index(["source", "prompt"])
+            told = {key: cell[key] for key in ("source", "prompt", "utterances")}
+            rows.append(cell | {"quantity": "mean"})
+            rows.append(told | divided | {"quantity": "divided out"})
+    return pd.DataFrame(rows).set_index(["source", "prompt", "quantity"])
 
 
 def corrected_answers(

@@ -93,7 +93,7 @@ def answer_transitions(predictions: pd.DataFrame, condition: str, reference: str
         names in the index): ``utterances``, whose answer changed so, and the shares of them that
         were right before (``right_before``) and are right after it (``right_after``), in [0, 1];
         of scored answers also ``sureness``, the median over the utterances of the lower of the two
-        probabilities of the answers given: the surest first, else the most frequent
+        probabilities of the answers given. The most frequent come first.
 
     Raises:
         InputError: as ``changed_answers``
@@ -115,8 +115,7 @@ def answer_transitions(predictions: pd.DataFrame, condition: str, reference: str
     found.insert(0, "utterances", by.size())
     if "sureness" in table:
         found["sureness"] = by["sureness"].median()
-    order = "sureness" if "sureness" in found else "utterances"
-    return found.sort_values(order, ascending=False, kind="stable")
+    return found.sort_values("utterances", ascending=False, kind="stable")
 
 
 def changes_by_token(predictions: pd.DataFrame, condition: str, reference: str) -> pd.DataFrame:
@@ -134,7 +133,7 @@ def changes_by_token(predictions: pd.DataFrame, condition: str, reference: str) 
     Returns:
         DataFrame by ``concept``, ``before`` and ``after``, its words under ``reference`` and
         ``condition``: ``utterances``, ``changed``, the share of them that is answered otherwise,
-        in [0, 1], the largest first within a concept
+        in [0, 1]; within a concept the most frequent first
 
     Raises:
         InputError: as ``changed_answers``, or if a condition shows no tokens
@@ -147,7 +146,7 @@ def changes_by_token(predictions: pd.DataFrame, condition: str, reference: str) 
         rows = pd.DataFrame(words).assign(changed=changed).dropna()
         by = rows.groupby(["before", "after"])["changed"].agg(["size", "mean"])
         by.columns = ["utterances", "changed"]
-        by = by.sort_values("changed", ascending=False, kind="stable").reset_index()
+        by = by.sort_values("utterances", ascending=False, kind="stable").reset_index()
         by.insert(0, "concept", name.removeprefix("shown_"))
         parts.append(by)
     found = pd.concat(parts) if parts else pd.DataFrame()

@@ -139,7 +139,7 @@ def _kept_finding(kept: pd.DataFrame) -> str:
         for variant, row in kept_by_audio(kept).drop(OWN).iterrows()
     ]
     return (
-        "Share of the tokens that are also those of what is heard in place of an utterance, "
+        "Share of the tokens of an utterance that are also those of other audio, "
         f"averaged over the concepts (in brackets: by chance): {', '.join(told)}."
     )
 
@@ -458,18 +458,21 @@ def readable_kept(kept: pd.DataFrame) -> pd.DataFrame:
         kept: as ``kept_tokens`` returns it
 
     Returns:
-        DataFrame of text by ``concept``: for each audio variant the share of tokens that are kept
-        and, in brackets, the share that is unknown, if any is
+        DataFrame by ``concept``: ``utterances`` whose own token is known and, as text, for each
+        other audio the share of tokens that are kept, in brackets the share expected by chance,
+        and the share that is unknown, if any is (``unknown`` alone if all are)
     """
-    columns = {
-        variant: {
-            concept: bounded(share, 2) + (f" ({bounded(lost, 2)})" if lost > 0 else "")
-            for (_, concept), share, lost in rows[["kept", "unknown"]].itertuples()
-        }
-        for variant, rows in kept.groupby(level="audio", sort=False)
-        if variant != OWN
-    }
-    return pd.DataFrame(columns).rename_axis("concept")
+    shares = kept[["kept", "by_chance", "unknown"]].itertuples(index=False)
+    texts = [
+        UNKNOWN
+        if lost == 1
+        else f"{bounded(share, 2)} ({bounded(chance, 2)})"
+        + (f", {bounded(lost, 2)} {UNKNOWN}" if lost > 0 else "")
+        for share, chance, lost in shares
+    ]
+    table = pd.Series(texts, kept.index).unstack("audio", sort=False).drop(columns=OWN)
+    table.insert(0, "utterances", kept["utterances"].xs(OWN).astype(int))
+    return table.rename_axis(columns=None)
 
 
 def same_audio(predictions: pd.DataFrame) -> str:

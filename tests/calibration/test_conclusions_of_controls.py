@@ -10,14 +10,17 @@ from checks_controls import SHOWN
 from checks_family import PLANNED
 from scipy.special import softmax
 from simulate_controls import CONTENT_BLIND, GROUNDED, REDUNDANT, control_studies
+from sklearn.metrics import balanced_accuracy_score
 
-from sercue.corpora.corpus import Corpus
+from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.run import Run
 from sercue.settings import Settings
+from sercue.statistics.controls import control_follow
 from sercue.study.plan import plan_study
 from sercue.tables.conclusions import conclusions
 
 SUBSETS = tuple(dict.fromkeys([*PLANNED, *SHOWN]))
+SWAP = "aligned @ swapped"
 # Said of a model only if it uses what the tokens say: the words that the grounded model gets.
 USED = "the model uses what the tokens say"
 ADDED = "the content of the tokens raises uar"
@@ -105,6 +108,38 @@ def test_a_content_blind_model_has_no_reliance_on_tokens(told):
     assert max(abs(row["low"]), abs(row["high"])) < 0.02
 
 
+def test_the_answers_of_a_content_blind_model_follow_the_words_of_neither(told):
+    """With the sound of a partner it answers as to the partner itself, and any block is the same.
+
+    Its UAR rises with a block, so that its answers do depend on one; none of that is a pull of the
+    tokens. Its answers are of the tokens' class as often as it confuses the sound with that class.
+    """
+    _, run = told["content-blind"]
+    answers = _heard_from_partners(run)
+    crossed = Run(run.settings)
+    crossed.__dict__["predictions"] = answers
+    pulls, shares = crossed.follow, crossed.followed.set_index("follows")["share"]
+    assert pulls.loc["pull of audio", "low"] > 0
+    for measure in ("pull of tokens", "follow ratio"):
+        assert pulls.loc[measure, ["value", "low", "high"]].tolist() == [0, 0, 0]
+        assert pulls.loc[measure, "p"] == 1
+    row = control_follow(answers.assign(model="content-blind")).loc["content-blind"]
+    assert row[["follow_ratio", "low", "high"]].tolist() == [0, 0, 0]
+    own, swapped = (answers[answers["condition"] == name] for name in ("aligned", SWAP))
+    confusion = pd.crosstab(own["truth"], own["prediction"], normalize="index")
+    pairs = swapped[["heard_class", "tokens_class"]].astype("str").value_counts(normalize=True)
+    expected = {
+        "audio": sum(share * confusion.loc[heard, heard] for (heard, _), share in pairs.items()),
+        "tokens": sum(share * confusion.loc[heard, read] for (heard, read), share in pairs.items()),
+    }
+    for name, share in expected.items():
+        error = np.sqrt(share * (1 - share) / len(swapped))
+        assert shares[name] == row[name] == pytest.approx(share, abs=3 * error)
+    assert balanced_accuracy_score(*_classes(answers, "none")) < 0.9 * balanced_accuracy_score(
+        *_classes(answers, "aligned")
+    )
+
+
 def test_redundant_tokens_are_not_said_to_add_anything(told):
     """They count, since wrong ones harm; those of another utterance of the class help most."""
     text, run = told["redundant"]
@@ -142,6 +177,24 @@ def _corpus(study):
         audformat.segmented_index([f"{part}{n}" for part in "ut" for n in range(number)]),
     )  # fmt: skip
     return Corpus("simulated", Path(), table, labels, "neutral", "none", True, True)
+
+
+def _classes(answers, condition):
+    rows = answers[answers["condition"] == condition].astype("str")
+    return rows["truth"], rows["prediction"]
+
+
+def _heard_from_partners(run):
+    """Answers to swapped audio, too: those to the partner itself, with or without a block."""
+    plan = plan_study(
+        run.corpus, run.tokens, conditions=["none", "aligned", SWAP], templates=["plain"],
+        words=run.scheme.words,
+    )  # fmt: skip
+    heard = utterance_ids(run.corpus.table.index)[plan["source"]]
+    shown = ["none" if name == "none" else "aligned" for name in plan["condition"]]
+    given = run.predictions.set_index(["utterance", "condition"])["prediction"]
+    prediction = given.loc[list(zip(heard, shown, strict=True))].to_numpy()
+    return plan.assign(prediction=prediction, audio=plan["source"].astype("str"), valid=True)
 
 
 def _tokens(corpus, words):

@@ -200,6 +200,67 @@ def test_without_probabilities_answers_are_left(browser_path, cache, tmp_path, b
         assert visit.troubles == []
 
 
+@pytest.fixture(scope="module")
+def crossed(browser_path, cache, tmp_path_factory):
+    """A page of a study with other audio, and its predictions under swapped audio."""
+    folder = tmp_path_factory.mktemp("crossed")
+    names = ["none", "aligned", "none @ swapped", "aligned @ swapped", "aligned @ silent"]
+    settings, predictions = made_study(
+        folder, 24, may_share=True, recorded=True, conditions=names,
+        audio=["own", "swapped", "silent"],
+    )  # fmt: skip
+    return write_utterances(folder, settings), predictions
+
+
+@pytest.mark.parametrize("follows", ["audio", "tokens", "neither"])
+def test_under_swapped_audio_answers_are_listed_by_what_they_follow(follows, crossed, browser):
+    rows = crossed[1][crossed[1]["condition"] == "aligned @ swapped"].astype("str")
+    audio = rows["prediction"] == rows["heard_class"]
+    tokens = rows["prediction"] == rows["tokens_class"]
+    wanted = {"audio": audio, "tokens": tokens, "neither": ~audio & ~tokens}[follows]
+    with visited(browser, crossed[0]) as visit:
+        visit.page.get_by_label("Condition", exact=True).select_option("aligned @ swapped")
+        choice = f"swapped audio: class of {follows}"
+        visit.page.get_by_label("Answer", exact=True).select_option(choice)
+        count = visit.page.get_by_role("status")
+        expect(count).to_have_text(f"{wanted.sum()} of 24 utterances")
+        expect(entries(visit.page).first).to_contain_text(f"({follows})")
+        visit.page.get_by_label("Answer", exact=True).select_option("wrong")
+        expect(count).to_have_text("0 of 24 utterances")
+        assert visit.troubles == []
+
+
+def test_the_partner_is_named_and_played_and_silence_is_said(crossed, browser):
+    """The partner is the utterance whose own audio is what was heard."""
+    rows = crossed[1].astype("str")
+    own = rows[rows["condition"] == "aligned"].set_index("audio")
+    with visited(browser, crossed[0]) as visit:
+        name = visit.page.get_by_role("heading", level=2).inner_text()
+        asked = rows[(rows["condition"] == "aligned @ swapped") & (rows["utterance"] == name)]
+        partner = own.loc[asked["audio"].item()]
+        note = visit.page.locator("#chosen .partner")
+        expect(note).to_contain_text(
+            f"{partner['utterance']} ({partner['truth']}, speaker {partner['speaker']})"
+        )
+        players = visit.page.locator("#chosen audio")
+        assert [one.get_attribute("aria-label") for one in players.all()] == [
+            f"Recording of {name}", f"Recording of {partner['utterance']}",
+        ]  # fmt: skip
+        sources = {one.get_attribute("src") for one in players.all()}
+        assert len(sources) == 2
+        silent = visit.page.get_by_role("rowheader", name="aligned @ silent")
+        expect(silent).to_contain_text("(no audio)")
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["wide", "narrow"])
+def test_a_page_of_other_audio_fits_and_axe_finds_nothing_serious(viewport, crossed, browser):
+    with visited(browser, crossed[0], viewport=viewport) as visit:
+        visit.page.get_by_label("Condition", exact=True).select_option("aligned @ swapped")
+        expect(entries(visit.page).first).to_be_visible()
+        assert serious(Axe().run(visit.page)) == []
+        assert visit.page.evaluate(STANDS_OUT) == NOTHING
+
+
 def test_a_private_corpus_shows_pseudonyms_and_no_player(cache, tmp_path, browser):
     settings, _ = made_study(tmp_path, recorded=True)
     with visited(browser, write_utterances(tmp_path, settings)) as visit:

@@ -200,12 +200,24 @@ def test_answers_that_are_all_alike_are_the_prior():
 
 def test_the_prior_is_shown_with_its_speakers():
     """Over both wordings: a utterance counts once, and both classes alike."""
-    table = label_prior({"dev": by_hand()}, LABELS).loc["dev", "no tokens"]
+    table = label_prior({"dev": by_hand()}, LABELS).loc["dev", "no tokens", "mean"]
     assert table["utterances"] == 3
     assert table["angry"] == pytest.approx((0.15 + 0.5) / 2)
     assert table["neutral"] == pytest.approx((0.5 + 0.3) / 2)
     # Of each class one speaker: nothing is known of others.
     assert (table["angry_low"], table["angry_high"]) == (0, 1)
+
+
+def test_the_prior_that_is_divided_out_is_shown_beside_it():
+    """Where all answers of a wording are alike it is these; of two wordings the mean is shown."""
+    told = by_hand()
+    told.loc[told["template"] == "plain", P] = [0.5, 0.3, 0.2]
+    table = label_prior({"dev": told}, LABELS).loc["dev", "no tokens", "divided out"]
+    other = told.loc[told["template"] != "plain", P].drop_duplicates()
+    assert len(other) == 1
+    mean = (np.array([0.5, 0.3, 0.2]) + other.to_numpy()[0]) / 2
+    assert table[list(LABELS)].tolist() == pytest.approx(mean.tolist())
+    assert table.filter(regex="_low|_high").isna().all()
 
 
 def test_answers_to_tokens_are_corrected_by_answers_to_tokens():

@@ -56,12 +56,12 @@ def test_the_changed_answers_are_those_of_the_first_wording_surest_first():
     np.testing.assert_allclose(changed["change"], [-0.7, np.nan, -0.2])
 
 
-def test_transitions_are_counted_with_what_was_right_surest_first():
+def test_transitions_are_counted_with_what_was_right_most_frequent_first():
     """By hand: all are angry; of a1 and a2 the lower probabilities are .6 and .8, of b2 .7."""
     rows = ANSWERS.assign(truth=ANSWERS["truth"].where(ANSWERS["utterance"] != "b2", "sad"))
     table = answer_transitions(rows, "conflicting", "aligned")
     assert table.index.names == ["aligned", "conflicting"]
-    assert table["sureness"].is_monotonic_decreasing
+    assert table["utterances"].tolist() == [2, 1]
     to_sad, to_none = table.loc[("angry", "sad")], table.loc[("angry", "invalid")]
     assert to_sad[["utterances", "right_before", "right_after"]].tolist() == [2, 1, 0]
     assert to_none[["utterances", "right_before", "right_after"]].tolist() == [1, 0, 0]

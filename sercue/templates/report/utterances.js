@@ -22,10 +22,21 @@ const start = data => {
     const [after, before] = [condition, reference].map(one => share(data.truth[place], one, place));
     return after === null || before === null ? null : after - before;
   };
-  const isRight = (asked, place) => answers[asked][place] === data.truth[place];
+  // Where another utterance is heard, no class is the right one: an answer follows the audio, the tokens, or neither.
+  const isRight = (asked, place) => !data.swapped[asked] && answers[asked][place] === data.truth[place];
+  const isWrong = (asked, place) => !data.swapped[asked] && !isRight(asked, place);
+  const follows = (asked, place) => {
+    const swapped = data.swapped[asked], given = answers[asked][place];
+    if (!swapped) return "";
+    const [heard, read] = [swapped.heard[place], swapped.read[place]];
+    if (given >= 0 && given === heard) return given === read ? "audio and tokens" : "audio";
+    if (given >= 0 && given === read) return "tokens";
+    return read < 0 ? "not audio" : "neither";
+  };
   const answerOf = (asked, place) => {
     const given = answers[asked][place];
     const words = given < 0 ? `no class (${data.reasons[data.reason[asked * names.length + place]]})` : labels[given];
+    if (data.swapped[asked]) return make("span", {}, `${words} (${follows(asked, place)})`);
     const right = isRight(asked, place);
     return make("span", {class: right ? "right" : "wrong"}, `${words} ${right ? "✓" : "✗"}`);
   };
@@ -35,12 +46,14 @@ const start = data => {
   const KEPT = {
     "all answers": () => true,
     "correct": place => isRight(condition, place),
-    "wrong": place => !isRight(condition, place),
+    "wrong": place => isWrong(condition, place),
     "changed": changed,
-    "changed from correct to wrong": place => isRight(reference, place) && !isRight(condition, place),
-    "changed from wrong to correct": place => !isRight(reference, place) && isRight(condition, place),
+    "changed from correct to wrong": place => isRight(reference, place) && isWrong(condition, place),
+    "changed from wrong to correct": place => isWrong(reference, place) && isRight(condition, place),
     "unchanged": place => !changed(place),
   };
+  if (Object.keys(data.swapped).length) for (const said of ["audio", "tokens", "neither"])
+    KEPT[`swapped audio: class of ${said}`] = place => follows(condition, place) === said;
   if (answers.some(row => row.includes(-1))) KEPT["no class named"] = place => answers[condition][place] < 0;
   // Utterances without a number stand last; those with equal ones in the order of their names.
   const by = (value, sign) => (a, b) => {
@@ -142,7 +155,7 @@ const start = data => {
       back, make("h2", {}, names[chosen]),
       make("p", {}, `Speaker ${data.speakers[data.speaker[chosen]]}, true class `, make("b", {}, labels[data.truth[chosen]]), "."),
       player(chosen),
-      ...(conditions.some(name => name.includes(" @ ")) ? [make("p", {class: "quiet"}, "This is the utterance itself. Under conditions with @ other audio is heard, swapped audio with its class in brackets; right is the class of the utterance.")] : []),
+      ...instead(chosen),
       make("h3", {}, compared.length > 1 ? "Prompts of the two conditions" : "Prompt"),
       ...compared.map(one => prompt(one, chosen)),
       later("Prompts of all conditions", () => conditions.map((_, one) => prompt(one, chosen))),
@@ -164,9 +177,22 @@ const start = data => {
     return make("audio", {controls: "", preload: "none", "aria-label": `Recording of ${names[place]}`,
       src: `data:audio/mpeg;base64,${players()[place]}`});
   };
+  // What is heard in place of the utterance: another one, which has a player of its own, or something made from it.
+  const instead = place => {
+    const told = [], swapped = Object.values(data.swapped).find(one => one.heard[place] >= 0);
+    if (swapped) {
+      const heard = swapped.partner[place], partner = heard < 0 ? "another utterance" : names[heard];
+      told.push(make("p", {class: "partner"}, "Under conditions with @ swapped, ", make("b", {}, partner), ` (${labels[swapped.heard[place]]}` +
+        `${heard < 0 ? "" : `, speaker ${data.speakers[data.speaker[heard]]}`}) is heard in its place. Answers are then ` +
+        "marked by what they follow: (audio) is the class of the audio that is heard, (tokens) that of the tokens, (neither) or (not audio) another one."));
+      if (heard in players()) told.push(player(heard));
+    }
+    if (data.unheard.some(Boolean)) told.push(make("p", {}, "Under conditions with @ silent there is no audio, only silence of the same length."));
+    return told;
+  };
   const heardUnder = (asked, place) => {
-    const heard = data.heards[data.heard[asked][place]];
-    return heard ? ` (heard: ${heard})` : "";
+    const swapped = data.swapped[asked];
+    return swapped ? ` (heard: ${labels[swapped.heard[place]] ?? "not known"})` : data.unheard[asked] ? " (no audio)" : "";
   };
   const prompt = (asked, place) => {
     const {instruction, cues, item, separator, answer} = data.prompt;
