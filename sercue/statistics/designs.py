@@ -510,19 +510,24 @@ class DesignFits:
             parts.append(Answers.of(classifier, values[~training], rows[~training]))
         return Answers.together(parts)
 
-    def agreement(self, design: Design, views: Mapping[str, Corpus]) -> float:
+    def agreement(
+        self, design: Design, words: Mapping[str, pd.DataFrame], views: Mapping[str, Corpus]
+    ) -> float:
         """Share of words that two fits have in common, mean over pairs of left-out groups.
 
         NaN of a single training speaker, of whom no group can be left out.
         """
-        if not self.corpus.folds and self.corpus.rows("train")["speaker"].nunique() < 2:
-            return np.nan
-        # Every view holds all rows that are measured on.
-        view = next(iter(views.values()))
+        each = list(words.values())
+        # Several views hold out the very groups; every one of them holds all rows measured on.
+        if len(each) == 1:
+            if self.corpus.rows("train")["speaker"].nunique() < 2:
+                return np.nan
+            (view,) = views.values()
+            fits = [self.fitted(design, part) for part in evaluated_views(self.corpus).values()]
+            each = [self.transformed(design, fit, view) for fit in fits]
         measured = pd.concat([view.rows("test") for view in views.values()]).index
-        fits = [self.fitted(design, part) for part in evaluated_views(self.corpus).values()]
-        words = [self.transformed(design, fit, view).loc[measured].to_numpy() for fit in fits]
-        return float(np.mean([(a == b).mean() for a, b in combinations(words, 2)]))
+        each = [table.loc[measured].to_numpy() for table in each]
+        return float(np.mean([(a == b).mean() for a, b in combinations(each, 2)]))
 
 
 def _functional_classifier(seed: int) -> Pipeline:
@@ -693,7 +698,7 @@ def _compared(
             _described(design)
             | _told(fits.evaluated(words, views), fits.corpus, _words_of(design))
             | _accuracy(answers, first, ceilings[design.centre])
-            | {"agreement": fits.agreement(design, views)}
+            | {"agreement": fits.agreement(design, words, views)}
             | (_test_balance(fits, design) if partition is None else {})
             | {"speakers": first.speakers, "utterances": first.utterances}
         )
