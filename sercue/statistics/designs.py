@@ -452,6 +452,12 @@ class DesignFits:
     corpus: Corpus
     seed: int
 
+    @classmethod
+    def of(cls, features: pd.DataFrame, corpus: Corpus, seed: int) -> DesignFits:
+        """The rows numbered: by file, start and end they are found at a multiple of the time."""
+        measured = measurable(features.loc[corpus.table.index]).reset_index(drop=True)
+        return cls(measured, replace(corpus, table=corpus.table.reset_index(drop=True)), seed)
+
     def fitted(self, design: Design, view: Corpus) -> Binning:
         """The thresholds of a design, from the training rows of a view."""
         binning = fit_bins(
@@ -616,7 +622,7 @@ def compare_binnings(
         >>> table.loc["3 width", ["tokens_uar", "agreement"]].tolist()
         [1.0, 1.0]
     """
-    fits = DesignFits(measurable(features), corpus, seed)
+    fits = DesignFits.of(features, corpus, seed)
     # Threads cost more than they bring to fits of this size: one is several times faster.
     with threadpool_limits(1):
         own = scheme or read_scheme()
@@ -670,7 +676,7 @@ def measure_binning(
     """
     own = Design(scheme.concepts, scheme.bins, method, centre, thresholds, scheme.standardise)
     with threadpool_limits(1):
-        rows, _ = _compared(DesignFits(measurable(features), corpus, seed), [own], partition)
+        rows, _ = _compared(DesignFits.of(features, corpus, seed), [own], partition)
     return pd.DataFrame(rows).set_index("design")
 
 
