@@ -77,12 +77,17 @@ def same_as_control(settings: Settings) -> str:
         'The model under study was trained as grounded was: it is the same model.'
     """
     from sercue.models.cards import TINY
-    from sercue.models.tiny_network import SHARES
 
     options = settings.model_options
     recipe = options.get("recipe", "grounded")
-    if settings.model != TINY or set(options) & set(SHARES) or recipe not in CONTROLS:
+    if settings.model != TINY or recipe not in CONTROLS:
         return ""
+    if options:
+        # Which imports PyTorch: seconds in a notebook that asks no model.
+        from sercue.models.tiny_network import SHARES
+
+        if set(options) & set(SHARES):
+            return ""
     return f"The model under study was trained as {recipe} was: it is the same model."
 
 
