@@ -10,6 +10,7 @@ works, it puts them in this order.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from sercue.corpora.corpus import Corpus
 from sercue.statistics.contrasts import holm
 from sercue.statistics.crossing import follow, followed
 from sercue.statistics.equivalence import equivalence_tests
-from sercue.statistics.measures import uar_by
+from sercue.statistics.measures import CELL, uar_by
 from sercue.statistics.reliance import (
     ChoiceFit,
     fit_evidence,
@@ -76,12 +77,17 @@ def same_as_control(settings: Settings) -> str:
         'The model under study was trained as grounded was: it is the same model.'
     """
     from sercue.models.cards import TINY
-    from sercue.models.tiny_network import SHARES
 
     options = settings.model_options
     recipe = options.get("recipe", "grounded")
-    if settings.model != TINY or set(options) & set(SHARES) or recipe not in CONTROLS:
+    if settings.model != TINY or recipe not in CONTROLS:
         return ""
+    if options:
+        # Which imports PyTorch: seconds in a notebook that asks no model.
+        from sercue.models.tiny_network import SHARES
+
+        if set(options) & set(SHARES):
+            return ""
     return f"The model under study was trained as {recipe} was: it is the same model."
 
 
@@ -135,11 +141,13 @@ def control_reliance(
         NaN where a share has no interval
     """
     tables, fits = [], {}
-    for name, rows in answers.groupby("model", sort=False):
-        evidence = label_evidence(rows, corpus, tokens)
-        table = reliance(evidence, corpus.labels, response="probability", confidence=confidence)
+    evidence = label_evidence(answers, corpus, tokens, cell=(*CELL, "model"))
+    for name in evidence.table["model"].unique():
+        rows = np.flatnonzero(evidence.table["model"] == name)
+        own = replace(evidence, table=evidence.table.iloc[rows], shown=evidence.shown[rows])
+        table = reliance(own, corpus.labels, response="probability", confidence=confidence)
         tables.append(table.assign(model=name))
-        fits[str(name)] = fit_evidence(evidence, corpus.labels, response="probability")
+        fits[str(name)] = fit_evidence(own, corpus.labels, response="probability")
     tables.sort(key=lambda table: (pd.isna(table["share"].iloc[0]), table["share"].iloc[0]))
     return pd.concat(tables, ignore_index=True).merge(
         share_differences(fits, confidence), on=["model", "by"], how="left"

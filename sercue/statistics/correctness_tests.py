@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.contingency_tables import SquareTable, cochrans_q, mcnemar
 from statsmodels.tools.sm_exceptions import SingularMatrixWarning
@@ -209,14 +208,19 @@ def _gee(pair: PairedAnswers, confidence: float) -> tuple[float, float, float, f
 
 def _gee_effect(right: np.ndarray, speaker: np.ndarray) -> tuple[float, float]:
     """Log odds ratio of the first column against the second, and its standard error."""
+    # Imported here, since most notebooks need none of it.
+    from statsmodels.genmod.cov_struct import Exchangeable
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_estimating_equations import GEE
+
     answered = right.T.ravel().astype(float)
     condition = np.repeat([1.0, 0.0], len(right))
-    model = sm.GEE(
+    model = GEE(
         answered,
         np.column_stack([np.ones_like(condition), condition]),
         groups=np.tile(speaker, 2),
-        family=sm.families.Binomial(),
-        cov_struct=sm.cov_struct.Exchangeable(),
+        family=Binomial(),
+        cov_struct=Exchangeable(),
     )
     with warnings.catch_warnings():
         # Whether it converged is asked below.

@@ -452,6 +452,12 @@ class DesignFits:
     corpus: Corpus
     seed: int
 
+    @classmethod
+    def of(cls, features: pd.DataFrame, corpus: Corpus, seed: int) -> DesignFits:
+        """The rows numbered: by file, start and end they are found at a multiple of the time."""
+        measured = measurable(features.loc[corpus.table.index]).reset_index(drop=True)
+        return cls(measured, replace(corpus, table=corpus.table.reset_index(drop=True)), seed)
+
     def fitted(self, design: Design, view: Corpus) -> Binning:
         """The thresholds of a design, from the training rows of a view."""
         binning = fit_bins(
@@ -510,19 +516,24 @@ class DesignFits:
             parts.append(Answers.of(classifier, values[~training], rows[~training]))
         return Answers.together(parts)
 
-    def agreement(self, design: Design, views: Mapping[str, Corpus]) -> float:
+    def agreement(
+        self, design: Design, words: Mapping[str, pd.DataFrame], views: Mapping[str, Corpus]
+    ) -> float:
         """Share of words that two fits have in common, mean over pairs of left-out groups.
 
         NaN of a single training speaker, of whom no group can be left out.
         """
-        if not self.corpus.folds and self.corpus.rows("train")["speaker"].nunique() < 2:
-            return np.nan
-        # Every view holds all rows that are measured on.
-        view = next(iter(views.values()))
+        each = list(words.values())
+        # Several views hold out the very groups; every one of them holds all rows measured on.
+        if len(each) == 1:
+            if self.corpus.rows("train")["speaker"].nunique() < 2:
+                return np.nan
+            (view,) = views.values()
+            fits = [self.fitted(design, part) for part in evaluated_views(self.corpus).values()]
+            each = [self.transformed(design, fit, view) for fit in fits]
         measured = pd.concat([view.rows("test") for view in views.values()]).index
-        fits = [self.fitted(design, part) for part in evaluated_views(self.corpus).values()]
-        words = [self.transformed(design, fit, view).loc[measured].to_numpy() for fit in fits]
-        return float(np.mean([(a == b).mean() for a, b in combinations(words, 2)]))
+        each = [table.loc[measured].to_numpy() for table in each]
+        return float(np.mean([(a == b).mean() for a, b in combinations(each, 2)]))
 
 
 def _functional_classifier(seed: int) -> Pipeline:
@@ -611,7 +622,7 @@ def compare_binnings(
         >>> table.loc["3 width", ["tokens_uar", "agreement"]].tolist()
         [1.0, 1.0]
     """
-    fits = DesignFits(measurable(features), corpus, seed)
+    fits = DesignFits.of(features, corpus, seed)
     # Threads cost more than they bring to fits of this size: one is several times faster.
     with threadpool_limits(1):
         own = scheme or read_scheme()
@@ -665,7 +676,7 @@ def measure_binning(
     """
     own = Design(scheme.concepts, scheme.bins, method, centre, thresholds, scheme.standardise)
     with threadpool_limits(1):
-        rows, _ = _compared(DesignFits(measurable(features), corpus, seed), [own], partition)
+        rows, _ = _compared(DesignFits.of(features, corpus, seed), [own], partition)
     return pd.DataFrame(rows).set_index("design")
 
 
@@ -693,7 +704,7 @@ def _compared(
             _described(design)
             | _told(fits.evaluated(words, views), fits.corpus, _words_of(design))
             | _accuracy(answers, first, ceilings[design.centre])
-            | {"agreement": fits.agreement(design, views)}
+            | {"agreement": fits.agreement(design, words, views)}
             | (_test_balance(fits, design) if partition is None else {})
             | {"speakers": first.speakers, "utterances": first.utterances}
         )

@@ -217,8 +217,11 @@ def measures(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     table["utterances"] = grouped.nunique().to_numpy()
     table["rows"] = grouped.size().to_numpy()
     pooled = counts.sum(axis=1)
-    blocks = [_correctness(pooled, labels), _collapse(pooled, labels)]
-    blocks += [_agreement(predictions, conditions, reference) for reference in REFERENCES]
+    blocks = [
+        _correctness(pooled, labels),
+        _collapse(pooled, labels),
+        _agreement(predictions, conditions),
+    ]
     invalid = pd.DataFrame({"invalid_rate": pooled[:, :, -1].sum(-1) / pooled.sum((1, 2))})
     return pd.concat([table, *blocks, invalid], axis=1)
 
@@ -377,33 +380,32 @@ def _collapse(pooled: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
     )
 
 
-def _agreement(
-    predictions: pd.DataFrame, conditions: Sequence[str], reference: str
-) -> pd.DataFrame:
+def _agreement(predictions: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
     keys = [key for key in CELL if key in predictions]
-    asked = [
-        name for name in (*keys, "condition", "replicate", "prediction") if name in predictions
-    ]
-    answers = predictions[asked]
-    base = answers[answers["condition"] == reference]
-    base = base.sort_values("replicate") if "replicate" in base else base
-    base = base.drop_duplicates(keys)[[*keys, "prediction"]]
-    rows = []
-    for condition in conditions:
-        own = answers.loc[answers["condition"] == condition, [*keys, "prediction"]]
-        pair = own.merge(base, on=keys, suffixes=("", "_reference"))
-        said = [
-            pair[name].astype(object).fillna(INVALID)
-            for name in ("prediction", "prediction_reference")
-        ]
-        rows.append(_flip_and_kappa(*said))
-    return pd.DataFrame(rows, columns=[f"flip_{reference}", f"kappa_{reference}"])
+    cell = predictions.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
+    answer = predictions["prediction"].astype(object).fillna(INVALID)
+    said = pd.factorize(answer, sort=True)[0]
+    condition = pd.Index(conditions).get_indexer(pd.Index(predictions["condition"]))
+    rows_of = [np.flatnonzero(condition == number) for number in range(len(conditions))]
+    columns = {}
+    for reference in REFERENCES:
+        base = np.full(cell.max() + 1, -1)
+        if reference in conditions:
+            rows = rows_of[conditions.index(reference)]
+            if "replicate" in predictions:
+                rows = rows[np.argsort(predictions["replicate"].to_numpy()[rows], kind="stable")]
+            # Of several answers that of the first replicate is to stay: it is written last.
+            base[cell[rows[::-1]]] = said[rows[::-1]]
+        compared = [rows[base[cell[rows]] >= 0] for rows in rows_of]
+        told = [_flip_and_kappa(said[rows], base[cell[rows]]) for rows in compared]
+        columns[f"flip_{reference}"], columns[f"kappa_{reference}"] = zip(*told, strict=True)
+    return pd.DataFrame(columns)
 
 
-def _flip_and_kappa(first: pd.Series, second: pd.Series) -> tuple[float, float]:
-    if first.empty:
+def _flip_and_kappa(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    if not len(first):
         return np.nan, np.nan
     # Where both only ever say one and the same class, chance agreement is 1 and kappa 0 / 0.
-    constant = pd.concat([first, second]).nunique() == 1
+    constant = len(np.union1d(first, second)) == 1
     kappa = np.nan if constant else cohen_kappa_score(first, second)
     return float((first != second).mean()), float(kappa)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import joblib
@@ -12,11 +14,13 @@ import pandas as pd
 import parselmouth
 from scipy import stats
 
-from sercue.corpora.audio import SAMPLING_RATE, read_utterance
+from sercue.corpora.audio import SAMPLING_RATE, audio_digests, read_utterance
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.recordings import naming
 from sercue.corpora.rows import stratified_sample
 from sercue.running import side_by_side
+from sercue.storage.files import cache_folder
+from sercue.storage.tables import CACHED_PRAAT, append_part, read_parts
 from sercue.tokens.concepts import measurable
 
 #: Pitch range of Praat in Hz; openSMILE's is 55 to 1000. Formants below 5.5 kHz, as in openSMILE.
@@ -25,6 +29,8 @@ FORMANT_CEILING = 5500.0
 #: Agreement is weak below this rank correlation, or above this share of gross errors.
 WEAK_CORRELATION = 0.7
 WEAK_GROSS = 0.1
+# To be raised when the same recording would get other values, or more of them.
+_VERSION = 1
 _STEP = 0.01
 _UNDEFINED_HNR = -200.0
 # What Praat's manual recommends for speech: fewer periods underestimate a high HNR.
@@ -69,18 +75,25 @@ MEASURES = {
 
 
 def praat_pairs(
-    features: pd.DataFrame, corpus: Corpus, *, utterances: int = 100, seed: int = 0
+    features: pd.DataFrame,
+    corpus: Corpus,
+    *,
+    utterances: int = 100,
+    seed: int = 0,
+    cache: str | os.PathLike[str] | None = None,
 ) -> pd.DataFrame:
     """F0, F1 to F3 and HNR of a sample of utterances by openSMILE and by Praat.
 
     F0 is the median over voiced frames, in semitones above 27.5 Hz; formants (Burg's method) and
-    HNR (autocorrelation) are means over the frames that Praat finds voiced.
+    HNR (autocorrelation) are means over the frames that Praat finds voiced. What Praat measured is
+    cached by the bytes of the recording and the segment.
 
     Args:
         features: functionals, indexed as ``corpus.table``
         corpus: where the recordings are
         utterances: how many to measure, in proportion to emotions and speakers
         seed: of the choice
+        cache: folder of what Praat measured, by default that of ``cache_folder()``
 
     Returns:
         DataFrame, one row per utterance and measure: ``utterance``, ``speaker``, ``measure``,
@@ -92,10 +105,9 @@ def praat_pairs(
     rows = stratified_sample(corpus.table.loc[features.index], utterances, seed)
     functionals = {measure.functional: name for name, measure in MEASURES.items()}
     smile = measurable(features).loc[rows.index, list(functionals)].rename(columns=functionals)
-    # Praat holds the interpreter while it works, so that threads would wait for each other.
-    measured = side_by_side(_measured, [(corpus, key) for key in rows.index], joblib.cpu_count())
-    praat = pd.DataFrame(list(measured), index=rows.index)
-    both = {"opensmile": smile, "praat": praat}
+    folder = cache_folder() if cache is None else Path(cache)
+    folder = folder / f"praat-{_VERSION}-parselmouth-{parselmouth.VERSION}"
+    both = {"opensmile": smile, "praat": _of_cache(corpus.with_table(rows), folder)}
     names = utterance_ids(rows.index)
     tables = [
         pd.DataFrame({program: table[measure].to_numpy() for program, table in both.items()})
@@ -104,6 +116,21 @@ def praat_pairs(
     ]  # fmt: skip
     columns = ["utterance", "speaker", "measure", "opensmile", "praat"]
     return pd.concat(tables, ignore_index=True)[columns]
+
+
+def _of_cache(corpus: Corpus, folder: Path) -> pd.DataFrame:
+    """The measures of each utterance by Praat, those not in the cache measured and stored first."""
+    digests, stored = audio_digests(corpus), read_parts(folder, CACHED_PRAAT)
+    missing = digests[~digests.isin(stored.index) & ~digests.duplicated()]
+    if len(missing):
+        keys = [(corpus, key) for key in missing.index]
+        # Praat holds the interpreter while it works, so that threads would wait for each other.
+        measured = list(side_by_side(_measured, keys, joblib.cpu_count()))
+        index = pd.Index(missing, name="audio", dtype=object)
+        append_part(folder, pd.DataFrame(measured, index=index, dtype=float), CACHED_PRAAT)
+        stored = read_parts(folder, CACHED_PRAAT)
+    stored = stored[~stored.index.duplicated()]
+    return stored.loc[digests.to_numpy()].set_index(corpus.table.index)
 
 
 def _measured(corpus: Corpus, key: Any) -> dict[str, float]:

@@ -81,6 +81,8 @@ def label_evidence(
     predictions: pd.DataFrame,
     corpus: Corpus,
     tokens: pd.DataFrame | Mapping[str, pd.DataFrame],
+    *,
+    cell: Sequence[str] = CELL,
 ) -> Evidence:
     r"""Log-probability of each label by the audio alone and by the tokens shown alone.
 
@@ -100,6 +102,8 @@ def label_evidence(
         corpus: names the training rows
         tokens: true tokens, indexed as ``corpus.table``; of a cross-validated corpus it may be a
             mapping from fold to the tokens by the thresholds that have not seen that fold
+        cell: the columns that an answer shares with its counterpart under ``none``; with answers of
+            several models that which names them, too
 
     Returns:
         the rows of ``predictions`` under all other conditions, with these columns added, and the
@@ -125,7 +129,7 @@ def label_evidence(
     changed = scored[scored["condition"] != BASELINE]
     if changed.empty:
         raise InputError(f"conditions: found {BASELINE!r} alone; reliance needs changed tokens")
-    audio = _audio_evidence(scored, changed, corpus.labels)
+    audio = _audio_evidence(scored, changed, corpus.labels, list(cell))
     shown = shown_tokens(changed, _concepts(tokens))
     groups = _training_groups(corpus)
     message, said = _token_evidence(shown, changed["utterance"], corpus, tokens, groups)
@@ -178,10 +182,9 @@ def _scored(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
 
 
 def _audio_evidence(
-    scored: pd.DataFrame, changed: pd.DataFrame, labels: Sequence[str]
+    scored: pd.DataFrame, changed: pd.DataFrame, labels: Sequence[str], cell: list[str]
 ) -> np.ndarray:
     columns = [f"p_{label}" for label in labels]
-    cell = list(CELL)
     alone = scored[scored["condition"] == BASELINE].drop_duplicates(cell).set_index(cell)
     place = alone.index.get_indexer(pd.MultiIndex.from_frame(changed[cell]))
     if (place < 0).any():

@@ -104,6 +104,9 @@ CACHED_FEATURES = Kind(
     columns={"audio": "text", "voiced_share": "float", "voiced_frames": "float", "*": "float"},
     cached=True,
 )
+CACHED_PRAAT = Kind(
+    "cached measures of Praat", columns={"audio": "text", "*": "float"}, cached=True
+)
 #: Of a contrastive model: the similarity of each recording to each sentence.
 CACHED_SIMILARITIES = Kind(
     "cached similarities", columns={"audio": "text", "*": "float"}, cached=True

@@ -62,7 +62,7 @@ def test_without_voice_nothing_is_made_up(signal):
     assert np.isnan(list(measured_by_praat(signal).values())).all()
 
 
-def test_the_two_programs_agree_on_known_vowels(tmp_path):
+def test_the_two_programs_agree_on_known_vowels(tmp_path, monkeypatch):
     """Eight pulse trains between 100 and 320 Hz: the same F0, the same order, no gross error."""
     names = [f"{f0}.wav" for f0 in (100, 125, 160, 180, 200, 250, 280, 320)]
     for name in names:
@@ -72,13 +72,18 @@ def test_the_two_programs_agree_on_known_vowels(tmp_path):
     columns = {"emotion": "angry", "speaker": list("aabbccdd"), "partition": "train"}
     corpus = Corpus("made", tmp_path, pd.DataFrame(columns, index), ("angry",), None, "none")
     features = extract_features(corpus, cache=tmp_path / "cache", progress=False)
-    pairs = praat_pairs(features, corpus)
+    pairs = praat_pairs(features, corpus, cache=tmp_path)
     assert len(pairs) == 8 * len(MEASURES)
     found = praat_agreement(pairs).loc["F0"]
     assert found["rank_correlation"] == pytest.approx(1)
     assert abs(found["bias"]) < 0.3
     assert found["gross"] == 0
-    assert len(praat_pairs(features, corpus, utterances=3)) == 3 * len(MEASURES)
+    # What was measured is not measured again.
+    module = sys.modules["sercue.statistics.praat_agreement"]
+    monkeypatch.setattr(module, "side_by_side", lambda *_: pytest.fail("measured again"))
+    again = praat_pairs(features, corpus, utterances=3, cache=tmp_path)
+    assert len(again) == 3 * len(MEASURES)
+    assert len(again.merge(pairs)) == len(again)
 
 
 def pairs_of(measure, opensmile, praat):
