@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import nbformat
+
 from sercue.tables.exhibits import FigureExhibit, TableExhibit
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -66,3 +68,10 @@ def executed(source, name, names):
     exec(compile(ast.Module(body, []), name, "exec"), names)
     values = [eval(compile(ast.Expression(line), name, "eval"), names) for line in last]
     return [value for value in values if value is not None]
+
+
+def sentences_of_summary(path):
+    """The number of sentences in the summary of a notebook that was executed."""
+    cells = nbformat.read(path, as_version=4).cells
+    place = [cell.source.strip() for cell in cells].index("## Summary")
+    return cells[place + 1].outputs[-1].data["text/html"].count("<li>")

@@ -13,6 +13,7 @@ import yaml
 from filelock import FileLock
 from hypothesis import settings
 from jupyter_client.connect import LocalPortCache
+from odd_study import run_odd_study
 
 from sercue.cli import main
 from sercue.run import open_run
@@ -150,3 +151,9 @@ def small_study(cache, tmp_path_factory):
     folder = shutil.copytree(made, tmp_path_factory.mktemp("study") / "small")
     status = int((folder / "status").read_text())
     return SmallStudy(SMALL, folder / "small.yaml", folder / "out", status, made / "out")
+
+
+@pytest.fixture(scope="session")
+def odd_study(cache, tmp_path_factory):
+    """The folder of a study with odd recordings and hostile names; it was run into ``out``."""
+    return made_once(tmp_path_factory, "odd_study", run_odd_study)

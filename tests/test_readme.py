@@ -18,7 +18,7 @@ from distributed import LocalCluster
 import sercue
 from sercue.cli import main
 from sercue.report import notebooks
-from sercue.run import open_run
+from sercue.run import Run, open_run
 from sercue.settings import read_study
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,6 +64,19 @@ def places(cache, tmp_path_factory, small_study):
         "reports/a": str(small_study.folder),
         "reports/b": str(small_study.evaluated_again(folder / "other", 0.9)),
     }
+
+
+@pytest.fixture
+def executed(monkeypatch):
+    """Settings and chosen notebooks of each study that a command would execute now."""
+    asked = []
+
+    def run_notebooks(settings, only=None, command=""):
+        asked.append((settings, only))
+        return [notebooks.Outcome(path, "done") for path in notebooks.choose_notebooks(only)]
+
+    monkeypatch.setattr(notebooks, "run_notebooks", run_notebooks)
+    return asked
 
 
 def commands(start):
@@ -128,25 +141,25 @@ def test_lists(command, listed, capsys):
         if "model=" not in c and "scheduler=" not in c and c != "sercue run STUDY.yaml"
     ],
 )
-def test_run(command, places, tmp_path):
-    """Its second notebook, which reads the corpus as all others do."""
+def test_run(command, places, tmp_path, executed):
+    """Checked, and its corpus read as notebook 02 does; other tests execute such studies whole."""
     given = arguments(command, places)
-    if "--only" not in given:
-        given += ["--only", "02"]
     assert main([*given, "--out", str(tmp_path / "out"), "--set", *SMALL]) == 0
-    assert (tmp_path / "out" / "index.html").is_file()
+    ((settings, only),) = executed
+    assert "--only" not in given or only == ["04", "05"]
+    tokens = Run(settings).tokens
+    assert len(tokens) >= 8
+    assert tokens.notna().all(axis=None)
 
 
 @pytest.mark.parametrize("command", commands("sercue analyse"))
-def test_analyse(command, tmp_path, monkeypatch):
+def test_analyse(command, tmp_path, monkeypatch, executed):
     """With the examples of its page; its notebooks are executed in tests/notebooks."""
     named = r"`(\w+\.\w+)`[^`]*?:\n\n```text\n(.*?)```"
     examples = re.findall(named, TEXTS[ELSEWHERE], re.DOTALL)
     for name, text in examples:
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
-    done = [notebooks.Outcome(Path("05"), "done")]
-    monkeypatch.setattr(notebooks, "run_notebooks", lambda *_, **__: done)
     assert main([*shlex.split(command)[1:], "--out", "out"]) == 0
     known = json.loads((tmp_path / "out" / "artifacts" / "provenance.json").read_text())
     run = open_run(known["parameters"])
@@ -176,8 +189,11 @@ def test_comparison(command, places, tmp_path):
     assert (tmp_path / "compared" / "compare.html").is_file()
 
 
-def test_several_machines(places, tmp_path, monkeypatch):
-    """Its cluster as it stands, with a cluster on this machine in place of SLURM's; its command."""
+def test_several_machines(places, tmp_path, monkeypatch, executed):
+    """Its cluster as it stands, with a cluster on this machine in place of SLURM's; its command.
+
+    The model is asked while the cluster stands; tests/workers execute notebooks on one.
+    """
     (block,) = [block for block in python_blocks() if "dask_jobqueue" in block]
     (command,) = [c for c in commands("sercue run") if "scheduler=" in c]
     addresses = []
@@ -188,8 +204,9 @@ def test_several_machines(places, tmp_path, monkeypatch):
 
     def run_meanwhile(prompt):
         given = arguments(command, places | {"tcp://HOST:8786": addresses[0]})
-        small = ["--only", "04", "--out", str(tmp_path / "out"), "--set", *SMALL]
-        assert main([*given, *small]) == 0
+        assert main([*given, "--out", str(tmp_path / "out"), "--set", *SMALL]) == 0
+        ((settings, _),) = executed
+        assert len(Run(settings).predictions) == 16
 
     names = {"input": run_meanwhile, "print": addresses.append}
     exec(block, names)

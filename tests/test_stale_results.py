@@ -57,8 +57,7 @@ class Model:
         return {}
 
 
-@pytest.fixture
-def corpus(tmp_path):
+def write_corpus(folder):
     """A table of 24 utterances of four speakers, three of them tested; the recordings beside it.
 
     With one speaker to train on the SVM has nobody to hold out, and searches nothing.
@@ -68,10 +67,10 @@ def corpus(tmp_path):
         for number in range(6):
             file, label = f"{speaker}{number}.wav", ("sad", "happy")[number % 2]
             noise = generator.normal(0, 0.02 * (number + 1), 8000)
-            soundfile.write(tmp_path / file, noise, 16000)
+            soundfile.write(folder / file, noise, 16000)
             rows.append({"file": file, "emotion": label, "speaker": speaker,
                          "partition": "test" if speaker in "cde" else "train"})  # fmt: skip
-    table = tmp_path / "corpus.csv"
+    table = folder / "corpus.csv"
     pd.DataFrame(rows).to_csv(table, index=False)
     return table
 
@@ -141,9 +140,30 @@ class Study:
         table.to_csv(self.corpus, index=False)
 
 
+@pytest.fixture(scope="module")
+def finished(cache, tmp_path_factory):
+    """The folder with the corpus and its study, a copy of it beside, and the run itself."""
+    folder = tmp_path_factory.mktemp("finished") / "study"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        run = Study(write_corpus(folder), patch).run()
+    _ = run.predictions, run.content
+    shutil.copytree(folder, folder.with_name("as_left"))
+    return folder, run
+
+
 @pytest.fixture
-def study(corpus, monkeypatch, cache):
-    return Study(corpus, monkeypatch)
+def study(finished, monkeypatch):
+    """The finished study, to be run again in the same place, since its path is a setting.
+
+    ``first`` is the run that finished it.
+    """
+    folder, first = finished
+    shutil.rmtree(folder)
+    shutil.copytree(folder.with_name("as_left"), folder)
+    study = Study(folder / "corpus.csv", monkeypatch)
+    study.first = first
+    return study
 
 
 def change_label(study):
@@ -195,7 +215,6 @@ CHANGES = {
 def test_what_rests_on_a_changed_input_is_made_anew_and_nothing_else(study, name):
     """And only those prompts are asked again that changed: two of a recording, or all."""
     change, expected, asked = CHANGES[name]
-    study.run()
     before, study.model.asked = study.stamps(), 0
     change(study)
     measured, tested = study.measured(), study.tested()
@@ -217,7 +236,7 @@ def test_what_rests_on_a_changed_input_is_made_anew_and_nothing_else(study, name
 @pytest.mark.parametrize("name", ["label", "audio"])
 def test_05_alone_does_not_show_a_corpus_that_was_corrected_since(study, name):
     """Without 04 in between: what it left is of the corpus as it was."""
-    first = study.run()
+    first = study.first
     CHANGES[name][0](study)
     alone = study.tested()
     again = study.run()
@@ -228,7 +247,7 @@ def test_05_alone_does_not_show_a_corpus_that_was_corrected_since(study, name):
 
 def test_05_alone_takes_what_is_stored_where_the_corpus_is_not_at_hand(study, caplog):
     """Neither recordings nor model are needed; that labels could not be compared is no secret."""
-    first = study.run()
+    first = study.first
     for file in study.corpus.parent.glob("*.wav"):
         file.unlink()
     study.model = None
@@ -241,7 +260,7 @@ def test_05_alone_takes_what_is_stored_where_the_corpus_is_not_at_hand(study, ca
 
 def test_answers_of_a_study_that_was_killed_are_not_those_of_the_finished_one(study):
     """As many rows, stored in the same place, before anything was recorded of them."""
-    finished = study.run()
+    finished = study.first
     before = finished.predictions
     study.settings["templates"] = ["annotator"]
     study.opened().ask("predictions")
@@ -255,7 +274,7 @@ def test_answers_of_a_study_that_was_killed_are_not_those_of_the_finished_one(st
 
 def test_one_value_that_was_changed_in_the_stored_answers_is_not_evaluated(study):
     """By another program, so that the file has no digest of its own."""
-    first = study.run()
+    first = study.first
     (part,) = part_files(study.artifacts.folder / "predictions")
     table = pd.read_parquet(part)
     table.loc[3, "truth"] = "sad" if table.loc[3, "truth"] == "happy" else "happy"
@@ -263,7 +282,7 @@ def test_one_value_that_was_changed_in_the_stored_answers_is_not_evaluated(study
     pd.testing.assert_frame_equal(study.tested().tests, first.tests, check_dtype=False)
 
 
-def test_controls_of_a_corpus_that_was_corrected_are_asked_again(corpus, monkeypatch, cache):
+def test_controls_of_a_corpus_that_was_corrected_are_asked_again(tmp_path, monkeypatch, cache):
     """Or answers about other speakers and other audio would stand beside those of the model."""
     asked = []
 
@@ -274,7 +293,7 @@ def test_controls_of_a_corpus_that_was_corrected_are_asked_again(corpus, monkeyp
 
     monkeypatch.setattr(Run, "_ask_controls", ask_controls)
     monkeypatch.setattr(Run, "_untrainable", "")
-    study = Study(corpus, monkeypatch, controls=True)
+    study = Study(write_corpus(tmp_path), monkeypatch, controls=True)
     for _ in range(2):
         _ = study.measured().controls
         stored = study.tested().controls
@@ -289,7 +308,6 @@ def test_controls_of_a_corpus_that_was_corrected_are_asked_again(corpus, monkeyp
 
 def test_the_index_shows_no_numbers_of_answers_that_are_gone(study):
     """04 ran again after a correction, 05 did not: measures of now would stand beside old tests."""
-    study.run()
     settings = settings_from(study.settings)
     folder = study.artifacts.folder.parent
 
@@ -306,7 +324,6 @@ def test_the_index_shows_no_numbers_of_answers_that_are_gone(study):
 
 def test_pages_and_drawings_of_other_numbers_are_called_out_of_date(study):
     """05 ran alone, after a correction or with another level of confidence."""
-    study.run()
     folder, log = study.artifacts.folder.parent, study.artifacts.provenance_file
     names = ["01_feature_exploration", "04_perturbation_study", "05_statistical_testing"]
     (folder / "figures").mkdir()
@@ -334,7 +351,6 @@ def test_pages_and_drawings_of_other_numbers_are_called_out_of_date(study):
 
 def test_a_comparison_refuses_files_of_two_corpora(study, tmp_path):
     """01 ran again after a correction, and nothing else."""
-    study.run()
     folder = study.artifacts.folder.parent
     assert read_run(folder).tests.shape[0] == 1
     change_label(study)
@@ -344,7 +360,6 @@ def test_a_comparison_refuses_files_of_two_corpora(study, tmp_path):
 
 
 def test_thresholds_with_another_digit_are_not_told(study):
-    study.run()
     path = study.artifacts.folder / "binning.json"
     held = json.loads(path.read_text())
     held["thresholds"]["energy"][""][0] += 0.001
@@ -355,7 +370,7 @@ def test_thresholds_with_another_digit_are_not_told(study):
 
 def test_a_folder_whose_provenance_was_moved_away_is_gone_on_with(study, tmp_path):
     """As the message about one that cannot be read advises."""
-    first = study.run()
+    first = study.first
     path = study.artifacts.provenance_file
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match="move it elsewhere"):
@@ -369,7 +384,7 @@ def test_a_folder_whose_provenance_was_moved_away_is_gone_on_with(study, tmp_pat
 
 def test_rows_of_answers_that_are_stored_twice_are_not_read_twice(study):
     """As a run leaves them that is killed while it settles."""
-    first = study.run()
+    first = study.first
     folder = study.artifacts.folder / "predictions"
     append_part(folder, first.predictions.iloc[:5])
     again = study.tested()
@@ -417,7 +432,6 @@ def told(folder):
 
 def test_altered_provenance_is_refused_in_one_line_or_changes_no_number(study):
     """Whatever happened to the file, and whoever edited it."""
-    study.run()
     path = study.artifacts.provenance_file
     folder, whole = path.parent.parent, json.loads(path.read_text())
     assert (expected := told(folder)) is not None
@@ -433,7 +447,7 @@ def test_altered_provenance_is_refused_in_one_line_or_changes_no_number(study):
 
 def test_altered_provenance_stops_a_run_in_one_line_or_is_mended(study):
     """05 alone, on what an earlier run left; then the index."""
-    first = study.run()
+    first = study.first
     path, settings = study.artifacts.provenance_file, settings_from(study.settings)
     whole = {
         key: value
@@ -458,7 +472,7 @@ def test_altered_provenance_stops_a_run_in_one_line_or_is_mended(study):
 
 def test_files_that_a_loss_of_power_cut_are_made_anew_or_refused_in_one_line(study):
     """Each file of a finished run in turn: half of it or, of every other one, nothing."""
-    first = study.run()
+    first = study.first
     folder = study.artifacts.folder.parent
     expected = told(folder)
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]

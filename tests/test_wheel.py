@@ -7,6 +7,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from cells import sentences_of_summary
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["corpus_options={speakers: 6, sentences: 2}", "resamples=100", "controls=false"]
@@ -36,7 +37,10 @@ def installed(tmp_path_factory):
 
 
 def test_the_demo_runs_from_any_folder(installed, tmp_path):
-    """By its name, into ``reports/demo`` of the current folder, with notebooks from the wheel."""
+    """By its name, into ``reports/demo`` of the current folder, with notebooks from the wheel.
+
+    And with nothing that a notebook before this one left.
+    """
     environment = {k: v for k, v in os.environ.items() if k not in ("SERCUE_CACHE", "PYTHONPATH")}
     # The templates of nbconvert lie there.
     environment["JUPYTER_PATH"] = str(Path(sysconfig.get_path("data"), "share", "jupyter"))
@@ -49,6 +53,7 @@ def test_the_demo_runs_from_any_folder(installed, tmp_path):
            env=environment)  # fmt: skip
     made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.html")}
     assert made == {f"reports/demo/{name}.html" for name in ("index", "02_binning_design")}
+    assert sentences_of_summary(tmp_path / "reports/demo/02_binning_design.ipynb") >= 3
 
 
 def test_the_published_values_travel_with_the_package(installed, tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+from cells import sentences_of_summary
 from peft import LoraConfig, get_peft_model
 
 from sercue.corpora import load_corpus
@@ -57,6 +58,7 @@ def test_provenance_names_no_user_no_home_no_machine_and_no_folder(cache, writte
         [*command, "--only", "04"], cwd=home, env={**os.environ, **named}, capture_output=True
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    assert sentences_of_summary(out / "04_perturbation_study.ipynb") >= 3
     assert len(pd.read_parquet(out / "artifacts" / "predictions")) > 0
     held = read(out / "artifacts" / "provenance.json")
     assert held["parameters"]["model"] == "hf:mine"
