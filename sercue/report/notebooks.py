@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -325,7 +326,9 @@ def _run_notebooks(
         provenance.invocation(log, command, numbers) as invoked,
         _terminal_bar(notebooks) as bar,
         trained_ahead(settings, numbers),
+        ThreadPoolExecutor(1) as beside,
     ):
+        utterances: Future[Any] | None = None
         for notebook in notebooks:
             outcome = _run_one(notebook, settings, folder, outcomes, bar, manager)
             outcomes.append(outcome)
@@ -337,6 +340,9 @@ def _run_notebooks(
                         write_page(page, pages, settings)
                     elif page.notebook.is_file():
                         renew_page(page, pages, settings)
+            if notebook.name.startswith("04") and outcome.state == "done":
+                # All that it shows is there: its players are encoded while 05 is executed.
+                utterances = beside.submit(write_utterances, folder, settings)
         done = all(outcome.state == "done" for outcome in outcomes)
         invoked["outcome"] = "done" if done else "failed"
     provenance.record(
@@ -347,7 +353,10 @@ def _run_notebooks(
     )
     if any(o.notebook.name.startswith("05") and o.state == "done" for o in outcomes):
         write_methods(folder)
-    write_utterances(folder, settings)
+    if utterances is None:
+        write_utterances(folder, settings)
+    else:
+        utterances.result()
     for page in pages:
         if page.notebook.is_file():
             renew_page(page, pages, settings)
