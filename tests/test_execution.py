@@ -7,16 +7,31 @@ from pathlib import Path
 import nbformat
 import pytest
 from jupyter_client.connect import LocalPortCache
+from jupyter_client.manager import AsyncKernelManager
 from tqdm import tqdm
 
 from sercue.report import notebooks as execution
+from sercue.report.kernels import forked_kernels
 from sercue.settings import Settings
 
 KEPT = "what is done is kept, run again to go on"
 
 
+@pytest.fixture(scope="module")
+def forking():
+    """A manager that forks kernels, for all tests here."""
+    with forked_kernels(execution.kernel_environment()) as manager:
+        yield manager
+
+
+@pytest.fixture(params=["started", "forked"])
+def manager(request):
+    """What starts kernels: as they are always started, or as a run does."""
+    return AsyncKernelManager if request.param == "started" else request.getfixturevalue("forking")
+
+
 @pytest.fixture
-def executed(tmp_path):
+def executed(tmp_path, manager):
     """Execute cells: the error in one line, and the outputs of the last one."""
 
     def run(*cells):
@@ -24,7 +39,7 @@ def executed(tmp_path):
         notebook.metadata.kernelspec = {"name": "python3", "display_name": "", "language": "python"}
         source, target = tmp_path / "source.ipynb", tmp_path / "target.ipynb"
         nbformat.write(notebook, source)
-        error = execution.execute(source, target, Settings(), tqdm(disable=True))
+        error = execution.execute(source, target, Settings(), tqdm(disable=True), manager)
         return error, nbformat.read(target, as_version=4).cells[-1].outputs
 
     return run
@@ -73,6 +88,7 @@ def test_a_kernel_imports_what_is_installed_whatever_lies_in_the_current_folder(
     assert outputs[0].text == "open_run\n"
 
 
+@pytest.mark.parametrize("manager", ["started"], indirect=True)
 def test_a_process_that_cannot_start_is_told_at_once(executed, tmp_path, monkeypatch, capfd):
     (tmp_path / "ipykernel_launcher.py").write_text("raise SystemExit('no such luck')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

@@ -28,7 +28,7 @@ def stopped(small_study, tmp_path_factory):
         # Written by the first cell that does anything.
         assert wait_until((outs[number] / "artifacts" / "utterances.parquet").is_file)
         below = descendants(run)
-        assert any_runs(below, "ipykernel")
+        assert any_runs(below, "sercue.report.kernels")
         for _ in range(2):
             if number == signal.SIGINT:
                 # A terminal sends it to all of its group.

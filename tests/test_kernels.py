@@ -1,0 +1,79 @@
+"""Kernels that are forked, and what becomes of them."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import nbformat
+import psutil
+import pytest
+from nbclient import NotebookClient
+
+from sercue.report.kernels import forked_kernels
+from sercue.report.notebooks import kernel_environment
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
+SEEN = """
+import os, sys
+imported = {"sercue.run", "torch", "seaborn"} <= set(sys.modules)
+print(imported, os.getppid(), os.getsid(0) == os.getpid())
+"""
+# A run that is killed outright while its kernel works.
+KILLED = """
+import os
+from nbclient import NotebookClient
+import nbformat, tempfile
+from sercue.report.kernels import forked_kernels
+from sercue.report.notebooks import kernel_environment
+code = "import os; open({file!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}')"
+cell = nbformat.v4.new_code_cell(code + "\nimport time; time.sleep(600)")
+with forked_kernels(kernel_environment()) as manager, tempfile.TemporaryFile() as stderr:
+    client = NotebookClient(nbformat.v4.new_notebook(cells=[cell]), kernel_manager_class=manager)
+    client.execute(stderr=stderr, env=kernel_environment())
+"""
+
+
+def seen(manager):
+    """What a notebook's process is like."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SEEN)])
+    client = NotebookClient(notebook, kernel_name="python3", kernel_manager_class=manager)
+    with tempfile.TemporaryFile() as stderr:
+        client.execute(stderr=stderr, env=kernel_environment())
+    imported, parent, apart = notebook.cells[0].outputs[0].text.split()
+    return imported == "True", int(parent), apart == "True"
+
+
+def test_kernels_find_what_they_need_imported_and_end_with_the_run():
+    """All of them are children of one process, each in a session of its own, to be ended whole."""
+    with forked_kernels(kernel_environment()) as manager:
+        first, second = seen(manager), seen(manager)
+        assert first == second == (True, first[1], True)
+        assert first[1] != os.getpid()
+        server = psutil.Process(first[1])
+        assert server.children() == []
+    assert not server.is_running()
+
+
+def test_without_the_process_that_forks_they_are_started_as_ever():
+    """It was killed for lack of memory, say: notebooks take longer to begin, and run."""
+    with forked_kernels(kernel_environment()) as manager:
+        _, server, _ = seen(manager)
+        os.kill(server, signal.SIGKILL)
+        imported, parent, _ = seen(manager)
+        assert (imported, parent) == (False, os.getpid())
+
+
+def test_a_run_that_is_killed_leaves_no_kernel(tmp_path):
+    """Nobody could end it any more."""
+    file = tmp_path / "numbers"
+    with subprocess.Popen([sys.executable, "-c", KILLED.format(file=str(file))]) as process:
+        while not (file.is_file() and len(file.read_text().split()) == 2):
+            assert process.poll() is None
+            time.sleep(0.1)
+        below = [psutil.Process(int(number)) for number in file.read_text().split()]
+        process.kill()
+    _, alive = psutil.wait_procs(below, timeout=60)
+    assert alive == []
