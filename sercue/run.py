@@ -395,7 +395,7 @@ class Run:
 
     @property
     def other_audio(self) -> list[str]:
-        """What is heard in place of utterances, by the names of ``AUDIO_VARIANTS``."""
+        """The other audio of the study, by the names of ``AUDIO_VARIANTS``."""
         heard = dict.fromkeys(parts_heard(name)[1] for name in self.settings.conditions)
         return [name for name in heard if name != OWN]
 
@@ -408,13 +408,13 @@ class Run:
 
     @cached_property
     def heard_tokens(self) -> dict[str, pd.DataFrame]:
-        """Tokens of what is heard, by audio variant, of a sample of the evaluated utterances.
+        """Tokens of own and other audio, of a sample of the evaluated utterances.
 
         Raises:
-            InputError: if nothing but the utterances themselves is heard
+            InputError: if there is no other audio
         """
         if not self.other_audio:
-            raise InputError("nothing but the utterances themselves is heard (audio: [own])")
+            raise InputError("this study has no other audio (audio: [own])")
         rows = stratified_sample(
             self.corpus.rows(self.settings.partition), _HEARD, self.settings.seed
         )

@@ -83,7 +83,7 @@ class Settings(Options):
         templates: names of templates, or mappings with their fields
         label_orders: number of counterbalanced orders of the label options
         audio: what is heard, see ``AUDIO_VARIANTS``: the utterance itself (``own``), always, and
-            other variants, under which ``none``, ``aligned`` and ``conflicting`` are asked, too
+            other audio, under which ``none``, ``aligned`` and ``conflicting`` are asked, too
         conditions: the conditions, see ``parse_condition``; those that ``audio`` adds come last
         replicates: repetitions of each random condition
         controls: whether control models of known reliance are trained and evaluated as well
@@ -263,7 +263,7 @@ class Settings(Options):
     def _are_variants(cls, audio: list[str]) -> list[str]:
         for name in audio:
             if name not in AUDIO_VARIANTS:
-                raise ValueError(str(unknown("audio variant", name, AUDIO_VARIANTS)))
+                raise ValueError(str(unknown("audio", name, AUDIO_VARIANTS)))
         return list(dict.fromkeys([OWN, *audio]))
 
     @field_validator("conditions")

@@ -257,7 +257,7 @@ def test_a_study_with_other_audio_gets_its_factorial(tmp_path):
     assert {"transitions", "changes_by_token"} <= set(fourth.tables)
     effects = fifth.tables["audio_effects"].data["difference"]
     expected = uar["none"] - uar["none @ silent"]
-    assert effects["silent", "audio alone"] == pytest.approx(expected)
+    assert effects["silent", "loss without tokens"] == pytest.approx(expected)
     assert {"follow", "reliances"} <= set(fifth.tables)
     assert fifth.tables["reliances"].data.index.tolist() == ["follow ratio"]
     # The summary tells them, too.

@@ -230,7 +230,7 @@ def test_the_condition_that_the_wording_changes_most_is_named():
 
 def effects(*heard):
     """Effects of 0.1, 0.2, ... for each variant in turn, the second of silence not significant."""
-    names = ["audio alone", "audio beside tokens", "tokens", "interaction"]
+    names = ["loss without tokens", "loss with tokens", "tokens", "interaction"]
     rows = [(one, name) for one in heard for name in names]
     rows += [(one, "voice") for one in heard if one == "reversed"]
     table = pd.DataFrame(rows, columns=["heard", "effect"])

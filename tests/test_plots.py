@@ -228,8 +228,9 @@ def followed_made():
 
 def effects_made():
     """Two effects of two variants, and one that only one of them has."""
-    names = [("silent", "audio alone"), ("silent", "tokens"), ("reversed", "audio alone"),
-             ("reversed", "tokens"), ("reversed", "voice")]  # fmt: skip
+    loss = "loss without tokens"
+    names = [("silent", loss), ("silent", "tokens"), ("reversed", loss), ("reversed", "tokens"),
+             ("reversed", "voice")]  # fmt: skip
     table = pd.DataFrame(names, columns=["heard", "effect"])
     values = np.linspace(-0.1, 0.3, 5)
     table = table.assign(difference=values, low=values - 0.1, high=values + 0.2)
@@ -436,8 +437,8 @@ def test_effects_of_audio_stand_by_effect_and_are_filled_when_significant():
     table = effects_made()
     axes = plots.plot_audio_effects(table).axes[0]
     assert tick_texts(axes.yaxis) == [
-        "audio alone: silent", "audio alone: reversed", "tokens: silent", "tokens: reversed",
-        "voice: reversed",
+        "loss without tokens: silent", "loss without tokens: reversed", "tokens: silent",
+        "tokens: reversed", "voice: reversed",
     ]  # fmt: skip
     drawn = drawn_intervals(axes)
     np.testing.assert_allclose(drawn["value"], table["difference"].iloc[[0, 2, 1, 3, 4]])

@@ -1,6 +1,7 @@
 """Prompts: what is shown, in which order, and what an answer names."""
 
 import itertools
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from sercue.tokens.prompts import (
     label_orders,
     resolve_templates,
 )
+from sercue.tokens.schemes import read_scheme
 
 TOKENS = {"energy": "low", "voice quality": "high"}
 LABELS = ["angry", "happy", "neutral", "sad"]
@@ -149,7 +151,8 @@ def block(form, tokens=None, template="plain"):
 def test_forms_write_the_same_words_otherwise():
     """As one would write them by hand."""
     assert block("nonsense") == "Acoustic cues: dax=low, wug=high."
-    assert block("prose") == "In this recording, the energy is low, the voice quality is high."
+    said = "Measurements of this recording describe the energy as low, the voice quality as high."
+    assert block("prose") == said
     cues = "Acoustic cues: energy=low, voice quality=high."
     assert block("framed") == f"The following information may be wrong. {cues}"
     assert block("numbers") == block("") == cues
@@ -157,8 +160,18 @@ def test_forms_write_the_same_words_otherwise():
 
 def test_prose_and_made_up_names_follow_the_spelling_of_the_concepts():
     tokens = {"VOICE_QUALITY": "VERY_HIGH"}
-    assert block("prose", tokens) == "In this recording, the voice quality is very high."
+    said = "Measurements of this recording describe the voice quality as very high."
+    assert block("prose", tokens) == said
     assert block("nonsense", tokens) == "Acoustic cues: DAX=VERY_HIGH."
+
+
+@pytest.mark.parametrize("scheme", ["paper", "sercue"])
+def test_prose_has_no_verb_that_a_concept_would_have_to_agree_with(scheme):
+    """*The formants is* and *the dynamics is* are no English."""
+    words = read_scheme(scheme).words
+    text = block("prose", {name: own.each[0] for name, own in words.items()})
+    assert text.count(" as ") == len(words)
+    assert not re.search(r"\b(is|are|was|were|has|have)\b", text)
 
 
 def test_made_up_names_are_all_different():

@@ -413,7 +413,7 @@ def _condition(text: str) -> str:
             raise
     if AT.strip() in text:
         raise InputError(
-            f"condition {text!r}: '@' stands between tokens and an audio variant of sercue; valid "
+            f"condition {text!r}: '@' stands between tokens and other audio of sercue; valid "
             "is a name without it"
         )
     return text

@@ -41,12 +41,12 @@ _NO_AUDIO = (
     "this study has no other audio under which none and aligned were both asked; valid is the "
     "study key audio with silent or reversed, say"
 )
-#: Variants in which voice is heard and hardly any word.
+#: Other audio in which voice is heard and hardly any word.
 WORDLESS = ("reversed", "spliced", "lowpass")
 # How rows are called, and what is taken from what: (tokens, whether the audio is another one).
 _EFFECTS = {
-    "audio alone": ((("none", False), 1), (("none", True), -1)),
-    "audio beside tokens": ((("aligned", False), 1), (("aligned", True), -1)),
+    "loss without tokens": ((("none", False), 1), (("none", True), -1)),
+    "loss with tokens": ((("aligned", False), 1), (("aligned", True), -1)),
     "tokens": ((("aligned", True), 1), (("none", True), -1)),
     "interaction": (
         (("aligned", False), 1), (("none", False), -1),
@@ -60,13 +60,14 @@ def audio_effects(
 ) -> pd.DataFrame:
     """What other audio takes away from UAR, what tokens add to it there, and their interaction.
 
-    Of each variant: ``audio alone`` is the UAR of the own audio less that of the variant, without
-    tokens; ``audio beside tokens`` the same with aligned tokens; ``tokens`` the gain from aligned
-    tokens under the variant; ``interaction`` the gain under own audio less that under the variant;
-    of ``WORDLESS`` variants, if silence was asked, too, ``voice`` the UAR without tokens less that
-    in silence, so that what the audio adds (``audio alone`` of ``silent``) is the sum of ``voice``
-    and ``audio alone`` of the variant, which holds the words. Swapped audio is of another class
-    than the utterance and has no UAR of its own: see ``follow``.
+    Of each kind of other audio: ``loss without tokens`` is the UAR of the own audio less that of
+    the other, without tokens; ``loss with tokens`` the same with aligned tokens; ``tokens`` the
+    gain from aligned tokens with the other audio; ``interaction`` the gain with own audio less that
+    with the other; of ``WORDLESS`` audio, if silence was asked, too, ``voice`` the UAR without
+    tokens less that in silence, so that what the audio adds (``loss without tokens`` of ``silent``)
+    is the sum of ``voice`` and ``loss without tokens`` of the wordless audio, which holds the
+    words. Swapped audio is of another class than the utterance and has no UAR of its own: see
+    ``follow``.
 
     Args:
         predictions: as ``run_study`` returns them, with ``none`` and ``aligned`` crossed with audio
@@ -74,11 +75,12 @@ def audio_effects(
         confidence: coverage that the intervals aim at, between 0 and 1
 
     Returns:
-        DataFrame, one row per variant and effect: ``heard``, ``effect``, ``difference``, ``low``,
-        ``high``, ``se``, ``df``, ``p`` and ``holm_p``, corrected over all rows
+        DataFrame, one row per kind of other audio and effect: ``heard``, ``effect``,
+        ``difference``, ``low``, ``high``, ``se``, ``df``, ``p`` and ``holm_p``, corrected over all
+        rows
 
     Raises:
-        InputError: if no audio variant was asked with ``none`` and ``aligned``
+        InputError: if no other audio was asked with ``none`` and ``aligned``
     """
     heard = crossed_variants(predictions["condition"].unique())
     if not heard:
@@ -106,7 +108,7 @@ def audio_effects(
 
 
 def crossed_variants(conditions: Iterable[str]) -> list[str]:
-    """Variants, other than ``swapped``, with ``none`` and ``aligned``, which own audio has, too.
+    """Other audio, except ``swapped``, with ``none`` and ``aligned``, which own audio has, too.
 
     Examples:
         >>> crossed_variants(["none", "aligned", "none @ silent", "aligned @ silent"])

@@ -1,4 +1,4 @@
-"""Which tokens an utterance keeps when something else is heard in its place."""
+"""Which tokens an utterance keeps when other audio is heard in its place."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from sercue.tokens.concepts import UNKNOWN
 
 
 def kept_tokens(tokens: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    r"""How many utterances keep the token of each concept, by what is heard in their place.
+    r"""How many utterances keep the token of each concept, by the other audio.
 
     Agreement by chance is that of tokens that are dealt out anew among the utterances:
     :math:`\sum_w p(w)\,q(w)` over the words, with their shares :math:`p` in the utterances
-    themselves and :math:`q` in the variant. A token is kept if it is the same word; ``unknown``,
-    where nothing could be measured, is never kept.
+    themselves and :math:`q` in the other audio. A token is kept if it is the same word;
+    ``unknown``, where nothing could be measured, is never kept.
 
     Args:
-        tokens: variant to the tokens of what is heard, ``own`` among them: one row per utterance,
+        tokens: name of the audio to its tokens, ``own`` among them: one row per utterance,
             the same in each, and one column per concept
 
     Returns:
-        DataFrame, one row per variant (``audio``) and ``concept``: ``utterances`` whose own token
+        DataFrame, one row per ``audio`` and ``concept``: ``utterances`` whose own token
         is known, and of those the shares ``kept``, ``by_chance`` and ``unknown`` (0 to 1)
 
     Examples:
@@ -42,19 +42,19 @@ def kept_tokens(tokens: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def kept_by_audio(kept: pd.DataFrame) -> pd.DataFrame:
-    """What is heard under each audio variant, and the share of all tokens that it keeps.
+    """What the other audio is, and the share of all tokens that it keeps.
 
     Args:
         kept: as ``kept_tokens`` returns it
 
     Returns:
-        DataFrame indexed by ``audio``: ``heard``, in words, ``utterances`` with any token of their
+        DataFrame indexed by ``audio``: its ``description``, ``utterances`` with any token of their
         own, and the means over the concepts of ``kept``, ``by_chance`` and ``unknown`` (0 to 1)
     """
     by = kept.groupby(level="audio", sort=False)
     means = by[["kept", "by_chance", "unknown"]].mean()
     means.insert(0, "utterances", by["utterances"].max().astype(int))
-    means.insert(0, "heard", [AUDIO_VARIANTS[str(name)].description for name in means.index])
+    means.insert(0, "description", [AUDIO_VARIANTS[str(name)].description for name in means.index])
     return means
 
 

@@ -266,7 +266,7 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
 def audio_sentences(effects: pd.DataFrame) -> list[str]:
     """What the audio and the tokens add without each other, and what remains without words.
 
-    Told of silence, or of the first variant where silence was not asked.
+    Told of silence, or of the first other audio where silence was not asked.
 
     Args:
         effects: as ``audio_effects`` returns them
@@ -276,10 +276,11 @@ def audio_sentences(effects: pd.DataFrame) -> list[str]:
     rows = effects.to_dict("records")
     told = {row["effect"]: _tested(row) for row in rows if row["heard"] == heard}
     sentences = [
-        f"Compared with {heard} audio, the own audio changes UAR by {told['audio alone']} without "
-        f"tokens and by {told['audio beside tokens']} with aligned tokens. Aligned tokens change "
-        f"it by {told['tokens']} under {heard} audio; their gain under the own audio differs from "
-        f"that by {told['interaction']} (Holm's correction over all {len(effects)} effects)."
+        f"Compared with {heard} audio, the own audio changes UAR by "
+        f"{told['loss without tokens']} without tokens and by {told['loss with tokens']} with "
+        f"aligned tokens. Aligned tokens change it by {told['tokens']} under {heard} audio; their "
+        f"gain under the own audio differs from that by {told['interaction']} (Holm's "
+        f"correction over all {len(effects)} effects)."
     ]
     if voices := [f"{row['heard']} {_tested(row)}" for row in rows if row["effect"] == "voice"]:
         sentences.append(

@@ -139,7 +139,7 @@ def _kept_finding(kept: pd.DataFrame) -> str:
         for variant, row in kept_by_audio(kept).drop(OWN).iterrows()
     ]
     return (
-        "Share of the tokens that are also those of what is heard in place of an utterance, "
+        "Share of the tokens of an utterance that are also those of other audio, "
         f"averaged over the concepts (in brackets: by chance): {', '.join(told)}."
     )
 

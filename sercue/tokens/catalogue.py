@@ -94,7 +94,7 @@ def parse_condition(text: str, concepts: Sequence[str] | None = None) -> Conditi
     if AT.strip() in text:
         tokens, heard = parts_heard(text)
         if heard not in AUDIO_VARIANTS:
-            raise unknown(f"condition {text!r}: audio variant", heard, AUDIO_VARIANTS)
+            raise unknown(f"condition {text!r}: audio", heard, AUDIO_VARIANTS)
         return heard_as(parse_condition(tokens, concepts), heard)
     name, inside = parts_of(text)
     if name in _PLAIN:

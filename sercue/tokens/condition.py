@@ -295,7 +295,7 @@ class Condition:
 
     def __post_init__(self) -> None:
         if self.heard not in AUDIO_VARIANTS:
-            raise unknown(f"condition {self.name!r}: audio variant", self.heard, AUDIO_VARIANTS)
+            raise unknown(f"condition {self.name!r}: audio", self.heard, AUDIO_VARIANTS)
         if not self.family:
             told = zip(("family", "dose", "concepts"), told_by_name(self.name), strict=True)
             for field, value in told:

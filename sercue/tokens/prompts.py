@@ -164,8 +164,9 @@ FORMS = {
     "numbers": Form("the utterance's own scores in place of words, in standard deviations"),
     "prose": Form(
         "the utterance's own tokens in a sentence",
-        cues="In this recording, {tokens}.",
-        item="the {concept} is {word}",
+        # As an object the concept needs no verb of its own: pitch is low, formants are low.
+        cues="Measurements of this recording describe {tokens}.",
+        item="the {concept} as {word}",
         separator=", ",
         plain=True,
     ),

@@ -9,7 +9,7 @@ from simulate_crossing import CrossedDesign, CrossedStudy, crossed, true_effects
 
 from sercue.statistics.crossing import audio_effects, follow
 
-_EFFECTS = ("audio alone", "tokens", "interaction")
+_EFFECTS = ("loss without tokens", "tokens", "interaction")
 _PULLS = ("pull of audio", "pull of tokens")
 
 
@@ -32,7 +32,7 @@ def blind_crossing(study: CrossedStudy, truth: np.ndarray) -> Outcomes:
 def deaf_crossing(study: CrossedStudy, truth: np.ndarray) -> Outcomes:
     """Tests of a model that hears nothing."""
     return _tested(
-        study, "audio that is not heard", ("audio alone", "interaction", "pull of audio")
+        study, "audio that is not heard", ("loss without tokens", "interaction", "pull of audio")
     )
 
 

@@ -120,7 +120,7 @@ def true_effects(design: CrossedDesign, speakers: int = 100_000) -> dict[str, fl
     tokens = np.mean(swapped == study.truth) - np.mean(own[study.partner] == study.truth)
     gain = {heard: of[f"aligned{heard}"] - of[f"none{heard}"] for heard in ("", " @ silent")}
     return {
-        "audio alone": of["none"] - of["none @ silent"],
+        "loss without tokens": of["none"] - of["none @ silent"],
         "tokens": gain[" @ silent"],
         "interaction": gain[""] - gain[" @ silent"],
         "pull of audio": float(audio),

@@ -119,14 +119,14 @@ def test_shares_add_up_and_their_errors_are_those_of_speakers():
 def test_effects_are_differences_of_uar_and_the_interaction_that_of_gains():
     """By hand: the audio-bound model loses 2/3 of UAR in silence, whatever the tokens."""
     table = audio_effects(answers(hears), LABELS).set_index(["heard", "effect"])["difference"]
-    assert table["silent", "audio alone"] == pytest.approx(2 / 3)
-    assert table["silent", "audio beside tokens"] == pytest.approx(2 / 3)
+    assert table["silent", "loss without tokens"] == pytest.approx(2 / 3)
+    assert table["silent", "loss with tokens"] == pytest.approx(2 / 3)
     assert table["silent", "tokens"] == 0
     assert table["silent", "interaction"] == 0
     assert "swapped" not in table.index.get_level_values("heard")
     table = audio_effects(answers(reads), LABELS).set_index(["heard", "effect"])["difference"]
     assert table["silent", "tokens"] == pytest.approx(2 / 3)
-    assert table["silent", "audio alone"] == 0
+    assert table["silent", "loss without tokens"] == 0
 
 
 def test_what_is_lacking_is_named():
@@ -156,6 +156,8 @@ def test_what_the_audio_adds_is_voice_and_the_rest():
     reversed_ = answers(half, seed=1).loc[silent.index].assign(condition=names)
     table = audio_effects(pd.concat([predictions, reversed_]), LABELS)
     value = table.set_index(["heard", "effect"])["difference"]
-    whole = value["silent", "audio alone"]
-    assert value["reversed", "voice"] + value["reversed", "audio alone"] == pytest.approx(whole)
+    whole = value["silent", "loss without tokens"]
+    assert value["reversed", "voice"] + value["reversed", "loss without tokens"] == pytest.approx(
+        whole
+    )
     assert ("silent", "voice") not in value.index
