@@ -142,6 +142,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "readable_collapse",
             "readable_kept",
             "readable_reliance",
+            "reading_raters",
             "why_not_identified",
             "same_audio",
         ],

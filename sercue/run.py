@@ -116,7 +116,7 @@ from sercue.study.store import rows_digest
 from sercue.study_corpus import listed_corpus, usable_corpus
 from sercue.tables.answer import answer_sentences, spread_of_answers, study_answer
 from sercue.tables.exhibits import FigureExhibit, TableExhibit, figure_exhibit, table_exhibit
-from sercue.tables.findings import prior_findings
+from sercue.tables.findings import prior_findings, silence_finding
 from sercue.tables.limits import limits
 from sercue.tokens.binning import Binning, FoldBinning, fit_bins
 from sercue.tokens.catalogue import about_concepts, main_conditions, shortened, with_own_audio
@@ -137,7 +137,7 @@ logger = logging.getLogger(__name__)
 # ``batch_size`` after the answers: what was left of it where memory ran out.
 _MODEL_FACTS = ("name", "identity", "device", "dtype", "batch_size")
 #: Utterances at most whose tokens are measured in other audio.
-_HEARD = 100
+HEARD = 100
 FIXTURE = (
     "A fixture, not evidence: {why}. These numbers test the software; "
     "they say nothing about people or about any published model."
@@ -416,7 +416,7 @@ class Run:
         if not self.other_audio:
             raise InputError("this study has no other audio (audio: [own])")
         rows = stratified_sample(
-            self.corpus.rows(self.settings.partition), _HEARD, self.settings.seed
+            self.corpus.rows(self.settings.partition), HEARD, self.settings.seed
         )
         sample = self.heard.with_table(rows)
         tokens = {OWN: self.tokens.loc[rows.index]}
@@ -1258,6 +1258,7 @@ class Run:
             answer_sentences(self.answer)
             + spread
             + (biased or [])
+            + silence_finding(self.intervals, self.references["chance"])
             + limits(self.corpus, self.settings.partition, confounded=False)
         )
 

@@ -9,10 +9,12 @@ import pytest
 from made_material import confounded_corpus
 from scipy import stats
 
+from sercue.check import study
 from sercue.corpora.audio_variants import partners
 from sercue.corpora.corpus import example_corpus, select_fold
 from sercue.corpora.pseudonyms import pseudonymised
-from sercue.tables.limits import confounding, limits, other_voices
+from sercue.settings import Settings
+from sercue.tables.limits import confounding, limits, other_folds, other_voices
 
 
 def corpus(speakers, trained=3, **changes):
@@ -257,3 +259,22 @@ def test_swapped_audio_of_another_voice_is_a_limit():
     assert other_voices(partners(rows))[0].startswith("For 2 of 10 utterances, swapped audio is")
     assert other_voices(partners(rows[rows["speaker"] != "s2"])) == []
     assert other_voices(pd.DataFrame()) == []
+
+
+def test_swapped_audio_of_another_fold_may_have_been_heard_in_training():
+    """By hand: s0 and s1 have one class each, so that each is heard in the place of the other."""
+    whole = corpus(4, angry=[2, 0, 2, 2], sad=[0, 2, 2, 2])
+    rows = whole.rows("test")
+    folded = replace(whole, table=rows.assign(fold=rows["speaker"]))
+    table = folded.table
+    told = other_folds(partners(table), folded)
+    assert told[0].startswith("For 4 of 12 utterances, swapped audio is that of another fold: ")
+    swapped = {"audio": ["own", "swapped"], "fold": "all"}
+    assert study._of_other_folds(Settings(**swapped), folded) == told
+    assert study._of_other_folds(Settings(fold="all"), folded) == []
+    large = {"model": "qwen2-audio", "controls": False}
+    assert study._of_other_folds(Settings(**swapped, **large), folded) == []
+    pairs = replace(folded, table=table.assign(fold="all of them"))
+    assert other_folds(partners(table), pairs) == []
+    assert other_folds(partners(table), whole) == []
+    assert other_folds(pd.DataFrame(), folded) == []

@@ -104,6 +104,13 @@ def test_other_folds_are_a_source_of_the_label_prior_if_one_model_answers_all(co
     assert found == ["the speakers of the other folds"]
 
 
+def test_changed_answers_are_told_where_both_conditions_were_asked(text, copy):
+    told = "Changed answers under conflicting instead of aligned tokens were counted on the same"
+    assert told in text
+    asked_as(copy, ["none", "aligned", "nonsense"])
+    assert told not in methods_text(copy)
+
+
 def test_controls_of_the_form_are_a_family_of_their_own(text, copy):
     assert "in other forms" not in text
     assert "with other audio or with aligned tokens in another form, against each" in text
@@ -116,6 +123,7 @@ def test_controls_of_the_form_are_a_family_of_their_own(text, copy):
 def test_other_audio_is_told_with_its_sources_and_what_is_made_of_it(text, copy):
     """Only of the variants that were asked, with the sources of these."""
     assert "Under conditions with @" not in text
+    assert "A token is kept" not in text
     assert "follow ratio" not in text
     names = ["none", "aligned", "aligned @ swapped", "none @ lowpass", "aligned @ lowpass"]
     asked_as(copy, names)
@@ -123,6 +131,7 @@ def test_other_audio_is_told_with_its_sources_and_what_is_made_of_it(text, copy)
     assert "Low-pass filtering masks the words as in [Rogers et al., 1971]." in told
     assert "- Rogers, P. L., Scherer, K. R., and Rosenthal, R. (1971)" in told
     assert "Random splicing is the technique" not in told
+    assert "The other audio of up to 100 evaluated utterances was analysed and binned" in told
     assert "another utterance of another class" in told
     assert "and its difference from the gain under the own audio (interaction)" in told
     assert "The follow ratio is the pull of the tokens divided by the sum of both" in told

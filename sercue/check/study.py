@@ -13,14 +13,18 @@ from sercue.check.cost import check_disk_space, check_features, check_prompts, c
 from sercue.check.machine import check_folders, check_kernel
 from sercue.check.model import check_baselines, check_chat, check_context, check_model
 from sercue.check.rehearsal import Rehearsal
+from sercue.corpora.audio_variants import SWAPPED, partners
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import check_corpus
 from sercue.corpora.inspection import inspect_audio
 from sercue.errors import InputError
+from sercue.models.cards import TINY
 from sercue.report.notebooks import notebook_files
 from sercue.settings import Settings
+from sercue.statistics.controls import why_no_controls
 from sercue.study_corpus import listed_corpus, usable_corpus
-from sercue.tables.limits import limits
+from sercue.tables.limits import limits, other_folds
+from sercue.tokens.condition import parts_heard
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +87,7 @@ def check_study(settings: Settings, *, measure: bool = False) -> StudyCheck:
         ("corpus", repr(corpus)),
         ("audio", f"{len(corpus.table)} of {len(facts)} recordings are used, {minutes:.1f} min"),
         *(("inference", told) for told in limits(corpus, settings.partition)),
+        *(("inference", told) for told in _of_other_folds(settings, corpus)),
     ]
     with tempfile.TemporaryDirectory() as folder:
         study = Rehearsal(settings, listed, corpus, facts, Path(folder), measured=measure)
@@ -102,6 +107,14 @@ def _rehearsed(study: Rehearsal, run: Path) -> Iterator[tuple[str, str]]:
     yield "disk", check_disk_space(study, run)
     if study.measured:
         yield "time", check_time(study, run)
+
+
+def _of_other_folds(settings: Settings, corpus: Corpus) -> list[str]:
+    """For how many utterances swapped audio may have been heard in training, if for any."""
+    trained = settings.model == TINY or not why_no_controls(settings)
+    if not trained or all(parts_heard(name)[1] != SWAPPED for name in settings.conditions):
+        return []
+    return other_folds(partners(corpus.rows(settings.partition), settings.seed), corpus)
 
 
 def _check_evaluated(settings: Settings, corpus: Corpus) -> None:

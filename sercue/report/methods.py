@@ -23,6 +23,7 @@ from sercue.elsewhere.made import NOT_STATED
 from sercue.errors import InputError
 from sercue.models.cards import CARDS, TINY, contrastive_name, known_training
 from sercue.report.finished import EvaluatedRun, public_value, read_run
+from sercue.run import HEARD
 from sercue.statistics.attribution import subset_conditions
 from sercue.statistics.baselines import SENTENCE, SVM, TOKENS_ONLY
 from sercue.statistics.contrasts import own_reference
@@ -361,6 +362,8 @@ def _audio_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
         found = partners(rows, run.parameters["seed"])["by"].value_counts().to_dict()
     return {
         "audio": [name for name in heard if name != OWN],
+        "recorded": not run.made_elsewhere,
+        "heard_most": HEARD,
         "partners": [f"{name}: {number}" for name, number in found.items() if number],
     }
 
@@ -397,6 +400,7 @@ def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, A
         "single": any(map(about_concepts, names)),
         "single_once": settings.get("concept_wordings") == "first"
         and len(settings["templates"]) * settings["label_orders"] > 1,
+        "changed": {"aligned", "conflicting"} <= set(names),
         "hiding": any(parts_of(name)[0] in ("only", "without") for name in names),
         "shapley": set(subset_conditions(concepts)) <= set(names),
     }

@@ -76,7 +76,8 @@ def audio_effects(
 
     Returns:
         DataFrame, one row per kind of other audio and effect: ``heard``, ``effect``,
-        ``difference``, ``low``, ``high``, ``se``, ``df``, ``p`` and ``holm_p``, corrected over all rows
+        ``difference``, ``low``, ``high``, ``se``, ``df``, ``p`` and ``holm_p``, corrected over all
+        rows
 
     Raises:
         InputError: if no other audio was asked with ``none`` and ``aligned``

@@ -277,9 +277,10 @@ def audio_sentences(effects: pd.DataFrame) -> list[str]:
     told = {row["effect"]: _tested(row) for row in rows if row["heard"] == heard}
     sentences = [
         f"Compared with {heard} audio, the own audio changes UAR by "
-        f"{told['loss without tokens']} without tokens and by {told['loss with tokens']} with aligned tokens. Aligned tokens change "
-        f"it by {told['tokens']} under {heard} audio; their gain under the own audio differs from "
-        f"that by {told['interaction']} (Holm's correction over all {len(effects)} effects)."
+        f"{told['loss without tokens']} without tokens and by {told['loss with tokens']} with "
+        f"aligned tokens. Aligned tokens change it by {told['tokens']} under {heard} audio; their "
+        f"gain under the own audio differs from that by {told['interaction']} (Holm's "
+        f"correction over all {len(effects)} effects)."
     ]
     if voices := [f"{row['heard']} {_tested(row)}" for row in rows if row["effect"] == "voice"]:
         sentences.append(

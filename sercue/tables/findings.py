@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from sercue.corpora.audio_variants import OWN
+from sercue.corpora.audio_variants import OWN, SILENT
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
 from sercue.features import FEW_FRAMES
@@ -25,6 +25,7 @@ from sercue.tables.printed import (
 )
 from sercue.tokens.catalogue import with_own_audio
 from sercue.tokens.concepts import UNKNOWN, Category, Concept
+from sercue.tokens.condition import AT
 
 #: Of p-values corrected for the family.
 LEVEL = 0.05
@@ -402,6 +403,50 @@ def prior_findings(corrected: pd.DataFrame, calibration: pd.DataFrame) -> list[s
             f"{' and '.join(told)} (.5 is chance)."
         )
     return [" ".join(sentences)] if sentences else []
+
+
+def silence_finding(intervals: pd.DataFrame, chance: float) -> list[str]:
+    """What silence gives without tokens, where it was asked; nothing where it was not.
+
+    Args:
+        intervals: UAR by ``condition`` with ``low`` and ``high``
+        chance: UAR of a guess
+
+    Examples:
+        >>> row = {"condition": ["none @ silent"], "uar": 0.4, "low": 0.3, "high": 0.5}
+        >>> print(silence_finding(pd.DataFrame(row), 0.25)[0])  # doctest: +NORMALIZE_WHITESPACE
+        Without tokens, silence of the same length as the utterance has UAR .400 [.300, .500];
+        chance is .250. The length of an utterance tells something of its class.
+    """
+    rows = intervals[intervals["condition"] == f"none{AT}{SILENT}"].to_dict("records")
+    return [
+        "Without tokens, silence of the same length as the utterance has UAR "
+        f"{with_interval(row['uar'], row['low'], row['high'])}; chance is {bounded(chance)}."
+        + " The length of an utterance tells something of its class."
+        * bool(row["low"] > chance)
+        for row in rows
+    ]
+
+
+def reading_raters() -> list[str]:
+    """How to read the tables of distances to the raters, for a study that has them."""
+    return [
+        "The distance is the Jensen-Shannon distance between the distribution of the raters' "
+        "choices and the probabilities of the model (0: the same, 1: nothing in common). *All "
+        "labels equally* and *mean of the raters* are answers that are the same for all "
+        "utterances. The mean is that of the evaluated utterances themselves, which makes it a "
+        "strong reference.",
+        "Tokens bring the probabilities nearer to the raters where *minus none* is below zero. A "
+        "condition that is no nearer than the mean of the raters is no better a guess of their "
+        "distribution than this mean; overconfidence alone can cause this, also in a model that "
+        "tells the classes apart. With few raters, whose choices vary by chance, not even a model "
+        "that knows how people in general would choose reaches 0.",
+        "*Slope* is how much the effect of aligned instead of wrong tokens changes from full "
+        "agreement to labels chosen equally often, among utterances of the same speaker (t tests, "
+        "corrected for the two by Holm's method). Above zero, the tokens decide more where people "
+        "are unsure. Some classes are rated with less agreement than others, which the slope does "
+        "not separate.",
+    ]
 
 
 def invalid_answers(predictions: pd.DataFrame) -> str:

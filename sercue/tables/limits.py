@@ -172,6 +172,24 @@ def other_voices(partners: pd.DataFrame) -> list[str]:
     ] * bool(others)
 
 
+def other_folds(partners: pd.DataFrame, corpus: Corpus) -> list[str]:
+    """For how many utterances swapped audio is that of another fold, if for any.
+
+    Args:
+        partners: as ``audio_variants.partners`` returns them
+        corpus: of the study
+    """
+    if partners.empty or not corpus.folds:
+        return []
+    fold = corpus.table["fold"]
+    heard = fold.loc[pd.Index(partners["partner"])].to_numpy()
+    others = int((heard != fold.loc[partners.index].to_numpy()).sum())
+    return [
+        f"For {others} of {len(partners)} utterances, swapped audio is that of another fold: "
+        "models that are trained here by fold may have heard it in training."
+    ] * bool(others)
+
+
 def _counts(corpus: Corpus, partition: str) -> pd.DataFrame:
     """Utterances of each speaker of a partition and each class, classes that nobody has too."""
     rows = corpus.rows(partition)
