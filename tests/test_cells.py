@@ -11,11 +11,13 @@ from sercue.corpora.corpus import example_corpus
 from sercue.errors import InputError, ServerError, StorageError, or_none
 from sercue.run import Run
 from sercue.settings import Settings
+from sercue.statistics.calibration import example_answers
 from sercue.statistics.measures import LABELS, example_predictions
 from sercue.tables.conclusions import conclusions
 from sercue.tables.exhibits import if_possible
 from sercue.tokens.schemes import read_scheme
 
+RATED_LABELS = [f"rated_{label}" for label in LABELS]
 NOT = "Not available in this study: "
 ALL = {
     "none": 0.5, "aligned": 0.75, "shuffled": 0.5, "shuffled_within_class": 0.6,
@@ -240,6 +242,22 @@ def crossed(folder):
     rows["heard"] = rows["condition"].str.partition(" @ ")[2].replace("", "own")
     run.__dict__["predictions"] = rows.assign(shown_ENERGY=rows["truth"].where(tokens))
     return run
+
+
+def test_a_study_with_raters_says_how_to_read_the_distance_to_them(tmp_path):
+    """Another one has a sentence that says why it has no such table."""
+    answers = example_answers(conditions=("none", "aligned", "conflicting"), speakers=6)
+    run = Run(Settings(conditions=["none", "aligned", "conflicting"], out=str(tmp_path)))
+    corpus = example_corpus(6, answers["utterance"].nunique() // 6)
+    table = corpus.table.assign(partition="test", **dict.fromkeys(RATED_LABELS, 1 / len(LABELS)))
+    run.__dict__.update(
+        predictions=answers, corpus=replace(corpus, table=table, labels=tuple(LABELS)),
+        content="made", baselines=answers.head(0),
+    )  # fmt: skip
+    shown = execute("05", run)
+    assert "raters" in shown.tables
+    told = "".join(str(getattr(result, "data", "")) for result in shown.results)
+    assert "no better a guess of their distribution" in told
 
 
 def test_a_study_with_other_audio_gets_its_factorial(tmp_path):
