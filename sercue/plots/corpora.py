@@ -430,7 +430,8 @@ def plot_redundancy(correlation: pd.DataFrame, *, ax: Axes | None = None) -> Fig
     """
     size = 1.8 + 0.52 * len(correlation)
     figure, axes = canvas(ax, width=size + 0.8, height=size)
-    sns.heatmap(
+    heatmap(
+        axes,
         correlation.iloc[1:, :-1],
         mask=np.triu(np.ones_like(correlation, dtype=bool))[1:, :-1],
         annot=correlation.iloc[1:, :-1].map(lambda value: bounded(value, 2)),
@@ -441,7 +442,6 @@ def plot_redundancy(correlation: pd.DataFrame, *, ax: Axes | None = None) -> Fig
         square=True,
         linewidths=1,
         cbar_kws={"label": "Spearman correlation", "shrink": 0.8},
-        ax=axes,
     )
     axes.grid(visible=False)
     axes.set(xlabel="", ylabel="")
