@@ -22,6 +22,7 @@ from sercue.plots.style import (
     PARTITION_COLOURS,
     canvas,
     check_known,
+    heatmap,
     label_palette,
     legend_above,
     lines_from_top,
@@ -76,7 +77,7 @@ def plot_corpus(corpus: Corpus, *, ax: Axes | None = None) -> Figure:
     options = {"cmap": "Blues", "vmin": 0, "vmax": (1.5 if annotated else 1) * most, "fmt": "d"}
     for axes, (name, count) in zip(panels, counts.items(), strict=True):
         lines = 0.5 if annotated else 0
-        sns.heatmap(count, ax=axes, annot=annotated, cbar=False, linewidths=lines, **options)
+        heatmap(axes, count, annot=annotated, cbar=False, linewidths=lines, **options)
         number = count.to_numpy().sum()
         title = f"fold {name}: {number}" if name in corpus.folds else f"{name}: {number} utterances"
         axes.set(title=title, xlabel="", ylabel="")
@@ -393,7 +394,8 @@ def plot_functional_effects(
         ax, width=min(8.0, 5.0 + 0.5 * len(columns)), height=1.2 + 0.2 * len(shown)
     )
     limit = float(np.nanmax(g.abs().to_numpy(), initial=0.5))
-    sns.heatmap(
+    heatmap(
+        axes,
         g,
         annot=text,
         fmt="",
@@ -403,7 +405,6 @@ def plot_functional_effects(
         vmax=limit,
         yticklabels=[f"{name} ({bounded(value, 2)})" for name, value in shown.items()],
         cbar_kws={"label": f"Hedges' g versus {pairwise['reference'].iloc[0]}", "shrink": 0.6},
-        ax=axes,
     )
     axes.set(xlabel="", ylabel="")
     axes.tick_params(axis="y", labelsize=7.5, rotation=0)
@@ -429,7 +430,8 @@ def plot_redundancy(correlation: pd.DataFrame, *, ax: Axes | None = None) -> Fig
     """
     size = 1.8 + 0.52 * len(correlation)
     figure, axes = canvas(ax, width=size + 0.8, height=size)
-    sns.heatmap(
+    heatmap(
+        axes,
         correlation.iloc[1:, :-1],
         mask=np.triu(np.ones_like(correlation, dtype=bool))[1:, :-1],
         annot=correlation.iloc[1:, :-1].map(lambda value: bounded(value, 2)),
@@ -440,7 +442,6 @@ def plot_redundancy(correlation: pd.DataFrame, *, ax: Axes | None = None) -> Fig
         square=True,
         linewidths=1,
         cbar_kws={"label": "Spearman correlation", "shrink": 0.8},
-        ax=axes,
     )
     axes.grid(visible=False)
     axes.set(xlabel="", ylabel="")
@@ -478,7 +479,8 @@ def plot_clusters(
     )
     order = clusters.index
     strength = correlation.loc[order, order].abs()
-    sns.heatmap(
+    heatmap(
+        axes,
         strength,
         cmap="rocket_r",
         vmin=0,
@@ -493,7 +495,6 @@ def plot_clusters(
             "shrink": 0.5,
             "pad": 0.02,
         },
-        ax=axes,
     )
     labels = {}
     for _, members in clusters.reset_index(names="functional").groupby("cluster", sort=False):

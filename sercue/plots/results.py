@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -23,6 +22,7 @@ from sercue.plots.style import (
     bounded_ticks,
     canvas,
     condition_palette,
+    heatmap,
     horizontal_intervals,
     label_palette,
     legend_above,
@@ -598,7 +598,7 @@ def plot_confusions(
         text = (100 * part).map(lambda share: "" if np.isnan(share) else f"{share:.0f}")
         options = {"fmt": "", "cmap": "Blues", "vmin": 0, "vmax": 1, "square": True}
         small = {"size": 8 if len(part) > 5 else 9}
-        sns.heatmap(part, annot=text, annot_kws=small, cbar=False, ax=axes, **options)
+        heatmap(axes, part, annot=text, annot_kws=small, cbar=False, **options)
         axes.set(title=name, xlabel="", ylabel="")
         axes.tick_params(axis="y", rotation=0)
         slanted(axes)

@@ -19,6 +19,7 @@ from sercue.plots.style import (
     PARTITION_COLOURS,
     canvas,
     check_known,
+    heatmap,
     legend_above,
     lines_from_top,
     panel_grid,
@@ -232,7 +233,8 @@ def plot_tokens_by_emotion(
     )
     for axes, (values, colours, least, form, label) in zip(panels, tables, strict=True):
         mean = values.astype(float).groupby(emotion).mean().reindex(corpus.labels).T
-        sns.heatmap(
+        heatmap(
+            axes,
             mean,
             annot=mean.map(lambda value, form=form: form.format(value).replace("-", "−")),
             fmt="",
@@ -241,7 +243,6 @@ def plot_tokens_by_emotion(
             vmax=1,
             linewidths=1,
             cbar_kws={"label": label},
-            ax=axes,
         )
         axes.set(xlabel="", ylabel="")
         axes.tick_params(axis="both", rotation=0)

@@ -385,10 +385,13 @@ def reliability(
     tables = []
     for condition, places in _conditions(rows):
         own, within = rows.iloc[places], _bins(sure[places])
-        weight = _weights(own)
-        for number in np.unique(within):
-            part = within == number
-            told = utterance_means(own, (part * right[places])[:, None], part[:, None])
+        weight, bins = _weights(own), np.unique(within)
+        parts = within[:, None] == bins
+        hits = _summed(own, parts * right[places, None])
+        size = _summed(own, parts.astype(float))
+        for place, number in enumerate(bins):
+            part = parts[:, place]
+            told = recall_estimates(hits[:, :, [place]], size[:, :, [place]])
             row = told.rows(confidence, "accuracy", least=0)[["accuracy", "low", "high"]]
             row.insert(0, "condition", condition)
             row.insert(1, "bin", int(number))

@@ -361,6 +361,7 @@ def threshold_stability(features: pd.DataFrame, corpus: Corpus, **fit_options: A
         1       s0     0.67
         2       s1     0.67
     """
+    features, corpus = _numbered(features, corpus)
     test = corpus.rows("test").index
     parts = list(_with_one_left_out(corpus))
     whole = _all_training(corpus) if corpus.folds else corpus
@@ -378,6 +379,12 @@ def threshold_stability(features: pd.DataFrame, corpus: Corpus, **fit_options: A
                 row = {"left_out": left_out, "concept": concept, "sex": sex}
                 rows.append(row | inner | {"changed": float(share)})
     return pd.DataFrame(rows)
+
+
+def _numbered(features: pd.DataFrame, corpus: Corpus) -> tuple[pd.DataFrame, Corpus]:
+    """Both with numbered rows: by file, start and end they are found at a multiple of the time."""
+    rows = features.loc[corpus.table.index].reset_index(drop=True)
+    return rows, replace(corpus, table=corpus.table.reset_index(drop=True))
 
 
 def _all_training(corpus: Corpus) -> Corpus:
@@ -451,12 +458,6 @@ class DesignFits:
     features: pd.DataFrame
     corpus: Corpus
     seed: int
-
-    @classmethod
-    def of(cls, features: pd.DataFrame, corpus: Corpus, seed: int) -> DesignFits:
-        """The rows numbered: by file, start and end they are found at a multiple of the time."""
-        measured = measurable(features.loc[corpus.table.index]).reset_index(drop=True)
-        return cls(measured, replace(corpus, table=corpus.table.reset_index(drop=True)), seed)
 
     def fitted(self, design: Design, view: Corpus) -> Binning:
         """The thresholds of a design, from the training rows of a view."""
@@ -532,8 +533,8 @@ class DesignFits:
             fits = [self.fitted(design, part) for part in evaluated_views(self.corpus).values()]
             each = [self.transformed(design, fit, view) for fit in fits]
         measured = pd.concat([view.rows("test") for view in views.values()]).index
-        each = [table.loc[measured].to_numpy() for table in each]
-        return float(np.mean([(a == b).mean() for a, b in combinations(each, 2)]))
+        arrays = [table.loc[measured].to_numpy() for table in each]
+        return float(np.mean([(a == b).mean() for a, b in combinations(arrays, 2)]))
 
 
 def _functional_classifier(seed: int) -> Pipeline:
@@ -622,7 +623,7 @@ def compare_binnings(
         >>> table.loc["3 width", ["tokens_uar", "agreement"]].tolist()
         [1.0, 1.0]
     """
-    fits = DesignFits.of(features, corpus, seed)
+    fits = DesignFits(*_numbered(measurable(features), corpus), seed)
     # Threads cost more than they bring to fits of this size: one is several times faster.
     with threadpool_limits(1):
         own = scheme or read_scheme()
@@ -675,8 +676,9 @@ def measure_binning(
         {'3 width': 1.0}
     """
     own = Design(scheme.concepts, scheme.bins, method, centre, thresholds, scheme.standardise)
+    fits = DesignFits(*_numbered(measurable(features), corpus), seed)
     with threadpool_limits(1):
-        rows, _ = _compared(DesignFits.of(features, corpus, seed), [own], partition)
+        rows, _ = _compared(fits, [own], partition)
     return pd.DataFrame(rows).set_index("design")
 
 
