@@ -17,6 +17,7 @@ from odd_study import run_odd_study
 
 from sercue.cli import main
 from sercue.run import open_run
+from sercue.tables import exhibits
 
 # Tests share the cores, with each other and with the kernels that they start: models this small
 # are no faster on several threads, and several times slower where these wait for each other. In
@@ -151,6 +152,17 @@ def small_study(cache, tmp_path_factory):
     folder = shutil.copytree(made, tmp_path_factory.mktemp("study") / "small")
     status = int((folder / "status").read_text())
     return SmallStudy(SMALL, folder / "small.yaml", folder / "out", status, made / "out")
+
+
+@pytest.fixture(scope="module")
+def without_pdf():
+    """Figures in one format: a second takes most of the time of what is executed here."""
+    saved = exhibits._saved
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            exhibits, "_saved", lambda figure, kind: saved(figure, kind) if kind == "svg" else b""
+        )
+        yield
 
 
 @pytest.fixture(scope="session")

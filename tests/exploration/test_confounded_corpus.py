@@ -39,7 +39,7 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def shown(cache, run):
+def shown(cache, run, without_pdf):
     return {number: execute(number, run) for number in ("01", "02", "04", "05")}
 
 
