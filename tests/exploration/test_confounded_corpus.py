@@ -12,7 +12,6 @@ from sercue.settings import Settings
 from sercue.tables.conclusions import binning_conclusions
 from sercue.tables.findings import corpus_findings
 
-pytestmark = pytest.mark.slow
 CLAIMS = ("varies most with", "functionals differ between the emotions at", "bits", "ω² =")
 
 
