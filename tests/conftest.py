@@ -17,6 +17,7 @@ from odd_study import run_odd_study
 
 from sercue.cli import main
 from sercue.run import open_run
+from sercue.tables import exhibits
 
 # Tests share the cores, with each other and with the kernels that they start: models this small
 # are no faster on several threads, and several times slower where these wait for each other. In
@@ -44,28 +45,36 @@ SMALL = {
 # Folder of tests to the mark that its tests have; files that take long by themselves.
 MARKS = {"faults": "faults", "in_browser": "browser", "workers": "workers", "notebooks": "slow"}
 LONG = {
-    "test_bad_recordings", "test_calibration", "test_conclusions_of_controls", "test_controls",
-    "test_corpus_studies", "test_no_python_shown", "test_no_secrets", "test_nothing_outside",
-    "test_private_provenance", "test_readme", "test_same_bytes", "test_stale_results",
-    "test_study_killed", "test_wheel",
+    "test_bad_recordings", "test_calibration", "test_conclusions_of_controls",
+    "test_confounded_corpus", "test_controls", "test_corpus_studies", "test_no_python_shown",
+    "test_no_secrets", "test_nothing_outside", "test_private_provenance", "test_readme",
+    "test_same_bytes", "test_stale_results", "test_study_killed", "test_wheel",
 }  # fmt: skip
+#: The longest of those that need the shared study.
+FIRST = "test_same_bytes"
 
 
 def pytest_collection_modifyitems(items):
     """Mark what ``make quick`` leaves out, and put it first: no process ends with a long file.
 
-    Before all, the files that run studies of their own: nobody need wait for the shared one.
+    One process makes the study that many share, while the others have long files that run
+    studies of their own: nobody need wait for it.
     """
-    ranks = {}
+    shared = {item.path for item in items if "small_study" in item.fixturenames}
+    marked = set()
     for item in items:
         mark = MARKS.get(item.path.parent.name)
         if mark is None and (item.path.stem in LONG or "small_study" in item.fixturenames):
             mark = "slow"
         if mark is not None:
             item.add_marker(mark)
-        rank = 0 if item.path.stem in LONG else 2 - (mark is not None)
-        ranks[item.path] = min(rank, ranks.get(item.path, rank))
-    items.sort(key=lambda item: ranks[item.path])
+            marked.add(item.path)
+    alone = {path for path in marked - shared if path.stem in LONG}
+    items.sort(
+        key=lambda item: (
+            item.path.stem != FIRST, item.path not in alone, item.path not in marked
+        )
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -151,6 +160,17 @@ def small_study(cache, tmp_path_factory):
     folder = shutil.copytree(made, tmp_path_factory.mktemp("study") / "small")
     status = int((folder / "status").read_text())
     return SmallStudy(SMALL, folder / "small.yaml", folder / "out", status, made / "out")
+
+
+@pytest.fixture(scope="module")
+def without_pdf():
+    """Figures in one format: a second takes most of the time of what is executed here."""
+    saved = exhibits._saved
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            exhibits, "_saved", lambda figure, kind: saved(figure, kind) if kind == "svg" else b""
+        )
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -197,12 +197,12 @@ def test_05_is_rendered_again_without_model_or_audio(small_study, tmp_path, monk
 
 
 def in_the_way(out):
-    """A folder where a figure of notebook 02 belongs, in what looks like the folder of a run."""
+    """A folder where the first figure of 02 belongs, in what looks like the folder of a run."""
     (out / "artifacts").mkdir(parents=True, exist_ok=True)
     if not (out / "artifacts" / "provenance.json").exists():
         (out / "artifacts" / "provenance.json").write_text("{}")
-    (out / "figures" / "designs.svg").unlink(missing_ok=True)
-    (out / "figures" / "designs.svg").mkdir(parents=True)
+    (out / "figures" / "thresholds.svg").unlink(missing_ok=True)
+    (out / "figures" / "thresholds.svg").mkdir(parents=True)
 
 
 def test_a_failing_notebook_is_saved_and_shown_and_stops_those_that_need_it(
@@ -220,7 +220,7 @@ def test_a_failing_notebook_is_saved_and_shown_and_stops_those_that_need_it(
     assert "not run: it needs notebook 02" in told
     report = (out / "02_binning_design.html").read_text()
     assert "This notebook stopped with an error." in report
-    assert "designs.svg could not be stored" in report
+    assert "thresholds.svg could not be stored" in report
     assert "error" in References(report).ids
     assert (out / "02_binning_design.ipynb").is_file()
     assert not (out / "04_perturbation_study.html").exists()

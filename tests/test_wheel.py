@@ -10,7 +10,7 @@ import pytest
 from cells import sentences_of_summary
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALL = ["corpus_options={speakers: 6, sentences: 2}", "resamples=100", "controls=false"]
+SMALL = ["corpus_options={speakers: 6, sentences: 1}", "resamples=100", "controls=false"]
 
 
 def called(*command, **options):
@@ -27,9 +27,9 @@ def installed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     called(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, ROOT)
     (wheel,) = folder.glob("sercue-*.whl")
-    called(sys.executable, "-m", "venv", folder / "venv")
+    called(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
     python = folder / "venv" / "bin" / "python"
-    called(python, "-m", "pip", "install", "-q", "--no-deps", wheel)
+    called(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", wheel)
     site = called(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     # The path of an editable install, which lies there as well, is not read from a path.
     (Path(site) / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")

@@ -106,9 +106,19 @@ def true_weights(design: ChoiceDesign, response: str, speakers: int = 20_000) ->
 
     Sizes of speakers are independent of their effects, so that few utterances of each will do.
     """
-    crowd = design.with_(speakers=speakers, utterances=3, size_spread=0.0)
-    drawn = _draw(crowd, np.random.default_rng(0))
+    drawn = _crowd(design.with_(speakers=speakers, utterances=3, size_spread=0.0))
     return fit_choices(drawn.evidence, drawn.answered(response), drawn.speaker).weights
+
+
+# Each is asked for both responses.
+@lru_cache(maxsize=1)
+def _crowd(design: ChoiceDesign) -> Choices:
+    return _draw(design, np.random.default_rng(0))
+
+
+@lru_cache(maxsize=1)
+def _crowd_of_words(design: WordDesign) -> Evidence:
+    return _draw_words(design, np.random.default_rng(0))
 
 
 def _draw(design: ChoiceDesign, generator: np.random.Generator) -> Choices:
@@ -159,8 +169,7 @@ def worded(design: WordDesign, number: int, seed: int = 0) -> Iterator[Evidence]
 
 def true_word_weights(design: WordDesign, response: str, speakers: int = 2000) -> np.ndarray:
     """Weights over very many speakers of what a classifier of very many says, shape (2,)."""
-    crowd = design.with_(speakers=speakers, utterances=5, size_spread=0.0)
-    drawn = _draw_words(crowd, np.random.default_rng(0))
+    drawn = _crowd_of_words(design.with_(speakers=speakers, utterances=5, size_spread=0.0))
     return fit_evidence(drawn.table, design.labels, response=response).weights
 
 

@@ -12,7 +12,6 @@ from sercue.settings import Settings
 from sercue.tables.conclusions import binning_conclusions
 from sercue.tables.findings import corpus_findings
 
-pytestmark = pytest.mark.slow
 CLAIMS = ("varies most with", "functionals differ between the emotions at", "bits", "ω² =")
 
 
@@ -39,7 +38,7 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def shown(cache, run):
+def shown(cache, run, without_pdf):
     return {number: execute(number, run) for number in ("01", "02", "04", "05")}
 
 
