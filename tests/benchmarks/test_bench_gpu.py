@@ -1,12 +1,14 @@
 """The GPU script must work before a GPU is at hand, and measure the sizes that it names."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from bench_gpu import MODELS, SMALL, both_scores, build, measure, prompts
 
+from sercue.models.availability import needed
 from sercue.models.cards import CARDS
 
 PARAMETERS = {card.name: card.parameters for card in CARDS}
@@ -33,3 +35,16 @@ def test_the_sizes_are_the_published_ones(name, card):
     with torch.device("meta"):
         model = make(size, {})
     assert sum(weights.numel() for weights in model.parameters()) == PARAMETERS[card]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_memory_that_a_check_foretells_is_near_what_was_measured(name):
+    """At the default number of utterances at once, to within 15 %, as GPU.md has it."""
+    text = (Path(__file__).parent / "GPU.md").read_text(encoding="utf-8")
+    _, _, of_model = text.partition(f"| {name} |")
+    row = next(line for line in of_model.splitlines() if line.startswith("| | 8 |"))
+    measured = float(row.split("|")[-2].removesuffix(" GB "))
+    make, size = MODELS[name]
+    with torch.device("meta"):
+        parameters = sum(weights.numel() for weights in make(size, {}).parameters())
+    assert needed(parameters, "bfloat16") / 1e9 == pytest.approx(measured, rel=0.15)
