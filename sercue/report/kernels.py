@@ -6,6 +6,7 @@ An import of all of it takes some four seconds of each notebook.
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import signal
@@ -147,6 +148,8 @@ def serve(server: socket.socket) -> None:
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     for module in _IMPORTED:
         import_module(module)
+    # Of what is imported nothing goes: no kernel need look through it for garbage.
+    gc.freeze()
     while True:
         message, files, _, _ = socket.recv_fds(server, _MESSAGE, 1)
         if not message:
