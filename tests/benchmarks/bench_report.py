@@ -69,7 +69,7 @@ def main() -> None:
     print(f"import sercue            {with_sercue - without:6.2f} s   goal   1 s")
     with tempfile.TemporaryDirectory() as folder:
         cache, out = Path(folder, "cache"), Path(folder, "out")
-        for name, goal in (("demo study from nothing", 300), ("demo study repeated", 60)):
+        for name, goal in (("demo study from nothing", 180), ("demo study repeated", 40)):
             seconds, memory = run_study(cache, out)
             print(f"{name:<24} {seconds:6.0f} s   goal {goal:3} s, peak memory {memory:.2f} GB (4)")
 
