@@ -115,16 +115,19 @@ def test_the_harm_is_that_of_a_condition_chosen_beforehand():
 def relied(shares, differences, p):
     models = ["audio-bound", "grounded", "cue-bound", "this model"]
     columns = {"by": "all", "share": [*shares, 0.5], "difference": [*differences, None]}
-    return pd.DataFrame(columns | {"model": models, "holm_p": [*p, None]})
+    return pd.DataFrame(
+        columns | {"model": models, "holm_p": [*p, None], "low": 0.45, "high": 0.55}
+    )
 
 
 def test_a_model_is_placed_among_the_controls_by_tests_alone():
     """Differences are those of the control less the model under study."""
     text = place_among_controls(relied([0, 0.4, 0.9], [-0.5, -0.1, 0.4], [0.001, 0.3, 0.01]))
-    assert text.startswith(
-        "Reliance on the tokens is higher than that of audio-bound, lower than that of cue-bound, "
-        "not shown to differ from that of grounded"
-    )
+    assert "is .500 [.450, .550] on the prompts that the control models answered, too" in text
+    assert (
+        "higher than that of audio-bound (.000), lower than that of cue-bound (.900), not shown to "
+        "differ from that of grounded (.400)"
+    ) in text
 
 
 def test_a_control_that_is_the_model_under_study_is_not_compared_with_it():

@@ -30,7 +30,7 @@ from sercue.tables import markup
 from sercue.tables.answer import spread_of_answers, use_of_tokens
 from sercue.tables.limits import limits
 from sercue.tables.printed import percent, rounded, with_interval, with_minus
-from sercue.tokens.catalogue import condition_facts, main_conditions, shortened
+from sercue.tokens.catalogue import main_conditions, shortened
 from sercue.tokens.schemes import concepts_of
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -199,7 +199,7 @@ def write_index(
         else [],
         evaluated=answer is not None,
         figure=None if _DRAWS_UAR in outdated else _figure(folder, measures, settings),
-        tables=[] if measures is None else _uar_tables(measures, tests, settings),
+        table="" if measures is None else _uar_by_condition(measures, tests, settings),
         reports=[_report(name, folder, outcomes, name in outdated) for name in names],
         failures=[
             {"title": name, "error": error}
@@ -342,16 +342,14 @@ def _figure(folder: Path, measures: pd.DataFrame | None, settings: Settings) -> 
     return markup.plot(path.read_bytes(), caption, alt, path.stem)
 
 
-def _uar_tables(
+def _uar_by_condition(
     measures: pd.DataFrame, tests: pd.DataFrame | None, settings: Settings
-) -> list[tuple[str, str]]:
-    """Heading and table: the main conditions and baselines; and where there are any, the concepts.
+) -> str:
+    """A table of the main conditions and baselines.
 
-    Of conditions about concepts, those about a single one: subsets serve the Shapley values alone.
+    Those about concepts are compared in 05, in the prompts that they share with their references.
     """
     main = main_conditions(measures)
-    facts = condition_facts(measures)
-    single = measures[measures["condition"].isin(facts.index[facts["concepts"].map(len) == 1])]
     level = percent(settings.confidence)
     shown = _uar_table(main)
     if tests is not None:
@@ -373,12 +371,7 @@ def _uar_tables(
         f"UAR by condition{others}; {level} intervals over speakers, not corrected for their "
         f"number; {corrected}."
     )
-    tables = [("", markup.table(shown, caption))]
-    if len(single):
-        once = "first wording and label order; " * (settings.concept_wordings == "first")
-        caption = f"UAR with one concept shown, hidden or opposite; {once}{level} intervals."
-        tables.append(("Single concepts", markup.table(_uar_table(single), caption)))
-    return tables
+    return markup.table(shown, caption)
 
 
 def _uar_table(measures: pd.DataFrame) -> pd.DataFrame:

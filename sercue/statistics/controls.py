@@ -74,7 +74,7 @@ def same_as_control(settings: Settings) -> str:
     Examples:
         >>> from sercue.settings import Settings
         >>> same_as_control(Settings())
-        'The model under study was trained as grounded was: it is the same model.'
+        'The model under study is the control grounded: its place among them tests the software.'
     """
     from sercue.models.cards import TINY
 
@@ -88,7 +88,9 @@ def same_as_control(settings: Settings) -> str:
 
         if set(options) & set(SHARES):
             return ""
-    return f"The model under study was trained as {recipe} was: it is the same model."
+    return (
+        f"The model under study is the control {recipe}: its place among them tests the software."
+    )
 
 
 def control_conditions(settings: Settings) -> list[str]:

@@ -256,11 +256,15 @@ def place_among_controls(reliance: pd.DataFrame) -> str:
     # A control that is the very model under study has no p.
     for name, row in whole.reindex(list(CONTROLS)).dropna(subset="holm_p").iterrows():
         side = more if row["difference"] < 0 else less
-        sides[side if row["holm_p"] < LEVEL else unclear].append(str(name))
+        sides[side if row["holm_p"] < LEVEL else unclear].append(
+            f"{name} ({bounded(row['share'])})"
+        )
     told = ", ".join(f"{side} that of {' and '.join(of)}" for side, of in sides.items() if of)
+    own = with_interval(*whole.loc[THIS_MODEL, ["share", "low", "high"]])
     return (
-        f"Reliance on the tokens is {told} (control models, first wording and label order; paired "
-        "over speakers, Holm-corrected)."
+        "Reliance on the tokens, their share in the weights of audio and tokens, is "
+        f"{own} on the prompts that the control models answered, too (first wording and label "
+        f"order): {told} (paired over speakers, Holm-corrected)."
         if told
         else ""
     )
