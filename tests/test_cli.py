@@ -84,7 +84,7 @@ def test_shipped_studies_are_known_by_name_and_can_be_copied(tmp_path, monkeypat
     ],
 )
 def test_options_and_the_study_file_stand_in_any_order(arguments, study, monkeypatch):
-    def run(settings, only, command):
+    def run(settings, only, command, manager):
         told.append((settings.seed, settings.bins, settings.out, [int(number) for number in only]))
         return [Outcome(Path("04.ipynb"), "done")]
 

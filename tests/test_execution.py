@@ -103,3 +103,12 @@ def test_a_process_that_is_killed_is_told_where_it_was(executed):
     assert error.startswith("KernelDied: its process was killed or broke down")
     assert error.endswith(KEPT)
     assert outputs[-1].ename == "KernelDied"
+
+
+def test_a_figure_of_ones_own_is_shown(executed):
+    """In a cell that somebody added; it is shown once, and closed."""
+    cells = "import matplotlib.pyplot as plt; _ = plt.plot([1, 2])", "plt.get_fignums()"
+    error, _ = executed(*cells)
+    assert error is None
+    _, outputs = executed(cells[0])
+    assert [output.output_type for output in outputs] == ["display_data"]

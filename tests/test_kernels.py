@@ -25,13 +25,22 @@ print(imported, os.getppid(), os.getsid(0) == os.getpid())
 KILLED = """
 import os
 from nbclient import NotebookClient
+from traitlets.config import Config
 import nbformat, tempfile
 from sercue.report.kernels import forked_kernels
 from sercue.report.notebooks import kernel_environment
 code = "import os; open({file!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}')"
 cell = nbformat.v4.new_code_cell(code + "\nimport time; time.sleep(600)")
-with forked_kernels(kernel_environment()) as manager, tempfile.TemporaryFile() as stderr:
-    client = NotebookClient(nbformat.v4.new_notebook(cells=[cell]), kernel_manager_class=manager)
+notebook = nbformat.v4.new_notebook(cells=[cell])
+with (
+    forked_kernels(kernel_environment()) as manager,
+    tempfile.TemporaryFile() as stderr,
+    tempfile.TemporaryDirectory() as folder,
+):
+    # Not by ports, which others may take.
+    sockets = {{"transport": "ipc", "connection_file": f"{{folder}}/kernel.json"}}
+    config = Config({{"KernelManager": sockets}})
+    client = NotebookClient(notebook, kernel_manager_class=manager, config=config)
     client.execute(stderr=stderr, env=kernel_environment())
 """
 

@@ -71,7 +71,7 @@ def executed(monkeypatch):
     """Settings and chosen notebooks of each study that a command would execute now."""
     asked = []
 
-    def run_notebooks(settings, only=None, command=""):
+    def run_notebooks(settings, only=None, command="", manager=None):
         asked.append((settings, only))
         return [notebooks.Outcome(path, "done") for path in notebooks.choose_notebooks(only)]
 

@@ -23,8 +23,9 @@ from sercue.statistics.controls import why_no_controls
 
 # Notebooks that ask models.
 _ASK = {"03", "04"}
-# Seconds between two looks at whether the first notebook has extracted the features.
-_PAUSE = 1.0
+# Seconds at least between two looks at whether the first notebook has extracted the features, and
+# how many times as long as the last look took.
+_PAUSE, _SHARE = 1.0, 10.0
 
 
 @contextmanager
@@ -43,8 +44,10 @@ def trained_ahead(settings: Settings, notebooks: Collection[str]) -> Iterator[No
         yield
         return
     code = "import sys; from sercue.report.ahead import train; train(sys.stdin.read())"
-    with tempfile.TemporaryFile() as asked:
-        asked.write(settings.model_dump_json().encode())
+    # Here, since that process is killed in the end.
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as asked:
+        elsewhere = settings.model_copy(update={"out": folder})
+        asked.write(elsewhere.model_dump_json().encode())
         asked.seek(0)
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", code],
@@ -73,12 +76,14 @@ def train(text: str) -> None:
     """Train the models of a study that are not trained yet.
 
     Args:
-        text: its settings as JSON
+        text: its settings as JSON; ``out`` is a folder that nobody else writes to
     """
     end_with(os.getppid())
-    settings = Settings.model_validate_json(text)
-    with tempfile.TemporaryDirectory() as folder, no_progress():
-        run = Run(settings.model_copy(update={"out": folder}))
+    with no_progress():
+        run = Run(Settings.model_validate_json(text))
+        looked = time.monotonic()
         while not extracted(run.digests).all():
-            time.sleep(_PAUSE)
+            # A look at a large cache takes long: most of the time is left to who fills it.
+            time.sleep(max(_PAUSE, _SHARE * (time.monotonic() - looked)))
+            looked = time.monotonic()
         run.train()

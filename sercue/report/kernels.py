@@ -19,16 +19,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, cast
 
+import numpy as np
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-# What the notebooks use of it themselves, and what the modules behind them import late.
+# What the notebooks use of it themselves, and what the modules behind them import late. Not the
+# backend that shows figures: it looks for a notebook when it is imported.
 _IMPORTED = (
-    "ipykernel.kernelapp", "matplotlib.pyplot", "matplotlib_inline.backend_inline", "seaborn",
-    "sercue.run", "sercue.plots.results", "sercue.models.tiny", "statsmodels.api",
+    "ipykernel.kernelapp", "matplotlib.pyplot", "seaborn", "sercue.run", "sercue.plots.results",
+    "sercue.models.tiny",
 )  # fmt: skip
 _KERNEL = [sys.executable, "-m", "ipykernel_launcher"]
 _MESSAGE = 65_536
+# How long the imports may take on a busy machine, before kernels are started as ever.
+_SECONDS = 120
 
 
 @contextmanager
@@ -36,7 +40,7 @@ def forked_kernels(environment: dict[str, str]) -> Iterator[type[AsyncKernelMana
     """A manager of kernels which forks them as long as the context lasts.
 
     Where a process cannot be forked well (elsewhere than on Linux), and of kernels that another
-    Python runs, it starts them as they are always started.
+    Python runs or that have variables of their own, it starts them as they are always started.
 
     Args:
         environment: variables of the kernels
@@ -44,7 +48,8 @@ def forked_kernels(environment: dict[str, str]) -> Iterator[type[AsyncKernelMana
     if sys.platform != "linux":
         yield AsyncKernelManager
         return
-    here, there = socket.socketpair()
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    here.settimeout(_SECONDS)
     with here, there:
         # Apart from the terminal: a Ctrl-C is for whoever ends the kernels.
         process = subprocess.Popen(
@@ -67,9 +72,11 @@ def forked_kernels(environment: dict[str, str]) -> Iterator[type[AsyncKernelMana
 def _manager(server: socket.socket) -> type[AsyncKernelManager]:
     class ForkedKernelManager(AsyncKernelManager):
         async def _async_pre_start_kernel(self, **options: Any) -> Any:
-            if self.provisioner is None:
+            spec: Any = self.kernel_spec
+            named = "kernel_provisioner" in spec.metadata
+            if self.provisioner is None and not spec.env and not named:
                 self.provisioner = _Provisioner(
-                    kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self
+                    kernel_id=self.kernel_id, kernel_spec=spec, parent=self
                 )
                 self.provisioner.server = server
             return await super()._async_pre_start_kernel(**options)
@@ -171,6 +178,8 @@ def _become_kernel(arguments: list[str], folder: str, stderr: int) -> None:
     os.setsid()
     os.dup2(stderr, 2)
     os.chdir(folder)
+    # Else all kernels would draw the same numbers.
+    np.random.seed()  # noqa: NPY002
     sys.argv = ["ipykernel_launcher", *arguments]
     from ipykernel.kernelapp import launch_new_instance
 
@@ -181,4 +190,4 @@ def _become_kernel(arguments: list[str], folder: str, stderr: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=int(sys.argv[1])))

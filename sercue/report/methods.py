@@ -399,6 +399,7 @@ def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, A
         "forms": [code(name) for name in FORMS if name in names],
         "single": any(map(about_concepts, names)),
         "single_once": settings.get("concept_wordings") == "first"
+        and not run.made_elsewhere
         and len(settings["templates"]) * settings["label_orders"] > 1,
         "changed": {"aligned", "conflicting"} <= set(names),
         "hiding": any(parts_of(name)[0] in ("only", "without") for name in names),

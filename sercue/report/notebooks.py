@@ -8,9 +8,10 @@ import os
 import socket
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -326,7 +327,6 @@ def _run_notebooks(
         provenance.invocation(log, command, numbers) as invoked,
         _terminal_bar(notebooks) as bar,
         trained_ahead(settings, numbers),
-        ThreadPoolExecutor(1) as beside,
     ):
         utterances: Future[Any] | None = None
         for notebook in notebooks:
@@ -342,7 +342,7 @@ def _run_notebooks(
                         renew_page(page, pages, settings)
             if notebook.name.startswith("04") and outcome.state == "done":
                 # All that it shows is there: its players are encoded while 05 is executed.
-                utterances = beside.submit(write_utterances, folder, settings)
+                utterances = _begun(write_utterances, folder, settings)
         done = all(outcome.state == "done" for outcome in outcomes)
         invoked["outcome"] = "done" if done else "failed"
     provenance.record(
@@ -362,6 +362,20 @@ def _run_notebooks(
             renew_page(page, pages, settings)
     write_index(folder, settings, {o.notebook.stem: (o.state, o.error) for o in outcomes})
     return outcomes
+
+
+def _begun(work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    """Work that a thread has begun, and that nobody waits for if the run is stopped."""
+    result: Future[Any] = Future()
+
+    def do() -> None:
+        try:
+            result.set_result(work(*arguments))
+        except Exception as error:
+            result.set_exception(error)
+
+    threading.Thread(target=do, daemon=True).start()
+    return result
 
 
 def _prepare(folder: Path) -> None:

@@ -78,7 +78,8 @@ def run_study(
     and the rest of the prompt the same text. Prompts that come out equal are asked once. With a
     ``store``, answers are stored every few utterances, and a second call finds them: the model is
     asked again only if the audio, the prompt, the model or the decoding changed. Several runs may
-    share a store, and each uses the answers of the others.
+    share a store, and each uses the answers of the others (of small models, which several
+    processes ask, those that are there when it begins).
 
     Args:
         corpus: the corpus; its ``partition`` is evaluated
@@ -299,15 +300,31 @@ def _answered(
     if jobs > 1:
         from sercue.distributed.study import answered_here
 
-        yield from answered_here(_ask, corpus, batches, asked, jobs)
+        yield from answered_here(_ask, corpus, _without_repeats(batches), asked, jobs)
         return
     for model, batch in batches:
         yield batch, _ask(corpus, model, batch, *asked)
 
 
+def _without_repeats(
+    batches: Iterator[tuple[AudioLanguageModel, pd.DataFrame]],
+) -> Iterator[tuple[AudioLanguageModel, pd.DataFrame]]:
+    """The batches without what an earlier one asks: swapped audio is that of another utterance.
+
+    Where one batch is asked after the other, it is answered by then.
+    """
+    asked: set[int] = set()
+    for model, batch in batches:
+        keys = pd.util.hash_pandas_object(batch[KEY], index=False)
+        new = ~keys.isin(asked) & ~keys.duplicated()
+        asked |= set(keys)
+        if new.any():
+            yield model, batch[new.to_numpy()]
+
+
 def _jobs(prompts: int, answering: pd.Series) -> int:
     """How many processes ask: as many as there are cores, of models that use one core each."""
-    small = all(getattr(model, "one_thread", False) for model in answering.unique())
+    small = all(getattr(model, "one_thread", False) for model in answering)
     return min(joblib.cpu_count(), _MOST_JOBS) if small and prompts >= _WORTH_PROCESSES else 1
 
 

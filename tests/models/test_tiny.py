@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+from sercue import study
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
 from sercue.models import load_model
@@ -26,6 +27,7 @@ from sercue.models.tiny_network import (
     tiny_options,
     train_tokenizer,
 )
+from sercue.study import run_study
 from sercue.tokens.prompts import TEMPLATES
 
 LABELS = ("angry", "neutral", "very sad")
@@ -100,6 +102,24 @@ def test_training_side_by_side_gives_the_same_weights(corpus, tmp_path, monkeypa
         stored.append([(model.folder / "model.safetensors").read_bytes() for model in models])
     assert stored[0] == stored[1]
     assert stored[0][0] == stored[0][2] != stored[0][1]
+
+
+def test_processes_that_ask_side_by_side_get_the_same_answers(tmp_path, monkeypatch):
+    """To the last bit, although swapped audio of one batch is another's own: it is asked once."""
+    monkeypatch.setenv("SERCUE_CACHE", str(tmp_path / "cache"))
+    corpus = _corpus(tmp_path, utterances=9)
+    tokens = _tokens(corpus)
+    options = {"epochs": 1, **SMALL}
+    model = load_model(
+        "sercue-tiny", corpus=corpus, tokens=tokens, options=options, device="cpu", batch_size=1
+    )
+    names = ["none", "aligned", "shuffled", "none @ swapped", "aligned @ swapped"]
+    asked = {"conditions": names, "templates": ["plain"], "words": LEVELS, "progress": False}
+    one = run_study(corpus, tokens, model, **asked)
+    monkeypatch.setattr(study, "_WORTH_PROCESSES", 1)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
+    monkeypatch.setattr(model.answering, "score", lambda *_: pytest.fail("asked in this process"))
+    pd.testing.assert_frame_equal(run_study(corpus, tokens, model, **asked), one, check_exact=True)
 
 
 def test_training_leaves_torchs_random_state_alone(corpus):
