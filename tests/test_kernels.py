@@ -29,8 +29,8 @@ from traitlets.config import Config
 import nbformat, tempfile
 from sercue.report.kernels import forked_kernels
 from sercue.report.notebooks import kernel_environment
-code = "import os; open({file!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}')"
-cell = nbformat.v4.new_code_cell(code + "\nimport time; time.sleep(600)")
+told = "import os; open({file!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}')"
+cell = nbformat.v4.new_code_cell(told + "; import time; time.sleep(600)")
 notebook = nbformat.v4.new_notebook(cells=[cell])
 with (
     forked_kernels(kernel_environment()) as manager,
