@@ -39,7 +39,7 @@ _WORDS = {
     "equivalence_holm_p": "p (TOST, corrected)", "collapse_p": "p",
     "discordant_better": "only condition right", "discordant_worse": "only reference right",
     "odds_ratio": "odds ratio", "falls_throughout": "falls at every step",
-    "no_collapse": "no collapse", "commonest_share": "share of commonest",
+    "no_collapse": "collapse ruled out", "commonest_share": "share of commonest",
     "invalid_rate": "invalid", "flip_none": "changed (none)",
     "flip_aligned": "changed (aligned)",
     "kappa_none": "κ (none)", "kappa_aligned": "κ (aligned)", "most_gained": "most gained",
