@@ -329,12 +329,10 @@ def pull_sentence(follow: pd.DataFrame, of_first: pd.DataFrame | None) -> list[s
     ]
     if of_first is None:
         return sentences
+    first = of_first.to_dict("index")[THIS_MODEL]
     ratios = [
         with_interval(row[name], row["low"], row["high"])
-        for row, name in (
-            (of_first.loc[THIS_MODEL], "follow_ratio"),
-            (follow.loc["follow ratio"], "value"),
-        )
+        for row, name in ((first, "follow_ratio"), (rows["follow ratio"], "value"))
     ]
     if ratios[0] != ratios[1]:
         sentences.append(

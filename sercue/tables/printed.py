@@ -47,7 +47,7 @@ _WORDS = {
     "w_cue": "weight of tokens", "label_order": "label order", "follow_ratio": "follow ratio",
     "minus_none": "minus none", "minus_aligned": "minus aligned",
     "brier": "Brier score", "log_loss": "log loss", "ece": "ECE", "auroc": "AUROC",
-    "heard": "audio", "floored": "p below 1e-12",
+    "heard": "audio", "floored": "probabilities below 1e-12",
     "right_before": "right before", "right_after": "right after",
     "detectable_holm": "MDE", "label_mass": "mass of labels", "by_chance": "by chance",
 }  # fmt: skip
