@@ -251,9 +251,9 @@ def test_effects_of_audio_are_told_with_their_corrected_p():
     assert "loss with tokens +.100 [+.090, +.110] (p = .300), tokens (the gain" in silence
     assert "of none) +.150 [+.140, +.160] (p = .010), interaction (" in silence
     assert "+.200 [+.190, +.210] (p = .020) (UAR; Holm's correction over all 4" in silence
-    assert "intervals not corrected" in silence
+    assert "intervals are not corrected and can exclude 0" in silence
     (clear,) = say.audio_sentences(effects("silent").assign(holm_p=0.01))
-    assert "intervals not corrected" not in clear
+    assert "intervals are not" not in clear
 
 
 def test_voice_is_told_where_silence_and_a_variant_without_words_were_asked():

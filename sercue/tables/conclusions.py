@@ -296,7 +296,7 @@ def audio_sentences(effects: pd.DataFrame) -> list[str]:
         f"loss with tokens {told['loss with tokens']}, tokens (the gain from aligned tokens in "
         f"place of none) {told['tokens']}, interaction (that gain with the own audio less this "
         f"one) {told['interaction']} (UAR; Holm's correction over all {len(effects)} effects"
-        + "; intervals not corrected: one that excludes 0 decides nothing" * bool(narrow)
+        + "; intervals are not corrected and can exclude 0 where p does not reject" * bool(narrow)
         + ")."
     ]
     if voices := [f"{row['heard']} {_tested(row)}" for row in rows if row["effect"] == "voice"]:
