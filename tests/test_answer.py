@@ -90,7 +90,12 @@ def test_a_gain_from_the_presence_of_a_block_is_no_use_of_its_content():
     assert of_constant.startswith("Inconclusive")
     assert presence.startswith("The presence of a block raises UAR.")
     assert presence.endswith("(Holm-corrected p < .001).")
-    assert of_middle_words.startswith("Constant tokens raise UAR, by their middle words or by")
+    assert of_middle_words.startswith("Constant tokens raise UAR. UAR with the same middle words")
+    assert of_middle_words.endswith(
+        "The presence of a block alone (masked(1) − none) changes it by +.100 [+.090, +.110]."
+    )
+    (unknown,) = use_of_tokens(pd.DataFrame(BLIND[-1:]))
+    assert unknown.endswith("can be an effect of the middle words or of the presence of a block.")
 
 
 def test_content_is_used_where_own_tokens_do_better_than_those_of_others():
@@ -109,7 +114,7 @@ def test_the_harm_is_that_of_a_condition_chosen_beforehand():
     text = harm_line(pd.DataFrame(rows))
     assert text.startswith("Inconclusive. UAR with opposite tokens")
     assert "(conflicting − none)" in text
-    assert harm_line(pd.DataFrame(rows[:1])).startswith("Wrong tokens lower UAR.")
+    assert harm_line(pd.DataFrame(rows[:1])).startswith("Shuffled tokens lower UAR.")
 
 
 def relied(shares, differences, p):

@@ -121,7 +121,7 @@ def test_a_table_is_printed_with_intervals_and_words(full):
     ends = "{difference:+.3f} [{low:+.3f}, {high:+.3f}]".format(**first)
     assert contrasts["difference"].iloc[0] == ends.replace("-", "−").replace("0.", ".")
     assert set(contrasts["test"]) <= {"sign flips", "t test"}
-    assert "no collapse" in shown.tables["collapse"].shown
+    assert "collapse ruled out" in shown.tables["collapse"].shown
 
 
 def test_both_tests_stand_side_by_side(full):

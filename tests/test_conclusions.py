@@ -84,25 +84,28 @@ def test_no_collapse_needs_both_measures():
 
 
 @pytest.mark.parametrize(
-    ("falls", "told"), [(True, "and falls at every step"), (False, "but not at every step")]
+    ("falls", "told"),
+    [(True, "and UAR falls at every step"), (False, "but UAR does not fall at every step")],
 )
 def test_a_trend_is_not_called_monotone_unless_it_is(falls, told):
     row = {"family": ["corrupted"], "slope": [-0.3], "low": [-0.4], "high": [-0.2]}
     (sentence,) = say.dose_sentences(pd.DataFrame(row | {"falls_throughout": [falls]}))
-    assert "−.300 [−.400, −.200]" in sentence
+    assert sentence.startswith("A straight line fitted to UAR falls by .300 [.200, .400] from dose")
     assert told in sentence
 
 
 def test_tokens_of_the_same_class_are_no_part_of_the_gain():
-    """Both differences with their intervals, seen from such tokens; and no share."""
+    """Both differences, that from own tokens with its verdict; and no share."""
     rows = [
         ("aligned", "shuffled_within_class", -0.05, -0.1, 0.0),
         ("shuffled_within_class", "shuffled", 0.15, 0.1, 0.2),
     ]
     columns = ["condition", "reference", "difference", "low", "high"]
-    (sentence,) = say.within_class_sentence(pd.DataFrame(rows, columns=columns))
-    assert "tokens by +.150 [+.100, +.200] (not tested)" in sentence
-    assert "from that of own tokens by +.050 [+.000, +.100]." in sentence
+    verdict = {"condition": ["shuffled_within_class"], "reference": "aligned"}
+    evidence = pd.DataFrame(verdict | {"verdict": "inconclusive"})
+    (sentence,) = say.within_class_sentence(pd.DataFrame(rows, columns=columns), evidence)
+    assert "Their UAR is .150 higher than that of any other utterance's tokens (not tes" in sentence
+    assert "shuffled_within_class), −.050 [−.100, +.000], is inconclusive." in sentence
     assert "Neither difference is a part of the gain" in sentence
 
 
@@ -202,16 +205,16 @@ def test_the_largest_concept_and_how_many_are_clear():
     table["prompts"] = 6
     (sentence,) = say.shapley_sentence(table)
     assert sentence == (
-        "The content of the tokens (aligned − masked(1): +.070 of UAR) has, after Holm's "
-        "correction, a Shapley value above zero for 1 of 2 concepts, the largest energy (+.050 "
-        "[+.020, +.080])."
+        "Shapley values of the concepts in the content of the tokens (aligned − masked(1): +.070 "
+        "of UAR), after Holm's correction: 1 of 2 concepts have a Shapley value above zero, the "
+        "largest energy (+.050 [+.020, +.080])."
     )
     (other,) = say.shapley_sentence(table.assign(shapley=[0.05, -0.02], holm_p=[0.01, 0.03]))
-    assert other.endswith(", and below zero for 1 (pitch).")
+    assert other.endswith("; 1 have one below zero (pitch).")
     (once,) = say.shapley_sentence(table.assign(prompts=1))
     assert "(aligned − masked(1), in the first wording and label order: +.070 of UAR)" in once
     (none,) = say.shapley_sentence(table.assign(holm_p=0.2))
-    assert none.endswith("a Shapley value above zero for 0 of 2 concepts.")
+    assert none.endswith("0 of 2 concepts have a Shapley value above zero.")
 
 
 def test_the_condition_that_the_wording_changes_most_is_named():
@@ -244,28 +247,43 @@ def effects(*heard):
 
 def test_effects_of_audio_are_told_with_their_corrected_p():
     (silence,) = say.audio_sentences(effects("silent"))
-    assert "the own audio changes UAR by +.050 [+.040, +.060] (p < .001) without tokens" in silence
-    assert "by +.100 [+.090, +.110] (p = .300) with aligned tokens" in silence
-    assert "change it by +.150 [+.140, +.160] (p = .010) under silent audio" in silence
-    assert "that by +.200 [+.190, +.210] (p = .020) (Holm's correction over all 4" in silence
+    assert "own: loss without tokens +.050 [+.040, +.060] (p < .001), loss with" in silence
+    assert "loss with tokens +.100 [+.090, +.110] (p = .300), tokens (the gain" in silence
+    assert "of none) +.150 [+.140, +.160] (p = .010), interaction (" in silence
+    assert "+.200 [+.190, +.210] (p = .020) (UAR; Holm's correction over all 4" in silence
+    assert "intervals are not corrected and can exclude 0" in silence
+    (clear,) = say.audio_sentences(effects("silent").assign(holm_p=0.01))
+    assert "intervals are not" not in clear
 
 
 def test_voice_is_told_where_silence_and_a_variant_without_words_were_asked():
     silence, voice = say.audio_sentences(effects("silent", "reversed"))
-    assert silence.startswith("Compared with silent audio")
-    assert "with silence: reversed +.450 [+.440, +.460] (p = .040). Such sounds" in voice
+    assert silence.startswith("Of silent audio instead of the own: ")
+    assert "with silence (voice): reversed +.450 [+.440, +.460] (p = .040). Because" in voice
     (other,) = say.audio_sentences(effects("noise"))
-    assert other.startswith("Compared with noise audio")
+    assert other.startswith("Of noise audio instead of the own: ")
 
 
 def test_pulls_are_told_as_differences():
     table = pd.DataFrame(
-        {"value": [0.4, 0.1], "low": [0.3, -0.1], "high": [0.5, 0.3], "p": [0.0002, 0.3]},
-        ["pull of audio", "pull of tokens"],
-    )
-    (sentence,) = say.pull_sentence(table)
-    assert "answers of its class by +.400 [+.300, +.500] (p < .001). Tokens of" in sentence
-    assert "the share of answers of their class by +.100 [−.100, +.300] (p = .300)." in sentence
+        {"value": [0.4, 0.1, 0.2], "low": [0.3, -0.1, 0.1], "high": [0.5, 0.3, 0.3],
+         "p": [0.0002, 0.3, 0.3]},
+        ["pull of audio", "pull of tokens", "follow ratio"],
+    )  # fmt: skip
+    (sentence,) = say.pull_sentence(table, None)
+    assert "of its class by +.400 [+.300, +.500] (p < .001) (pull of audio). Tokens of" in sentence
+    assert "of their class by +.100 [−.100, +.300] (p = .300) (pull of tokens)." in sentence
+
+
+def test_a_follow_ratio_that_differs_in_the_first_prompts_is_told_beside_that_of_all():
+    table = pd.DataFrame({"value": 0.2, "low": 0.1, "high": 0.3, "p": 0.3},
+                         ["pull of audio", "pull of tokens", "follow ratio"])  # fmt: skip
+    of_first = pd.DataFrame({"follow_ratio": 0.4, "low": 0.3, "high": 0.5}, [THIS_MODEL])
+    *_, told = say.pull_sentence(table, of_first)
+    assert told.startswith("The follow ratio is .400 [.300, .500] in the first wording and label")
+    assert told.endswith("and .200 [.100, .300] over all.")
+    same = of_first.assign(follow_ratio=0.2, low=0.1, high=0.3)
+    assert len(say.pull_sentence(table, same)) == 1
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_the_prompts_are_those_that_were_asked(text, small_study):
 
 
 def test_the_correction_for_the_label_prior_says_whose_answers_it_rests_on(text, copy):
-    assert "on average in the answers to speakers who were not evaluated" in text
+    assert "a set of reference answers: those to speakers who were not evaluated, with" in text
     assert "Calibrate before use" in text
     change_parameters(copy, decoding="generate")
     assert "Brier" not in methods_text(copy)
@@ -133,8 +133,19 @@ def test_other_audio_is_told_with_its_sources_and_what_is_made_of_it(text, copy)
     assert "Random splicing is the technique" not in told
     assert "The other audio of up to 100 evaluated utterances was analysed and binned" in told
     assert "another utterance of another class" in told
-    assert "and its difference from the gain under the own audio (interaction)" in told
+    assert "Lowpass audio has the length of the utterance and its RMS level. Swapped audio" in told
+    assert "and its difference from the gain under the own audio (interaction), with Holm" in told
     assert "The follow ratio is the pull of the tokens divided by the sum of both" in told
+
+
+def test_the_voice_is_told_where_silence_and_audio_without_words_were_asked(copy, monkeypatch):
+    """Silence has the length of the utterance and no level."""
+    asked_as(copy, ["none", "aligned", "none @ silent", "none @ reversed"])
+    monkeypatch.setattr(methods, "crossed_variants", lambda _: ["silent", "reversed"])
+    told = methods_text(copy)
+    assert "with reversed audio to that with silence, both without tokens (voice), with" in told
+    assert "Silent and reversed audio have the length of the utterance, and reversed audio" in told
+    assert "Swapped audio" not in told
 
 
 def test_counts_are_those_of_the_corpus_table(text, small_study):

@@ -433,6 +433,13 @@ def test_what_answers_follow_is_drawn_by_shape():
         assert bars.lines[0].get_marker() == marker
 
 
+def test_a_guess_among_four_classes_is_neither_of_two_in_half_of_the_cases():
+    axes = plots.plot_followed(followed_made(), 0.25).axes[0]
+    lines = {line.get_label(): line.get_xdata()[0] for line in axes.lines}
+    assert lines["chance of a class .250"] == 0.25
+    assert lines["chance of neither .500"] == 0.5
+
+
 def test_effects_of_audio_stand_by_effect_and_are_filled_when_significant():
     table = effects_made()
     axes = plots.plot_audio_effects(table).axes[0]

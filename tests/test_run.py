@@ -89,7 +89,7 @@ def test_the_label_prior_of_a_finished_study_needs_no_model(finished, monkeypatc
     assert set(finished.corrected["condition"]) == set(finished.predictions["condition"])
     assert finished.label_prior.index.tolist() == [
         ("dev speakers", prompt, quantity) for prompt in ("no tokens", "tokens")
-        for quantity in ("mean", "divided out")
+        for quantity in ("mean probability", "divisor")
     ]  # fmt: skip
     assert any("Corrected for the label prior (dev speakers" in text for text in finished.findings)
 

@@ -391,7 +391,7 @@ def plot_followed(table: pd.DataFrame, chance: float, *, ax: Axes | None = None)
 
     Args:
         table: as ``followed`` returns it
-        chance: share of one class among guesses, a dotted line
+        chance: share of one class among guesses, a dotted line; that of neither is 1 less twice it
         ax: Axes to draw on; a new figure by default
 
     Returns:
@@ -415,8 +415,10 @@ def plot_followed(table: pd.DataFrame, chance: float, *, ax: Axes | None = None)
             xerr=np.maximum(around, 0), linestyle="", markersize=7, markeredgewidth=1.6,
             elinewidth=2, label=name, zorder=3, **style,
         )  # fmt: skip
-    text = f"chance of a class {bounded(chance)}"
-    axes.axvline(chance, color=GREY, linestyle=":", linewidth=1.4, label=text)
+    neither = max(1 - 2 * chance, 0.0)
+    for share, name, line in ((chance, "of a class", ":"), (neither, "of neither", "-.")):
+        text = f"chance {name} {bounded(share)}"
+        axes.axvline(share, color=GREY, linestyle=line, linewidth=1.4, label=text)
     lines_from_top(axes, conditions)
     axes.set_xlim(0, 1)
     axes.set_xlabel("Share of answers that are the class of the audio, of the tokens, or neither")

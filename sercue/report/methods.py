@@ -27,7 +27,7 @@ from sercue.run import HEARD
 from sercue.statistics.attribution import subset_conditions
 from sercue.statistics.baselines import SENTENCE, SVM, TOKENS_ONLY
 from sercue.statistics.contrasts import own_reference
-from sercue.statistics.crossing import CONFLICT, crossed_variants
+from sercue.statistics.crossing import CONFLICT, WORDLESS, crossed_variants
 from sercue.statistics.resampling import ENUMERATED
 from sercue.storage.files import write_text
 from sercue.tables.printed import percent, shortest, with_minus
@@ -391,7 +391,8 @@ def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, A
         "margin": shortest(settings["margin"]),
         "doses": doses,
         "page": any(len(conditions) >= _PAGE for conditions in doses.values()),
-        "audio_effects": bool(crossed_variants(names)),
+        "audio_effects": bool(crossed := crossed_variants(names)),
+        "voices": [name for name in crossed if name in WORDLESS and SILENT in crossed],
         "follow": {"aligned", CONFLICT} <= set(names) and not run.made_elsewhere,
         "reliance": reliance is not None,
         "scored": settings["decoding"] == "score",

@@ -278,8 +278,8 @@ def _about(settings: Settings, utterances: int, conditions: int) -> list[str]:
     if more:
         said.append(
             f"Shown are prompts and answers with the template {template}, the first label order "
-            f"and the first replicate; the study has {', '.join(more)}, and its reports use all "
-            "of them."
+            f"and the first replicate; the study has {', '.join(more)}, and most of its "
+            "results use all of them."
         )
     if left_out := [name for name in settings.conditions if _in_other_form(name)]:
         said.append(

@@ -95,9 +95,9 @@ def label_prior(
     Returns:
         DataFrame, two rows per ``source`` and ``prompt`` (without or with tokens), with
         ``utterances`` and a number in [0, 1] for each label. ``quantity`` in the index tells which:
-        ``mean`` of the probabilities, over wordings, label orders and utterances, classes counted
-        alike, with its interval over speakers in ``<label>_low`` and ``<label>_high``; ``divided
-        out``, the prior by which ``corrected_answers`` divides, the mean of those of all wordings,
+        ``mean probability``, over wordings, label orders and utterances, classes counted alike,
+        with its interval over speakers in ``<label>_low`` and ``<label>_high``; ``divisor``, the
+        prior by which ``corrected_answers`` divides, the mean of those of all wordings,
         label orders and models, without an interval (NaN)
 
     Examples:
@@ -127,8 +127,8 @@ def label_prior(
                 for end, value in zip(("", "_low", "_high"), mean.iloc[0, :3], strict=True):
                     cell[f"{label}{end}"] = value
             told = {key: cell[key] for key in ("source", "prompt", "utterances")}
-            rows.append(cell | {"quantity": "mean"})
-            rows.append(told | divided | {"quantity": "divided out"})
+            rows.append(cell | {"quantity": "mean probability"})
+            rows.append(told | divided | {"quantity": "divisor"})
     return pd.DataFrame(rows).set_index(["source", "prompt", "quantity"])
 
 

@@ -40,9 +40,9 @@ _QUESTIONS = (
     ("masked(1)", "none", "UAR with a block in which all tokens are hidden relative to no block",
      "the presence of a block raises UAR", "the presence of a block lowers UAR"),
     ("constant", "none", "UAR with the same middle words for all relative to no block",
-     "constant tokens raise UAR, by their middle words or by the presence of a block",
-     "constant tokens lower UAR, by their middle words or by the presence of a block"),
+     "constant tokens raise UAR", "constant tokens lower UAR"),
 )  # fmt: skip
+_MIDDLE_WORDS = ("constant", "none")
 # The first that a study has: the choice must not depend on the answers.
 _WRONG_TOKENS = {
     "conflicting": "opposite tokens",
@@ -74,7 +74,7 @@ def study_answer(run: Run) -> dict[str, str]:
             reliance_finding(run.reliance, run.settings.confidence),
         ),
         "Conflict of audio and tokens": lambda: follow_line(run.followed, run.follow),
-        "Audio in addition to the tokens": lambda: beside_the_tokens(run.beside_tokens),
+        "Model against a tokens-only classifier": lambda: beside_the_tokens(run.beside_tokens),
         "Inconclusive contrasts": lambda: undecided(tests, run.equivalence, run.settings.margin),
     }
     told = {name: or_none(part) for name, part in parts.items()}
@@ -207,8 +207,19 @@ def use_of_tokens(
             own = mirrored(row) if reference == "aligned" else row
             pair = f"{own['condition']} − {own['reference']}"
             claim = _claim(own, above, below)
-            sentences.append(f"{claim}. {what} ({pair}): {_difference(own)} ({_p(own)}).")
+            beside = _beside_presence(tests, claim) * ((condition, reference) == _MIDDLE_WORDS)
+            sentences.append(f"{claim}. {what} ({pair}): {_difference(own)} ({_p(own)}).{beside}")
     return sentences
+
+
+def _beside_presence(tests: pd.DataFrame, claim: str) -> str:
+    """What constant tokens do beside what the presence of a block alone does, where it is known."""
+    for row in _contrast(tests, "masked(1)", "none"):
+        return (
+            f" The presence of a block alone (masked(1) − none) changes it by {_difference(row)}."
+        )
+    unknown = " This can be an effect of the middle words or of the presence of a block."
+    return unknown * (claim != "Inconclusive")
 
 
 def harm_line(tests: pd.DataFrame) -> str:
@@ -224,11 +235,12 @@ def harm_line(tests: pd.DataFrame) -> str:
         >>> row = {"condition": ["shuffled"], "reference": ["none"], "difference": [-0.1]}
         >>> tests = pd.DataFrame(row | {"uar": 0.4, "low": -0.2, "high": 0.0, "holm_p": 0.01})
         >>> harm_line(tests).partition(".")[0]
-        'Wrong tokens lower UAR'
+        'Shuffled tokens lower UAR'
     """
     for name, words in _WRONG_TOKENS.items():
         for row in _contrast(tests, name, "none"):
-            claim = _claim(row, "wrong tokens raise UAR", "wrong tokens lower UAR")
+            tokens = f"{name.replace('_', '-')} tokens"
+            claim = _claim(row, f"{tokens} raise UAR", f"{tokens} lower UAR")
             return (
                 f"{claim}. UAR with {words} relative to the audio alone ({name} − none): "
                 f"{_difference(row)} ({_p(row)})."

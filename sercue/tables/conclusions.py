@@ -14,7 +14,7 @@ import pandas as pd
 
 from sercue.corpora.audio_variants import SILENT
 from sercue.errors import or_none
-from sercue.statistics.contrasts import BLOCK, is_primary, mirrored
+from sercue.statistics.contrasts import BLOCK, is_primary
 from sercue.statistics.controls import THIS_MODEL
 from sercue.statistics.designs import token_balance, token_information
 from sercue.statistics.equivalence import verdicts
@@ -42,13 +42,14 @@ def conclusions(run: Run) -> list[str]:
         lambda: detectable_sentence(run.detectable),
         lambda: collapse_sentence(run.collapse),
         lambda: dose_sentences(run.dose_trend),
-        lambda: within_class_sentence(run.within_class),
+        lambda: within_class_sentence(run.within_class, run.evidence),
         lambda: neutral_sentence(run.neutral_shift),
         lambda: wording_sentences(run.wordings, or_none(lambda: run.gain_by_template)),
         lambda: control_sentence(run.control_reliance, THIS_MODEL),
         lambda: audio_sentences(run.audio_effects),
-        lambda: pull_sentence(run.follow),
+        lambda: pull_sentence(run.follow, or_none(lambda: run.control_follow)),
         lambda: form_sentence(run.format_controls),
+        lambda: concepts_sentence(run.concept_effects),
         lambda: shapley_sentence(run.shapley),
         lambda: rater_sentences(run.raters, or_none(lambda: run.disagreement)),
         lambda: other_voices(run.partners),
@@ -174,28 +175,41 @@ def dose_sentences(trends: pd.DataFrame) -> list[str]:
     Args:
         trends: as ``dose_trends`` returns them
     """
-    return [
-        f"From dose 0 to dose 1 of {row['family']}, UAR changes by "
-        f"{signed(row['slope'], row['low'], row['high'])} along a straight line"
-        + (" and falls at every step." if row["falls_throughout"] else ", but not at every step.")
-        for row in trends.to_dict("records")
-    ]
+    told = []
+    for row in trends.to_dict("records"):
+        ends = sorted(row[name] * (-1 if row["slope"] < 0 else 1) for name in ("low", "high"))
+        told.append(
+            f"A straight line fitted to UAR {'falls' if row['slope'] < 0 else 'rises'} by "
+            f"{with_interval(abs(row['slope']), *ends)} from dose 0 to dose 1 of {row['family']}, "
+            + ("and UAR falls" if row["falls_throughout"] else "but UAR does not fall")
+            + " at every step."
+        )
+    return told
 
 
-def within_class_sentence(contrasts: pd.DataFrame) -> list[str]:
+def within_class_sentence(contrasts: pd.DataFrame, evidence: pd.DataFrame) -> list[str]:
     """What tokens of another utterance of the same class do, and what that cannot tell.
 
     Args:
         contrasts: as ``Run.within_class`` gives them
+        evidence: as ``Run.evidence`` gives it, with the verdict on the difference from own tokens
     """
     of_own, of_any = (row for _, row in contrasts.iterrows())
-    own, drawn = (
-        signed(row["difference"], row["low"], row["high"]) for row in (mirrored(of_own), of_any)
-    )
+    own = signed(of_own["difference"], of_own["low"], of_own["high"])
+    drawn = abs(of_any["difference"])
+    pair = (of_own["reference"], of_own["condition"])
+    verdict = evidence.set_index(["condition", "reference"])["verdict"][pair]
+    told = {
+        "inconclusive": "is inconclusive",
+        "equivalent": "is shown to be within the margin of equivalence",
+        "unchanged": "is zero for every speaker",
+    }.get(verdict, "is significant")
     return [
-        "Tokens of another utterance of the same class are chosen by the true class. Their UAR "
-        f"differs from that of any other utterance's tokens by {drawn} (not tested), and from that "
-        f"of own tokens by {own}. Neither difference is a part of the gain from own tokens."
+        "Tokens of another utterance of the same class are chosen by the true class. Their UAR is "
+        f"{bounded(drawn)} {'higher' if of_any['difference'] > 0 else 'lower'} than that of any "
+        "other utterance's tokens (not tested); the difference of own tokens from them (aligned − "
+        f"shuffled_within_class), {own}, {told}. Neither difference is a part of the gain from own "
+        "tokens."
     ]
 
 
@@ -275,39 +289,57 @@ def audio_sentences(effects: pd.DataFrame) -> list[str]:
     heard = SILENT if SILENT in variants else variants[0]
     rows = effects.to_dict("records")
     told = {row["effect"]: _tested(row) for row in rows if row["heard"] == heard}
+    excluding = (effects["low"] > 0) | (effects["high"] < 0)
+    narrow = (excluding & (effects["holm_p"] >= LEVEL)).any()
     sentences = [
-        f"Compared with {heard} audio, the own audio changes UAR by "
-        f"{told['loss without tokens']} without tokens and by {told['loss with tokens']} with "
-        f"aligned tokens. Aligned tokens change it by {told['tokens']} under {heard} audio; their "
-        f"gain under the own audio differs from that by {told['interaction']} (Holm's "
-        f"correction over all {len(effects)} effects)."
+        f"Of {heard} audio instead of the own: loss without tokens {told['loss without tokens']}, "
+        f"loss with tokens {told['loss with tokens']}, tokens (the gain from aligned tokens in "
+        f"place of none) {told['tokens']}, interaction (that gain with the own audio less this "
+        f"one) {told['interaction']} (UAR; Holm's correction over all {len(effects)} effects"
+        + "; intervals are not corrected and can exclude 0 where p does not reject" * bool(narrow)
+        + ")."
     ]
     if voices := [f"{row['heard']} {_tested(row)}" for row in rows if row["effect"] == "voice"]:
         sentences.append(
             "Without tokens, audio that keeps much of the voice and hardly any words changes UAR, "
-            f"compared with silence: {', '.join(voices)}. Such sounds are unusual for a model: "
-            "the voice may give it more."
+            f"compared with silence (voice): {', '.join(voices)}. Because such audio is unusual, "
+            "this may underestimate what the model takes from the voice."
         )
     return sentences
 
 
-def pull_sentence(follow: pd.DataFrame) -> list[str]:
+def pull_sentence(follow: pd.DataFrame, of_first: pd.DataFrame | None) -> list[str]:
     """How much audio and tokens of different classes change the share of answers of their class.
 
     Args:
         follow: as ``crossing.follow`` returns it
+        of_first: as ``control_follow`` returns it, of the first wording and label order, if there
+            are controls
     """
     rows = follow.to_dict("index")
     audio, tokens = (
         f"{signed(row['value'], row['low'], row['high'])} ({p_value(row['p'])})"
         for row in (rows["pull of audio"], rows["pull of tokens"])
     )
-    return [
+    sentences = [
         "Audio of another class than the tokens changes the share of answers of its class by "
-        f"{audio}. Tokens of another class than the audio change the share of answers of their "
-        f"class by {tokens}. Both are compared with audio and tokens of one class (t tests, not "
-        "corrected)."
+        f"{audio} (pull of audio). Tokens of another class than the audio change the share of "
+        f"answers of their class by {tokens} (pull of tokens). Both are compared with audio and "
+        "tokens of one class (t tests, not corrected)."
     ]
+    if of_first is None:
+        return sentences
+    first = of_first.to_dict("index")[THIS_MODEL]
+    ratios = [
+        with_interval(row[name], row["low"], row["high"])
+        for row, name in ((first, "follow_ratio"), (rows["follow ratio"], "value"))
+    ]
+    if ratios[0] != ratios[1]:
+        sentences.append(
+            f"The follow ratio is {ratios[0]} in the first wording and label order, which the "
+            f"controls answered, too, and {ratios[1]} over all."
+        )
+    return sentences
 
 
 def form_sentence(table: pd.DataFrame) -> list[str]:
@@ -330,6 +362,24 @@ def form_sentence(table: pd.DataFrame) -> list[str]:
     return [f"Of aligned tokens in {forms} other forms, UAR differs (Holm) {told}."]
 
 
+def concepts_sentence(effects: pd.DataFrame) -> list[str]:
+    """How many conditions on single concepts change UAR, and which.
+
+    Args:
+        effects: as ``concept_effects`` returns them
+
+    Examples:
+        >>> row = {"condition": ["flip(pitch)"], "reference": "aligned", "effect": -0.1}
+        >>> print(concepts_sentence(pd.DataFrame(row | {"holm_p": 0.01}))[0].partition(", ")[2])
+        1 differ from zero (Holm): flip(pitch) − aligned (−.100).
+    """
+    found = effects[effects["holm_p"] < LEVEL].rename(columns={"effect": "difference"})
+    return [
+        f"Of {len(effects)} effects of single concepts, {len(found)} differ from zero (Holm)"
+        f"{_listed(found)}."
+    ]
+
+
 def shapley_sentence(table: pd.DataFrame) -> list[str]:
     """Which concept has the largest part in the content of the tokens, and how many have one.
 
@@ -348,10 +398,10 @@ def shapley_sentence(table: pd.DataFrame) -> list[str]:
     where = ", in the first wording and label order" * (rows[0]["prompts"] == 1)
     content = signed(table["shapley"].sum())
     return [
-        f"The content of the tokens (aligned − masked(1){where}: {content} of UAR) "
-        f"has, after Holm's correction, a Shapley value above zero for {len(above)} of {len(rows)} "
-        f"concepts{largest * bool(above)}"
-        + (f", and below zero for {len(below)} ({', '.join(below)})." if below else ".")
+        f"Shapley values of the concepts in the content of the tokens (aligned − masked(1){where}: "
+        f"{content} of UAR), after Holm's correction: {len(above)} of {len(rows)} concepts have a "
+        f"Shapley value above zero{largest * bool(above)}"
+        + (f"; {len(below)} have one below zero ({', '.join(below)})." if below else ".")
     ]
 
 

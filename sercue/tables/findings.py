@@ -11,7 +11,6 @@ from sercue.corpora.audio_variants import OWN, SILENT
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
 from sercue.features import FEW_FRAMES
-from sercue.statistics.kept_tokens import kept_by_audio
 from sercue.statistics.praat_agreement import MEASURES, WEAK_CORRELATION, WEAK_GROSS
 from sercue.tables.limits import confounding, limits
 from sercue.tables.printed import (
@@ -135,13 +134,20 @@ def _effects_finding(effects: pd.DataFrame) -> str:
 
 def _kept_finding(kept: pd.DataFrame) -> str:
     """How far the tokens of utterances still describe what is heard in their place."""
-    told = [
-        f"{variant} {bounded(row['kept'], 2)} ({bounded(row['by_chance'], 2)})"
-        for variant, row in kept_by_audio(kept).drop(OWN).iterrows()
-    ]
+    told = []
+    for variant, rows in kept.drop(OWN).groupby(level="audio", sort=False):
+        of = rows.droplevel("audio").dropna(subset="kept").sort_values("kept", kind="stable")
+        heard, unknown = of[of["unknown"] < 1], list(of.index[of["unknown"] == 1])
+        shares = [
+            f"{bounded(row['kept'], 2)} ({bounded(row['by_chance'], 2)}) for {concept}"
+            for concept, row in heard.iterrows()
+        ]
+        facts = [f"from {shares[0]} to {shares[-1]}" if len(shares) > 1 else "".join(shares)]
+        facts += [f"{UNKNOWN} for {', '.join(map(str, unknown))}"] * bool(unknown)
+        told.append(f"{variant}: {', '.join(filter(None, facts)) or UNKNOWN}")
     return (
-        "Share of the tokens of an utterance that are also those of other audio, "
-        f"averaged over the concepts (in brackets: by chance): {', '.join(told)}."
+        "Share of utterances whose token is also that of other audio, for the concepts with the "
+        f"lowest and the highest share (in brackets: by chance): {'; '.join(told)}."
     )
 
 
@@ -154,8 +160,11 @@ def _partners_finding(by: pd.Series) -> str:
         "sex": "another speaker of the same sex",
         "any": "any speaker",
     }
-    told = [f"{number} from {words[str(name)]}" for name, number in counts.items() if number]
-    return f"Swapped audio is that of another class: {', '.join(told)} ({len(by)} utterances)."
+    told = [f"{number} of {words[str(name)]}" for name, number in counts.items() if number]
+    if len(told) == 1:
+        of = told[0].partition(" ")[2]
+        return f"All {len(by)} swapped utterances are {of}, and of another class."
+    return f"Swapped utterances are of another class, and {', '.join(told)} ({len(by)} in all)."
 
 
 def _agreement_findings(
@@ -415,12 +424,12 @@ def silence_finding(intervals: pd.DataFrame, chance: float) -> list[str]:
     Examples:
         >>> row = {"condition": ["none @ silent"], "uar": 0.4, "low": 0.3, "high": 0.5}
         >>> print(silence_finding(pd.DataFrame(row), 0.25)[0])  # doctest: +NORMALIZE_WHITESPACE
-        Without tokens, silence of the same length as the utterance has UAR .400 [.300, .500];
-        chance is .250. The length of an utterance tells something of its class.
+        Without tokens, with silence of the same length in place of the audio, UAR is .400 [.300,
+        .500]; chance is .250. The length of an utterance tells something of its class.
     """
     rows = intervals[intervals["condition"] == f"none{AT}{SILENT}"].to_dict("records")
     return [
-        "Without tokens, silence of the same length as the utterance has UAR "
+        "Without tokens, with silence of the same length in place of the audio, UAR is "
         f"{with_interval(row['uar'], row['low'], row['high'])}; chance is {bounded(chance)}."
         + " The length of an utterance tells something of its class."
         * bool(row["low"] > chance)
@@ -484,7 +493,7 @@ def readable_collapse(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         DataFrame of text by ``condition``: the change of each measure with its interval, and
-        ``no collapse``, whether it is shown for all of them
+        ``collapse ruled out``, whether it is for all of them
     """
     parts = [
         rounded(rows.set_index("condition")[["difference", "low", "high"]]).rename(

@@ -39,7 +39,7 @@ _WORDS = {
     "equivalence_holm_p": "p (TOST, corrected)", "collapse_p": "p",
     "discordant_better": "only condition right", "discordant_worse": "only reference right",
     "odds_ratio": "odds ratio", "falls_throughout": "falls at every step",
-    "no_collapse": "no collapse", "commonest_share": "share of commonest",
+    "no_collapse": "collapse ruled out", "commonest_share": "share of commonest",
     "invalid_rate": "invalid", "flip_none": "changed (none)",
     "flip_aligned": "changed (aligned)",
     "kappa_none": "κ (none)", "kappa_aligned": "κ (aligned)", "most_gained": "most gained",
@@ -47,7 +47,7 @@ _WORDS = {
     "w_cue": "weight of tokens", "label_order": "label order", "follow_ratio": "follow ratio",
     "minus_none": "minus none", "minus_aligned": "minus aligned",
     "brier": "Brier score", "log_loss": "log loss", "ece": "ECE", "auroc": "AUROC",
-    "heard": "audio", "floored": "p below 1e-12",
+    "heard": "audio", "floored": "probabilities below 1e-12",
     "right_before": "right before", "right_after": "right after",
     "detectable_holm": "MDE", "label_mass": "mass of labels", "by_chance": "by chance",
 }  # fmt: skip

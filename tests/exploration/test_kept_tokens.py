@@ -66,9 +66,12 @@ def test_the_findings_say_what_is_kept_and_whose_audio_is_heard(table):
     found = {"kept": table, "partners": pd.DataFrame({"by": by})}
     text = " ".join(corpus_findings(example_corpus(), components, OWN, **found))
     # By chance 1/2 of ENERGY (LOW 1/2 x 1/4, HIGH 1/2 x 3/4), 1/4 of PITCH.
-    assert "averaged over the concepts (in brackets: by chance): reversed .62 (.38)." in text
-    said = "2 from the same speaker, 1 from another speaker of the same sex (3 utterances)"
-    assert f"Swapped audio is that of another class: {said}." in text
+    assert "reversed: from .50 (.25) for PITCH to .75 (.50) for ENERGY." in text
+    said = "2 of the same speaker, 1 of another speaker of the same sex (3 in all)"
+    assert f"Swapped utterances are of another class, and {said}." in text
+    alike = found | {"partners": pd.DataFrame({"by": by[[0, 2]]})}
+    text = " ".join(corpus_findings(example_corpus(), components, OWN, **alike))
+    assert "All 2 swapped utterances are of the same speaker, and of another class." in text
 
 
 @pytest.fixture(scope="module")

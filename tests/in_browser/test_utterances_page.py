@@ -220,7 +220,8 @@ def test_under_swapped_audio_answers_are_listed_by_what_they_follow(follows, cro
     wanted = {"audio": audio, "tokens": tokens, "neither": ~audio & ~tokens}[follows]
     with visited(browser, crossed[0]) as visit:
         visit.page.get_by_label("Condition", exact=True).select_option("aligned @ swapped")
-        choice = f"swapped audio: class of {follows}"
+        told = "neither class" if follows == "neither" else f"class of {follows}"
+        choice = f"swapped audio: {told}"
         visit.page.get_by_label("Answer", exact=True).select_option(choice)
         count = visit.page.get_by_role("status")
         expect(count).to_have_text(f"{wanted.sum()} of 24 utterances")

@@ -200,7 +200,7 @@ def test_answers_that_are_all_alike_are_the_prior():
 
 def test_the_prior_is_shown_with_its_speakers():
     """Over both wordings: a utterance counts once, and both classes alike."""
-    table = label_prior({"dev": by_hand()}, LABELS).loc["dev", "no tokens", "mean"]
+    table = label_prior({"dev": by_hand()}, LABELS).loc["dev", "no tokens", "mean probability"]
     assert table["utterances"] == 3
     assert table["angry"] == pytest.approx((0.15 + 0.5) / 2)
     assert table["neutral"] == pytest.approx((0.5 + 0.3) / 2)
@@ -212,7 +212,7 @@ def test_the_prior_that_is_divided_out_is_shown_beside_it():
     """Where all answers of a wording are alike it is these; of two wordings the mean is shown."""
     told = by_hand()
     told.loc[told["template"] == "plain", P] = [0.5, 0.3, 0.2]
-    table = label_prior({"dev": told}, LABELS).loc["dev", "no tokens", "divided out"]
+    table = label_prior({"dev": told}, LABELS).loc["dev", "no tokens", "divisor"]
     other = told.loc[told["template"] != "plain", P].drop_duplicates()
     assert len(other) == 1
     mean = (np.array([0.5, 0.3, 0.2]) + other.to_numpy()[0]) / 2

@@ -53,7 +53,7 @@ const start = data => {
     "unchanged": place => !changed(place),
   };
   if (Object.keys(data.swapped).length) for (const said of ["audio", "tokens", "neither"])
-    KEPT[`swapped audio: class of ${said}`] = place => follows(condition, place) === said;
+    KEPT[`swapped audio: ${said === "neither" ? "neither class" : `class of ${said}`}`] = place => follows(condition, place) === said;
   if (answers.some(row => row.includes(-1))) KEPT["no class named"] = place => answers[condition][place] < 0;
   // Utterances without a number stand last; those with equal ones in the order of their names.
   const by = (value, sign) => (a, b) => {
@@ -80,7 +80,8 @@ const start = data => {
       (part === "" || names[place].toLowerCase().includes(part)) && kept(place));
     if (at("order").value !== "name") listed.sort(ORDERS[at("order").value]);
     at("entries").textContent = (reference === condition ? "" : `${conditions[reference]} → `) + conditions[condition] +
-      (shares === null ? "" : byChange() ? ", with the change in probability of the true class" : ", with its probability");
+      (shares === null ? "" : byChange() ? ", with the change in probability of the true class" :
+        reference === condition ? ", with its probability" : `, with the probability of the answer under ${conditions[condition]}`);
     at("count").textContent = `${listed.length.toLocaleString("en")} of ${names.length.toLocaleString("en")} utterances`;
     at("all").style.height = `${listed.length * ROW}px`;
     at("list").hidden = !listed.length;
@@ -161,7 +162,7 @@ const start = data => {
       later("Prompts of all conditions", () => conditions.map((_, one) => prompt(one, chosen))),
       make("h3", {}, shares === null ? "Answers by condition" : "Probabilities by condition"),
       table(main, compared));
-    if (single.length) at("chosen").append(later(`Conditions about single concepts (${single.length})`, () => [table(single, [])]));
+    if (single.length) at("chosen").append(later(`Conditions on concepts (${single.length})`, () => [table(single, [])]));
     fit();
   };
   const later = (summary, content) => {
@@ -184,7 +185,7 @@ const start = data => {
       const heard = swapped.partner[place], partner = heard < 0 ? "another utterance" : names[heard];
       told.push(make("p", {class: "partner"}, "Under conditions with @ swapped, ", make("b", {}, partner), ` (${labels[swapped.heard[place]]}` +
         `${heard < 0 ? "" : `, speaker ${data.speakers[data.speaker[heard]]}`}) is heard in its place. Answers are then ` +
-        "marked by what they follow: (audio) is the class of the audio that is heard, (tokens) that of the tokens, (neither) or (not audio) another one."));
+        "marked by what they follow: (audio) is the class of the audio that is heard, (tokens) that of the tokens, (neither) is neither class; (not audio) is not the class heard, where the tokens have no class."));
       if (heard in players()) told.push(player(heard));
     }
     if (data.unheard.some(Boolean)) told.push(make("p", {}, "Under conditions with @ silent there is no audio, only silence of the same length."));
