@@ -115,14 +115,15 @@ def in_short(tests: pd.DataFrame) -> str:
             effect = "raises" if row["difference"] < 0 else "lowers"
             clauses.append(f"the content of the tokens {effect} UAR by {size}")
     wrong = [row for name in _WRONG_TOKENS for row in _contrast(tests, name, "none")]
+    it = "it" if clauses else "UAR"
     for row in wrong[:1]:
         name, size = row["condition"], bounded(abs(row["difference"]))
         if not row["holm_p"] < LEVEL:
             clauses.append(f"no harm by {name} tokens is shown")
         elif row["difference"] < 0:
-            clauses.append(f"{name} tokens lower it by {size} relative to the audio alone")
+            clauses.append(f"{name} tokens lower {it} by {size} relative to the audio alone")
         else:
-            clauses.append(f"{name} tokens raise it by {size} relative to the audio alone")
+            clauses.append(f"{name} tokens raise {it} by {size} relative to the audio alone")
     text = "; ".join(clauses)
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
