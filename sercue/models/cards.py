@@ -142,7 +142,7 @@ CARDS: tuple[ModelCard, ...] = (
         30.0,
         0,
         "",
-        "Qwen2-Audio in small, trained here on the corpus' training partition",
+        "a small version of Qwen2-Audio, trained here on the corpus' training partition",
     ),
     ModelCard(
         "qwen2-audio",

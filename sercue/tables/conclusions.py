@@ -371,11 +371,11 @@ def concepts_sentence(effects: pd.DataFrame) -> list[str]:
     Examples:
         >>> row = {"condition": ["flip(pitch)"], "reference": "aligned", "effect": -0.1}
         >>> print(concepts_sentence(pd.DataFrame(row | {"holm_p": 0.01}))[0].partition(", ")[2])
-        1 differ from zero (Holm): flip(pitch) − aligned (−.100).
+        1 of 1: flip(pitch) − aligned (−.100).
     """
     found = effects[effects["holm_p"] < LEVEL].rename(columns={"effect": "difference"})
     return [
-        f"Of {len(effects)} effects of single concepts, {len(found)} differ from zero (Holm)"
+        f"Effects of single concepts that differ from zero (Holm), {len(found)} of {len(effects)}"
         f"{_listed(found)}."
     ]
 
@@ -399,9 +399,9 @@ def shapley_sentence(table: pd.DataFrame) -> list[str]:
     content = signed(table["shapley"].sum())
     return [
         f"Shapley values of the concepts in the content of the tokens (aligned − masked(1){where}: "
-        f"{content} of UAR), after Holm's correction: {len(above)} of {len(rows)} concepts have a "
-        f"Shapley value above zero{largest * bool(above)}"
-        + (f"; {len(below)} have one below zero ({', '.join(below)})." if below else ".")
+        f"{content} of UAR), after Holm's correction: above zero for {len(above)} of {len(rows)} "
+        f"concepts{largest * bool(above)}"
+        + (f"; below zero for {len(below)} ({', '.join(below)})." if below else ".")
     ]
 
 
