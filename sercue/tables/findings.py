@@ -135,7 +135,7 @@ def _effects_finding(effects: pd.DataFrame) -> str:
 def _kept_finding(kept: pd.DataFrame) -> str:
     """How far the tokens of utterances still describe what is heard in their place."""
     told = []
-    for variant, rows in kept.drop(OWN).groupby(level="audio", sort=False):
+    for variant, rows in kept.drop(OWN, level="audio").groupby(level="audio", sort=False):
         of = rows.droplevel("audio").dropna(subset="kept").sort_values("kept", kind="stable")
         heard, unknown = of[of["unknown"] < 1], list(of.index[of["unknown"] == 1])
         shares = [
