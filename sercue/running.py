@@ -47,6 +47,15 @@ def progress_bar(*arguments: Any, **options: Any) -> tqdm.std.tqdm:
     return kind(*arguments, **options)
 
 
+# Each holds half a gigabyte.
+_MOST_JOBS = 4
+
+
+def small_model_jobs() -> int:
+    """Processes that train or ask small models side by side: one per core, but four at most."""
+    return min(joblib.cpu_count(), _MOST_JOBS)
+
+
 _SAFE_PATH = "PYTHONSAFEPATH"
 
 

@@ -64,13 +64,11 @@ def check_prompts(study: Rehearsal) -> str:
     # Planned in any case: a condition that cannot be had with these utterances ends the study.
     _ = study.some_prompts
     counted = _merged(study, total) if study.measured and study.extracted else " at most"
-    everywhere = s.concept_wordings == "all"
-    whole = sum(n for one, n in study.variants.items() if everywhere or not one.concepts)
-    single = sum(study.variants.values()) - whole
-    once = f", and {single} about single concepts in the first of them" * bool(single)
+    everywhere, once = study.variants
+    single = f", and {once} about single concepts in the first of them" * bool(once)
     return (
-        f"{study.evaluated} utterances of {s.partition!r} x {whole} conditions and replicates x "
-        f"{len(s.templates)} templates x {s.label_orders} label orders{once} = "
+        f"{study.evaluated} utterances of {s.partition!r} x {everywhere} conditions and replicates "
+        f"x {len(s.templates)} templates x {s.label_orders} label orders{single} = "
         f"{total} prompts{counted}"
     )
 

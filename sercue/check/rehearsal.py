@@ -15,9 +15,8 @@ from sercue.corpora.rows import stratified_sample
 from sercue.features import extract_all, extracted
 from sercue.run import Run
 from sercue.settings import Settings
-from sercue.study.plan import wordings_of
+from sercue.study.plan import asked_once
 from sercue.tokens.catalogue import one_of_each, parse_conditions
-from sercue.tokens.condition import Condition
 
 # Few enough to be planned in a moment, many enough to hold short and long ones.
 _SAMPLED = 64
@@ -82,22 +81,20 @@ class Rehearsal:
         return len(self.run.corpus.rows(self.run.settings.partition))
 
     @property
-    def variants(self) -> dict[Condition, int]:
-        """Each condition, and how often it is repeated."""
+    def variants(self) -> tuple[int, int]:
+        """Conditions, each as often as it is repeated: those asked in every wording, and once."""
         settings, words = self.run.settings, self.run.settings.tokens.words
-        conditions = parse_conditions(settings.conditions, list(words))
-        return {one: len(one.replicates(settings.replicates, words)) for one in conditions}
+        counts = {False: 0, True: 0}
+        for one in parse_conditions(settings.conditions, list(words)):
+            times = len(one.replicates(settings.replicates, words))
+            counts[asked_once(one, settings.concept_wordings)] += times
+        return counts[False], counts[True]
 
     @property
     def planned(self) -> int:
         """How many predictions the study is made of: its prompts, equal ones not merged."""
-        s = self.run.settings
-        wordings = len(s.templates) * s.label_orders
-        asked = (
-            times * wordings_of(condition, wordings, s.concept_wordings)
-            for condition, times in self.variants.items()
-        )
-        return self.evaluated * sum(asked)
+        s, (everywhere, once) = self.run.settings, self.variants
+        return self.evaluated * (everywhere * len(s.templates) * s.label_orders + once)
 
     @cached_property
     def missing(self) -> pd.Series:

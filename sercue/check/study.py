@@ -18,10 +18,9 @@ from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import check_corpus
 from sercue.corpora.inspection import inspect_audio
 from sercue.errors import InputError
-from sercue.models.cards import TINY
 from sercue.report.notebooks import notebook_files
 from sercue.settings import Settings
-from sercue.statistics.controls import why_no_controls
+from sercue.statistics.controls import trains_here
 from sercue.study_corpus import listed_corpus, usable_corpus
 from sercue.tables.limits import limits, other_folds
 from sercue.tokens.condition import parts_heard
@@ -111,8 +110,9 @@ def _rehearsed(study: Rehearsal, run: Path) -> Iterator[tuple[str, str]]:
 
 def _of_other_folds(settings: Settings, corpus: Corpus) -> list[str]:
     """For how many utterances swapped audio may have been heard in training, if for any."""
-    trained = settings.model == TINY or not why_no_controls(settings)
-    if not trained or all(parts_heard(name)[1] != SWAPPED for name in settings.conditions):
+    if not trains_here(settings) or all(
+        parts_heard(name)[1] != SWAPPED for name in settings.conditions
+    ):
         return []
     return other_folds(partners(corpus.rows(settings.partition), settings.seed), corpus)
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import audmetric
-import joblib
 import numpy as np
 import pandas as pd
 import torch
@@ -40,7 +39,7 @@ from sercue.models.tiny_network import (
     train_network,
 )
 from sercue.notation import bounded, shortest
-from sercue.running import no_progress, progress_bar, side_by_side
+from sercue.running import no_progress, progress_bar, side_by_side, small_model_jobs
 from sercue.storage.files import cache_folder, folder_written_aside, locked, write_text
 from sercue.storage.tables import TRAINING, check_entries, read_json, write_json
 from sercue.tokens.catalogue import parse_conditions
@@ -52,8 +51,6 @@ LONGEST_SECONDS = 30
 DEV_CONDITIONS = ("none", "aligned", "shuffled", "conflicting")
 # Raise it whenever training code changes the weights: trained models are keyed by it.
 _TRAINING = 3
-# Processes that train at once: each holds half a gigabyte.
-_MOST_JOBS = 4
 # Seconds that another process may take to train the same model.
 _LONGEST = 24 * 3600
 _RECORD = "training.json"
@@ -79,20 +76,8 @@ class _OneThread(AudioChatModel):
     same on any number of cores, and processes beside it have a core each.
     """
 
-    def score(
-        self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]], labels: Sequence[str]
-    ) -> list[np.ndarray]:
-        with _one_thread():
-            return super().score(audios, prompts, labels)
-
-    def generate(
-        self,
-        audios: Sequence[np.ndarray],
-        prompts: Sequence[Sequence[str]],
-        max_new_tokens: int = 8,
-    ) -> list[list[str | NoAnswer]]:
-        with _one_thread():
-            return super().generate(audios, prompts, max_new_tokens)
+    score = _one_thread()(AudioChatModel.score)
+    generate = _one_thread()(AudioChatModel.generate)
 
 
 class TinyModel:
@@ -367,7 +352,7 @@ def train_all(models: Sequence[TinyModel], *, jobs: int | None = None) -> None:
         (model for model in begun.values() if not model.trained),
         key=lambda model: -(model.recipe.epochs or 0) * len(model.training_rows),
     )
-    number = min(jobs or min(joblib.cpu_count(), _MOST_JOBS), len(left))
+    number = min(jobs or small_model_jobs(), len(left))
     if number < 2:
         for model in left:
             model.train()

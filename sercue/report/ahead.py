@@ -14,12 +14,11 @@ import joblib
 
 from sercue.artifacts import Artifacts
 from sercue.features import extracted
-from sercue.models.cards import TINY
 from sercue.parameters import run_folder
 from sercue.run import Run
 from sercue.running import end_with, no_progress
 from sercue.settings import STUDY_KEYS, Settings
-from sercue.statistics.controls import why_no_controls
+from sercue.statistics.controls import trains_here
 
 # Notebooks that ask models.
 _ASK = {"03", "04"}
@@ -69,7 +68,7 @@ def _trains(settings: Settings) -> bool:
     answered = Artifacts(run_folder(settings) / "artifacts").provenance().get("predictions", {})
     if answered.get("settings") == settings.fingerprint(STUDY_KEYS):
         return False
-    return settings.model == TINY or not why_no_controls(settings)
+    return trains_here(settings)
 
 
 def train(text: str) -> None:

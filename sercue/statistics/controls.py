@@ -68,6 +68,19 @@ def why_no_controls(settings: Settings) -> str:
     return why_no_reliance(settings) or ""
 
 
+def trains_here(settings: Settings) -> bool:
+    """Whether a study trains models itself: its own, or controls.
+
+    Examples:
+        >>> from sercue.settings import Settings
+        >>> trains_here(Settings(model="qwen2-audio", controls=False))
+        False
+    """
+    from sercue.models.cards import TINY
+
+    return settings.model == TINY or not why_no_controls(settings)
+
+
 def same_as_control(settings: Settings) -> str:
     """A note if the model under study was trained just like a control, else an empty text.
 

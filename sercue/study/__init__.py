@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from scipy.special import logsumexp, softmax
@@ -18,7 +17,7 @@ from sercue.corpora.audio_variants import variant_digest, varied
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, unknown
 from sercue.models import AudioLanguageModel, NoAnswer
-from sercue.running import progress_bar
+from sercue.running import progress_bar, small_model_jobs
 from sercue.storage.tables import categorical
 from sercue.study.known_answers import KEY, NO_ANSWER, ROW, KnownAnswers
 from sercue.study.plan import plan_study
@@ -42,9 +41,8 @@ _OVERFLOW = (
     "scores are not finite where float16 overflows (set dtype to bfloat16 or float32) or weights "
     "are damaged"
 )
-# Processes that ask a small model side by side, each of which holds some 500 MB, and the prompts
-# from which on it pays to start them.
-_MOST_JOBS, _WORTH_PROCESSES = 4, 10_000
+# Prompts from which on it pays to start processes that ask a small model side by side.
+_WORTH_PROCESSES = 10_000
 # A study in which more of the answers than that cannot be had says little of the model.
 _MOST_LOST, _FEW_LOST = 0.2, 10
 
@@ -325,7 +323,7 @@ def _without_repeats(
 def _jobs(prompts: int, answering: pd.Series) -> int:
     """How many processes ask: as many as there are cores, of models that use one core each."""
     small = all(getattr(model, "one_thread", False) for model in answering)
-    return min(joblib.cpu_count(), _MOST_JOBS) if small and prompts >= _WORTH_PROCESSES else 1
+    return small_model_jobs() if small and prompts >= _WORTH_PROCESSES else 1
 
 
 def _batches(

@@ -77,7 +77,7 @@ def plan_study(
     asked: list[tuple[object, ...]] = []
     shown, donors, prompts = [], [], []
     for condition in parse_conditions(conditions, list(map(str, tokens))):
-        number = wordings_of(condition, len(wordings), concept_wordings)
+        number = 1 if asked_once(condition, concept_wordings) else len(wordings)
         for replicate in condition.replicates(replicates, material.words):
             prompts += [(len(asked), wording) for wording in range(number)]
             changed = condition.show(material, seed=seed, replicate=replicate)
@@ -101,21 +101,20 @@ def plan_study(
     return _with_source(plan, corpus, seed)
 
 
-def wordings_of(condition: Condition, wordings: int, concept_wordings: str) -> int:
-    """In how many of the wordings and label orders a condition is asked.
+def asked_once(condition: Condition, concept_wordings: str) -> bool:
+    """Whether a condition is asked in the first wording and label order alone.
 
     Args:
         condition: the condition
-        wordings: their number
         concept_wordings: as in ``run_study``
 
     Examples:
         >>> from sercue.tokens.catalogue import parse_condition
-        >>> [wordings_of(parse_condition(name, ["pitch", "energy"]), 6, "first")
+        >>> [asked_once(parse_condition(name, ["pitch", "energy"]), "first")
         ...  for name in ("aligned", "only(pitch)")]
-        [6, 1]
+        [False, True]
     """
-    return 1 if condition.concepts and concept_wordings == "first" else wordings
+    return bool(condition.concepts) and concept_wordings == "first"
 
 
 def _with_source(plan: pd.DataFrame, corpus: Corpus, seed: int) -> pd.DataFrame:
