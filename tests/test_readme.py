@@ -192,7 +192,7 @@ def test_comparison(command, places, tmp_path):
 def test_several_machines(places, tmp_path, monkeypatch, executed):
     """Its cluster as it stands, with a cluster on this machine in place of SLURM's; its command.
 
-    The model is asked while the cluster stands; tests/workers execute notebooks on one.
+    It is checked while the cluster stands; tests/workers execute notebooks on one.
     """
     (block,) = [block for block in python_blocks() if "dask_jobqueue" in block]
     (command,) = [c for c in commands("sercue run") if "scheduler=" in c]
@@ -205,14 +205,12 @@ def test_several_machines(places, tmp_path, monkeypatch, executed):
     def run_meanwhile(prompt):
         given = arguments(command, places | {"tcp://HOST:8786": addresses[0]})
         assert main([*given, "--out", str(tmp_path / "out"), "--set", *SMALL]) == 0
-        ((settings, _),) = executed
-        assert len(Run(settings).predictions) == 16
 
     names = {"input": run_meanwhile, "print": addresses.append}
     exec(block, names)
     names["cluster"].close()
-    known = json.loads((tmp_path / "out" / "artifacts" / "provenance.json").read_text())
-    assert known["model"]["device"].endswith("of 1 workers")
+    ((settings, only),) = executed
+    assert (settings.scheduler, only) == (addresses[0], None)
 
 
 def local_cluster(*, queue, walltime, memory, job_extra_directives, scheduler_options, **options):

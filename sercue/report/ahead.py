@@ -42,7 +42,10 @@ def trained_ahead(settings: Settings, notebooks: Collection[str]) -> Iterator[No
     if not _ASK & set(notebooks) or joblib.cpu_count() < 2 or not _trains(settings):
         yield
         return
-    code = "import sys; from sercue.report.ahead import train; train(sys.stdin.read())"
+    code = (
+        "import sys; from sercue.report.ahead import train; "
+        f"train(sys.stdin.read(), {os.getpid()})"
+    )
     # Here, since that process is killed in the end.
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as asked:
         elsewhere = settings.model_copy(update={"out": folder})
@@ -71,13 +74,14 @@ def _trains(settings: Settings) -> bool:
     return trains_here(settings)
 
 
-def train(text: str) -> None:
+def train(text: str, starter: int) -> None:
     """Train the models of a study that are not trained yet.
 
     Args:
         text: its settings as JSON; ``out`` is a folder that nobody else writes to
+        starter: the process with which this one ends
     """
-    end_with(os.getppid())
+    end_with(starter)
     with no_progress():
         run = Run(Settings.model_validate_json(text))
         looked = time.monotonic()

@@ -31,6 +31,8 @@ _IMPORTED = (
 )  # fmt: skip
 _KERNEL = [sys.executable, "-m", "ipykernel_launcher"]
 _MESSAGE = 65_536
+# A process is forked well if it has one thread: the allocator of pyarrow would begin another.
+_ONE_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 # How long the imports may take on a busy machine, before kernels are started as ever.
 _SECONDS = 120
 
@@ -58,7 +60,7 @@ def forked_kernels(environment: dict[str, str]) -> Iterator[type[AsyncKernelMana
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            env=environment | _ONE_THREAD,
             start_new_session=True,
         )
         there.close()
@@ -91,7 +93,7 @@ class _Provisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
         if cmd[:3] == _KERNEL:
-            with suppress(OSError):
+            try:
                 folder = str(options.get("cwd") or Path.cwd())
                 forked = _Forked(self.server, cmd[3:], folder, options["stderr"])
                 # All that is asked of a process is asked of this one, too.
@@ -99,6 +101,9 @@ class _Provisioner(LocalProvisioner):
                 self.pid = self.pgid = forked.pid
                 self.cwd = folder
                 return self.connection_info
+            except OSError:
+                # An answer that comes late would be taken for that to another question.
+                self.server.close()
         return await super().launch_kernel(cmd, **options)
 
 

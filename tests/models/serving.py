@@ -32,7 +32,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=600):
     """Whether the condition came true in time."""
     end = time.monotonic() + seconds
     while not condition():
