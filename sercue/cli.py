@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import os
 import re
@@ -44,6 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         or SIGHUP, and 141 if nobody reads what it prints
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # Imports make a million objects that stay: a search for garbage takes long, and finds none.
+    gc.set_threshold(50_000)
+    # Where it is there, jsonschema has it make forty grammars of web addresses, in one or two
+    # seconds; no notebook is checked for such.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     _print_all_letters()
     options = _parser().parse_args(_in_order(given))
     try:
@@ -62,6 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _unforeseen(error, options)
         place = f"{error.filename}: " if error.filename else ""
         return _ended(f"error: {place}{error.strerror}; {_KEPT}", 1)
+    finally:
+        if arguments is None:
+            # Nor does the interpreter look for any when it ends.
+            gc.freeze()
 
 
 def _print_all_letters() -> None:
@@ -243,12 +253,13 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     settings = _settings(options)
     from sercue.check.study import check_study
     from sercue.parameters import run_folder
-    from sercue.report.kernels import forked_kernels
+    from sercue.report.ahead import ASKING
+    from sercue.report.kernels import MODELS, forked_kernels
     from sercue.report.notebooks import choose_notebooks, kernel_environment, run_notebooks
 
-    choose_notebooks(options.only)
+    asks = ASKING & {notebook.name[:2] for notebook in choose_notebooks(options.only)}
     # What kernels need is imported while the study is checked.
-    with forked_kernels(kernel_environment()) as manager:
+    with forked_kernels(kernel_environment(), *[MODELS] * bool(asks)) as manager:
         _print_check(check_study(settings))
         command = shareable_command(given)
         outcomes = run_notebooks(settings, only=options.only, command=command, manager=manager)

@@ -1,5 +1,6 @@
 """What several test files share: a cache of their own, and one small study that was run."""
 
+import gc
 import itertools
 import os
 import shutil
@@ -24,6 +25,9 @@ from sercue.tables import exhibits
 # this process torch reads it, too, which is not loaded yet.
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LOKY_MAX_CPU_COUNT"):
     os.environ.setdefault(name, "1")
+
+# What is imported and collected stays: a search for garbage among it takes long, and finds none.
+gc.set_threshold(50_000)
 
 # A test never fails because the machine is slow.
 settings.register_profile("sercue", deadline=None, max_examples=25)
@@ -75,6 +79,10 @@ def pytest_collection_modifyitems(items):
             item.path.stem != FIRST, item.path not in alone, item.path not in marked
         )
     )  # fmt: skip
+
+
+def pytest_collection_finish():
+    gc.freeze()
 
 
 @dataclass(frozen=True)

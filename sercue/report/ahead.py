@@ -20,8 +20,8 @@ from sercue.running import end_with, no_progress
 from sercue.settings import STUDY_KEYS, Settings
 from sercue.statistics.controls import trains_here
 
-# Notebooks that ask models.
-_ASK = {"03", "04"}
+#: Notebooks that ask models.
+ASKING = {"03", "04"}
 # Seconds at least between two looks at whether the first notebook has extracted the features, and
 # how many times as long as the last look took.
 _PAUSE, _SHARE = 1.0, 10.0
@@ -39,12 +39,11 @@ def trained_ahead(settings: Settings, notebooks: Collection[str]) -> Iterator[No
         settings: the study
         notebooks: the numbers of the notebooks that are run within
     """
-    if not _ASK & set(notebooks) or joblib.cpu_count() < 2 or not _trains(settings):
+    if not ASKING & set(notebooks) or joblib.cpu_count() < 2 or not _trains(settings):
         yield
         return
     code = (
-        "import sys; from sercue.report.ahead import train; "
-        f"train(sys.stdin.read(), {os.getpid()})"
+        f"import sys; from sercue.report.ahead import train; train(sys.stdin.read(), {os.getpid()})"
     )
     # Here, since that process is killed in the end.
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as asked:

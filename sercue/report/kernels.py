@@ -13,8 +13,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, cast
@@ -27,8 +27,9 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 # backend that shows figures: it looks for a notebook when it is imported.
 _IMPORTED = (
     "ipykernel.kernelapp", "matplotlib.pyplot", "seaborn", "sercue.run", "sercue.plots.results",
-    "sercue.models.tiny",
 )  # fmt: skip
+#: What asks models, for notebooks that do.
+MODELS = "sercue.models.tiny"
 _KERNEL = [sys.executable, "-m", "ipykernel_launcher"]
 _MESSAGE = 65_536
 # A process is forked well if it has one thread: the allocator of pyarrow would begin another.
@@ -38,7 +39,9 @@ _SECONDS = 120
 
 
 @contextmanager
-def forked_kernels(environment: dict[str, str]) -> Iterator[type[AsyncKernelManager]]:
+def forked_kernels(
+    environment: dict[str, str], *imported: str
+) -> Iterator[type[AsyncKernelManager]]:
     """A manager of kernels which forks them as long as the context lasts.
 
     Where a process cannot be forked well (elsewhere than on Linux), and of kernels that another
@@ -46,6 +49,7 @@ def forked_kernels(environment: dict[str, str]) -> Iterator[type[AsyncKernelMana
 
     Args:
         environment: variables of the kernels
+        imported: modules that are imported before the kernels are forked, besides what all need
     """
     if sys.platform != "linux":
         yield AsyncKernelManager
@@ -55,7 +59,7 @@ def forked_kernels(environment: dict[str, str]) -> Iterator[type[AsyncKernelMana
     with here, there:
         # Apart from the terminal: a Ctrl-C is for whoever ends the kernels.
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__, str(there.fileno())],
+            [sys.executable, "-P", "-m", __name__, str(there.fileno()), *imported],
             pass_fds=[there.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -150,7 +154,7 @@ class _Forked:
         self.send_signal(signal.SIGTERM)
 
 
-def serve(server: socket.socket) -> None:
+def serve(server: socket.socket, imported: Sequence[str]) -> None:
     """Import, then fork a kernel, or tell what became of one, as often as it is asked.
 
     It ends with the process that asks, and the kernels end when they find that it has ended.
@@ -158,10 +162,12 @@ def serve(server: socket.socket) -> None:
     # Both are read when a kernel's modules are imported.
     os.environ["JPY_PARENT_PID"] = str(os.getpid())
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    for module in _IMPORTED:
+    # Of what is imported nothing goes: it is not looked through for garbage, here or in a kernel.
+    gc.disable()
+    for module in (*_IMPORTED, *imported):
         import_module(module)
-    # Of what is imported nothing goes: no kernel need look through it for garbage.
     gc.freeze()
+    gc.enable()
     while True:
         message, files, _, _ = socket.recv_fds(server, _MESSAGE, 1)
         if not message:
@@ -195,4 +201,5 @@ def _become_kernel(arguments: list[str], folder: str, stderr: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=int(sys.argv[1])))
+    _, descriptor, *modules = sys.argv
+    serve(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=int(descriptor)), modules)
