@@ -255,11 +255,11 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     from sercue.parameters import run_folder
     from sercue.report.ahead import ASKING
     from sercue.report.kernels import MODELS, forked_kernels
-    from sercue.report.notebooks import choose_notebooks, kernel_environment, run_notebooks
+    from sercue.report.notebooks import choose_notebooks, run_notebooks
 
     asks = ASKING & {notebook.name[:2] for notebook in choose_notebooks(options.only)}
     # What kernels need is imported while the study is checked.
-    with forked_kernels(kernel_environment(), *[MODELS] * bool(asks)) as manager:
+    with forked_kernels(*[MODELS] * bool(asks)) as manager:
         _print_check(check_study(settings))
         command = shareable_command(given)
         outcomes = run_notebooks(settings, only=options.only, command=command, manager=manager)

@@ -8,6 +8,8 @@ import pytest
 from scipy.stats import t
 
 from sercue.errors import InputError
+from sercue.models.cards import TINY_SHARES
+from sercue.models.tiny_network import Recipe
 from sercue.run import Run
 from sercue.settings import Settings
 from sercue.statistics.controls import (
@@ -106,6 +108,10 @@ def test_a_corpus_that_no_control_can_learn_keeps_its_study(cache, tmp_path, mon
 def test_a_study_without_controls_says_why(keys, reason):
     assert reason in why_no_controls(Settings(**keys))
     assert bool(why_no_controls(Settings(**keys))) == bool(reason)
+
+
+def test_what_controls_have_of_their_own_are_options_of_the_tiny_model():
+    assert set(TINY_SHARES) < set(Recipe.model_fields)
 
 
 def test_controls_are_built_as_the_tiny_model_under_study():

@@ -20,7 +20,7 @@ KEPT = "what is done is kept, run again to go on"
 @pytest.fixture(scope="module")
 def forking():
     """A manager that forks kernels, for all tests here."""
-    with forked_kernels(execution.kernel_environment()) as manager:
+    with forked_kernels() as manager:
         yield manager
 
 

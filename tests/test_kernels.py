@@ -12,8 +12,7 @@ import psutil
 import pytest
 from nbclient import NotebookClient
 
-from sercue.report.kernels import forked_kernels
-from sercue.report.notebooks import kernel_environment
+from sercue.report.kernels import forked_kernels, kernel_environment
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
 SEEN = """
@@ -27,13 +26,12 @@ import os
 from nbclient import NotebookClient
 from traitlets.config import Config
 import nbformat, tempfile
-from sercue.report.kernels import forked_kernels
-from sercue.report.notebooks import kernel_environment
+from sercue.report.kernels import forked_kernels, kernel_environment
 told = "import os; open({file!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}')"
 cell = nbformat.v4.new_code_cell(told + "; import time; time.sleep(600)")
 notebook = nbformat.v4.new_notebook(cells=[cell])
 with (
-    forked_kernels(kernel_environment()) as manager,
+    forked_kernels() as manager,
     tempfile.TemporaryFile() as stderr,
     tempfile.TemporaryDirectory() as folder,
 ):
@@ -57,7 +55,7 @@ def seen(manager):
 
 def test_kernels_find_what_they_need_imported_and_end_with_the_run():
     """All of them are children of one process, each in a session of its own, to be ended whole."""
-    with forked_kernels(kernel_environment()) as manager:
+    with forked_kernels() as manager:
         first, second = seen(manager), seen(manager)
         assert first == second == (True, first[1], True)
         assert first[1] != os.getpid()
@@ -68,7 +66,7 @@ def test_kernels_find_what_they_need_imported_and_end_with_the_run():
 
 def test_without_the_process_that_forks_they_are_started_as_ever():
     """It was killed for lack of memory, say: notebooks take longer to begin, and run."""
-    with forked_kernels(kernel_environment()) as manager:
+    with forked_kernels() as manager:
         _, server, _ = seen(manager)
         os.kill(server, signal.SIGKILL)
         imported, parent, _ = seen(manager)

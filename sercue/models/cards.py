@@ -84,6 +84,8 @@ def usable_samples(
 
 
 TINY = "sercue-tiny"
+#: Options of it that say what it is shown in training, and so what it comes to rely on.
+TINY_SHARES = ("share_none", "share_aligned", "noise", "share_masked", "blank_audio", "swap_audio")
 CLAP = "clap"
 HUB_PREFIX = "hf:"
 ENDPOINT_PREFIX = "endpoint:"

@@ -22,9 +22,6 @@ from sercue.running import progress_bar
 from sercue.tokens.concepts import UNKNOWN
 from sercue.tokens.prompts import DEFAULT_TEMPLATES, Template
 
-#: What a recipe shows in training, and so what the model comes to rely on.
-SHARES = ("share_none", "share_aligned", "noise", "share_masked", "blank_audio", "swap_audio")
-
 
 def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     check(value)

@@ -23,6 +23,12 @@ import numpy as np
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+from sercue.parameters import EXECUTED
+from sercue.running import PLAIN
+
+# Of kernels, and of what they start in turn: they import what is installed, whatever lies in the
+# current folder (a file `seaborn.py`, or the folder of a clone, which is called `sercue` as well).
+_ENVIRONMENT = {PLAIN: "1", EXECUTED: "1", "PYTHONSAFEPATH": "1"}
 # What the notebooks use of it themselves, and what the modules behind them import late. Not the
 # backend that shows figures: it looks for a notebook when it is imported.
 _IMPORTED = (
@@ -38,17 +44,19 @@ _ONE_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 _SECONDS = 120
 
 
+def kernel_environment() -> dict[str, str]:
+    """The variables of a kernel."""
+    return os.environ | _ENVIRONMENT
+
+
 @contextmanager
-def forked_kernels(
-    environment: dict[str, str], *imported: str
-) -> Iterator[type[AsyncKernelManager]]:
+def forked_kernels(*imported: str) -> Iterator[type[AsyncKernelManager]]:
     """A manager of kernels which forks them as long as the context lasts.
 
     Where a process cannot be forked well (elsewhere than on Linux), and of kernels that another
     Python runs or that have variables of their own, it starts them as they are always started.
 
     Args:
-        environment: variables of the kernels
         imported: modules that are imported before the kernels are forked, besides what all need
     """
     if sys.platform != "linux":
@@ -64,7 +72,7 @@ def forked_kernels(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=environment | _ONE_THREAD,
+            env=kernel_environment() | _ONE_THREAD,
             start_new_session=True,
         )
         there.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import socket
 import sys
 import tempfile
@@ -31,13 +30,13 @@ from traitlets.config import Config
 from sercue import provenance
 from sercue.artifacts import Artifacts, at_work, check_run_folder, made_from
 from sercue.errors import InputError, bounded, unknown
-from sercue.parameters import EXECUTED, run_folder
+from sercue.parameters import run_folder
 from sercue.privacy import clean_notebook, shareable, without_private_paths
 from sercue.report.ahead import trained_ahead
+from sercue.report.kernels import kernel_environment
 from sercue.report.methods import write_methods
 from sercue.report.pages import Page, renew_page, write_index, write_page
 from sercue.report.utterances import write_utterances
-from sercue.running import PLAIN
 from sercue.settings import RESULT_KEYS, Settings
 from sercue.storage.files import (
     notebooks_folder,
@@ -50,16 +49,8 @@ from sercue.tokens.catalogue import shortened
 
 # A kernel that died is noticed sooner; one on a busy machine is given the time it takes.
 _START_SECONDS = 300
-# Of kernels, and of what they start in turn: they import what is installed, whatever lies in the
-# current folder (a file `seaborn.py`, or the folder of a clone, which is called `sercue` as well).
-_ENVIRONMENT = {PLAIN: "1", EXECUTED: "1", "PYTHONSAFEPATH": "1"}
 _KEPT = "what is done is kept, run again to go on"
 _DEATH = f"its process was killed or broke down, mostly for lack of memory; {_KEPT}"
-
-
-def kernel_environment() -> dict[str, str]:
-    """The variables of a kernel."""
-    return os.environ | _ENVIRONMENT
 
 
 def execute(

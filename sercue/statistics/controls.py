@@ -89,18 +89,12 @@ def same_as_control(settings: Settings) -> str:
         >>> same_as_control(Settings())
         'The model under study is the control grounded: its place among them tests the software.'
     """
-    from sercue.models.cards import TINY
+    from sercue.models.cards import TINY, TINY_SHARES
 
     options = settings.model_options
     recipe = options.get("recipe", "grounded")
-    if settings.model != TINY or recipe not in CONTROLS:
+    if settings.model != TINY or recipe not in CONTROLS or set(options) & set(TINY_SHARES):
         return ""
-    if options:
-        # Which imports PyTorch: seconds in a notebook that asks no model.
-        from sercue.models.tiny_network import SHARES
-
-        if set(options) & set(SHARES):
-            return ""
     return (
         f"The model under study is the control {recipe}: its place among them tests the software."
     )
@@ -125,11 +119,10 @@ def control_options(settings: Settings, control: str) -> dict[str, Any]:
         settings: the study
         control: one of ``CONTROLS``
     """
-    from sercue.models.cards import TINY
-    from sercue.models.tiny_network import SHARES
+    from sercue.models.cards import TINY, TINY_SHARES
 
     alike = settings.model_options if settings.model == TINY else {}
-    kept = {name: value for name, value in alike.items() if name not in SHARES}
+    kept = {name: value for name, value in alike.items() if name not in TINY_SHARES}
     return kept | {"recipe": control}
 
 

@@ -91,7 +91,10 @@ def test_a_real_network_answers_the_same_on_workers(client, cache, decoding):
 
 
 @pytest.mark.parametrize("command", ["check", "run"])
-def test_a_scheduler_that_is_gone_is_told_before_anything_runs(small_study, command, capsys):
+def test_a_scheduler_that_is_gone_is_told_before_anything_runs(
+    small_study, command, capsys, monkeypatch
+):
+    monkeypatch.setattr("sercue.distributed.connection.SECONDS_TO_CONNECT", 1.0)
     gone = ["--set", "scheduler=tcp://127.0.0.1:1"]
     assert main([command, str(small_study.file), *gone]) == 2
     assert "scheduler: no scheduler of dask answers at" in capsys.readouterr().err
