@@ -11,7 +11,7 @@ report: $(STAMP)
 	$(BIN)/sercue run notebooks/studies/demo.yaml
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 1 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 quick: $(STAMP)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "not slow and not faults and not browser and not workers"

@@ -45,11 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         or SIGHUP, and 141 if nobody reads what it prints
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # Imports make a million objects that stay: a search for garbage takes long, and finds none.
-    gc.set_threshold(50_000)
-    # Where it is there, jsonschema has it make forty grammars of web addresses, in one or two
-    # seconds; no notebook is checked for such.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    if arguments is None:
+        # Imports make a million objects that stay: a search for garbage takes long, and finds none.
+        gc.set_threshold(50_000)
+        # Where it is there, jsonschema has it make forty grammars of web addresses, in one or two
+        # seconds; no notebook is checked for such.
+        sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     _print_all_letters()
     options = _parser().parse_args(_in_order(given))
     try:

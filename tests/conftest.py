@@ -140,6 +140,8 @@ def made_once(tmp_path_factory, name, make):
         place = place.parent
     with FileLock(place / f"{name}.lock"):
         if not (place / f"{name}.made").exists():
+            # Of a process that was ended while it made it.
+            shutil.rmtree(place / name, ignore_errors=True)
             (place / name).mkdir()
             make(place / name)
             (place / f"{name}.made").touch()

@@ -2,17 +2,18 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
-import time
 
 import nbformat
 import psutil
 import pytest
+from models.serving import wait_until
 from nbclient import NotebookClient
 
-from sercue.report.kernels import MODELS, forked_kernels, kernel_environment
+from sercue.report.kernels import MODELS, _Forked, forked_kernels, kernel_environment
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
 SEEN = """
@@ -46,7 +47,9 @@ with (
 def seen(manager):
     """What a notebook's process is like."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SEEN)])
-    client = NotebookClient(notebook, kernel_name="python3", kernel_manager_class=manager)
+    client = NotebookClient(
+        notebook, kernel_name="python3", timeout=600, kernel_manager_class=manager
+    )
     with tempfile.TemporaryFile() as stderr:
         client.execute(stderr=stderr, env=kernel_environment())
     imported, parent, apart = notebook.cells[0].outputs[0].text.split()
@@ -77,10 +80,23 @@ def test_a_run_that_is_killed_leaves_no_kernel(tmp_path):
     """Nobody could end it any more."""
     file = tmp_path / "numbers"
     with subprocess.Popen([sys.executable, "-c", KILLED.format(file=str(file))]) as process:
-        while not (file.is_file() and len(file.read_text().split()) == 2):
-            assert process.poll() is None
-            time.sleep(0.1)
-        below = [psutil.Process(int(number)) for number in file.read_text().split()]
-        process.kill()
+        try:
+            assert wait_until(lambda: file.is_file() and len(file.read_text().split()) == 2)
+            below = [psutil.Process(int(number)) for number in file.read_text().split()]
+        finally:
+            process.kill()
     _, alive = psutil.wait_procs(below, timeout=60)
     assert alive == []
+
+
+def test_an_answer_that_comes_late_is_taken_for_no_other():
+    """The number of a process, say, for how one has ended, or the other way round."""
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    here.settimeout(0.1)
+    with here, there, tempfile.TemporaryFile() as stderr:
+        there.send(b"4242")
+        kernel = _Forked(here, [], "", stderr)
+        assert kernel.pid == 4242
+        assert kernel.poll() == -signal.SIGKILL
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            _Forked(here, [], "", stderr)

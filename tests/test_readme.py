@@ -208,7 +208,7 @@ def test_several_machines(places, tmp_path, monkeypatch, executed):
 
     names = {"input": run_meanwhile, "print": addresses.append}
     exec(block, names)
-    names["cluster"].close()
+    names["cluster"].close(timeout=60)
     ((settings, only),) = executed
     assert (settings.scheduler, only) == (addresses[0], None)
 

@@ -38,8 +38,8 @@ _IMPORTED = (
 MODELS = "sercue.models.tiny"
 _KERNEL = [sys.executable, "-m", "ipykernel_launcher"]
 _MESSAGE = 65_536
-# A process is forked well if it has one thread: the allocator of pyarrow would begin another.
-_ONE_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+# A thread is not forked. OpenBLAS goes on without those it had; pyarrow's allocator begins none.
+_NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 # How long the imports may take on a busy machine, before kernels are started as ever.
 _SECONDS = 120
 
@@ -72,18 +72,18 @@ def forked_kernels(*imported: str) -> Iterator[type[AsyncKernelManager]]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=kernel_environment() | _ONE_THREAD,
+            env=kernel_environment() | _NO_THREADS,
             start_new_session=True,
         )
         there.close()
         try:
-            yield _manager(here)
+            yield _manager(here, process)
         finally:
             process.kill()
             process.wait()
 
 
-def _manager(server: socket.socket) -> type[AsyncKernelManager]:
+def _manager(server: socket.socket, process: subprocess.Popen[bytes]) -> type[AsyncKernelManager]:
     class ForkedKernelManager(AsyncKernelManager):
         async def _async_pre_start_kernel(self, **options: Any) -> Any:
             spec: Any = self.kernel_spec
@@ -92,7 +92,7 @@ def _manager(server: socket.socket) -> type[AsyncKernelManager]:
                 self.provisioner = _Provisioner(
                     kernel_id=self.kernel_id, kernel_spec=spec, parent=self
                 )
-                self.provisioner.server = server
+                self.provisioner.server, self.provisioner.forker = server, process
             return await super()._async_pre_start_kernel(**options)
 
     return ForkedKernelManager
@@ -102,6 +102,7 @@ class _Provisioner(LocalProvisioner):
     """Has kernels forked by a server, if they are to be run by this Python."""
 
     server: socket.socket
+    forker: subprocess.Popen[bytes]
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
         if cmd[:3] == _KERNEL:
@@ -114,8 +115,8 @@ class _Provisioner(LocalProvisioner):
                 self.cwd = folder
                 return self.connection_info
             except OSError:
-                # An answer that comes late would be taken for that to another question.
-                self.server.close()
+                # It may only be late, and would fork a second kernel of the same address.
+                self.forker.kill()
         return await super().launch_kernel(cmd, **options)
 
 
@@ -128,22 +129,25 @@ class _Forked:
         self, server: socket.socket, arguments: list[str], folder: str, stderr: IO[bytes]
     ) -> None:
         self._server = server
-        asked = json.dumps({"arguments": arguments, "folder": folder}).encode()
-        socket.send_fds(server, [asked], [stderr.fileno()])
-        self.pid = self._answer()
+        asked = {"arguments": arguments, "folder": folder}
+        self.pid = self._answer(asked, stderr.fileno())
         self.returncode: int | None = None
 
-    def _answer(self) -> int:
-        told = self._server.recv(_MESSAGE)
-        if not told:
+    def _answer(self, asked: dict[str, Any], *files: int) -> int:
+        try:
+            socket.send_fds(self._server, [json.dumps(asked).encode()], files)
+            if told := self._server.recv(_MESSAGE):
+                return int(json.loads(told))
             raise ConnectionResetError("the process that forks kernels is gone")
-        return int(json.loads(told))
+        except BaseException:
+            # An answer that comes late would be taken for that to another question.
+            self._server.close()
+            raise
 
     def poll(self) -> int | None:
         if self.returncode is None:
             try:
-                self._server.sendall(json.dumps({"poll": self.pid}).encode())
-                status = self._answer()
+                status = self._answer({"poll": self.pid})
             except OSError:
                 status = signal.SIGKILL  # with the server, which held it
             self.returncode = None if status < 0 else os.waitstatus_to_exitcode(status)

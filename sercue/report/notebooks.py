@@ -362,7 +362,7 @@ def _begun(work: Callable[..., Any], *arguments: Any) -> Future[Any]:
     def do() -> None:
         try:
             result.set_result(work(*arguments))
-        except Exception as error:
+        except BaseException as error:
             result.set_exception(error)
 
     threading.Thread(target=do, daemon=True).start()

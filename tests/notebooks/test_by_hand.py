@@ -37,7 +37,7 @@ def run_all(project, number, cells, settings):
         at = place + 1 if before else len(notebook.cells)
         notebook.cells.insert(at, nbformat.v4.new_code_cell(source))
     client = NotebookClient(
-        notebook, kernel_name="python3", resources={"metadata": {"path": str(project)}}
+        notebook, kernel_name="python3", timeout=900, resources={"metadata": {"path": str(project)}}
     )
     client.execute(env=os.environ | {"PYTHONPATH": str(project)})
     return notebook
