@@ -79,9 +79,14 @@ def test_without_the_process_that_forks_they_are_started_as_ever():
 def test_a_run_that_is_killed_leaves_no_kernel(tmp_path):
     """Nobody could end it any more."""
     file = tmp_path / "numbers"
+
+    def numbers():
+        return file.is_file() and len(file.read_text().split()) == 2
+
     with subprocess.Popen([sys.executable, "-c", KILLED.format(file=str(file))]) as process:
         try:
-            assert wait_until(lambda: file.is_file() and len(file.read_text().split()) == 2)
+            assert wait_until(lambda: numbers() or process.poll() is not None)
+            assert process.poll() is None
             below = [psutil.Process(int(number)) for number in file.read_text().split()]
         finally:
             process.kill()

@@ -29,15 +29,14 @@ from sercue.models.tiny_network import Recipe, make_processor, reading_material
 from sercue.study import run_study
 from sercue.tokens.prompts import TEMPLATES
 from tests.benchmarks.bench_gpu import SECONDS, build
+from tests.benchmarks.bench_scoring import CONCEPTS, LEVELS
 
-CONCEPTS = ("energy", "pitch", "dynamics", "brightness", "formants", "voice_quality")
-LEVELS = ("low", "mid", "high")
 CONDITIONS = ["none", "aligned", "constant", "shuffled", "conflicting", "masked(1)", "nonsense"]
 REPLICATES = 3
 
 
 def noise_corpus(folder: Path, utterances: int) -> Corpus:
-    """Recordings of noise, all of one test speaker."""
+    """Recordings of noise, all of one speaker, who is in the training partition."""
     corpus = example_corpus(speakers=1, utterances=utterances, labels=4)
     generator = np.random.default_rng(0)
     files = {}
