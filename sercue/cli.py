@@ -251,16 +251,16 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 
 def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
-    settings = _settings(options)
-    from sercue.check.study import check_study
-    from sercue.parameters import run_folder
-    from sercue.report.ahead import ASKING
-    from sercue.report.kernels import MODELS, forked_kernels
-    from sercue.report.notebooks import choose_notebooks, run_notebooks
+    from sercue.report.kernels import forked_kernels, imported_for
 
-    asks = ASKING & {notebook.name[:2] for notebook in choose_notebooks(options.only)}
-    # What kernels need is imported while the study is checked.
-    with forked_kernels(*[MODELS] * bool(asks)) as manager:
+    # What kernels need is imported while this process imports its own and checks the study.
+    with forked_kernels(*imported_for(options.only)) as manager:
+        settings = _settings(options)
+        from sercue.check.study import check_study
+        from sercue.parameters import run_folder
+        from sercue.report.notebooks import choose_notebooks, run_notebooks
+
+        choose_notebooks(options.only)
         _print_check(check_study(settings))
         command = shareable_command(given)
         outcomes = run_notebooks(settings, only=options.only, command=command, manager=manager)

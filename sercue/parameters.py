@@ -9,11 +9,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from sercue.running import EXECUTED
 from sercue.settings import Settings
 from sercue.storage.files import project_folder
 
-#: Set by ``sercue run`` in the kernels that it starts, which write to the folder of the study.
-EXECUTED = "SERCUE_EXECUTED"
 # Lines of IPython's own.
 _MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 

@@ -622,7 +622,12 @@ class Run:
             "max_new_tokens": s.max_new_tokens,
             "client": self.client,
             "store": None if store is None else self.artifacts.folder / store,
-            "also": [folder / (store or "predictions") for folder in self._shared],
+            # A control that is the model under study has answered there, too.
+            "also": [
+                folder / name
+                for folder in (*self._shared, self.artifacts.folder)
+                for name in dict.fromkeys((store or "predictions", "predictions"))
+            ],
         }
         return run_study(**(arguments | changes))
 

@@ -18,7 +18,8 @@ from joblib.externals.loky import get_reusable_executor
 
 #: Set by ``sercue run`` in the kernels it starts: it reads the text and shows it in the terminal.
 PLAIN = "SERCUE_PLAIN_PROGRESS"
-
+#: Set by it, too: these kernels write to the folder of the study.
+EXECUTED = "SERCUE_EXECUTED"
 
 _QUIET = "SERCUE_NO_PROGRESS"
 

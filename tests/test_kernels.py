@@ -13,7 +13,7 @@ import pytest
 from models.serving import wait_until
 from nbclient import NotebookClient
 
-from sercue.report.kernels import MODELS, _Forked, forked_kernels, kernel_environment
+from sercue.report.kernels import _Forked, forked_kernels, imported_for, kernel_environment
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
 SEEN = """
@@ -58,7 +58,7 @@ def seen(manager):
 
 def test_kernels_find_what_they_need_imported_and_end_with_the_run():
     """All of them are children of one process, each in a session of its own, to be ended whole."""
-    with forked_kernels(MODELS) as manager:
+    with forked_kernels(*imported_for(None)) as manager:
         first, second = seen(manager), seen(manager)
         assert first == second == (True, first[1], True)
         assert first[1] != os.getpid()

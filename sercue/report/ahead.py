@@ -15,13 +15,12 @@ import joblib
 from sercue.artifacts import Artifacts
 from sercue.features import extracted
 from sercue.parameters import run_folder
+from sercue.report.kernels import ASKING
 from sercue.run import Run
 from sercue.running import end_with, no_progress
 from sercue.settings import STUDY_KEYS, Settings
 from sercue.statistics.controls import trains_here
 
-#: Notebooks that ask models.
-ASKING = {"03", "04"}
 # Seconds at least between two looks at whether the first notebook has extracted the features, and
 # how many times as long as the last look took.
 _PAUSE, _SHARE = 1.0, 10.0

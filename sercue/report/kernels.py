@@ -23,8 +23,7 @@ import numpy as np
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from sercue.parameters import EXECUTED
-from sercue.running import PLAIN
+from sercue.running import EXECUTED, PLAIN
 
 # Of kernels, and of what they start in turn: they import what is installed, whatever lies in the
 # current folder (a file `seaborn.py`, or the folder of a clone, which is called `sercue` as well).
@@ -34,8 +33,10 @@ _ENVIRONMENT = {PLAIN: "1", EXECUTED: "1", "PYTHONSAFEPATH": "1"}
 _IMPORTED = (
     "ipykernel.kernelapp", "matplotlib.pyplot", "seaborn", "sercue.run", "sercue.plots.results",
 )  # fmt: skip
-#: What asks models, for notebooks that do.
-MODELS = "sercue.models.tiny"
+# What asks models, for notebooks that do.
+_MODELS = "sercue.models.tiny"
+#: Notebooks that ask models.
+ASKING = {"03", "04"}
 _KERNEL = [sys.executable, "-m", "ipykernel_launcher"]
 _MESSAGE = 65_536
 # A thread is not forked. OpenBLAS goes on without those it had; pyarrow's allocator begins none.
@@ -47,6 +48,20 @@ _SECONDS = 120
 def kernel_environment() -> dict[str, str]:
     """The variables of a kernel."""
     return os.environ | _ENVIRONMENT
+
+
+def imported_for(only: Sequence[str] | None) -> list[str]:
+    """Modules that kernels import besides what all need.
+
+    Args:
+        only: numbers of the notebooks that are run, such as ``"04"`` or ``"4"``; ``None`` for all
+
+    Examples:
+        >>> imported_for(["2"]), imported_for(["2", "3"])
+        ([], ['sercue.models.tiny'])
+    """
+    asks = only is None or ASKING & {number.zfill(2) for number in only}
+    return [_MODELS] if asks else []
 
 
 @contextmanager

@@ -61,7 +61,11 @@ class FigureExhibit:
         """
         self.svg = _saved(self.figure, "svg")
         write_text(self.path, self.svg.decode("utf-8"))
+        # Laid out once for both.
+        engine = self.figure.get_layout_engine()
+        self.figure.set_layout_engine("none")
         write_bytes(self.path.with_suffix(".pdf"), _saved(self.figure, "pdf"))
+        self.figure.set_layout_engine(engine)
         # matplotlib sets it where anything in the figure is changed, and in saving.
         self.figure.stale = False
 
