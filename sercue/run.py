@@ -539,7 +539,7 @@ class Run:
 
     def describe_model(self) -> pd.DataFrame:
         """What is known of the model under study, for the report."""
-        self.train()
+        self.train(controls=False)
         if isinstance(self.model, dict):
             first = next(iter(self.model.values()))
             number = f"{len(self.model)}, one a fold, trained on all other folds; of the first:"
@@ -755,12 +755,16 @@ class Run:
             for name in CONTROLS
         }
 
-    def train(self) -> None:
-        """Train side by side whatever of this study is trained here and is not yet."""
+    def train(self, *, controls: bool = True) -> None:
+        """Train side by side whatever of this study is trained here and is not yet.
+
+        Args:
+            controls: the control models, too, which answer last
+        """
         from sercue.models.tiny import TinyModel, train_all
 
         models = list(self.model.values()) if isinstance(self.model, dict) else [self.model]
-        if not why_no_controls(self.settings) and not self._untrainable:
+        if controls and not why_no_controls(self.settings) and not self._untrainable:
             models += [one for folds in self._control_models.values() for one in folds.values()]
         train_all([model for model in models if isinstance(model, TinyModel)])
 

@@ -5,6 +5,7 @@ import itertools
 import os
 import shutil
 import socket
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from jupyter_client.connect import LocalPortCache
 from odd_study import run_odd_study
 
 from sercue.cli import main
+from sercue.report import kernels
 from sercue.run import open_run
 from sercue.tables import exhibits
 
@@ -57,6 +59,12 @@ LONG = {
 }  # fmt: skip
 #: The longest of those that need the shared study.
 FIRST = "test_same_bytes"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One process more than cores: each waits at times for kernels and servers that it started."""
+    return os.cpu_count() + 1
 
 
 def pytest_collection_modifyitems(items):
@@ -122,6 +130,22 @@ def ports_of_its_own():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LocalPortCache, "find_available_port", find_available_port)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imported_once():
+    """Kernels of all runs in a process of the tests are forked from one that has imported all."""
+    own, managers = kernels.forked_kernels, []
+
+    @contextmanager
+    def forked_kernels(*_):
+        if not managers:
+            managers.append(opened.enter_context(own(*kernels.imported_for(None))))
+        yield managers[0]
+
+    with ExitStack() as opened, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "forked_kernels", forked_kernels)
         yield
 
 

@@ -37,7 +37,7 @@ def test_models_are_trained_once_features_are_there(settings, monkeypatch):
     """By another process, which ends with the context; the run itself has nothing left to train."""
     run = Run(settings)
     before = set(psutil.Process().children(recursive=True))
-    with trained_ahead(settings, {"03"}):
+    with trained_ahead(settings, {"03", "04"}):
         _ = run.measured
         models, end = models_of(run), time.monotonic() + _SECONDS
         while not all(model.trained for model in models) and time.monotonic() < end:
@@ -46,6 +46,19 @@ def test_models_are_trained_once_features_are_there(settings, monkeypatch):
     assert set(psutil.Process().children(recursive=True)) <= before
     monkeypatch.setattr(TinyModel, "_fit", lambda *_: pytest.fail("it was trained again"))
     run.train()
+
+
+def test_notebook_03_alone_needs_no_control(settings):
+    """It shows the model under study: controls are trained for those that are run with it."""
+    run = Run(settings)
+    before = set(psutil.Process().children())
+    with trained_ahead(settings, {"03"}):
+        (process,) = set(psutil.Process().children()) - before
+        _ = run.measured
+        process.wait(_SECONDS)
+        trained = {model.key: model.trained for model in models_of(run)}
+    assert trained.pop(run.model.key)
+    assert set(trained.values()) == {False}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Kernels that are forked, and what becomes of them."""
 
+import json
 import os
 import signal
 import socket
@@ -67,6 +68,19 @@ def test_kernels_find_what_they_need_imported_and_end_with_the_run():
     assert not server.is_running()
 
 
+def test_a_kernel_has_the_variables_of_now_and_no_others(monkeypatch):
+    """Not those of the process that forks, which began earlier and has some of its own."""
+    cell = nbformat.v4.new_code_cell("import json, os; print(json.dumps(dict(os.environ)))")
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    with forked_kernels() as manager, tempfile.TemporaryFile() as stderr:
+        monkeypatch.setenv("SERCUE_CACHE", "elsewhere")
+        client = NotebookClient(notebook, timeout=600, kernel_manager_class=manager)
+        client.execute(stderr=stderr, env=kernel_environment())
+    had = json.loads(notebook.cells[0].outputs[0].text)
+    assert had["SERCUE_CACHE"] == "elsewhere"
+    assert had.get("JE_ARROW_MALLOC_CONF") == os.environ.get("JE_ARROW_MALLOC_CONF")
+
+
 def test_without_the_process_that_forks_they_are_started_as_ever():
     """It was killed for lack of memory, say: notebooks take longer to begin, and run."""
     with forked_kernels() as manager:
@@ -100,8 +114,8 @@ def test_an_answer_that_comes_late_is_taken_for_no_other():
     here.settimeout(0.1)
     with here, there, tempfile.TemporaryFile() as stderr:
         there.send(b"4242")
-        kernel = _Forked(here, [], "", stderr)
+        kernel = _Forked(here, [], "", {}, stderr)
         assert kernel.pid == 4242
         assert kernel.poll() == -signal.SIGKILL
         with pytest.raises(OSError, match="Bad file descriptor"):
-            _Forked(here, [], "", stderr)
+            _Forked(here, [], "", {}, stderr)

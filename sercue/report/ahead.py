@@ -41,8 +41,10 @@ def trained_ahead(settings: Settings, notebooks: Collection[str]) -> Iterator[No
     if not ASKING & set(notebooks) or joblib.cpu_count() < 2 or not _trains(settings):
         yield
         return
+    controls = "04" in notebooks
     code = (
-        f"import sys; from sercue.report.ahead import train; train(sys.stdin.read(), {os.getpid()})"
+        "import sys; from sercue.report.ahead import train; "
+        f"train(sys.stdin.read(), {os.getpid()}, controls={controls})"
     )
     # Here, since that process is killed in the end.
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as asked:
@@ -72,12 +74,13 @@ def _trains(settings: Settings) -> bool:
     return trains_here(settings)
 
 
-def train(text: str, starter: int) -> None:
+def train(text: str, starter: int, *, controls: bool = True) -> None:
     """Train the models of a study that are not trained yet.
 
     Args:
         text: its settings as JSON; ``out`` is a folder that nobody else writes to
         starter: the process with which this one ends
+        controls: the control models, too
     """
     end_with(starter)
     with no_progress():
@@ -87,4 +90,4 @@ def train(text: str, starter: int) -> None:
             # A look at a large cache takes long: most of the time is left to who fills it.
             time.sleep(max(_PAUSE, _SHARE * (time.monotonic() - looked)))
             looked = time.monotonic()
-        run.train()
+        run.train(controls=controls)

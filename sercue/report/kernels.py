@@ -38,7 +38,8 @@ _MODELS = "sercue.models.tiny"
 #: Notebooks that ask models.
 ASKING = {"03", "04"}
 _KERNEL = [sys.executable, "-m", "ipykernel_launcher"]
-_MESSAGE = 65_536
+# Bytes of a message: the variables of a kernel are the most of it.
+_MESSAGE = 200_000
 # A thread is not forked. OpenBLAS goes on without those it had; pyarrow's allocator begins none.
 _NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 # How long the imports may take on a busy machine, before kernels are started as ever.
@@ -123,7 +124,9 @@ class _Provisioner(LocalProvisioner):
         if cmd[:3] == _KERNEL:
             try:
                 folder = str(options.get("cwd") or Path.cwd())
-                forked = _Forked(self.server, cmd[3:], folder, options["stderr"])
+                forked = _Forked(
+                    self.server, cmd[3:], folder, dict(options["env"]), options["stderr"]
+                )
                 # All that is asked of a process is asked of this one, too.
                 self.process = cast(Any, forked)
                 self.pid = self.pgid = forked.pid
@@ -141,10 +144,15 @@ class _Forked:
     stdin = stdout = stderr = None
 
     def __init__(
-        self, server: socket.socket, arguments: list[str], folder: str, stderr: IO[bytes]
+        self,
+        server: socket.socket,
+        arguments: list[str],
+        folder: str,
+        variables: dict[str, str],
+        stderr: IO[bytes],
     ) -> None:
         self._server = server
-        asked = {"arguments": arguments, "folder": folder}
+        asked = {"arguments": arguments, "folder": folder, "variables": variables}
         self.pid = self._answer(asked, stderr.fileno())
         self.returncode: int | None = None
 
@@ -207,15 +215,20 @@ def serve(server: socket.socket, imported: Sequence[str]) -> None:
         pid = os.fork()
         if not pid:
             server.close()
-            _become_kernel(asked["arguments"], asked["folder"], files[0])
+            _become_kernel(asked["arguments"], asked["folder"], asked["variables"], files[0])
         os.close(files[0])
         server.sendall(json.dumps(pid).encode())
 
 
-def _become_kernel(arguments: list[str], folder: str, stderr: int) -> None:
+def _become_kernel(
+    arguments: list[str], folder: str, variables: dict[str, str], stderr: int
+) -> None:
     os.setsid()
     os.dup2(stderr, 2)
     os.chdir(folder)
+    parent = os.environ["JPY_PARENT_PID"]
+    os.environ.clear()
+    os.environ.update(variables, JPY_PARENT_PID=parent)
     # Else all kernels would draw the same numbers.
     np.random.seed()  # noqa: NPY002
     sys.argv = ["ipykernel_launcher", *arguments]
