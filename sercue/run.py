@@ -622,12 +622,7 @@ class Run:
             "max_new_tokens": s.max_new_tokens,
             "client": self.client,
             "store": None if store is None else self.artifacts.folder / store,
-            # A control that is the model under study has answered there, too.
-            "also": [
-                folder / name
-                for folder in (*self._shared, self.artifacts.folder)
-                for name in dict.fromkeys((store or "predictions", "predictions"))
-            ],
+            "also": [folder / (store or "predictions") for folder in self._shared],
         }
         return run_study(**(arguments | changes))
 
@@ -770,12 +765,15 @@ class Run:
 
     def _ask_control(self, name: str) -> pd.DataFrame:
         """Answers of one control to the first wording and label order of the study."""
-        s = self.settings
+        s, store = self.settings, f"control_{name}"
         models = self._control_models[name]
+        # One that is the model under study has answered already.
+        _ = self.predictions
+        also = [folder / store for folder in self._shared] + [self.artifacts.folder / "predictions"]
         asked = {"conditions": control_conditions(s), "templates": s.templates[:1], "orders": 1,
                  "replicates": 1, "decoding": "score"}  # fmt: skip
         model = models if self.corpus.folds else models[""]
-        return self.ask(f"control_{name}", model=model, **asked).assign(model=name)
+        return self.ask(store, model=model, also=also, **asked).assign(model=name)
 
     def _in_plan_order(self, table: pd.DataFrame) -> pd.DataFrame:
         """Stored rows in the order in which a study returns them, whatever part they lie in."""

@@ -78,6 +78,16 @@ def test_tokens_do_not_depend_on_the_unit(scale, shift):
     assert (first != second).to_numpy().sum() <= 2
 
 
+def test_a_score_on_a_threshold_falls_into_the_upper_bin():
+    """Of -1, 0, 1 the median is 0, and so is its score: one edge lies there, another far above."""
+    corpus = example_corpus(speakers=2, utterances=3)
+    corpus.table["partition"] = "train"
+    features = pd.DataFrame({"loudness": [-1.0, 0.0, 1.0] * 2}, corpus.table.index)
+    edges = {"energy": (0.0, 9.0)}
+    binning = fit_bins(features, corpus, concepts=ONE, method="thresholds", thresholds=edges)
+    assert binning.transform(features)["energy"].tolist() == ["low", "mid", "mid"] * 2
+
+
 def test_a_negative_sign_mirrors_the_tokens():
     corpus = corpus_with()
     features = random_features(corpus).rename(columns={"loudness_sma3_amean": "loudness"})

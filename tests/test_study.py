@@ -425,3 +425,15 @@ def test_a_bad_argument_is_named(corpus, tokens, options, message):
 
 def test_the_key_of_an_answer_is_its_content():
     assert KEY == ["audio", "prompt", "model", "decoding", "options"]
+
+
+@pytest.mark.parametrize("name", ["aligned", "shuffled", "shuffled_within_speaker"])
+def test_the_class_of_the_tokens_is_that_of_whose_tokens_are_shown(name):
+    """Each utterance has a word of its own, which tells whose tokens a prompt shows."""
+    corpus = example_corpus(speakers=3, utterances=6)
+    words = [f"w{number}" for number in range(18)]
+    tokens = pd.DataFrame({"energy": words}, corpus.table.index)
+    plan = plan_study(corpus, tokens, conditions=[name], templates=["plain"], words=words)
+    emotion = dict(zip(words, corpus.table["emotion"], strict=True))
+    assert plan["tokens_class"].tolist() == [emotion[word] for word in plan["shown_energy"]]
+    assert (plan["tokens_class"].tolist() == plan["truth"].tolist()) == (name == "aligned")

@@ -70,6 +70,13 @@ def test_splicing_moves_whole_pieces(speech):
     assert len({round(value, 2) for value in order}) == len(order)
 
 
+def test_pieces_cross_over_at_equal_power():
+    """Of a constant, sine and cosine add up to the square root of 2 in the middle of a fade."""
+    constant = np.full(RATE, 0.1, dtype=np.float32)
+    made = varied(constant, RATE, "spliced", "00ff")
+    assert made.max() / np.median(made) == pytest.approx(np.sqrt(2), rel=0.01)
+
+
 def rows(**columns):
     table = pd.DataFrame(columns)
     return table.set_index(pd.Index([f"u{n}" for n in range(len(table))]))

@@ -40,6 +40,13 @@ def test_praat_finds_the_pitch_that_was_made(f0):
     assert measured_by_praat(vowel(f0))["F0"] == pytest.approx(12 * np.log2(period / 27.5), abs=0.1)
 
 
+def test_pitch_is_that_of_the_voiced_frames():
+    """Of a vowel and as much silence again on both sides, it is that of the vowel."""
+    silence = np.zeros(RATE)
+    found = measured_by_praat(np.concatenate([silence, vowel(100), silence]))
+    assert found["F0"] == pytest.approx(12 * np.log2(100 / 27.5), abs=0.1)
+
+
 def test_praat_finds_the_formants_that_were_made():
     """The resonators' frequencies, to 8 % (linear prediction is drawn to harmonics)."""
     found = measured_by_praat(vowel(100))

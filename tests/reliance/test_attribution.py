@@ -287,6 +287,9 @@ def test_bad_input_is_named(answers):
     lacking = answers[~answers["condition"].isin(["only(ENERGY + PITCH)", "masked(1)"])]
     with pytest.raises(InputError, match=r"8 subsets; 2 are missing, the first being masked\(1\)"):
         shapley(lacking, LABELS)
+    one = answers[answers["condition"] != "only(ENERGY + PITCH)"]
+    with pytest.raises(InputError, match=r"the first being only\(ENERGY \+ PITCH\)"):
+        shapley(one, LABELS)
     with pytest.raises(InputError, match=r"need only\(c\) with masked\(1\)"):
         concept_effects(lacking, LABELS)
     plain = answers[answers["condition"].isin(["masked(1)", "shuffled"])]
