@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sercue import provenance
 from sercue.corpus_identity import corpus_facts
 from sercue.errors import InputError
 from sercue.privacy import shareable, shareable_command
@@ -242,3 +243,11 @@ def test_a_study_of_a_served_model_does_not_say_where_it_is_served(tmp_path):
     text = (tmp_path / "artifacts" / "provenance.json").read_text()
     assert "http://HOST:8000/v1" in text
     assert not [private for private in ("gpu7", "private.lab", str(tmp_path)) if private in text]
+
+
+@pytest.mark.parametrize(("told", "clean"), [("", True), (" M run.py", False)])
+def test_a_checkout_with_changes_is_not_clean(monkeypatch, told, clean):
+    """`git status --porcelain` prints a line for each changed file, and nothing else."""
+    said = {"rev-parse": "5ca1ab1e", "status": told}
+    monkeypatch.setattr(provenance, "_output", lambda _, command, *__: said[command])
+    assert provenance.git() == {"commit": "5ca1ab1e", "clean": clean}

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from sercue.statistics.calibration import corrected_answers, example_answers
 from sercue.statistics.measures import LABELS, uar
 from sercue.study.plan import plan_study
 from sercue.tables.examples import prompt_examples, wording_examples
+from sercue.tokens.concepts import WORDS
 
 
 @pytest.fixture
@@ -375,3 +377,25 @@ def test_examples_show_markup_in_labels_as_text():
 def test_the_plan_is_a_function_of_the_seed():
     assert example_plan().equals(example_plan())
     assert np.array_equal(example_plan()["prompt"], example_plan()["prompt"])
+
+
+def test_a_run_plans_with_the_keys_of_its_study(tmp_path, monkeypatch):
+    """Seed, repetitions, orders and partition among them, none of which is its default here."""
+    monkeypatch.setattr("sercue.run.Run.scores", None)
+    run = Run(Settings(seed=7, replicates=2, label_orders=2, partition="dev", templates=["plain"],
+                       conditions=["shuffled", "corrupted(0.5)"], out=str(tmp_path)))  # fmt: skip
+    corpus = example_corpus(speakers=3, utterances=6)
+    corpus.table["partition"] = "dev"
+    tokens = pd.DataFrame({"energy": ["low", "mid", "high"] * 6}, corpus.table.index)
+    run.corpus, run.tokens = corpus, tokens
+    run.binning = SimpleNamespace(words=WORDS[3])
+    planned = plan_study(
+        corpus, tokens, conditions=["shuffled", "corrupted(0.5)"], templates=["plain"],
+        seed=7, replicates=2, orders=2, partition="dev",
+    )  # fmt: skip
+    pd.testing.assert_frame_equal(run.plan(), planned)
+    other = plan_study(
+        corpus, tokens, conditions=["shuffled", "corrupted(0.5)"], templates=["plain"],
+        seed=0, replicates=2, orders=2, partition="dev",
+    )  # fmt: skip
+    assert not run.plan().equals(other)
