@@ -77,6 +77,25 @@ print("went on")
     assert (done.returncode, done.stdout) == (0, "went on\n")
 
 
+def test_a_second_signal_does_not_break_off_what_cleans_up():
+    """Impatience, or a scheduler that sends one to every process of a group, twice."""
+    code = """
+import signal
+from sercue.running import Stopped, stoppable
+try:
+    with stoppable():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            print("cleaned up")
+except Stopped as stopped:
+    print(stopped.status)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "cleaned up\n143\n"
+
+
 def test_a_signal_that_a_library_turned_into_its_own_error_still_stops():
     """An import that is broken off says that a module is broken; the status must not."""
     code = """
