@@ -728,6 +728,8 @@ class Run:
         return ""
 
     def _ask_controls(self) -> pd.DataFrame:
+        # The study first: a control that is the model under study has its answers.
+        _ = self.predictions
         self.train()
         return pd.concat(map(self._ask_control, CONTROLS), ignore_index=True)
 
@@ -767,9 +769,7 @@ class Run:
         """Answers of one control to the first wording and label order of the study."""
         s, store = self.settings, f"control_{name}"
         models = self._control_models[name]
-        # One that is the model under study has answered already.
-        _ = self.predictions
-        also = [folder / store for folder in self._shared] + [self.artifacts.folder / "predictions"]
+        also = [folder / name for folder in self._shared for name in (store, "predictions")]
         asked = {"conditions": control_conditions(s), "templates": s.templates[:1], "orders": 1,
                  "replicates": 1, "decoding": "score"}  # fmt: skip
         model = models if self.corpus.folds else models[""]

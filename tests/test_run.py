@@ -379,23 +379,16 @@ def test_the_plan_is_a_function_of_the_seed():
     assert np.array_equal(example_plan()["prompt"], example_plan()["prompt"])
 
 
-def test_a_run_plans_with_the_keys_of_its_study(tmp_path, monkeypatch):
+def test_a_run_plans_with_the_keys_of_its_study(tmp_path):
     """Seed, repetitions, orders and partition among them, none of which is its default here."""
-    monkeypatch.setattr("sercue.run.Run.scores", None)
-    run = Run(Settings(seed=7, replicates=2, label_orders=2, partition="dev", templates=["plain"],
-                       conditions=["shuffled", "corrupted(0.5)"], out=str(tmp_path)))  # fmt: skip
+    keys = {"conditions": ["shuffled", "corrupted(0.5)"], "templates": ["plain"],
+            "replicates": 2, "partition": "dev"}  # fmt: skip
+    run = Run(Settings(seed=7, label_orders=2, out=str(tmp_path), **keys))
     corpus = example_corpus(speakers=3, utterances=6)
     corpus.table["partition"] = "dev"
     tokens = pd.DataFrame({"energy": ["low", "mid", "high"] * 6}, corpus.table.index)
-    run.corpus, run.tokens = corpus, tokens
+    run.corpus, run.tokens, run.scores = corpus, tokens, None
     run.binning = SimpleNamespace(words=WORDS[3])
-    planned = plan_study(
-        corpus, tokens, conditions=["shuffled", "corrupted(0.5)"], templates=["plain"],
-        seed=7, replicates=2, orders=2, partition="dev",
-    )  # fmt: skip
-    pd.testing.assert_frame_equal(run.plan(), planned)
-    other = plan_study(
-        corpus, tokens, conditions=["shuffled", "corrupted(0.5)"], templates=["plain"],
-        seed=0, replicates=2, orders=2, partition="dev",
-    )  # fmt: skip
-    assert not run.plan().equals(other)
+    seventh, first = (plan_study(corpus, tokens, seed=seed, orders=2, **keys) for seed in (7, 0))
+    pd.testing.assert_frame_equal(run.plan(), seventh)
+    assert not run.plan().equals(first)

@@ -64,8 +64,9 @@ class FigureExhibit:
         # Laid out once for both.
         engine = self.figure.get_layout_engine()
         self.figure.set_layout_engine("none")
-        write_bytes(self.path.with_suffix(".pdf"), _saved(self.figure, "pdf"))
+        pdf = _saved(self.figure, "pdf")
         self.figure.set_layout_engine(engine)
+        write_bytes(self.path.with_suffix(".pdf"), pdf)
         # matplotlib sets it where anything in the figure is changed, and in saving.
         self.figure.stale = False
 
