@@ -27,8 +27,8 @@ TESTED = {"contrasts", "speakers", "mcnemar", "collapse", "dose_trend", "spearma
           "shift", "neutral_shift", "wordings", "components", "gain_by_template",
           "presence"}  # fmt: skip
 
-# The study that has all exhibits is the one whose PDF files are looked for.
-one_format = pytest.mark.usefixtures("without_pdf")
+# The study that has all exhibits is the one whose files are looked for.
+unsaved = pytest.mark.usefixtures("figures_unsaved")
 
 
 def answered(accuracy, folder, **keys):
@@ -83,7 +83,7 @@ def test_a_full_study_gets_every_table(full):
     )
 
 
-@one_format
+@unsaved
 def test_controls_of_form_are_compared_with_aligned_and_uninformative_tokens(tmp_path):
     """Each form against each; no contrast of them is in the planned family."""
     names = {"none": 0.5, "aligned": 0.75, "masked(1)": 0.5, "constant": 0.5, "prose": 0.75,
@@ -183,7 +183,7 @@ def test_deviations_by_factor_are_those_of_their_variances(full):
     )
 
 
-@one_format
+@unsaved
 def test_a_study_that_lacks_conditions_says_which(tmp_path):
     few = answered({"none": 0.5, "shuffled": 0.4}, tmp_path)
     shown = execute("05", few)
@@ -200,7 +200,7 @@ def test_a_study_that_lacks_conditions_says_which(tmp_path):
         assert words in told
 
 
-@one_format
+@unsaved
 def test_a_study_without_doses_or_neutral_says_so(tmp_path):
     run = answered({"none": 0.5, "aligned": 0.7}, tmp_path, controls=False)
     answers = run.predictions.assign(audio="same", heard="own")
@@ -266,7 +266,7 @@ def test_a_study_with_raters_says_how_to_read_the_distance_to_them(tmp_path):
     assert "no better a guess of their distribution" in told
 
 
-@one_format
+@unsaved
 def test_a_study_with_other_audio_gets_its_factorial(tmp_path):
     """UAR without the swapped audio, what answers follow, and which of them change."""
     run = crossed(tmp_path)
@@ -308,7 +308,7 @@ def test_a_difference_that_cannot_be_is_a_dash(tmp_path):
     assert "MDE" not in table.shown or set(table.shown["MDE"]) == {"–"}
 
 
-@one_format
+@unsaved
 def test_conditions_about_concepts_are_no_part_of_the_family(tmp_path):
     """They are in their own tables, with their own correction."""
     run = answered(ALL | {"only(PITCH)": 0.6, "flip(PITCH)": 0.3}, tmp_path)
@@ -318,7 +318,7 @@ def test_conditions_about_concepts_are_no_part_of_the_family(tmp_path):
     assert "only(PITCH)" not in run.collapse["condition"].tolist()
 
 
-@one_format
+@unsaved
 def test_with_one_utterance_per_speaker_all_else_is_shown(tmp_path):
     """Centred by speaker, each functional is its own median: nothing is left of it."""
     run = featured(tmp_path, speakers=24, utterances=1, training=12)
@@ -337,7 +337,7 @@ def test_with_one_utterance_per_speaker_all_else_is_shown(tmp_path):
     assert caption.count("its features do not vary there") == 1
 
 
-@one_format
+@unsaved
 def test_of_a_single_training_speaker_nobody_can_be_left_out(tmp_path):
     run = featured(tmp_path, speakers=4, utterances=12, training=1)
     shown = execute("02", run)
@@ -348,7 +348,7 @@ def test_of_a_single_training_speaker_nobody_can_be_left_out(tmp_path):
     assert own.data["tokens_uar"].notna().all()
 
 
-@one_format
+@unsaved
 def test_training_speakers_of_one_class_are_no_end(tmp_path):
     """With either of two held out, scikit-learn has one class to learn from."""
     run = featured(tmp_path, speakers=4, utterances=12, training=2)

@@ -11,7 +11,7 @@ from made_studies import CLASSES, made_study
 
 from sercue.settings import Settings, read_study, shipped_studies
 
-pytestmark = pytest.mark.usefixtures("without_pdf")
+pytestmark = pytest.mark.usefixtures("figures_unsaved")
 PARTS = ("train", "train", "dev", "test", "test")
 CELL = re.compile(r"<(t[dh]|li|figcaption|caption|p)\b[^>]*>(.*?)</\1>", re.DOTALL)
 TAG = re.compile(r"<[^>]+>")

@@ -339,6 +339,7 @@ def test_no_text_is_cut_off(every_figure):
     """All visible text lies within the figure, and all figures fit a report's column."""
     for name, draw in every_figure.items():
         figure = draw()
+        figure.draw_without_rendering()
         renderer = figure.canvas.get_renderer()
         page = figure.bbox
         assert figure.get_figwidth() <= 8, name

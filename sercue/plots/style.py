@@ -89,13 +89,16 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
                 )
             neighbours = [axes for axes in whole.axes if axes is not ax and axes.get_visible()]
         try:
-            # Ticks are made when first drawn, in the style of that moment: those of this plot now,
-            # those of its neighbours later.
+            # Ticks are made when first asked for, in the style of that moment: those of this plot
+            # now, those of its neighbours later.
             for axes in neighbours:
                 axes.set_visible(False)
             with matplotlib.style.context(["default", settings]):
                 figure = draw(*args, **kwargs).get_figure(root=True)
-                figure.draw_without_rendering()
+                for axes in figure.axes:
+                    if axes.get_visible():
+                        axes.get_xticklabels(which="both")
+                        axes.get_yticklabels(which="both")
         finally:
             for axes in neighbours:
                 axes.set_visible(True)

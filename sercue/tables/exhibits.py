@@ -18,6 +18,7 @@ import pandas as pd
 from IPython.display import HTML, display
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from sercue.errors import why_not
 from sercue.plots.corpora import describe
@@ -32,6 +33,7 @@ _SAVED = {"svg.hashsalt": "sercue", "svg.fonttype": "path", "pdf.fonttype": 42}
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 _CLIP = re.compile(rb'<clipPath id="(p[0-9a-f]{10})">\s*(<(?:rect|path)[^>]*/>)')
 _DPI = 200  # of what is drawn in pixels inside a figure
+_MARGIN = 0.1  # inches around all that is drawn
 
 
 @dataclass
@@ -59,13 +61,8 @@ class FigureExhibit:
         Raises:
             StorageError: if they cannot be written
         """
-        self.svg = _saved(self.figure, "svg")
+        self.svg, pdf = _saved(self.figure)
         write_text(self.path, self.svg.decode("utf-8"))
-        # Laid out once for both.
-        engine = self.figure.get_layout_engine()
-        self.figure.set_layout_engine("none")
-        pdf = _saved(self.figure, "pdf")
-        self.figure.set_layout_engine(engine)
         write_bytes(self.path.with_suffix(".pdf"), pdf)
         # matplotlib sets it where anything in the figure is changed, and in saving.
         self.figure.stale = False
@@ -145,12 +142,22 @@ def figure_exhibit(drawing: Figure | Artist, caption: str, path: Path) -> Figure
     return exhibit
 
 
-def _saved(figure: Figure, kind: str) -> bytes:
-    stream = io.BytesIO()
+def _saved(figure: Figure) -> tuple[bytes, bytes]:
+    """The SVG and the PDF file of a figure, which is laid out once for both."""
+    engine = figure.get_layout_engine()
     with matplotlib.style.context(["default", _SAVED]):
-        figure.savefig(stream, format=kind, bbox_inches="tight", dpi=_DPI, metadata=_NO_DATE[kind])
-    content = stream.getvalue()
-    return _with_stable_ids(content) if kind == "svg" else content
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        box = figure.get_tightbbox().padded(_MARGIN)
+        svg, pdf = (_written(figure, kind, box) for kind in ("svg", "pdf"))
+    figure.set_layout_engine(engine)
+    return _with_stable_ids(svg), pdf
+
+
+def _written(figure: Figure, kind: str, box: Bbox) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format=kind, bbox_inches=box, dpi=_DPI, metadata=_NO_DATE[kind])
+    return stream.getvalue()
 
 
 def _with_stable_ids(svg: bytes) -> bytes:

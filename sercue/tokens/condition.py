@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -145,6 +147,26 @@ class Material:
             if (series := getattr(self, name)) is not None
         }
         return replace(self, tokens=self.tokens.iloc[positions], **rows)
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """Positions of the utterances in the order of their index."""
+        index = self.tokens.index
+        return pd.Series(np.arange(len(index)), index).sort_index(kind="stable").to_numpy()
+
+    @cached_property
+    def ordered(self) -> Material:
+        """The same in the order of the index, as are its training utterances."""
+        training = None if self.training is None else self.training.ordered
+        return replace(self.take(self.order), training=training)
+
+    def copy(self) -> Material:
+        """One whose tables can be changed without a change to these; nothing is checked again."""
+        copied = copy.copy(self)
+        for name in ("tokens", *_BESIDE, "training"):
+            if (own := getattr(self, name)) is not None:
+                object.__setattr__(copied, name, own.copy())
+        return copied
 
     def fold_rows(self) -> list[tuple[str | None, np.ndarray]]:
         """Each fold with the positions of its utterances; one fold of all if there are none."""
@@ -321,19 +343,15 @@ class Condition:
             InputError: if the material is not enough for this condition, or if the function of
                 the condition returns other rows, no column, or an empty cell
         """
-        order = _order(material)
-        training = material.training
-        ordered = replace(
-            material.take(order),
-            training=None if training is None else training.take(_order(training)),
-        )
+        # Sorted and checked once for all conditions; each has its own, which it may change.
+        ordered = material.ordered.copy()
         stream = parts_heard(self.name)[0] if self.stream is None else self.stream
         generator = np.random.default_rng([seed, replicate, *stream.encode()])
         shown = self.change(ordered, generator)
         if shown is None:
             return None
-        self._check(shown, ordered)
-        back = np.argsort(order)
+        self._check(shown, material.ordered)
+        back = np.argsort(material.order)
         tokens = shown.iloc[back]
         if DONORS in shown.attrs:
             tokens.attrs = {DONORS: tuple(shown.attrs[DONORS][place] for place in back)}
@@ -367,9 +385,3 @@ class Condition:
                 f"condition {self.name!r}: returned no column or an empty cell; valid is a word "
                 "in each cell, or None for no token block"
             )
-
-
-def _order(material: Material) -> np.ndarray:
-    """Positions of the rows in the order of their index."""
-    index = material.tokens.index
-    return pd.Series(np.arange(len(index)), index).sort_index(kind="stable").to_numpy()

@@ -38,7 +38,7 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def shown(cache, run, without_pdf):
+def shown(cache, run, figures_unsaved):
     return {number: execute(number, run) for number in ("01", "02", "04", "05")}
 
 

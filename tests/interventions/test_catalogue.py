@@ -67,6 +67,22 @@ def test_a_seed_and_a_replicate_decide_the_tokens(name, seed):
     assert first.equals(elsewhere) == (not random)
 
 
+def test_what_a_condition_does_to_its_material_stays_its_own():
+    """Written over in place, tables are whole again for the condition that comes next."""
+    material = random_material(12)
+
+    def overwrite(mine, _):
+        mine.tokens.loc[:, :] = "low"
+        mine.training.tokens.loc[:, :] = "low"
+        return mine.tokens
+
+    mine = Condition("all low", "every token is low", overwrite)
+    own = parse_condition("aligned").show(material, seed=0)
+    assert (mine.show(material, seed=0) == "low").all(axis=None)
+    pd.testing.assert_frame_equal(parse_condition("aligned").show(material, seed=0), own)
+    assert not (material.ordered.training.tokens == "low").all(axis=None)
+
+
 @pytest.mark.parametrize("name", ALL[1:])
 @settings(max_examples=15)
 @given(st.booleans(), st.permutations(range(12)), st.permutations(range(20)))
