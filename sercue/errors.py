@@ -6,7 +6,7 @@ import difflib
 import re
 import reprlib
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 _Value = TypeVar("_Value")
@@ -167,3 +167,22 @@ def unknown(kind: str, found: object, valid: Iterable[object]) -> InputError:
     hint = f"did you mean {folded[near[0]]!r}? " if near else ""
     listed = ", ".join(names) or "none"
     return InputError(f"unknown {kind} {shortened(given)}: {hint}Valid are: {listed}")
+
+
+def refuse_unknown(kind: str, names: Iterable[object], valid: Collection[object]) -> None:
+    """Raise ``unknown`` of the first name that is not a valid one.
+
+    Args:
+        kind: as of ``unknown``
+        names: what was given
+        valid: all names that are valid
+
+    Raises:
+        InputError: naming it, and the nearest valid one
+
+    Examples:
+        >>> refuse_unknown("corpus", ["demo"], ["demo", "emodb"])
+    """
+    for name in names:
+        if name not in valid:
+            raise unknown(kind, name, valid)

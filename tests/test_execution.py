@@ -2,12 +2,16 @@
 
 import json
 import tempfile
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from jupyter_client.connect import LocalPortCache
 from jupyter_client.manager import AsyncKernelManager
+from models.serving import wait_until
 from tqdm import tqdm
 
 from sercue.report import notebooks as execution
@@ -15,6 +19,7 @@ from sercue.report.kernels import forked_kernels
 from sercue.settings import Settings
 
 KEPT = "what is done is kept, run again to go on"
+PYTHON = {"name": "python3", "display_name": "", "language": "python"}
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +41,78 @@ def executed(tmp_path, manager):
 
     def run(*cells):
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
-        notebook.metadata.kernelspec = {"name": "python3", "display_name": "", "language": "python"}
+        notebook.metadata.kernelspec = PYTHON
         source, target = tmp_path / "source.ipynb", tmp_path / "target.ipynb"
         nbformat.write(notebook, source)
         error = execution.execute(source, target, Settings(), tqdm(disable=True), manager)
         return error, nbformat.read(target, as_version=4).cells[-1].outputs
 
     return run
+
+
+@pytest.fixture
+def beside(tmp_path, manager):
+    """Notebooks of one cell each, begun as 03 and 04 of a stored study are: what becomes of them.
+
+    And a function that runs another one in this thread.
+    """
+
+    def written(cell, number):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+        notebook.metadata.kernelspec = PYTHON
+        nbformat.write(notebook, tmp_path / f"0{number}_source.ipynb")
+        return tmp_path / f"0{number}_source.ipynb"
+
+    @contextmanager
+    def begun(*cells):
+        (tmp_path / "out").mkdir()
+        run_one = partial(execution._run_one, Settings(), tmp_path / "out", tqdm(disable=True))
+        sources = [written(cell, number) for number, cell in enumerate(cells, 1)]
+        with execution._begun_beside(run_one, sources, manager) as outcomes:
+            yield list(outcomes.values()), lambda cell: run_one(manager, written(cell, 9))
+
+    return begun
+
+
+MEET = """
+import time
+from pathlib import Path
+Path({own!r}).touch()
+while not Path({other!r}).exists():
+    time.sleep(0.05)
+"""
+
+
+def test_notebooks_of_a_stored_study_run_side_by_side(beside, tmp_path):
+    """Two wait for each other; one that fails keeps no other from being done."""
+    one, other = (str(tmp_path / name) for name in "ab")
+    with beside("1 / 0", MEET.format(own=one, other=other)) as (outcomes, run):
+        here = run(MEET.format(own=other, other=one))
+        states = [outcome.result().state for outcome in outcomes]
+    assert [*states, here.state] == ["failed", "done", "done"]
+    assert len(list((tmp_path / "out").glob("*.ipynb"))) == 3
+
+
+def test_a_run_that_is_stopped_ends_the_kernels_beside_and_stores_nothing(beside, tmp_path, capfd):
+    cell = """
+import os, time
+from pathlib import Path
+Path({name!r}).write_text(str(os.getpid()))
+time.sleep(600)
+"""
+    first, second = tmp_path / "a", tmp_path / "b"
+
+    def stop():
+        with beside(cell.format(name=str(first)), cell.format(name=str(second))):
+            assert wait_until(lambda: first.exists() and first.read_text())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop()
+    assert not second.exists()
+    assert not psutil.pid_exists(int(first.read_text()))
+    assert list((tmp_path / "out").iterdir()) == []
+    assert "died" not in capfd.readouterr().err
 
 
 CONNECTION = """

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are for
 SEEN = """
 import os, sys
 imported = {"sercue.run", "torch", "seaborn"} <= set(sys.modules)
-print(imported, os.getppid(), os.getsid(0) == os.getpid())
+known = imported and sys.modules["sercue.provenance"]._packages.cache_info().currsize > 0
+print(known, os.getppid(), os.getsid(0) == os.getpid())
 """
 # A run that is killed outright while its kernel works.
 KILLED = """

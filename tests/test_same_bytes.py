@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import joblib
 import pandas as pd
 import pytest
 
@@ -14,6 +15,7 @@ from sercue.run import open_run
 TIMED = ["seconds", "notebooks", "runs", "run_count"]
 # Measured once, when the model was trained.
 _TRAINING = re.compile(r"[\d.]+ s on one core")
+WHAT_IF = re.compile(r'<a download="what_if\.csv"[^>]*>')
 _DATE = re.compile(r"on \d{4}-\d\d-\d\d\.|<dt>run time</dt><dd>[^<]*</dd>")
 
 
@@ -62,6 +64,23 @@ def test_what_is_read_back_is_written_as_what_is_computed(small_study, tmp_path,
     files = names(copy, "artifacts/*.parquet")
     assert len(files) == 11
     assert [n for n in files if content(copy / n) != content(small_study.as_left / n)] == []
+
+
+def test_run_again_notebooks_beside_each_other_write_the_same(small_study, tmp_path, monkeypatch):
+    """Where all answers are stored, nothing depends on what another notebook has done by then."""
+    monkeypatch.setattr(joblib, "cpu_count", lambda *_, **__: 2)
+    first, second = small_study.as_left, shutil.copytree(small_study.as_left, tmp_path / "out")
+    assert main(["run", str(small_study.file), "--out", str(second)]) == 0
+    ran = json.loads((second / "artifacts" / "provenance.json").read_text())["notebooks"]
+    times = [(one["started"], one["ended"]) for _, one in sorted(ran.items())]
+    assert times[2][0] < times[1][1], "03 after 02"
+    for pattern in ("artifacts/*.parquet", "figures/*", "tables/*", "methods.md"):
+        for name in names(first, pattern):
+            # In 03, the first run asked what the second one takes from the study: its 7th digits.
+            assert name == "tables/what_if.csv" or content(first / name) == content(second / name)
+    for name in names(first, "*.html"):
+        texts = [WHAT_IF.sub("", report(folder / name)) for folder in (first, second)]
+        assert texts[0] == texts[1], name
 
 
 def test_answers_are_the_same_to_the_last_bit(twice):

@@ -22,6 +22,7 @@ from sercue.corpora.audio import audio_digests
 from sercue.errors import InputError
 from sercue.features import functionals
 from sercue.provenance import invocation, record
+from sercue.report.ahead import all_is_stored
 from sercue.report.comparison import read_runs, runs_table, settings_table, uar_of_runs
 from sercue.report.finished import read_run
 from sercue.report.methods import methods_text
@@ -209,6 +210,20 @@ CHANGES = {
     "seed": (change_seed, EVERYTHING - {"binning"}, 0),
     "model": (change_model, AFTER_ANSWERS, 36),
 }
+
+
+def test_whether_all_answers_are_stored_is_told_by_what_they_were_asked_with(study, monkeypatch):
+    """Where they are not, one notebook waits for the other; how they are evaluated is the same."""
+    settings = settings_from(study.settings, "test")
+    # openSMILE extracted none of these features.
+    assert not all_is_stored(settings)
+    monkeypatch.setattr("sercue.report.ahead.extracted", lambda digests: digests.notna())
+    assert all_is_stored(settings)
+    assert all_is_stored(settings.model_copy(update={"confidence": 0.9}))
+    for changed in ({"seed": 1}, {"controls": True}, {"out": str(study.corpus.parent / "new")}):
+        assert not all_is_stored(settings.model_copy(update=changed)), changed
+    (study.artifacts.folder / "utterances.parquet").unlink()
+    assert not all_is_stored(settings)
 
 
 @pytest.mark.parametrize("name", CHANGES)

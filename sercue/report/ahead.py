@@ -1,4 +1,4 @@
-"""What takes long and needs no notebook: trained by a process beside those that come first."""
+"""What an earlier run left, and models that are trained by a process beside the notebooks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from contextlib import contextmanager
 import joblib
 
 from sercue.artifacts import Artifacts
+from sercue.errors import InputError
 from sercue.features import extracted
 from sercue.parameters import run_folder
 from sercue.report.kernels import ASKING
 from sercue.run import Run
 from sercue.running import end_with, no_progress
-from sercue.settings import STUDY_KEYS, Settings
-from sercue.statistics.controls import trains_here
+from sercue.settings import BASELINE_KEYS, CONTROL_KEYS, CORPUS_KEYS, STUDY_KEYS, Settings
+from sercue.statistics.controls import trains_here, why_no_controls
 
 # Seconds at least between two looks at whether the first notebook has extracted the features, and
 # how many times as long as the last look took.
@@ -72,6 +73,23 @@ def _trains(settings: Settings) -> bool:
     if answered.get("settings") == settings.fingerprint(STUDY_KEYS):
         return False
     return trains_here(settings)
+
+
+def all_is_stored(settings: Settings) -> bool:
+    """Whether answers and features of a study, of its controls and its baselines, are there."""
+    needed = [CORPUS_KEYS, STUDY_KEYS]
+    needed += [CONTROL_KEYS] * (not why_no_controls(settings))
+    needed += [BASELINE_KEYS] * bool(settings.baselines)
+    artifacts = Artifacts(run_folder(settings) / "artifacts")
+    try:
+        stored = artifacts.fingerprints()
+        if not all(stored.get(keys) == settings.fingerprint(keys) for keys in needed):
+            return False
+        digests = artifacts.read("utterances.parquet")["audio"]
+    except InputError:
+        # What cannot be read is made again, or told by the notebook that reads it.
+        return False
+    return settings.made_elsewhere or bool(extracted(digests).all())
 
 
 def train(text: str, starter: int, *, controls: bool = True) -> None:

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -42,6 +43,8 @@ _KERNEL = [sys.executable, "-m", "ipykernel_launcher"]
 _MESSAGE = 200_000
 # A thread is not forked. OpenBLAS goes on without those it had; pyarrow's allocator begins none.
 _NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+# Notebooks may run at once, and each answer belongs to the question before it.
+_ONE_QUESTION = threading.Lock()
 # How long the imports may take on a busy machine, before kernels are started as ever.
 _SECONDS = 120
 
@@ -157,15 +160,16 @@ class _Forked:
         self.returncode: int | None = None
 
     def _answer(self, asked: dict[str, Any], *files: int) -> int:
-        try:
-            socket.send_fds(self._server, [json.dumps(asked).encode()], files)
-            if told := self._server.recv(_MESSAGE):
-                return int(json.loads(told))
-            raise ConnectionResetError("the process that forks kernels is gone")
-        except BaseException:
-            # An answer that comes late would be taken for that to another question.
-            self._server.close()
-            raise
+        with _ONE_QUESTION:
+            try:
+                socket.send_fds(self._server, [json.dumps(asked).encode()], files)
+                if told := self._server.recv(_MESSAGE):
+                    return int(json.loads(told))
+                raise ConnectionResetError("the process that forks kernels is gone")
+            except BaseException:
+                # An answer that comes late would be taken for that to another question.
+                self._server.close()
+                raise
 
     def poll(self) -> int | None:
         if self.returncode is None:
@@ -201,6 +205,12 @@ def serve(server: socket.socket, imported: Sequence[str]) -> None:
     gc.disable()
     for module in (*_IMPORTED, *imported):
         import_module(module)
+    from sercue.provenance import environment
+    from sercue.settings import settings_from
+
+    # What each kernel would find out anew: the packages there are, openSMILE's names, the scheme.
+    environment()
+    settings_from({}, "defaults")
     gc.freeze()
     gc.enable()
     while True:

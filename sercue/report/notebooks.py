@@ -9,12 +9,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+import joblib
 import nbformat
 import papermill
 from jupyter_client.manager import AsyncKernelManager
@@ -29,13 +31,13 @@ from traitlets.config import Config
 
 from sercue import provenance
 from sercue.artifacts import Artifacts, at_work, check_run_folder, made_from
-from sercue.errors import InputError, bounded, unknown
+from sercue.errors import InputError, bounded, refuse_unknown
 from sercue.parameters import run_folder
 from sercue.privacy import clean_notebook, shareable, without_private_paths
-from sercue.report.ahead import trained_ahead
-from sercue.report.kernels import kernel_environment
+from sercue.report.ahead import all_is_stored, trained_ahead
+from sercue.report.kernels import ASKING, kernel_environment
 from sercue.report.methods import write_methods
-from sercue.report.pages import Page, renew_page, write_index, write_page
+from sercue.report.pages import Page, renew_page, write_index
 from sercue.report.utterances import write_utterances
 from sercue.settings import RESULT_KEYS, Settings
 from sercue.storage.files import (
@@ -59,6 +61,7 @@ def execute(
     settings: Settings,
     bar: tqdm,
     manager: type[AsyncKernelManager] = AsyncKernelManager,
+    stopped: threading.Event | None = None,
 ) -> str | None:
     """Execute a notebook and store it when it is done, or as far as it came before an error.
 
@@ -71,6 +74,7 @@ def execute(
         settings: the study
         bar: the terminal's progress bar, moved at each cell
         manager: what starts the kernel
+        stopped: once it is set, nothing is stored
 
     Returns:
         the error in one line if a cell failed
@@ -95,6 +99,8 @@ def execute(
         )
     except PapermillExecutionError as failed:
         error = bounded(without_private_paths(f"{failed.ename}: {failed.evalue}", settings))
+    if stopped is not None and stopped.is_set():
+        raise KeyboardInterrupt
     executed[0].metadata.papermill.update(input_path=notebook.name, output_path=target.name)
     clean_notebook(executed[0], settings)
     write_text(target, nbformat.writes(executed[0]) + "\n")
@@ -185,8 +191,9 @@ def _move_at_each_cell(nb_man: Any, bar: tqdm) -> None:
 
     def cell_complete(*arguments: Any, **keywords: Any) -> None:
         complete(*arguments, **keywords)
-        bar.set_postfix_str("")
-        bar.update(1)
+        with bar.get_lock():
+            bar.set_postfix_str("")
+            bar.update(1)
 
     nb_man.cell_complete = cell_complete
 
@@ -220,7 +227,7 @@ class _InnerProgress:
 
 
 logger = logging.getLogger(__name__)
-#: Notebook to the notebooks without which it has nothing to say.
+#: Notebook to the notebooks without which it has nothing to say, unless all answers are stored.
 NEEDS = {"01": (), "02": ("01",), "03": ("02",), "04": ("02",), "05": ("04",)}
 
 
@@ -262,9 +269,7 @@ def choose_notebooks(only: Sequence[str] | None) -> list[Path]:
     if only is None:
         return list(files.values())
     numbers = [str(number).zfill(2) for number in only]
-    for number in numbers:
-        if number not in files:
-            raise unknown("notebook", number, files)
+    refuse_unknown("notebook", numbers, files)
     return [files[number] for number in sorted(set(numbers))]
 
 
@@ -278,7 +283,8 @@ def run_notebooks(
     """Execute the notebooks of a study and write its reports.
 
     A notebook that fails is saved with its error and gets a report that shows it; those that need
-    it are not run. Reports of notebooks that are not chosen stay as they are.
+    it are not run. Where all answers are stored, 03 and 04 need none and run beside 01 and 02.
+    Reports of notebooks that are not chosen stay as they are.
 
     Args:
         settings: the study
@@ -318,19 +324,25 @@ def _run_notebooks(
         provenance.invocation(log, command, numbers) as invoked,
         _terminal_bar(notebooks) as bar,
         trained_ahead(settings, numbers),
+        contextlib.ExitStack() as stack,
     ):
+        run_one = partial(_run_one, settings, folder, bar)
+        begun: Mapping[Path, Future[Outcome]] = {}
+        # One after the other: a model may fill the memory of a GPU.
+        asking = [notebook for notebook in notebooks if notebook.name[:2] in ASKING]
+        others = {"01", "02"} & {*numbers}
+        if asking and others and joblib.cpu_count() > 1 and all_is_stored(settings):
+            begun = stack.enter_context(_begun_beside(run_one, asking, manager))
         utterances: Future[Any] | None = None
         for notebook in notebooks:
-            outcome = _run_one(notebook, settings, folder, outcomes, bar, manager)
+            if notebook in begun:
+                bar.set_description(notebook.stem)
+                outcome = begun[notebook].result()
+            else:
+                outcome = run_one(manager, notebook, outcomes)
             outcomes.append(outcome)
-            if outcome.state != "not run":
-                _record(log, outcome, settings)
-                # Whoever looks at the first while the last one runs finds all that are there.
-                for page in pages:
-                    if page.notebook.name == notebook.name:
-                        write_page(page, pages, settings)
-                    elif page.notebook.is_file():
-                        renew_page(page, pages, settings)
+            # Whoever looks at the first while the last one runs finds all that are there.
+            _renew(pages, settings)
             if notebook.name.startswith("04") and outcome.state == "done":
                 # All that it shows is there: its players are encoded while 05 is executed.
                 utterances = _begun(write_utterances, folder, settings)
@@ -348,11 +360,61 @@ def _run_notebooks(
         write_utterances(folder, settings)
     else:
         utterances.result()
+    _renew(pages, settings)
+    write_index(folder, settings, {o.notebook.stem: (o.state, o.error) for o in outcomes})
+    return outcomes
+
+
+def _renew(pages: Sequence[Page], settings: Settings) -> None:
     for page in pages:
         if page.notebook.is_file():
             renew_page(page, pages, settings)
-    write_index(folder, settings, {o.notebook.stem: (o.state, o.error) for o in outcomes})
-    return outcomes
+
+
+@contextlib.contextmanager
+def _begun_beside(
+    run_one: Callable[..., Outcome], notebooks: Sequence[Path], manager: type[AsyncKernelManager]
+) -> Iterator[dict[Path, Future[Outcome]]]:
+    """What will become of notebooks that a thread runs beside those that this one runs.
+
+    If the run is stopped meanwhile, their kernels are ended, and nothing more of them is stored.
+    """
+    stopped = threading.Event()
+    kernels: list[AsyncKernelManager] = []
+
+    class Noted(manager):  # type: ignore[misc, valid-type]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            kernels.append(self)
+
+    begun: dict[Path, Future[Outcome]] = {}
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            for one in notebooks:
+                begun[one] = thread.submit(run_one, Noted, one, stopped=stopped)
+            yield begun
+        except BaseException:
+            stopped.set()
+            thread.shutdown(wait=False, cancel_futures=True)
+            # Several times: one may only be about to start, or wait for what forks it.
+            with _silent():
+                while not all(outcome.done() for outcome in begun.values()):
+                    for kernel in kernels:
+                        starts: Any = kernel.provisioner
+                        with contextlib.suppress(AttributeError, OSError):
+                            (starts.process or starts.forker).kill()
+                    time.sleep(0.1)
+            raise
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """That a kernel has died is no news to who has ended it."""
+    papermill_logger.disabled = True
+    try:
+        yield
+    finally:
+        papermill_logger.disabled = False
 
 
 def _begun(work: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -408,12 +470,13 @@ def _record(log: Path, outcome: Outcome, settings: Settings) -> None:
 
 
 def _run_one(
-    notebook: Path,
     settings: Settings,
     folder: Path,
-    before: list[Outcome],
     bar: tqdm,
     manager: type[AsyncKernelManager],
+    notebook: Path,
+    before: Sequence[Outcome] = (),
+    stopped: threading.Event | None = None,
 ) -> Outcome:
     lost = {o.notebook.name[:2] for o in before if o.state != "done"}
     needed = [number for number in NEEDS.get(notebook.name[:2], ()) if number in lost]
@@ -421,9 +484,11 @@ def _run_one(
         return Outcome(notebook, "not run", error=f"it needs notebook {', '.join(needed)}")
     bar.set_description(notebook.stem)
     started, begun = time.perf_counter(), provenance.utc_now()
-    error = execute(notebook, folder / notebook.name, settings, bar, manager)
+    error = execute(notebook, folder / notebook.name, settings, bar, manager, stopped)
     seconds, state = time.perf_counter() - started, "done" if error is None else "failed"
-    return Outcome(notebook, state, seconds, error, begun, provenance.utc_now())
+    outcome = Outcome(notebook, state, seconds, error, begun, provenance.utc_now())
+    _record(Artifacts(folder / "artifacts").provenance_file, outcome, settings)
+    return outcome
 
 
 def _parameters(settings: Settings) -> dict[str, Any]:
