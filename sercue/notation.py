@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: What stands where there is no number.
 MISSING = "–"
+_LEVEL = 0.05  # of significance
 _ZERO = re.compile(r"^([+−]?)0(?=\.)")
 # A hyphen that stands for a minus sign: before a number, after no letter or digit.
 _NEGATIVE = re.compile(r"(?<![\w.)-])-(?=\.?\d)")
@@ -40,16 +41,21 @@ class Form:
         return f"{text} [{', '.join(map(self._one, ends))}]"
 
     def of_p(self, value: float) -> str:
-        """A p-value."""
+        """A p-value; one that rounding would lift to .05 has a digit more."""
         least = 10**-self.digits
-        return f"< {self._one(least)}" if value < least else self._one(value)
+        if value < least:
+            return f"< {self._one(least)}"
+        lifted = value < _LEVEL <= round(value, self.digits)
+        return replace(self, digits=self.digits + lifted)._one(value)
 
     def _one(self, value: float) -> str:
         if math.isnan(value):
             return MISSING
         if math.isinf(value):
             return "∞" if value > 0 else "−∞"
-        text = f"{value:{'+' * self.sign}z.{self.digits}f}".replace("-", "−")
+        # Of a difference, the sign of what is rounded to zero tells on which side of it it lies.
+        kind = "+" if self.sign else "z"
+        text = f"{value + 0.0:{kind}.{self.digits}f}".replace("-", "−")
         return text if self.zero else without_zero(text)
 
 
@@ -98,7 +104,7 @@ def signed(value: float, *ends: float) -> str:
 
     Examples:
         >>> signed(-0.1, -0.2, -0.0001), signed(0.25)
-        ('−.100 [−.200, +.000]', '+.250')
+        ('−.100 [−.200, −.000]', '+.250')
     """
     return Form(sign=True).of(value, *ends)
 
@@ -107,8 +113,8 @@ def p_value(p: float) -> str:
     """A p-value in a sentence.
 
     Examples:
-        >>> p_value(0.0123), p_value(0.0004), p_value(1)
-        ('p = .012', 'p < .001', 'p = 1.000')
+        >>> p_value(0.0123), p_value(0.0004), p_value(0.04987)
+        ('p = .012', 'p < .001', 'p = .0499')
     """
     text = Form().of_p(p)
     return f"p {text}" if text.startswith("<") else f"p = {text}"

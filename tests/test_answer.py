@@ -5,6 +5,7 @@ import pytest
 from statsmodels.stats.power import TTestPower
 
 from sercue.statistics.contrasts import detectable_difference, speakers_needed
+from sercue.statistics.equivalence import judged
 from sercue.tables.answer import (
     beside_the_tokens,
     follow_line,
@@ -92,10 +93,22 @@ def test_a_gain_from_the_presence_of_a_block_is_no_use_of_its_content():
     assert presence.endswith("(Holm-corrected p < .001).")
     assert of_middle_words.startswith("Constant tokens raise UAR. UAR with the same middle words")
     assert of_middle_words.endswith(
-        "The presence of a block alone (masked(1) − none) changes it by +.100 [+.090, +.110]."
+        "The difference for the presence of a block alone (masked(1) − none) is +.100 [+.090, "
+        "+.110]."
     )
     (unknown,) = use_of_tokens(pd.DataFrame(BLIND[-1:]))
     assert unknown.endswith("can be an effect of the middle words or of the presence of a block.")
+
+
+def test_what_is_shown_to_be_equivalent_is_not_called_inconclusive():
+    """A difference that no test shows may be shown to be small; both p-values are given."""
+    tests = pd.DataFrame([pair("masked(1)", "none", -0.007, 0.736)]).assign(se=0.005)
+    equal = pd.DataFrame({"equivalent": [True], "margin": 0.05, "holm_p": 0.001})
+    (sentence,) = use_of_tokens(judged(tests, equal))
+    assert sentence.startswith("Equivalent to within ±.05 of UAR. UAR with a block in which all")
+    assert sentence.endswith("(Holm-corrected p = .736; TOST p = .001).")
+    (open_one,) = use_of_tokens(judged(tests, equal.assign(equivalent=False)))
+    assert open_one.startswith("Inconclusive.")
 
 
 def test_content_is_used_where_own_tokens_do_better_than_those_of_others():

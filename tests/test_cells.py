@@ -75,7 +75,7 @@ def test_a_full_study_gets_every_table(full):
     assert set(shown.tables) == TESTED
     assert all(len(table.data) for table in shown.tables.values())
     assert len(shown.missing) == 9
-    assert f"{NOT}corpus 'example' tells no label distributions of raters (no " in "".join(
+    assert f"{NOT}corpus 'example' has no label distributions of raters (no " in "".join(
         shown.missing
     )
     assert shown.missing[0] == (
@@ -289,7 +289,7 @@ def test_a_study_with_other_audio_gets_its_factorial(tmp_path):
     said = "\n".join(conclusions(run))
     assert "**Conflict of audio and tokens.** " in said
     assert "Where audio and tokens are of different classes (aligned @ swapped), " in said
-    assert "Of silent audio instead of the own: loss without tokens " in said
+    assert "Silent audio in place of the own, in UAR: loss without tokens " in said
 
 
 @pytest.mark.parametrize(("margin", "expected"), [(0.99, True), (0.001, False)])

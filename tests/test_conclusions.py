@@ -112,39 +112,41 @@ def test_tokens_of_the_same_class_are_no_part_of_the_gain():
 
 
 def neutral(**shifted):
-    """Shifts against both references, all open but those named, by condition and reference."""
-    names = ["none", "shuffled", "conflicting", "constant"]
+    """Shifts against each reference, all open but those named, by condition and reference."""
+    names = ["none", "shuffled", "conflicting", "constant", "masked"]
     pairs = [(name, "aligned") for name in names] + [(name, "none") for name in names[1:]]
+    pairs += [(name, "masked") for name in names[1:-1]]
     table = pd.DataFrame(pairs, columns=["condition", "reference"]).assign(holm_p=0.2)
     named = table["condition"] + "_" + table["reference"]
     table["difference"] = named.map(shifted).fillna(0.01)
-    return table.assign(holm_p=table["holm_p"].mask(named.isin(list(shifted)), 0.01))
+    table = table.assign(holm_p=table["holm_p"].mask(named.isin(list(shifted)), 0.01))
+    return table.replace({"masked": "masked(1)"})
 
 
-def test_a_shift_that_tokens_without_information_cause_is_no_effect_of_wrong_cues():
-    """Said of the references relative to which they shift the answers, and of no other."""
+def test_a_shift_relative_to_a_block_without_information_is_one_of_what_tokens_say():
+    """Shifts of tokens that are the same for all are told apart; falls count for nothing."""
     (sentence,) = say.neutral_sentence(
         neutral(conflicting_aligned=0.05, constant_aligned=0.07, conflicting_none=0.04,
-                shuffled_none=-0.03)
+                shuffled_none=-0.03, conflicting_masked=0.03)
     )  # fmt: skip
-    assert "correction for these 7 contrasts" in sentence
+    assert "correction for these 12 contrasts" in sentence
     assert (
         "under 1 of 2 perturbed conditions relative to aligned: conflicting − aligned (+.050); "
-        "under 1 of 2 perturbed conditions relative to none: conflicting − none (+.040)."
+        "under 1 of 2 perturbed conditions relative to none: conflicting − none (+.040); "
+        "under 1 of 2 perturbed conditions relative to masked(1): conflicting − masked(1) (+.030)."
     ) in sentence
-    assert sentence.endswith(
-        "constant − aligned (+.070): a shift relative to aligned is not shown to be an effect of "
-        "wrong cues."
-    )
+    assert "the same for every utterance: constant − aligned (+.070). Relative to" in sentence
+    assert sentence.endswith("what the tokens say, and not of the presence of a block.")
 
 
-def test_an_open_shift_of_tokens_without_information_rules_nothing_out():
-    (sentence,) = say.neutral_sentence(neutral(conflicting_aligned=0.05))
-    assert "under 0 of 2 perturbed conditions relative to none." in sentence
-    assert sentence.endswith("which does not rule it out (constant).")
-    without = neutral(conflicting_aligned=0.05).query("condition != 'constant'")
+def test_without_a_block_that_has_no_information_the_cause_of_a_shift_is_open():
+    told = neutral(conflicting_aligned=0.05)
+    without = told[(told["condition"] != "masked(1)") & (told["reference"] != "masked(1)")]
     (sentence,) = say.neutral_sentence(without)
-    assert "no condition without information (masked(1) or constant)" in sentence
+    assert "under 0 of 2 perturbed conditions relative to none." in sentence
+    assert sentence.endswith("cannot be told from one of the presence of a block.")
+    (nothing,) = say.neutral_sentence(without.assign(holm_p=0.2))
+    assert nothing.endswith("under 0 of 2 perturbed conditions relative to none.")
 
 
 def test_of_shifts_that_are_not_known_nothing_is_said():
@@ -152,7 +154,7 @@ def test_of_shifts_that_are_not_known_nothing_is_said():
     shifts = neutral()
     unknown = shifts.assign(holm_p=shifts["holm_p"].mask(shifts["condition"] == "shuffled"))
     (sentence,) = say.neutral_sentence(unknown)
-    assert "these 5 contrasts, under 0 of 1 perturbed conditions" in sentence
+    assert "these 9 contrasts, under 0 of 1 perturbed conditions" in sentence
     assert say.neutral_sentence(shifts.assign(holm_p=float("nan"))) == []
     assert say.neutral_sentence(shifts.query("condition == 'none'")) == []
 
@@ -209,15 +211,21 @@ def test_the_largest_concept_and_how_many_are_clear():
     (sentence,) = say.shapley_sentence(table)
     assert sentence == (
         "Shapley values of the concepts in the content of the tokens (aligned − masked(1): +.070 "
-        "of UAR), after Holm's correction: above zero for 1 of 2 concepts, the largest energy "
-        "(+.050 [+.020, +.080])."
+        "of UAR), after Holm's correction: above zero for 1 of 2 concepts: energy (+.050 [+.020, "
+        "+.080])."
     )
     (other,) = say.shapley_sentence(table.assign(shapley=[0.05, -0.02], holm_p=[0.01, 0.03]))
     assert other.endswith("; below zero for 1 (pitch).")
     (once,) = say.shapley_sentence(table.assign(prompts=1))
     assert "(aligned − masked(1), in the first wording and label order: +.070 of UAR)" in once
     (none,) = say.shapley_sentence(table.assign(holm_p=0.2))
-    assert none.endswith("above zero for 0 of 2 concepts.")
+    assert none.endswith(
+        "above zero for 0 of 2 concepts. The largest value, of energy (+.050 [+.020, +.080]; "
+        "p = .200), is inconclusive."
+    )
+    (smaller,) = say.shapley_sentence(table.assign(holm_p=[0.054, 0.005]))
+    assert "above zero for 1 of 2 concepts: pitch (" in smaller
+    assert smaller.endswith("of energy (+.050 [+.020, +.080]; p = .054), is inconclusive.")
 
 
 def test_the_condition_that_the_wording_changes_most_is_named():
@@ -250,10 +258,10 @@ def effects(*heard):
 
 def test_effects_of_audio_are_told_with_their_corrected_p():
     (silence,) = say.audio_sentences(effects("silent"))
-    assert "own: loss without tokens +.050 [+.040, +.060] (p < .001), loss with" in silence
-    assert "loss with tokens +.100 [+.090, +.110] (p = .300), tokens (the gain" in silence
-    assert "of none) +.150 [+.140, +.160] (p = .010), interaction (" in silence
-    assert "+.200 [+.190, +.210] (p = .020) (UAR; Holm's correction over all 4" in silence
+    assert "UAR: loss without tokens +.050 [+.040, +.060] (p < .001); loss with" in silence
+    assert "loss with tokens +.100 [+.090, +.110] (p = .300); gain from aligned" in silence
+    assert "of none +.150 [+.140, +.160] (p = .010); interaction, which" in silence
+    assert "+.200 [+.190, +.210] (p = .020) (Holm's correction over all 4" in silence
     assert "intervals are not corrected and can exclude 0" in silence
     (clear,) = say.audio_sentences(effects("silent").assign(holm_p=0.01))
     assert "intervals are not" not in clear
@@ -261,10 +269,10 @@ def test_effects_of_audio_are_told_with_their_corrected_p():
 
 def test_voice_is_told_where_silence_and_a_variant_without_words_were_asked():
     silence, voice = say.audio_sentences(effects("silent", "reversed"))
-    assert silence.startswith("Of silent audio instead of the own: ")
+    assert silence.startswith("Silent audio in place of the own, ")
     assert "with silence (voice): reversed +.450 [+.440, +.460] (p = .040). Because" in voice
     (other,) = say.audio_sentences(effects("noise"))
-    assert other.startswith("Of noise audio instead of the own: ")
+    assert other.startswith("Noise audio in place of the own, ")
 
 
 def test_pulls_are_told_as_differences():

@@ -327,18 +327,15 @@ def right_half(figure, axes):
     return written, len(axes.findobj(mpl.lines.Line2D)), axes.get_visible(), axes.axison
 
 
-def test_settings_stay_as_they_were(every_figure):
-    """A notebook's own style must survive a call, and ours must not depend on it."""
+def test_settings_stay_as_they_were_and_no_text_is_cut_off(every_figure):
+    """All visible text lies within the figure, and all figures fit a report's column.
+
+    A notebook's own style must survive a call, and ours must not depend on it.
+    """
     before = dict(mpl.rcParams)
-    for draw in every_figure.values():
-        assert isinstance(draw(), Figure)
-    assert dict(mpl.rcParams) == before
-
-
-def test_no_text_is_cut_off(every_figure):
-    """All visible text lies within the figure, and all figures fit a report's column."""
     for name, draw in every_figure.items():
         figure = draw()
+        assert dict(mpl.rcParams) == before, name
         figure.draw_without_rendering()
         renderer = figure.canvas.get_renderer()
         page = figure.bbox
@@ -521,13 +518,13 @@ def test_neutral_shift_draws_percentage_points(shifts):
         assert found["face"] == filled
 
 
-def test_neutral_shift_marks_what_carries_no_information(shifts):
+def test_neutral_shift_marks_tokens_that_are_the_same_for_all(shifts):
     """On grey and last, and the legend says so; without such a condition there is nothing grey."""
     figure = plots.plot_neutral_shift(shifts)
     (grey,) = figure.axes[0].patches
     assert (grey.get_y(), grey.get_height()) == (4.5, 1)
     told = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert told == ["relative to aligned", "relative to none", "tokens without information",
+    assert told == ["relative to aligned", "relative to none", "the same tokens for all",
                     "corrected p < .05", "corrected p ≥ .05"]  # fmt: skip
     others = plots.plot_neutral_shift(shifts[shifts["condition"] != "constant"])
     assert not others.axes[0].patches

@@ -159,9 +159,9 @@ class AudioChatModel:
             "sampling rate": f"{self.sampling_rate} Hz",
             "longest recording": f"{self.max_seconds:g} s",
             "prompts of a recording": f"{scoring.method} behind one pass of the audio; on a probe "
-            f"{scoring.difference:.1g} nats from separate passes",
+            f"log-probabilities differ from those of separate passes by {scoring.difference:.1g}",
             "recordings at once": str(scoring.at_once),
-            "tokens behind a recording at once": f"{scoring.tree_tokens} at most",
+            "subwords behind a recording at once": f"{scoring.tree_tokens} at most",
         }
 
     @property

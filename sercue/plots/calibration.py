@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sercue.errors import unknown
+from sercue.errors import refuse_unknown
 from sercue.plots.style import GREY, bounded_ticks, condition_palette, small_multiples, styled
 
 
@@ -40,9 +40,7 @@ def plot_calibration(
     """
     known = list(reliability["condition"].unique())
     shown = known if conditions is None else list(conditions)
-    for name in shown:
-        if name not in known:
-            raise unknown("condition", name, known)
+    refuse_unknown("condition", shown, known)
     palette = condition_palette(shown)
     figure, panels = small_multiples(len(shown), ax, panel_height=2.3, sharex=True, sharey=True)
     least = reliability.loc[reliability["condition"].isin(shown), "probability"].min()

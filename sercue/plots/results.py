@@ -15,7 +15,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, refuse_unknown
 from sercue.notation import bounded, shortest, with_interval
 from sercue.plots.style import (
     GREY,
@@ -181,9 +181,7 @@ def plot_speakers(
     known = list(points.columns)
     usual = dict.fromkeys(["none", "aligned", "conflicting", "shuffled", *known])
     shown = [name for name in usual if name in known][:3] if conditions is None else conditions
-    for name in shown:
-        if name not in known:
-            raise unknown("condition", name, known)
+    refuse_unknown("condition", shown, known)
     among = tests["condition"].isin(shown) & tests["reference"].isin(shown)
     if not among.any():
         raise InputError(f"tests: found no contrast of {', '.join(shown)}; valid are tested pairs")
@@ -461,8 +459,8 @@ def plot_neutral_shift(
 ) -> Figure:
     """Change in neutral answers to other emotions, by condition, against each reference.
 
-    Conditions that show every utterance the same tokens stand last, on grey: a shift that they
-    cause as well is no effect of wrong cues.
+    Conditions that show every utterance the same tokens stand last, on grey: a shift that a block
+    without information causes as well is no effect of wrong cues.
 
     Args:
         shifts: as ``neutral_shifts`` returns it
@@ -500,7 +498,7 @@ def plot_neutral_shift(
     same = sum(name in BLOCK for name in conditions)
     if same:
         place = len(conditions) - same - 0.5, len(conditions) - 0.5
-        label = "tokens without information"
+        label = "the same tokens for all"
         marks.append(axes.axhspan(*place, color="#ececec", zorder=0, label=label))
     axes.axvline(0, color="black", linewidth=1)
     lines_from_top(axes, conditions)
@@ -588,9 +586,7 @@ def plot_confusions(
     """
     known = list(confusions.index.unique("condition"))
     shown = known if conditions is None else list(conditions)
-    for name in shown:
-        if name not in known:
-            raise unknown("condition", name, known)
+    refuse_unknown("condition", shown, known)
     shares = confusions.div(confusions.sum(axis=1), axis=0)
     if not shares[INVALID].any():
         shares = shares.drop(columns=INVALID)

@@ -312,6 +312,8 @@ def _prompt_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
     return {
         "templates": resolve_templates(settings["templates"]),
         "orders": [", ".join(plain(words[place]) for place in order) for order in orders],
+        # All rows of the design: one for each label, of an odd number two.
+        "balanced": len(orders) == len(words) * (1 + len(words) % 2),
         "options": [words[place] for place in orders[0]],
         "renamed": [
             (plain(word), plain(label))

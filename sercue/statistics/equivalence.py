@@ -113,6 +113,30 @@ def verdicts(tests: pd.DataFrame, equivalence: pd.DataFrame) -> pd.Series:
     return pd.Series(names, tests.index, dtype=object)
 
 
+def judged(tests: pd.DataFrame, equivalence: pd.DataFrame) -> pd.DataFrame:
+    """Planned contrasts with what both tests say of each, for the sentences about them.
+
+    Args:
+        tests: as ``compare`` returns them
+        equivalence: as ``equivalence_tests`` returns it, of the same contrasts
+
+    Returns:
+        ``tests`` with ``verdict`` (as ``verdicts`` has it), ``margin`` and ``tost_p``, the
+        corrected p-value of equivalence
+
+    Examples:
+        >>> tests = pd.DataFrame({"difference": [0.0], "se": 0.01, "holm_p": [0.9]})
+        >>> equal = pd.DataFrame({"equivalent": [True], "margin": 0.05, "holm_p": 0.01})
+        >>> judged(tests, equal)[["verdict", "margin", "tost_p"]].to_numpy().tolist()
+        [['equivalent', 0.05, 0.01]]
+    """
+    return tests.assign(
+        verdict=verdicts(tests, equivalence),
+        margin=equivalence["margin"].to_numpy(),
+        tost_p=equivalence["holm_p"].to_numpy(),
+    )
+
+
 def evidence(
     tests: pd.DataFrame, detectable: pd.DataFrame, equivalence: pd.DataFrame
 ) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sercue.errors import InputError, unknown
-from sercue.statistics.contrasts import flips_decide, holm
+from sercue.statistics.contrasts import EMPTY, flips_decide, holm
 from sercue.statistics.measures import ratio
 from sercue.statistics.resampling import check_resampling, sign_flip_p
 from sercue.statistics.speakers import recall_estimates, speaker_counts
@@ -23,7 +23,7 @@ def neutral_shifts(
     labels: Sequence[str],
     neutral: str,
     *,
-    references: Sequence[str] = ("aligned", "none"),
+    references: Sequence[str] = ("aligned", "none", EMPTY),
     resamples: int = 10_000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -53,7 +53,8 @@ def neutral_shifts(
         labels: the classes
         neutral: the neutral class
         references: conditions that every other one is compared with, as far as they are there; a
-            pair is compared once
+            pair is compared once. Relative to ``masked(1)``, a block without information, a shift
+            is one of what the tokens say.
         resamples: patterns of signs drawn with more than 14 speakers
         confidence: coverage that the intervals aim at, between 0 and 1; it is not corrected for the
             number of rows

@@ -66,8 +66,7 @@ def ratings(corpus: Corpus) -> pd.DataFrame:
     columns = [f"{RATED}{label}" for label in corpus.labels]
     if lacking := [name for name in columns if name not in corpus.table]:
         raise InputError(
-            f"corpus {corpus.name!r} tells no label distributions of raters (no "
-            f"{', '.join(lacking)})"
+            f"corpus {corpus.name!r} has no label distributions of raters (no {', '.join(lacking)})"
         )
     table = corpus.table[columns].set_axis(list(corpus.labels), axis=1)
     return table.set_axis(utterance_ids(table.index)).dropna()

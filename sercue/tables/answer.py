@@ -19,7 +19,7 @@ from sercue.models.cards import known_training
 from sercue.statistics.contrasts import BLOCK, PRIMARY, mirrored, speakers_needed, strictest_levels
 from sercue.statistics.controls import CONTROLS, THIS_MODEL, same_as_control
 from sercue.statistics.crossing import CONFLICT
-from sercue.statistics.equivalence import verdicts
+from sercue.statistics.equivalence import judged, verdicts
 from sercue.tables.findings import LEVEL, reliance_finding
 from sercue.tables.limits import confounding
 from sercue.tables.printed import bounded, p_value, percent, shortest, signed, with_interval
@@ -57,7 +57,7 @@ def study_answer(run: Run) -> dict[str, str]:
     Args:
         run: a run with its predictions
     """
-    tests, measures = run.tests, main_conditions(run.measures)
+    tests, measures = judged(run.tests, run.equivalence), main_conditions(run.measures)
     parts: dict[str, Callable[[], str]] = {
         "Caution": lambda: " ".join(confounding(run.corpus)),
         "In short": lambda: in_short(tests),
@@ -69,9 +69,9 @@ def study_answer(run: Run) -> dict[str, str]:
         "Use": lambda: " ".join(use_of_tokens(tests, ["shuffled"])),
         "Harm": lambda: harm_line(tests),
         "Reliance": lambda: _joined(
+            reliance_finding(run.reliance, run.settings.confidence),
             or_none(lambda: place_among_controls(run.control_reliance)) or "",
             same_as_control(run.settings) if len(run.controls) else "",
-            reliance_finding(run.reliance, run.settings.confidence),
         ),
         "Conflict of audio and tokens": lambda: follow_line(run.followed, run.follow),
         "Model against a tokens-only classifier": lambda: beside_the_tokens(run.beside_tokens),
@@ -217,7 +217,8 @@ def _beside_presence(tests: pd.DataFrame, claim: str) -> str:
     """What constant tokens do beside what the presence of a block alone does, where it is known."""
     for row in _contrast(tests, "masked(1)", "none"):
         return (
-            f" The presence of a block alone (masked(1) − none) changes it by {_difference(row)}."
+            " The difference for the presence of a block alone (masked(1) − none) is "
+            f"{_difference(row)}."
         )
     unknown = " This can be an effect of the middle words or of the presence of a block."
     return unknown * (claim != "Inconclusive")
@@ -310,7 +311,7 @@ def follow_line(followed: pd.DataFrame, follow: pd.DataFrame) -> str:
             "audio and tokens together are not shown to differ from zero."
         )
     told = with_interval(ratio["value"], ratio["low"], ratio["high"])
-    verdict = "Neither audio nor tokens are shown to prevail"
+    verdict = "Inconclusive: the interval of the follow ratio includes .5"
     if ratio["high"] < 0.5:
         verdict = "The answers follow the audio more than the tokens"
     elif ratio["low"] > 0.5:
@@ -418,7 +419,11 @@ def _contrast(tests: pd.DataFrame, condition: str, reference: str) -> list[pd.Se
 
 
 def _claim(row: pd.Series | Mapping[Hashable, Any], above: str, below: str) -> str:
-    """What a corrected p-value allows to be said."""
+    """What the corrected p-values of a difference and of equivalence allow to be said."""
+    if row.get("verdict") == "equivalent":
+        return f"Equivalent to within ±{shortest(row['margin'])} of UAR"
+    if row.get("verdict") == "unchanged":
+        return "Unchanged for every speaker"
     if not row["holm_p"] < LEVEL:
         return "Inconclusive"
     claim = above if row["difference"] > 0 else below
@@ -429,7 +434,8 @@ def _p(row: pd.Series | Mapping[Hashable, Any]) -> str:
     """A corrected p-value, and which it is."""
     corrected = "" if row.get("step") == "primary" else "Holm-corrected "
     by = {"flips": ", sign-flip test", "t": ", t test"}.get(str(row.get("decided_by")), "")
-    return f"{corrected}{p_value(row['holm_p'])}{by}"
+    equal = f"; TOST {p_value(row['tost_p'])}" if row.get("verdict") == "equivalent" else ""
+    return f"{corrected}{p_value(row['holm_p'])}{by}{equal}"
 
 
 def _difference(row: pd.Series | Mapping[Hashable, Any]) -> str:

@@ -14,10 +14,10 @@ import pandas as pd
 
 from sercue.corpora.audio_variants import SILENT
 from sercue.errors import or_none
-from sercue.statistics.contrasts import BLOCK, is_primary
+from sercue.statistics.contrasts import BLOCK, EMPTY, is_primary
 from sercue.statistics.controls import THIS_MODEL
 from sercue.statistics.designs import token_balance, token_information
-from sercue.statistics.equivalence import verdicts
+from sercue.statistics.equivalence import judged, verdicts
 from sercue.statistics.raters import MEAN, UNIFORM
 from sercue.tables.answer import answer_sentences, use_of_tokens
 from sercue.tables.findings import LEVEL, binning_findings
@@ -37,7 +37,7 @@ def conclusions(run: Run) -> list[str]:
         run: a finished run
     """
     parts: list[Callable[[], list[str]]] = [
-        lambda: use_of_tokens(run.tests, BLOCK),
+        lambda: use_of_tokens(judged(run.tests, run.equivalence), BLOCK),
         lambda: family_sentences(run.tests, run.equivalence),
         lambda: detectable_sentence(run.detectable),
         lambda: collapse_sentence(run.collapse),
@@ -163,7 +163,7 @@ def collapse_sentence(collapse: pd.DataFrame) -> list[str]:
     margin, reference = collapse["margin"].iloc[0], collapse["reference"].iloc[0]
     names = ", ".join(map(str, both.index[both]))
     return [
-        f"Collapse relative to {reference} (entropy lower, or the share of the commonest answer "
+        f"Collapse relative to {reference} (entropy lower, or share of the most frequent answer "
         f"higher, by {shortest(margin)} or more) is ruled out, after Holm's correction, for "
         f"{both.sum()} of {len(both)} conditions{f': {names}' if names else ''}."
     ]
@@ -214,15 +214,15 @@ def within_class_sentence(contrasts: pd.DataFrame, evidence: pd.DataFrame) -> li
 
 
 def neutral_sentence(shifts: pd.DataFrame) -> list[str]:
-    """Whether perturbed tokens shift answers to neutral, and tokens without information do so, too.
+    """Whether perturbed tokens shift answers to neutral, and a block without information does, too.
 
     Args:
         shifts: as ``neutral_shifts`` returns them
     """
     tested = shifts.dropna(subset="holm_p")
     shifted = (tested["holm_p"] < LEVEL) & (tested["difference"] > 0)
-    empty = tested["condition"].isin(BLOCK)
-    perturbed = ~empty & ~tested["condition"].isin(["none", "aligned"])
+    same = tested["condition"].isin(BLOCK)
+    perturbed = ~same & ~tested["condition"].isin(["none", "aligned"])
     counts = [
         f"{shifted[own].sum()} of {own.sum()} perturbed conditions relative to {reference}"
         f"{_listed(tested[own & shifted])}"
@@ -232,24 +232,23 @@ def neutral_sentence(shifts: pd.DataFrame) -> list[str]:
     if not counts:
         return []
     sentence = (
-        "A shift of other classes towards neutral is found, after Holm's correction for these "
+        "More utterances of other classes are answered neutral, after Holm's correction for these "
         f"{len(tested)} contrasts, under {'; under '.join(counts)}."
     )
-    if (empty & shifted).any():
-        references = " and ".join(tested["reference"][empty & shifted].unique())
+    if (same & shifted).any():
         sentence += (
-            " It is also found with tokens that carry no information"
-            f"{_listed(tested[empty & shifted])}: a shift relative to {references} is not shown to "
-            "be an effect of wrong cues."
+            " So they are with tokens that are the same for every utterance"
+            f"{_listed(tested[same & shifted])}."
         )
-    elif (perturbed & shifted).any():
+    if EMPTY in set(tested["reference"]):
         sentence += (
-            " No such shift is shown for tokens that carry no information, which does not rule it "
-            f"out ({', '.join(tested['condition'][empty].unique())})."
-            if empty.any()
-            else " The study has no condition without information "
-            f"({' or '.join(BLOCK)}) that would tell an effect of wrong cues from one of "
-            "the block."
+            f" Relative to {EMPTY}, a block without information, a shift is an effect of what the "
+            "tokens say, and not of the presence of a block."
+        )
+    elif (shifted & (same | perturbed)).any():
+        sentence += (
+            f" Without a block that has no information ({EMPTY}), an effect of wrong cues cannot "
+            "be told from one of the presence of a block."
         )
     return [sentence]
 
@@ -292,10 +291,11 @@ def audio_sentences(effects: pd.DataFrame) -> list[str]:
     excluding = (effects["low"] > 0) | (effects["high"] < 0)
     narrow = (excluding & (effects["holm_p"] >= LEVEL)).any()
     sentences = [
-        f"Of {heard} audio instead of the own: loss without tokens {told['loss without tokens']}, "
-        f"loss with tokens {told['loss with tokens']}, tokens (the gain from aligned tokens in "
-        f"place of none) {told['tokens']}, interaction (that gain with the own audio less this "
-        f"one) {told['interaction']} (UAR; Holm's correction over all {len(effects)} effects"
+        f"{heard.capitalize()} audio in place of the own, in UAR: loss without tokens "
+        f"{told['loss without tokens']}; loss with tokens {told['loss with tokens']}; gain from "
+        f"aligned tokens in place of none {told['tokens']}; interaction, which is that gain with "
+        f"the own audio less this one, {told['interaction']} (Holm's correction over all "
+        f"{len(effects)} effects"
         + "; intervals are not corrected and can exclude 0 where p does not reject" * bool(narrow)
         + ")."
     ]
@@ -388,20 +388,26 @@ def shapley_sentence(table: pd.DataFrame) -> list[str]:
     """
     rows = table.to_dict("records")
     most = max(rows, key=lambda row: float(row["shapley"]))
+    named = {
+        row["concept"]: f"{row['concept']} ({signed(row['shapley'], row['low'], row['high'])}"
+        for row in rows
+    }
     above, below = (
         [row["concept"] for row in rows if row["holm_p"] < LEVEL and sign * row["shapley"] > 0]
         for sign in (1, -1)
     )
     largest = (
-        f", the largest {most['concept']} ({signed(most['shapley'], most['low'], most['high'])})"
+        f" The largest value, of {named[most['concept']]}; {p_value(most['holm_p'])}), is "
+        "inconclusive."
     )
     where = ", in the first wording and label order" * (rows[0]["prompts"] == 1)
     content = signed(table["shapley"].sum())
     return [
         f"Shapley values of the concepts in the content of the tokens (aligned − masked(1){where}: "
         f"{content} of UAR), after Holm's correction: above zero for {len(above)} of {len(rows)} "
-        f"concepts{largest * bool(above)}"
+        f"concepts{': ' * bool(above)}{', '.join(f'{named[concept]})' for concept in above)}"
         + (f"; below zero for {len(below)} ({', '.join(below)})." if below else ".")
+        + largest * (not most["holm_p"] < LEVEL)
     ]
 
 

@@ -96,7 +96,8 @@ def corpus_findings(
         voice = str(speaker.idxmax())
         sentences += [
             f"{emotion.idxmax()} varies most with emotion "
-            f"({percent(emotion.max())} of its variance), {emotion.idxmin()} least "
+            f"({percent(emotion.max())} of its variance, by variance components), "
+            f"{emotion.idxmin()} least "
             f"({percent(emotion.min())}).",
             f"{voice} varies most with the speaker ({percent(speaker.max())} of "
             f"its variance, against {percent(emotion[voice])} with emotion).",
@@ -261,9 +262,9 @@ def binning_findings(
         *confounding(corpus),
         f"On the {partition} speakers the fullest bin is {fullest['concept']} = "
         f"{fullest['word']}, with {percent(fullest['share'])} of the utterances.",
-        f"A single token carries from {with_minus(f'{told.min():.2f}')} bits ({told.idxmin()}) to "
-        f"{with_minus(f'{told.max():.2f}')} bits ({told.idxmax()}) about the emotion, corrected "
-        "for the bias of small samples."
+        f"There, a single token carries from {with_minus(f'{told.min():.2f}')} bits "
+        f"({told.idxmin()}) to {with_minus(f'{told.max():.2f}')} bits ({told.idxmax()}) about the "
+        "emotion, corrected for the bias of small samples (below 0 where it tells nothing)."
         if told.notna().all()
         else "How much a token tells about the emotion is not given: most "
         f"{partition} speakers have utterances of one class only, so that a token that tells the "
@@ -302,7 +303,8 @@ def binning_findings(
             sentences.append(
                 f"{'Out of fold' if corpus.folds else 'On held-out training speakers'}, the UAR "
                 f"from tokens is {bounded(abs(change))} {higher} without the nominal token "
-                f"{str(name).partition(', without ')[2]} (standard error {bounded(error)})."
+                f"{str(name).partition(', without ')[2]} (standard error {bounded(error)}"
+                + ("; inconclusive)." if abs(change) < 2 * error else ").")
             )
         uar, error = (designs[name].to_dict() for name in ("tokens_uar", "tokens_se"))
         best = max(uar, key=lambda name: uar[name])
