@@ -88,6 +88,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "statistics.contrasts": ["compare", "planned_contrasts", "uar_intervals"],
         "statistics.controls": ["same_as_control"],
+        "statistics.crossing": ["kept_by_audio", "kept_tokens"],
         "statistics.designs": [
             "compare_binnings",
             "measure_binning",
@@ -111,7 +112,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "speaker_table",
             "wording_sensitivity",
         ],
-        "statistics.kept_tokens": ["kept_by_audio", "kept_tokens"],
         "statistics.measures": ["confusion_matrices", "measures", "measures_by", "uar", "uar_by"],
         "statistics.neutral_shift": ["neutral_shifts"],
         "statistics.praat_agreement": ["praat_agreement", "praat_pairs"],

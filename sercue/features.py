@@ -25,7 +25,7 @@ from sercue.corpora.recordings import naming
 from sercue.errors import InputError
 from sercue.running import progress_bar
 from sercue.storage.files import cache_folder
-from sercue.storage.tables import CACHED_FEATURES, append_part, read_parts
+from sercue.storage.tables import CACHED_FEATURES, read_parts, through_cache
 from sercue.tokens.concepts import (
     UNKNOWN,
     Category,
@@ -180,7 +180,7 @@ def extract_all(
         ServerError: as ``extract_features``
     """
     batches_of = partial(_extracted, corpus, workers=workers, client=client)
-    return _of_cache(corpus, audio_digests(corpus), batches_of, cache, progress)
+    return _of_cache(audio_digests(corpus), batches_of, cache, progress)
 
 
 def extract_heard(
@@ -210,36 +210,30 @@ def extract_heard(
     """
     digests = audio_digests(corpus).map(lambda own: variant_digest(own, variant, seed))
     batches_of = partial(_extracted, corpus, variant=variant)
-    return _of_cache(corpus, digests, batches_of, cache, progress)
+    return _of_cache(digests, batches_of, cache, progress)
 
 
 def _of_cache(
-    corpus: Corpus,
     digests: pd.Series,
     batches_of: Callable[[list[pd.Series]], Iterator[_Batch]],
     cache: str | os.PathLike[str] | None,
     progress: bool,
 ) -> pd.DataFrame:
     """The values of each digest, those that are not in the cache extracted and stored first."""
-    folder = _folder(cache)
-    stored = read_parts(folder, CACHED_FEATURES)
-    # The same audio twice in a corpus is extracted once.
-    missing = digests[~digests.isin(stored.index) & ~digests.duplicated()]
-    failures: dict[str, str] = {}
-    batches = [missing.iloc[n : n + _BATCH] for n in range(0, len(missing), _BATCH)]
-    shown = progress and len(missing)
-    with progress_bar(total=len(missing), desc="eGeMAPS", unit="utt", disable=not shown) as bar:
-        for batch, (rows, failed) in batches_of(batches):
-            failures |= failed
-            if len(rows):
-                append_part(folder, rows, CACHED_FEATURES)
-            bar.update(len(batch))
-    if failures:
-        raise InputError(_message(failures))
-    if len(missing):
-        stored = read_parts(folder, CACHED_FEATURES)
-    stored = stored[~stored.index.duplicated()]
-    return stored.loc[digests.to_numpy()].astype(float).set_index(corpus.table.index)
+
+    def measured(missing: pd.Series) -> Iterator[pd.DataFrame]:
+        failures: dict[str, str] = {}
+        batches = [missing.iloc[n : n + _BATCH] for n in range(0, len(missing), _BATCH)]
+        number = len(missing)
+        with progress_bar(total=number, desc="eGeMAPS", unit="utt", disable=not progress) as bar:
+            for batch, (rows, failed) in batches_of(batches):
+                failures |= failed
+                yield rows
+                bar.update(len(batch))
+        if failures:
+            raise InputError(_message(failures))
+
+    return through_cache(_folder(cache), CACHED_FEATURES, digests, measured)
 
 
 def extracted(digests: pd.Series, cache: str | os.PathLike[str] | None = None) -> pd.Series:

@@ -26,7 +26,6 @@ from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.corpora.corpus_check import check_corpus
 from sercue.corpora.inspection import inspect_audio
 from sercue.corpora.rows import stratified_sample
-from sercue.corpus_identity import audio_digest, corpus_facts, listing_digest
 from sercue.errors import DecodingError, InputError, or_none
 from sercue.features import extract_all, extract_heard
 from sercue.models import TINY, load_model
@@ -96,6 +95,7 @@ from sercue.statistics.equivalence import (
     collapse_tests,
     equivalence_tests,
     evidence,
+    judged,
     predicted_classes,
 )
 from sercue.statistics.explored import (
@@ -113,7 +113,13 @@ from sercue.storage.tables import codes_among
 from sercue.study import DECODINGS, run_study
 from sercue.study.plan import plan_study
 from sercue.study.store import rows_digest
-from sercue.study_corpus import listed_corpus, usable_corpus
+from sercue.study_corpus import (
+    audio_digest,
+    corpus_facts,
+    listed_corpus,
+    listing_digest,
+    usable_corpus,
+)
 from sercue.tables.answer import answer_sentences, spread_of_answers, study_answer
 from sercue.tables.exhibits import FigureExhibit, TableExhibit, figure_exhibit, table_exhibit
 from sercue.tables.findings import prior_findings, silence_finding
@@ -286,7 +292,7 @@ class Run:
         if self._left is not None:
             return self._left.digests
         digests = self.audio_facts.loc[self.corpus.table.index, "audio"]
-        content = f"{listing_digest(self.listed)}-{audio_digest(digests)}"
+        content = self._content_of(digests)
         self.artifacts.save_corpus(self.corpus, digests, self._stamp(CORPUS_KEYS), content)
         self._record_corpus(self.corpus, digests, content)
         return digests
@@ -296,7 +302,10 @@ class Run:
         """What identifies the corpus: its table, and the audio of its utterances."""
         if self._left is not None:
             return self._left.content
-        return f"{listing_digest(self.listed)}-{audio_digest(self.digests)}"
+        return self._content_of(self.digests)
+
+    def _content_of(self, digests: pd.Series) -> str:
+        return f"{listing_digest(self.listed)}-{audio_digest(digests)}"
 
     def _record_corpus(self, corpus: Corpus, digests: pd.Series, content: str) -> None:
         self.artifacts.record(corpus=corpus_facts(corpus, digests) | {"stamp": content})
@@ -898,7 +907,7 @@ class Run:
     def tests(self) -> pd.DataFrame:
         """The planned contrasts between conditions, with intervals and corrected p-values."""
         table = compare(*self._answered, self.contrasts, **self._resampling)
-        self._save("tests.parquet", table)
+        self._save("tests.parquet", judged(table, self.equivalence))
         return table
 
     @cached_property
@@ -1001,7 +1010,7 @@ class Run:
 
     @cached_property
     def neutral_shift(self) -> pd.DataFrame:
-        """How much more often other classes are answered neutral than under aligned and none."""
+        """How much more often other classes are answered neutral than under a reference."""
         neutral = self.corpus.neutral_label
         if neutral is None:
             raise InputError(

@@ -51,11 +51,14 @@ SMALL = {
 # Folder of tests to the mark that its tests have; files that take long by themselves.
 MARKS = {"faults": "faults", "in_browser": "browser", "workers": "workers", "notebooks": "slow"}
 LONG = {
-    "test_ahead", "test_bad_recordings", "test_calibration", "test_conclusions_of_controls",
-    "test_confounded_corpus", "test_controls", "test_corpus_studies", "test_endpoint",
-    "test_execution", "test_kernels", "test_no_python_shown", "test_no_secrets",
-    "test_nothing_outside", "test_private_provenance", "test_readme", "test_same_bytes",
-    "test_stale_results", "test_study_killed", "test_tiny", "test_wheel",
+    "test_adapter", "test_ahead", "test_bad_recordings", "test_calibration", "test_cells",
+    "test_check_context", "test_check_study", "test_check_time", "test_conclusions_of_controls",
+    "test_confounded_corpus", "test_contrastive", "test_controls", "test_corpus_studies",
+    "test_demo", "test_designs_comparison", "test_endpoint", "test_endpoint_scoring",
+    "test_execution", "test_features_descriptors", "test_kernels", "test_no_python_shown",
+    "test_no_secrets", "test_nothing_outside", "test_private_provenance", "test_readme",
+    "test_same_bytes", "test_same_samples", "test_same_tokens", "test_stale_results",
+    "test_study_files_fuzzed", "test_study_killed", "test_tiny", "test_wheel",
 }  # fmt: skip
 #: The longest of those that need the shared study.
 FIRST = "test_same_bytes"

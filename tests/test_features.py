@@ -68,6 +68,7 @@ def counted(monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 def test_values_are_those_of_opensmile_itself(demo, extracted):
     # openSMILE reads the file on its own; all 88 columns, in name and value.
     assert extracted.shape == (48, 88)
@@ -93,6 +94,7 @@ def test_median_f0_agrees_with_praat(demo, extracted):
     check_f0(demo, extracted)
 
 
+@pytest.mark.slow
 def test_hnr_agrees_with_praat(demo, extracted):
     check_hnr(demo, extracted)
 

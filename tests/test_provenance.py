@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from sercue import provenance
-from sercue.corpus_identity import corpus_facts
 from sercue.errors import InputError
 from sercue.privacy import shareable, shareable_command
 from sercue.provenance import KEPT_RUNS, environment, invocation, read, record
 from sercue.run import open_run
 from sercue.settings import Settings
+from sercue.study_corpus import corpus_facts
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -16,7 +16,7 @@ from pandas.api.typing import NaTType
 
 from sercue.answers import plain_words, same_word
 from sercue.corpora.corpus import LEFT_OUT, PARTITIONS, RATED, Corpus, first_names, speaker_folds
-from sercue.errors import InputError, StorageError, shortened, unknown
+from sercue.errors import InputError, StorageError, refuse_unknown, shortened, unknown
 from sercue.options import Options
 
 #: Of fewer speakers all are evaluated. Drawn, three at most would test, and with three no p-value
@@ -416,9 +416,7 @@ def assigned_partitions(named: Mapping[str, str | Sequence[str]], option: str) -
         >>> assigned_partitions({"train": ["a", "b"], "test": "c"}, "splits")
         {'a': 'train', 'b': 'train', 'c': 'test'}
     """
-    for partition in named:
-        if partition not in PARTITIONS:
-            raise unknown(f"partition in {option}", partition, PARTITIONS)
+    refuse_unknown(f"partition in {option}", named, PARTITIONS)
     return {name: part for part, names in named.items() for name in listed_names(names)}
 
 
@@ -459,9 +457,7 @@ def captures(
         compiled = re.compile(pattern or "")
     except re.error as error:
         raise InputError(f"{option}: found {pattern!r} ({error}), valid is {valid}") from None
-    for name in compiled.groupindex:
-        if name not in groups:
-            raise unknown(f"group in {option}", name, groups)
+    refuse_unknown(f"group in {option}", compiled.groupindex, groups)
     names: dict[str, str | int] = {name: name for name in compiled.groupindex}
     if not names and compiled.groups == 1:
         names = {"speaker": 1}

@@ -28,7 +28,7 @@ from sercue.corpora.rows import (
     relative_files,
     segment_bounds,
 )
-from sercue.errors import InputError, shortened, unknown
+from sercue.errors import InputError, refuse_unknown, shortened, unknown
 from sercue.storage.files import cache_folder, folder_written_aside
 
 if TYPE_CHECKING:
@@ -284,9 +284,7 @@ def _parts(
         raise InputError(f"corpus_root: found the split {odd[0]!r}; valid are letters and digits")
     partitions = assigned_partitions(splits, "splits") if isinstance(splits, Mapping) else None
     chosen = list(partitions or listed_names(splits or parts))
-    for name in chosen:
-        if name not in parts:
-            raise unknown("split", name, parts)
+    refuse_unknown("split", chosen, parts)
     return {name: parts[name] for name in chosen}, partitions or named_partitions(chosen)
 
 

@@ -14,7 +14,6 @@ import pandas as pd
 from sercue import provenance
 from sercue.artifacts import Artifacts, at_work, check_run_folder
 from sercue.corpora.pseudonyms import write_pseudonyms
-from sercue.corpus_identity import corpus_facts, listing_digest
 from sercue.elsewhere.made import Made, read_made
 from sercue.errors import InputError
 from sercue.parameters import run_folder
@@ -29,6 +28,7 @@ from sercue.settings import (
 from sercue.storage.files import cache_folder, locked, told
 from sercue.storage.tables import append_part, part_files
 from sercue.study.store import rows_digest
+from sercue.study_corpus import corpus_facts, listing_digest
 
 __all__ = ["NOTEBOOKS", "Made", "read_made", "store_made"]
 

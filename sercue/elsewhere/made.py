@@ -20,7 +20,7 @@ from sercue.corpora.pseudonyms import pseudonymised
 from sercue.corpora.rows import NOT_STATED as NO_LICENCE
 from sercue.corpora.rows import PARTITION_NAMES, relative_files, row_numbers
 from sercue.elsewhere.formats import NO_ANSWER, AnswersFile, as_text, read_file
-from sercue.errors import InputError, shortened, unknown
+from sercue.errors import InputError, refuse_unknown, shortened, unknown
 from sercue.privacy import public_name
 from sercue.settings import ELSEWHERE, Settings, settings_from
 from sercue.storage.tables import categorical
@@ -355,9 +355,7 @@ def _conditions(
 ) -> tuple[pd.Series, list[str]]:
     """The condition of each row as the study names it, and all of them, references first."""
     told = list(dict.fromkeys(found))
-    for name in renamed:
-        if name not in told:
-            raise unknown("condition in --rename", name, told)
+    refuse_unknown("condition in --rename", renamed, told)
     names = {name: _condition(renamed.get(name, name)) for name in told}
     if twice := [name for name in names.values() if list(names.values()).count(name) > 1]:
         both = [name for name, ours in names.items() if ours == twice[0]]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from sercue.models.windows import split_evenly
 from sercue.privacy import public_name
 from sercue.running import progress_bar
 from sercue.storage.files import cache_folder
-from sercue.storage.tables import CACHED_SIMILARITIES, append_part, read_parts
+from sercue.storage.tables import CACHED_SIMILARITIES, through_cache
 
 # What an interruption can cost.
 _BATCHES_AT_ONCE = 8
@@ -243,22 +243,22 @@ def label_similarities(
     folder = cache_folder() / "contrastive" if cache is None else Path(cache)
     folder /= hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()
     # The same audio twice in a corpus is compared once.
-    different, known = digests[~digests.duplicated()], read_parts(folder, CACHED_SIMILARITIES).index
-    size = _BATCHES_AT_ONCE * model.batch_size
-    missing = int((~different.isin(known)).sum())
-    shown = progress and missing
-    with progress_bar(total=missing, desc=model.name, unit="utt", disable=not shown) as bar:
-        # Which are compared together does not depend on what is known: sums depend on it in their
-        # last digits.
-        for start in range(0, len(different), size):
-            batch = different.iloc[start : start + size]
-            batch = batch[~batch.isin(known)]
-            if len(batch):
-                append_part(folder, _compared(corpus, model, sentences, batch), CACHED_SIMILARITIES)
-                bar.update(len(batch))
-    stored = read_parts(folder, CACHED_SIMILARITIES)
-    stored = stored[~stored.index.duplicated()].loc[digests.to_numpy(), list(sentences.values())]
-    return stored.astype(float).set_axis(list(sentences), axis=1).set_axis(index)
+    different, size = digests[~digests.duplicated()], _BATCHES_AT_ONCE * model.batch_size
+
+    def measured(lacking: pd.Series) -> Iterator[pd.DataFrame]:
+        number = len(lacking)
+        with progress_bar(total=number, desc=model.name, unit="utt", disable=not progress) as bar:
+            # Which are compared together does not depend on what is known: sums depend on it in
+            # their last digits.
+            for start in range(0, len(different), size):
+                batch = different.iloc[start : start + size]
+                batch = batch[batch.isin(lacking)]
+                if len(batch):
+                    yield _compared(corpus, model, sentences, batch)
+                    bar.update(len(batch))
+
+    stored = through_cache(folder, CACHED_SIMILARITIES, digests, measured)
+    return stored[list(sentences.values())].set_axis(list(sentences), axis=1)
 
 
 def _compared(

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sercue.errors import InputError, unknown
-from sercue.statistics.contrasts import BLOCK, holm, mirrored
+from sercue.statistics.contrasts import EMPTY, holm, mirrored
 from sercue.statistics.measures import label_codes, log_probability, ratio
 from sercue.statistics.resampling import check_confidence
 from sercue.statistics.speakers import Clustered, SpeakerCounts, recall_estimates, speaker_counts
@@ -120,8 +120,6 @@ def _log_p_truth(rows: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
     return log_probability(probability)
 
 
-#: Shows the empty set of concepts: a token block that names them all and tells of none.
-EMPTY = BLOCK[0]
 #: What each kind of single-concept condition is compared with.
 REFERENCES = {"only": EMPTY, "without": "aligned", "flip": "aligned"}
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, refuse_unknown
 from sercue.statistics.correctness_tests import mcnemar_tests
 from sercue.statistics.measures import confusion_counts
 from sercue.statistics.resampling import (
@@ -35,6 +35,8 @@ from sercue.tokens.catalogue import condition_facts, doses_of, is_main, is_ours
 PRIMARY = ("aligned", "none")
 #: Conditions under which the block tells nothing about the utterance, the purest first.
 BLOCK = ("masked(1)", "constant")
+#: That which names all concepts and tells of none; constant words may themselves suggest a class.
+EMPTY = BLOCK[0]
 _ALPHA = 0.05
 #: What the UAR of a cell may vary with.
 FACTORS = ("template", "label_order", "replicate", "speaker")
@@ -362,9 +364,7 @@ def detectable_differences(
         0.0293
     """
     needed = ["condition", "reference", "difference", "se", "df"]
-    for column in needed:
-        if column not in contrasts:
-            raise unknown("column", column, contrasts.columns)
+    refuse_unknown("column", needed, contrasts.columns)
     if not 0 < alpha < power < 1:
         raise InputError(
             f"alpha and power: found {alpha} and {power}, valid are 0 < alpha < power < 1"
@@ -785,9 +785,7 @@ def _by_level(
 ) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """Each level of one or several columns, in order of appearance, and its predictions."""
     columns = [by] if isinstance(by, str) else list(by)
-    for column in columns:
-        if column not in predictions:
-            raise unknown("column", column, predictions.columns)
+    refuse_unknown("column", columns, predictions.columns)
     for level, part in predictions.groupby(columns, sort=False, observed=True):
         yield dict(zip(columns, level, strict=True)), part
 

@@ -19,20 +19,23 @@ utterance itself. Either is a difference of the same answer, to the same sound i
 tokens in A, with a block of tokens in the prompt each time: neither a label that is always
 preferred nor one that any block favours, whatever it says, adds to it. The follow ratio
 T / (T + A) is 0 of a model that ignores what the tokens say and 1 of one that ignores the sound.
+
+Other audio takes the two apart only as far as its own tokens differ: ``kept_tokens`` counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sercue.corpora.audio_variants import OWN, SILENT, SWAPPED
+from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN, SILENT, SWAPPED
 from sercue.errors import InputError
 from sercue.statistics.contrasts import holm
 from sercue.statistics.speakers import Clustered, fieller, recall_estimates, speaker_counts
+from sercue.tokens.concepts import UNKNOWN
 from sercue.tokens.condition import AT, parts_heard
 
 #: Tokens of the utterance beside audio of another class.
@@ -260,7 +263,7 @@ def follow(predictions: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFra
     pulls = shares.combine(np.array([[1, -1, 0, 0], [0, 0, 1, -1]]))
     table = pulls.rows(confidence, "value")[["value", "low", "high", "p"]]
     table.index = pd.Index(["pull of audio", "pull of tokens"], name="measure")
-    table.loc["follow ratio"] = [*_ratio(pulls, confidence), table["p"]["pull of tokens"]]
+    table.loc["follow ratio"] = [*_ratio(pulls, confidence), np.nan]
     return table
 
 
@@ -281,3 +284,63 @@ def _ratio(pulls: Clustered, confidence: float) -> tuple[float, float, float]:
     t = float(stats.t.ppf((1 + confidence) / 2, pulls.df.min()))
     low, high = fieller(float(pulls.estimate[1]), float(both), covariance, t)
     return float(pulls.estimate[1] / both), low, high
+
+
+def kept_tokens(tokens: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    r"""How many utterances keep the token of each concept, by the other audio.
+
+    Agreement by chance is that of tokens that are dealt out anew among the utterances:
+    :math:`\sum_w p(w)\,q(w)` over the words, with their shares :math:`p` in the utterances
+    themselves and :math:`q` in the other audio. A token is kept if it is the same word;
+    ``unknown``, where nothing could be measured, is never kept.
+
+    Args:
+        tokens: name of the audio to its tokens, ``own`` among them: one row per utterance,
+            the same in each, and one column per concept
+
+    Returns:
+        DataFrame, one row per ``audio`` and ``concept``: ``utterances`` whose own token
+        is known, and of those the shares ``kept``, ``by_chance`` and ``unknown`` (0 to 1)
+
+    Examples:
+        >>> own = pd.DataFrame({"ENERGY": ["LOW", "LOW", "HIGH", "HIGH"]})
+        >>> backwards = pd.DataFrame({"ENERGY": ["LOW", "LOW", "HIGH", "unknown"]})
+        >>> kept_tokens({"own": own, "reversed": backwards}).loc[("reversed", "ENERGY")].to_dict()
+        {'utterances': 4.0, 'kept': 0.75, 'by_chance': 0.375, 'unknown': 0.25}
+    """
+    rows = {
+        (variant, str(concept)): _kept(tokens[OWN][concept], heard[concept])
+        for variant, heard in tokens.items()
+        for concept in heard
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.set_axis(pd.MultiIndex.from_tuples(rows, names=["audio", "concept"]))
+
+
+def kept_by_audio(kept: pd.DataFrame) -> pd.DataFrame:
+    """What the other audio is, and the share of all tokens that it keeps.
+
+    Args:
+        kept: as ``kept_tokens`` returns it
+
+    Returns:
+        DataFrame indexed by ``audio``: its ``description``, ``utterances`` with any token of their
+        own, and the means over the concepts of ``kept``, ``by_chance`` and ``unknown`` (0 to 1)
+    """
+    by = kept.groupby(level="audio", sort=False)
+    means = by[["kept", "by_chance", "unknown"]].mean()
+    means.insert(0, "utterances", by["utterances"].max().astype(int))
+    means.insert(0, "description", [AUDIO_VARIANTS[str(name)].description for name in means.index])
+    return means
+
+
+def _kept(own: pd.Series, heard: pd.Series) -> dict[str, float]:
+    known = own != UNKNOWN
+    own, heard = own[known], heard[known]
+    shares = (own.value_counts(normalize=True) * heard.value_counts(normalize=True)).dropna()
+    return {
+        "utterances": int(known.sum()),
+        "kept": float((own == heard).mean()),
+        "by_chance": float(shares.sum()) if len(own) else float("nan"),
+        "unknown": float((heard == UNKNOWN).mean()),
+    }

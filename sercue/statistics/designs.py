@@ -592,7 +592,7 @@ def compare_binnings(
         centres: ``None``, ``"speaker"``, ``"sex"``; by default all that the corpus knows
         thresholds: concept to ascending edges: adds a design ``"thresholds"`` for each centre
         scheme: whose concepts are binned, ``paper`` by default. Where it has edges of each sex, a
-            design with edges of all is added.
+            design with the same edges for both sexes is added.
         others: further schemes, each with its own bins at quantiles, to compare with
         seed: of the classifiers
 
@@ -753,7 +753,7 @@ def _designs(
     fixed = scheme.bins, "quantile", None, None, scheme.standardise, ""
     if known and not corpus.children and any(concept.by_sex for concept in scheme.concepts):
         pooled = tuple(replace(concept, by_sex=False) for concept in scheme.concepts)
-        designs.append(Design(pooled, *fixed, "edges of all"))
+        designs.append(Design(pooled, *fixed, "same edges for both sexes"))
     nominal = [concept.name for concept in scheme.concepts if isinstance(concept, Category)]
     if nominal and len(nominal) < len(scheme.concepts):
         ordinal = tuple(concept for concept in scheme.concepts if concept.name not in nominal)
@@ -858,7 +858,7 @@ def readable_designs(designs: pd.DataFrame) -> pd.DataFrame:
             "stable": _joined(designs, "agreement"),
             "overlap": _joined(designs, "redundancy"),
         }
-    ).rename(index=lambda name: str(name).replace("centred by", "by"))
+    )
 
 
 def _joined(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, refuse_unknown
 from sercue.statistics.contrasts import uar_intervals_by
 from sercue.statistics.measures import confusion_counts, ratio, uar_by
 from sercue.statistics.speakers import primary_cell
@@ -166,9 +166,7 @@ def _both_answers(
     Of scored answers with the probability of each, and the lower of the two as ``sureness``.
     """
     known = list(predictions["condition"].unique())
-    for name in (condition, reference):
-        if name not in known:
-            raise unknown("condition", name, known)
+    refuse_unknown("condition", (condition, reference), known)
     if condition == reference:
         raise InputError(f"condition: found {condition!r} twice, valid are two different ones")
     asked = predictions[predictions["condition"].isin([condition, reference])]

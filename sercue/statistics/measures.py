@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, refuse_unknown, unknown
 from sercue.storage.tables import codes_among
 
 INVALID = "invalid"
@@ -77,9 +77,7 @@ def uar_by(predictions: pd.DataFrame, labels: Sequence[str], by: Sequence[str]) 
         0      none    plain  0.417
         1   aligned    plain  0.708
     """
-    for column in by:
-        if column not in predictions:
-            raise unknown("column", column, predictions.columns)
+    refuse_unknown("column", by, predictions.columns)
     groups = predictions.groupby(list(by), sort=False)
     rows = [(*key, uar(part["truth"], part["prediction"], labels)) for key, part in groups]
     return pd.DataFrame(rows, columns=[*by, "uar"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from sercue.corpora.recordings import naming
 from sercue.corpora.rows import stratified_sample
 from sercue.running import side_by_side
 from sercue.storage.files import cache_folder
-from sercue.storage.tables import CACHED_PRAAT, append_part, read_parts
+from sercue.storage.tables import CACHED_PRAAT, through_cache
 from sercue.tokens.concepts import measurable
 
 #: Pitch range of Praat in Hz; openSMILE's is 55 to 1000. Formants below 5.5 kHz, as in openSMILE.
@@ -120,17 +120,15 @@ def praat_pairs(
 
 def _of_cache(corpus: Corpus, folder: Path) -> pd.DataFrame:
     """The measures of each utterance by Praat, those not in the cache measured and stored first."""
-    digests, stored = audio_digests(corpus), read_parts(folder, CACHED_PRAAT)
-    missing = digests[~digests.isin(stored.index) & ~digests.duplicated()]
-    if len(missing):
+
+    def measured(missing: pd.Series) -> Iterator[pd.DataFrame]:
         keys = [(corpus, key) for key in missing.index]
         # Praat holds the interpreter while it works, so that threads would wait for each other.
-        measured = list(side_by_side(_measured, keys, joblib.cpu_count()))
+        rows = list(side_by_side(_measured, keys, joblib.cpu_count()))
         index = pd.Index(missing, name="audio", dtype=object)
-        append_part(folder, pd.DataFrame(measured, index=index, dtype=float), CACHED_PRAAT)
-        stored = read_parts(folder, CACHED_PRAAT)
-    stored = stored[~stored.index.duplicated()]
-    return stored.loc[digests.to_numpy()].set_index(corpus.table.index)
+        yield pd.DataFrame(rows, index=index, dtype=float)
+
+    return through_cache(folder, CACHED_PRAAT, audio_digests(corpus), measured)
 
 
 def _measured(corpus: Corpus, key: Any) -> dict[str, float]:

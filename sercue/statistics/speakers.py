@@ -37,7 +37,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, refuse_unknown, unknown
 from sercue.statistics.measures import CELL, confusion_counts, ratio
 
 _ANSWERED = ("utterance", "speaker", "truth", "condition", "replicate", "prediction")
@@ -534,9 +534,7 @@ def paired_answers(predictions: pd.DataFrame, conditions: Sequence[str]) -> Pair
     needed = [name for name in (*_ANSWERED, *CELL[1:]) if name in predictions]
     cell = primary_cell(predictions[needed])
     names = cell["condition"].unique()
-    for condition in conditions:
-        if condition not in names:
-            raise unknown("condition", condition, names)
+    refuse_unknown("condition", conditions, names)
     chosen = cell["condition"].isin(list(conditions))
     rows = cell if chosen.all() else cell[chosen]
     who = rows.drop_duplicates("utterance")

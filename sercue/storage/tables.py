@@ -578,6 +578,37 @@ def read_parts(folder: Path, kind: Kind = PREDICTIONS) -> pd.DataFrame:
     return _together([file for file in part_files(folder) if file.is_file()], kind)
 
 
+def through_cache(
+    folder: Path,
+    kind: Kind,
+    digests: pd.Series,
+    measured: Callable[[pd.Series], Iterable[pd.DataFrame]],
+) -> pd.DataFrame:
+    """What a cache holds of each recording; what it lacks is measured, and stored as it comes.
+
+    Args:
+        folder: of the cache's parts
+        kind: what they are, indexed by the content of the audio
+        digests: that content, one per utterance
+        measured: the digests that are lacking, if any, each once, to their rows, part by part
+
+    Returns:
+        float64, indexed as ``digests``
+
+    Raises:
+        StorageError: if a part cannot be read or stored
+    """
+    stored = read_parts(folder, kind)
+    lacking = digests[~digests.isin(stored.index) & ~digests.duplicated()]
+    if len(lacking):
+        for rows in measured(lacking):
+            if len(rows):
+                append_part(folder, rows, kind)
+        stored = read_parts(folder, kind)
+    stored = stored[~stored.index.duplicated()]
+    return stored.loc[digests.to_numpy()].astype(float).set_index(digests.index)
+
+
 def read_part(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame | None:
     """The rows of one part of predictions, or ``None`` if it is gone or torn.
 

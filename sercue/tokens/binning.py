@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from sercue.corpora.corpus import Corpus
-from sercue.errors import InputError, shortened, unknown
+from sercue.errors import InputError, refuse_unknown, shortened, unknown
 from sercue.storage.tables import BINNING, STAMP, UnfitError, check_entries, read_json, write_json
 from sercue.tokens.concepts import (
     UNKNOWN,
@@ -548,9 +548,7 @@ def check_thresholds(
         sercue.errors.InputError: unknown concept in thresholds 'pich': did you mean 'pitch'? ...
     """
     ordinal = {concept.name: concept for concept in concepts if isinstance(concept, Concept)}
-    for name in thresholds:
-        if name not in ordinal:
-            raise unknown("concept in thresholds", name, ordinal)
+    refuse_unknown("concept in thresholds", thresholds, ordinal)
     for name, concept in ordinal.items():
         if name not in thresholds:
             raise InputError(f"thresholds: none for concept {name!r}; found {sorted(thresholds)}")

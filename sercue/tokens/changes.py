@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, refuse_unknown
 from sercue.notation import shortest
 from sercue.tokens.concepts import UNKNOWN, Words
 from sercue.tokens.condition import DONORS, Condition, Material
@@ -149,7 +149,8 @@ def constant() -> Condition:
     """
     return Condition(
         "constant",
-        "every token the middle word, or the plain one of a nominal concept: alike for all",
+        "every token the middle word, or the plain one of a nominal concept: the same for all "
+        "utterances",
         _constant,
         remarks=lambda material: _remark(
             material, [*material.words], "become the middle or plain word, too"
@@ -159,9 +160,7 @@ def constant() -> Condition:
 
 def check_columns(tokens: pd.DataFrame, concepts: Sequence[str]) -> None:
     """Raise an error that names the first concept without a column."""
-    for concept in concepts:
-        if concept not in tokens:
-            raise unknown("concept", concept, tokens.columns)
+    refuse_unknown("concept", concepts, tokens.columns)
 
 
 def _mirrored(material: Material, generator: np.random.Generator) -> pd.DataFrame:

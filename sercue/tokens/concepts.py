@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, refuse_unknown
 
 UNKNOWN = "unknown"
 WORDS = {3: ("low", "mid", "high"), 5: ("very low", "low", "mid", "high", "very high")}
@@ -197,9 +197,9 @@ class Category:
         given = (*self.rules, self.otherwise)
         if not self.each:
             object.__setattr__(self, "each", given)
-        for word in (*self.each, *self.opposites, *self.opposites.values()):
-            if word not in given:
-                raise unknown(f"word of {self.name}", word, given)
+        refuse_unknown(
+            f"word of {self.name}", (*self.each, *self.opposites, *self.opposites.values()), given
+        )
         for word, rule in self.rules.items():
             if not _RULE.fullmatch(rule) or _NO_RULE.search(rule):
                 raise InputError(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from sercue.answers import spelled_alike
-from sercue.errors import InputError, shortened, unknown
+from sercue.errors import InputError, refuse_unknown, shortened, unknown
 
 
 @dataclass(frozen=True)
@@ -248,9 +248,7 @@ def _template(choice: str | Mapping[str, str] | Template) -> Template:
             raise unknown("template", choice, TEMPLATES)
         return TEMPLATES[choice]
     valid = [field.name for field in fields(Template)]
-    for key in choice:
-        if key not in valid:
-            raise unknown("template field", key, valid)
+    refuse_unknown("template field", choice, valid)
     absent = [name for name in valid[:4] if name not in choice]
     if absent:
         raise InputError(f"templates: {dict(choice)} lacks {', '.join(absent)}")

@@ -208,6 +208,6 @@ def test_the_report_shows_the_numbers_of_the_table(designs):
     row = designs.iloc[3]
     expected = f"{row['entropy']:.2f} ({row['test_entropy']:.2f})".replace("0.", ".")
     assert shown["balance"].iloc[3] == expected
-    assert shown.index[4] == "3 quantile, by speaker"
+    assert shown.index[4] == "3 quantile, centred by speaker"
     without = readable_designs(designs.drop(columns=["test_entropy", "test_largest_share"]))
     assert without["balance"].iloc[3] == f"{row['entropy']:.2f}".replace("0.", ".")

@@ -13,7 +13,7 @@ from sklearn.metrics import cohen_kappa_score
 from sercue.corpora.audio import read_utterance
 from sercue.corpora.corpus import example_corpus
 from sercue.run import open_run
-from sercue.statistics.kept_tokens import kept_by_audio, kept_tokens
+from sercue.statistics.crossing import kept_by_audio, kept_tokens
 from sercue.tables.examples import listen
 from sercue.tables.findings import corpus_findings, readable_kept
 

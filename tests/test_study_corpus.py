@@ -3,7 +3,7 @@
 import pandas as pd
 
 from sercue.corpora.corpus import example_corpus
-from sercue.corpus_identity import listing_digest
+from sercue.study_corpus import listing_digest
 
 
 def test_a_corpus_without_sentences_has_the_digest_that_it_always_had():
