@@ -219,8 +219,8 @@ def follow(predictions: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFra
     Returns:
         DataFrame by ``measure`` with ``value``, ``low``, ``high`` and ``p`` (of "is 0"): the ``pull
         of audio``, the ``pull of tokens``, and their ``follow ratio``, with Fieller's interval,
-        whose ends are NaN where the sum of both is not shown to differ from 0; its p-value is that
-        of the pull of the tokens, which is 0 where the ratio is
+        whose ends are NaN where the sum of both is not shown to differ from 0. It has no p-value
+        of its own (NaN): it is 0 where the pull of the tokens is.
 
     Raises:
         InputError: if one of the conditions was not asked, or whose audio was heard is not known
