@@ -197,7 +197,7 @@ def test_numbers_stand_to_the_right_and_words_to_the_left(tmp_path):
     """By what a cell says, whatever its type: intervals and p-values are texts, too."""
     cells = {"uar": [".5 [.4, .6]", "–"], "p": ["< .001", "1.000"], "commonest": ["sad", "–"]}
     shown = shown_table(tmp_path, pd.DataFrame(cells, index=["none", "aligned"]))
-    assert '<th scope="col" class="words">commonest</th>' in shown
+    assert '<th scope="col" class="words">most frequent</th>' in shown
     assert re.findall(r'<td class="([^"]*)">', shown) == ["words", "words"]
     assert re.findall(r'<td class="words">([^<]*)<', shown) == ["sad", "–"]
 
