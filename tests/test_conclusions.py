@@ -136,7 +136,10 @@ def test_a_shift_relative_to_a_block_without_information_is_one_of_what_tokens_s
         "under 1 of 2 perturbed conditions relative to masked(1): conflicting − masked(1) (+.030)."
     ) in sentence
     assert "the same for every utterance: constant − aligned (+.070). Relative to" in sentence
-    assert sentence.endswith("what the tokens say, and not of the presence of a block.")
+    assert "a shift is an effect of what" in sentence
+    assert sentence.endswith("the tokens say, and not of the presence of a block.")
+    (sentence,) = say.neutral_sentence(neutral(conflicting_aligned=0.05))
+    assert "a shift would be an effect of what" in sentence
 
 
 def test_without_a_block_that_has_no_information_the_cause_of_a_shift_is_open():

@@ -240,10 +240,12 @@ def neutral_sentence(shifts: pd.DataFrame) -> list[str]:
             " So they are with tokens that are the same for every utterance"
             f"{_listed(tested[same & shifted])}."
         )
-    if EMPTY in set(tested["reference"]):
+    beside_empty = tested["reference"] == EMPTY
+    if beside_empty.any():
+        verb = "is" if (perturbed & shifted & beside_empty).any() else "would be"
         sentence += (
-            f" Relative to {EMPTY}, a block without information, a shift is an effect of what the "
-            "tokens say, and not of the presence of a block."
+            f" Relative to {EMPTY}, a block without information, a shift {verb} an effect of what "
+            "the tokens say, and not of the presence of a block."
         )
     elif (shifted & (same | perturbed)).any():
         sentence += (
