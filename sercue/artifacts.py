@@ -93,8 +93,15 @@ class Artifacts:
             settings: fingerprint of the settings that decide it
             **more: the rest of its stamp, and what else to keep with it; fit for JSON
         """
+        if isinstance(table.index, pd.MultiIndex):
+            # A file says of which type its texts were, and its bytes should not tell whether an
+            # earlier notebook's table was computed or read.
+            keys = table.index.to_frame()
+            texts: list[str] = list(keys.select_dtypes("string"))
+            keys = keys.astype(dict.fromkeys(texts, "str"))
+            table = table.set_axis(pd.MultiIndex.from_frame(keys))
         stamp = {"settings": settings, **more}
-        write_table(stamped(_as_read_back(table), TABLES[name], **stamp), self.folder / name)
+        write_table(stamped(table, TABLES[name], **stamp), self.folder / name)
 
     def load(self, name: str, settings: str, **more: Any) -> pd.DataFrame | None:
         """A table if it is there and was made with these settings, else ``None``.
@@ -261,19 +268,6 @@ def made_from(
     return stamp
 
 
-def _as_read_back(table: pd.DataFrame) -> pd.DataFrame:
-    """A table whose index is of the type of text that pandas makes of it in reading.
-
-    A file says of which type its texts were, and its bytes should not tell whether an earlier
-    notebook's table was computed or read.
-    """
-    if not isinstance(table.index, pd.MultiIndex):
-        return table
-    keys = table.index.to_frame()
-    texts: list[str] = list(keys.select_dtypes("string"))
-    return table.set_axis(pd.MultiIndex.from_frame(keys.astype(dict.fromkeys(texts, "str"))))
-
-
 _PROVENANCE = Path("artifacts", "provenance.json")
 _HARMLESS = {"README.md", "Thumbs.db", "desktop.ini", "lost+found"}
 # The folders that a run makes; of their contents nothing can tell whose they are.
@@ -299,9 +293,27 @@ def check_run_folder(folder: Path) -> None:
             link in it leads elsewhere; naming the folder, what was found, and what is valid
     """
     try:
-        _check(folder)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            # Of a name that is too long, or a folder that one may not enter, says so.
+            folder.lstat()
+        there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+        if not there.is_dir():
+            what = "a link that leads nowhere" if there.is_symlink() else "a file"
+            raise InputError(f"out: found {what} at {str(there)!r}; {_VALID}")
+        if there != folder:
+            return
+        for link in _links(folder):
+            raise InputError(
+                f"out: found {str(link.relative_to(folder))!r} in {str(folder)!r}, a link to "
+                f"{str(link.readlink())!r}, through which a run would write elsewhere; {_VALID}, "
+                "without links"
+            )
+        strangers = [] if _is_of_a_run(folder) else sorted(_strangers(folder))
     except OSError as error:
         raise InputError(f"out: {str(folder)!r} cannot be used ({error}); {_VALID}") from None
+    if strangers:
+        more = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
+        raise InputError(f"out: found {strangers[0]!r}{more} in {str(folder)!r}; {_VALID}")
 
 
 @contextlib.contextmanager
@@ -356,28 +368,6 @@ def refuse_others_at_work(folder: Path, settings: str) -> None:
         other.unlink(missing_ok=True)
 
 
-def _check(folder: Path) -> None:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        # Of a name that is too long, or a folder that one may not enter, says so.
-        folder.lstat()
-    there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
-    if not there.is_dir():
-        what = "a link that leads nowhere" if there.is_symlink() else "a file"
-        raise InputError(f"out: found {what} at {str(there)!r}; {_VALID}")
-    if there != folder:
-        return
-    for link in _links(folder):
-        raise InputError(
-            f"out: found {str(link.relative_to(folder))!r} in {str(folder)!r}, a link to "
-            f"{str(link.readlink())!r}, through which a run would write elsewhere; {_VALID}, "
-            "without links"
-        )
-    strangers = [] if _is_of_a_run(folder) else sorted(_strangers(folder))
-    if strangers:
-        more = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
-        raise InputError(f"out: found {strangers[0]!r}{more} in {str(folder)!r}; {_VALID}")
-
-
 def _is_of_a_run(folder: Path) -> bool:
     """By its provenance or, where that was moved away, by a table that says what it is."""
     if (folder / _PROVENANCE).is_file():
@@ -391,25 +381,23 @@ def _is_of_a_run(folder: Path) -> bool:
 
 def _links(folder: Path) -> Iterator[Path]:
     """Symbolic links where a run writes; others may lie there, for a reader's convenience."""
-    written = [path for path in folder.iterdir() if path.name in _MADE or _is_page(path)]
+    written = [
+        path
+        for path in folder.iterdir()
+        if path.name in {*_MADE, "methods.md"} or path.suffix in (".html", ".ipynb")
+    ]
     within = (path for made in written if made.name in _MADE for path in made.rglob("*"))
     return (path for path in (*written, *within) if path.is_symlink())
-
-
-def _is_page(path: Path) -> bool:
-    return path.suffix in (".html", ".ipynb") or path.name == "methods.md"
 
 
 def _strangers(folder: Path) -> Iterator[str]:
     """The names of what is neither hidden, a README, nor of a run that had just begun."""
     for entry in folder.iterdir():
-        begun = _is_executed(entry) or (entry.name in _MADE and not any(_shown(entry)))
+        begun = _is_executed(entry) or (
+            entry.name in _MADE and all(inner.name.startswith(".") for inner in entry.iterdir())
+        )
         if not (entry.name.startswith(".") or entry.name in _HARMLESS or begun):
             yield entry.name
-
-
-def _shown(folder: Path) -> Iterator[Path]:
-    return (entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
 def _is_executed(file: Path) -> bool:

@@ -342,21 +342,15 @@ def clean_notebook(notebook: Any, settings: BaseModel) -> None:
         notebook: as papermill leaves it; changed in place
         settings: the study
     """
+    home = str(Path.home())
+    path = rf'(^(?:{"|".join(_PATHS)}) = "(?:hf:)?|"clap:){re.escape(home)}(?=[/"])'
     notebook.metadata = without_private_paths(notebook.metadata, settings)
     for cell in notebook.cells:
         cell.metadata = without_private_paths(cell.metadata, settings)
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.source = _from_home(cell.source)
+        if "injected-parameters" in cell.metadata.get("tags", []) and len(home) > 1:
+            cell.source = re.sub(path, r"\1~", cell.source, flags=re.MULTILINE)
         for output in cell.get("outputs", []):
             # Pictures are text in a notebook, too, and stay.
             kept = {k: v for k, v in output.get("data", {}).items() if not k.startswith("text/")}
             output.update(without_private_paths(output, settings))
             output.get("data", {}).update(kept)
-
-
-def _from_home(source: str) -> str:
-    home = str(Path.home())
-    if len(home) == 1:
-        return source
-    start = rf'(^(?:{"|".join(_PATHS)}) = "(?:hf:)?|"clap:){re.escape(home)}(?=[/"])'
-    return re.sub(start, r"\1~", source, flags=re.MULTILINE)

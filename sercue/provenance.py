@@ -42,7 +42,8 @@ def environment() -> dict[str, Any]:
         (commit, and whether nothing was changed since), ``hardware``
     """
     return {
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version()}
+        | {name: _version(name) or "not installed" for name in _SHOWN},
         "packages": dict(_packages()),
         "platform": platform.platform(),
         "git": git(),
@@ -86,10 +87,6 @@ def git() -> dict[str, Any]:
     return {"commit": commit, "clean": _output("git", "status", "--porcelain") == ""}
 
 
-def _versions() -> dict[str, str]:
-    return {name: _version(name) or "not installed" for name in _SHOWN}
-
-
 @functools.cache
 def _packages() -> dict[str, str]:
     """Distribution to version, for all that sercue requires, directly or through others."""
@@ -100,21 +97,14 @@ def _packages() -> dict[str, str]:
         name, extra = left.pop()
         version = None if (name, extra) in seen else _version(name)
         seen.add((name, extra))
-        if version is not None:
-            found[name] = version
-            left += _required(name, extra)
+        if version is None:
+            continue
+        found[name] = version
+        for needed in map(Requirement, importlib.metadata.requires(name) or []):
+            if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                # With the extras that are asked of it.
+                left += [(canonicalize_name(needed.name), asked) for asked in ("", *needed.extras)]
     return dict(sorted(found.items()))
-
-
-def _required(name: str, extra: str) -> list[tuple[str, str]]:
-    """What a distribution requires here for an extra, with the extras asked of it."""
-    listed = [Requirement(text) for text in importlib.metadata.requires(name) or []]
-    return [
-        (canonicalize_name(needed.name), asked)
-        for needed in listed
-        if needed.marker is None or needed.marker.evaluate({"extra": extra})
-        for asked in ("", *needed.extras)
-    ]
 
 
 def _version(name: str) -> str | None:
@@ -137,12 +127,7 @@ def _cpu() -> str:
 def _output(*command: str) -> str | None:
     try:
         done = subprocess.run(
-            command,
-            cwd=project_folder(),
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=20,
+            command, cwd=project_folder(), capture_output=True, text=True, check=True, timeout=20
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -24,15 +24,19 @@ EXECUTED = "SERCUE_EXECUTED"
 _QUIET = "SERCUE_NO_PROGRESS"
 
 
-@contextmanager
-def no_progress() -> Iterator[None]:
+def no_progress() -> AbstractContextManager[None]:
     """No bars within: for processes that work side by side."""
-    before = os.environ.get(_QUIET)
-    os.environ[_QUIET] = "1"
+    return _set_within(_QUIET)
+
+
+@contextmanager
+def _set_within(variable: str) -> Iterator[None]:
+    before = os.environ.get(variable)
+    os.environ[variable] = "1"
     try:
         yield
     finally:
-        os.environ.pop(_QUIET) if before is None else os.environ.update({_QUIET: before})
+        os.environ.pop(variable) if before is None else os.environ.update({variable: before})
 
 
 def progress_bar(*arguments: Any, **options: Any) -> tqdm.std.tqdm:
@@ -57,6 +61,7 @@ def small_model_jobs() -> int:
     return min(joblib.cpu_count(), _MOST_JOBS)
 
 
+# What is started with it imports what is installed, whatever lies in the current folder.
 _SAFE_PATH = "PYTHONSAFEPATH"
 
 
@@ -82,23 +87,12 @@ def side_by_side(
         n_jobs=jobs, return_as="generator", initializer=_watch, initargs=(os.getpid(),)
     )
     try:
-        with _safe_path():
+        with _set_within(_SAFE_PATH):
             results = pool(calls)
         yield from results
     finally:
         if jobs > 1:
             get_reusable_executor().shutdown(wait=True)
-
-
-@contextmanager
-def _safe_path() -> Iterator[None]:
-    """What is started within imports what is installed, whatever lies in the current folder."""
-    before = os.environ.get(_SAFE_PATH)
-    os.environ[_SAFE_PATH] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop(_SAFE_PATH) if before is None else os.environ.update({_SAFE_PATH: before})
 
 
 def _watch(starter: int) -> None:
@@ -114,14 +108,14 @@ def end_with(starter: int) -> None:
     Args:
         starter: number of that process
     """
-    threading.Thread(target=_end_after, args=(starter,), daemon=True).start()
 
+    def end_after() -> None:
+        while os.getppid() == starter:
+            time.sleep(1)
+        # Nobody takes what a process computes for one that was killed: it ends without clean-up.
+        os._exit(1)
 
-def _end_after(starter: int) -> None:
-    """Nobody takes what a process computes for one that was killed; it ends without clean-up."""
-    while os.getppid() == starter:
-        time.sleep(1)
-    os._exit(1)
+    threading.Thread(target=end_after, daemon=True).start()
 
 
 #: What stops a run: Ctrl-C, the end of a job, the end of a session.

@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
@@ -187,7 +186,7 @@ PROVENANCE = Kind(
 )  # fmt: skip
 TRAINING = Kind("training", entries={"recipe": dict, "dev uar": dict, "training seconds": float})
 
-_IS: dict[str, tuple[Callable[[pyarrow.DataType], bool], ...]] = {
+_IS: dict[str, tuple[Callable[[pa.DataType], bool], ...]] = {
     "text": (types.is_string, types.is_large_string),
     "float": (types.is_floating,),
     "int": (types.is_integer,),
@@ -229,7 +228,7 @@ def check_table(path: Path, kind: Kind) -> None:
     check_schema(path, pq.read_schema(path), kind)
 
 
-def check_schema(path: Path, schema: pyarrow.Schema, kind: Kind) -> None:
+def check_schema(path: Path, schema: pa.Schema, kind: Kind) -> None:
     """Raise as ``check_table`` does; see there.
 
     Args:
@@ -237,8 +236,22 @@ def check_schema(path: Path, schema: pyarrow.Schema, kind: Kind) -> None:
         schema: as it was read
         kind: of which it must be
     """
-    number = _number(path, _mark_of(schema), kind)
-    wrong = _wrong_columns(schema, kind)
+    try:
+        attrs = json.loads((schema.metadata or {}).get(b"PANDAS_ATTRS", b"{}"))
+        mark = dict(attrs[STAMP]).get(_SCHEMA)
+    # Written by others, or of version 0.
+    except (ValueError, TypeError, KeyError):
+        mark = None
+    number = _number(path, mark, kind)
+    wrong = [
+        f"no column {name!r}"
+        for name in kind.columns
+        if "*" not in name and name not in schema.names
+    ]
+    for column in schema:
+        valid = kind.type_of(column.name)
+        if valid is not None and not _holds(column.type, valid):
+            wrong.append(f"column {column.name!r} is {column.type}, valid is {valid}")
     if wrong:
         raise _unfit(path, kind, "; ".join(wrong))
     _check_age(path, number, kind)
@@ -255,7 +268,7 @@ def encoded(table: pd.DataFrame) -> memoryview:
         >>> pd.read_parquet(io.BytesIO(encoded(table))).equals(table)
         True
     """
-    rows = pyarrow.Table.from_pandas(table)
+    rows = pa.Table.from_pandas(table)
     # As pandas writes and reads them.
     attrs = {b"PANDAS_ATTRS": json.dumps(table.attrs)} if table.attrs else {}
     rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), **attrs})
@@ -269,7 +282,7 @@ def encoded(table: pd.DataFrame) -> memoryview:
     return content
 
 
-def opened(path: Path) -> pyarrow.BufferReader:
+def opened(path: Path) -> pa.BufferReader:
     """A Parquet file to read from, if its bytes are those that were written.
 
     One without a digest, of another program or an earlier sercue, is taken as it is.
@@ -284,8 +297,8 @@ def opened(path: Path) -> pyarrow.BufferReader:
     content = path.read_bytes()
     place = _place_of_digest(content)
     if place >= 0 and content[place : place + len(_NO_DIGEST)] != _digest(content, place):
-        raise pyarrow.ArrowInvalid("its bytes are not those that were written")
-    return pyarrow.BufferReader(content)
+        raise pa.ArrowInvalid("its bytes are not those that were written")
+    return pa.BufferReader(content)
 
 
 def _place_of_digest(content: bytes | memoryview) -> int:
@@ -318,7 +331,7 @@ def read_table(path: Path, kind: Kind) -> pd.DataFrame:
         check_schema(path, pq.read_schema(source), kind)
         source.seek(0)
         return pd.read_parquet(source, page_checksum_verification=True)
-    except (pyarrow.ArrowInvalid, OSError) as error:
+    except (pa.ArrowInvalid, OSError) as error:
         raise _unfit(path, kind, f"it cannot be read: {error}") from None
 
 
@@ -385,18 +398,6 @@ def _mark(kind: Kind) -> dict[str, Any]:
     return {"kind": kind.name, "version": kind.version}
 
 
-def _mark_of(schema: pyarrow.Schema) -> Any:
-    """What a table says of its kind; nothing if it was written by others, or of version 0."""
-    return _stamp_in(schema).get(_SCHEMA)
-
-
-def _stamp_in(schema: pyarrow.Schema) -> dict[str, Any]:
-    try:
-        return dict(json.loads((schema.metadata or {}).get(b"PANDAS_ATTRS", b"{}"))[STAMP])
-    except (ValueError, TypeError, KeyError):
-        return {}
-
-
 def _number(path: Path, mark: Any, kind: Kind) -> int:
     """The version of a file, if it is of this kind and not newer than this sercue."""
     mark = {"kind": kind.name, "version": 0} if mark is None else mark
@@ -427,20 +428,7 @@ def _unfit(path: Path, kind: Kind, why: str) -> UnfitError:
     )
 
 
-def _wrong_columns(schema: pyarrow.Schema, kind: Kind) -> list[str]:
-    wrong = [
-        f"no column {name!r}"
-        for name in kind.columns
-        if "*" not in name and name not in schema.names
-    ]
-    for column in schema:
-        valid = kind.type_of(column.name)
-        if valid is not None and not _holds(column.type, valid):
-            wrong.append(f"column {column.name!r} is {column.type}, valid is {valid}")
-    return wrong
-
-
-def _holds(found: pyarrow.DataType, valid: str) -> bool:
+def _holds(found: pa.DataType, valid: str) -> bool:
     if types.is_dictionary(found):
         found = found.value_type
     # A column without a single value has no type of its own.
@@ -650,18 +638,14 @@ def _read(file: Path, kind: Kind, columns: Sequence[str] | None = None) -> pa.Ta
         # A limit or a right that is lacking: the part is whole, and setting it aside would lose it.
         if isinstance(error, OSError) and is_of_storage(error):
             raise storage_error(error, file, "read") from error
-        _set_aside(file, error)
+        torn = file.with_suffix(".torn")
+        # In a folder that may only be read it stays, and is left out again each time.
+        with suppress(OSError):
+            file.replace(torn)
+        logger.warning("%s could not be read (%s); set aside as %s", file, error, torn.name)
         return None
     except InputError as error:
         if not kind.cached:
             raise
         logger.warning("%s; its rows are made again", error)
         return None
-
-
-def _set_aside(file: Path, error: Exception) -> None:
-    torn = file.with_suffix(".torn")
-    # In a folder that may only be read it stays, and is left out again each time.
-    with suppress(OSError):
-        file.replace(torn)
-    logger.warning("%s could not be read (%s); set aside as %s", file, error, torn.name)

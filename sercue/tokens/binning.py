@@ -22,14 +22,7 @@ import pandas as pd
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, refuse_unknown, shortened, unknown
 from sercue.storage.tables import BINNING, STAMP, UnfitError, check_entries, read_json, write_json
-from sercue.tokens.concepts import (
-    UNKNOWN,
-    Category,
-    Concept,
-    Words,
-    measurable,
-    source_of,
-)
+from sercue.tokens.concepts import UNKNOWN, Category, Concept, Words, measurable, source_of
 from sercue.tokens.schemes import read_scheme
 
 METHODS = ("quantile", "width", "thresholds")
