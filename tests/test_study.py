@@ -12,8 +12,8 @@ from sercue.errors import InputError
 from sercue.models import NoAnswer
 from sercue.storage.tables import part_files
 from sercue.study import run_study
-from sercue.study.known_answers import KEY, ROW
 from sercue.study.plan import plan_study
+from sercue.study.store import KEY, ROW
 from sercue.tokens.condition import Condition
 from sercue.tokens.prompts import TEMPLATES
 

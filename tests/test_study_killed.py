@@ -13,7 +13,7 @@ import pytest
 from study_by_hash import BATCH, ask, write_corpus
 
 from sercue.storage.tables import append_part, part_files, read_parts
-from sercue.study.known_answers import ROW
+from sercue.study.store import ROW
 
 UTTERANCES = 64
 KILLS = 8

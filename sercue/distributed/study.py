@@ -14,7 +14,7 @@ from sercue.corpora.corpus import Corpus, nothing_left_out, utterance_ids
 from sercue.distributed import worker
 from sercue.distributed.connection import Call, spread
 from sercue.running import side_by_side
-from sercue.study.known_answers import KEY
+from sercue.study.store import KEY
 
 if TYPE_CHECKING:
     from distributed import Client

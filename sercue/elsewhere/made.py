@@ -16,7 +16,6 @@ import pandas as pd
 from sercue.answers import plain_words, same_word, spelled_alike
 from sercue.corpora.audio_variants import AUDIO_VARIANTS, SILENT, SWAPPED
 from sercue.corpora.corpus import MISSING, Corpus, check_rows, first_names, nothing_left_out
-from sercue.corpora.pseudonyms import pseudonymised
 from sercue.corpora.rows import NOT_STATED as NO_LICENCE
 from sercue.corpora.rows import PARTITION_NAMES, relative_files, row_numbers
 from sercue.elsewhere.formats import NO_ANSWER, AnswersFile, as_text, read_file
@@ -24,7 +23,8 @@ from sercue.errors import InputError, refuse_unknown, shortened, unknown
 from sercue.privacy import public_name
 from sercue.settings import ELSEWHERE, Settings, settings_from
 from sercue.storage.tables import categorical
-from sercue.study.known_answers import KnownAnswers
+from sercue.study.store import KnownAnswers
+from sercue.study_corpus import pseudonymised
 from sercue.tokens.catalogue import is_main, is_ours, parse_condition
 from sercue.tokens.catalogue import shortened as shortened_names
 from sercue.tokens.condition import AT, PLUS, parts_heard, told_by_name

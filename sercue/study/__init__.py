@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from scipy.special import logsumexp, softmax
-from tqdm.std import tqdm
 
 from sercue.corpora.audio import audio_digests, read_utterance
 from sercue.corpora.audio_variants import variant_digest, varied
@@ -19,9 +18,8 @@ from sercue.errors import InputError, unknown
 from sercue.models import AudioLanguageModel, NoAnswer
 from sercue.running import progress_bar, small_model_jobs
 from sercue.storage.tables import categorical
-from sercue.study.known_answers import KEY, NO_ANSWER, ROW, KnownAnswers
 from sercue.study.plan import plan_study
-from sercue.study.store import PredictionStore
+from sercue.study.store import KEY, NO_ANSWER, ROW, KnownAnswers, PredictionStore
 from sercue.tokens.concepts import WORDS, Words
 from sercue.tokens.condition import Condition
 from sercue.tokens.prompts import DEFAULT_TEMPLATES, Template
@@ -142,16 +140,21 @@ def run_study(
     )
     digests = audio_digests(corpus) if digests is None else digests.loc[corpus.table.index]
     answering = _answering(corpus, model)
-    plan = _with_audio(plan, digests, seed)
-    plan = _with_keys(plan, answering, decoding, _options(words_of, decoding, max_new_tokens))
+    asked = (words_of, decoding, max_new_tokens)
+    plan = _with_keys(plan, digests, seed, answering, asked)
     answers, kept = KnownAnswers(plan, words_of, decoding), PredictionStore(store, also)
     kept.read_new(answers)
     batches = _unanswered(plan, answering, answers, kept)
-    asked = (words_of, decoding, max_new_tokens)
     missing = plan["row"].to_numpy()[~answers.known]
-    with kept.keeping(answers) as keep, _bar(missing, progress) as bar:
+    left = len(pd.unique(missing))
+    with (
+        kept.keeping(answers) as keep,
+        progress_bar(total=left, unit="utt", desc="study", disable=not (progress and left)) as bar,
+    ):
         number, lost = 0, pd.Series(dtype=float)
-        jobs = _jobs(len(missing), answering)
+        # As many as there are cores, of models that use one core each.
+        small = all(getattr(one, "one_thread", False) for one in answering)
+        jobs = small_model_jobs() if small and len(missing) >= _WORTH_PROCESSES else 1
         for batch, answer in _answered(corpus, batches, asked, client, jobs):
             answers.add(answer)
             keep(batch.index.to_numpy())
@@ -183,37 +186,27 @@ def _check_lost(lost: pd.Series, number: int, model: AudioLanguageModel) -> None
         )
 
 
-def _with_audio(plan: pd.DataFrame, digests: pd.Series, seed: int) -> pd.DataFrame:
-    """The plan with what identifies the sound of each row, and the recording it is made of."""
+def _with_keys(
+    plan: pd.DataFrame, digests: pd.Series, seed: int, answering: pd.Series, asked: tuple[Any, ...]
+) -> pd.DataFrame:
+    """The plan with what the answer to each row depends on, and the recording it is made of."""
     kinds, own = list(plan["heard"].cat.categories), digests.to_numpy(object)
     different = [variant_digest(digest, kind, seed) for kind in kinds for digest in own]
     source = plan["source"].to_numpy()
     place = plan["heard"].cat.codes.to_numpy(np.int64) * len(own) + source
-    return plan.assign(audio=categorical(different, place), recording=categorical(own, source))
-
-
-def _with_keys(
-    plan: pd.DataFrame, answering: pd.Series, decoding: str, options: str
-) -> pd.DataFrame:
-    """The plan with what the answer to each row depends on: the columns of ``KEY``."""
     rows, first = plan["row"].to_numpy(), np.zeros(len(plan), np.int8)
+    label_words, decoding, max_new_tokens = asked
+    # Which words are scored for which label, or how many tokens follow.
+    options = f"{max_new_tokens} tokens"
+    if decoding == "score":
+        options = json.dumps(label_words, ensure_ascii=False)
     return plan.assign(
+        audio=categorical(different, place),
+        recording=categorical(own, source),
         model=categorical([model.identity for model in answering], rows),
         decoding=categorical([decoding], first),
         options=categorical([options], first),
     )
-
-
-def _options(label_words: Mapping[str, str], decoding: str, max_new_tokens: int) -> str:
-    """What is asked of the decoding: which words are scored for which label, or how many tokens."""
-    if decoding == "generate":
-        return f"{max_new_tokens} tokens"
-    return json.dumps(dict(label_words), ensure_ascii=False)
-
-
-def _bar(missing: np.ndarray, progress: bool) -> tqdm:
-    number = len(pd.unique(missing))
-    return progress_bar(total=number, unit="utt", desc="study", disable=not (progress and number))
 
 
 def _ask(
@@ -275,12 +268,29 @@ def _answering(
 def _unanswered(
     plan: pd.DataFrame, answering: pd.Series, answers: KnownAnswers, kept: PredictionStore
 ) -> Iterator[tuple[AudioLanguageModel, pd.DataFrame]]:
-    """The rows still to ask, batch by batch; what another run has answered by then is not."""
-    for model, batch in _batches(plan, answering):
-        kept.read_new(answers)
-        missing = batch[~answers.known[batch]]
-        if len(missing):
-            yield model, plan.iloc[missing]
+    """The rows still to ask, a few utterances at a time, with the model to ask, model by model.
+
+    What another run has answered by then is not asked. Which utterances are asked together depends
+    on the plan alone, and not on what is answered already: a model's sums depend in their last
+    digits on what runs beside them, and a run that was interrupted is to end with the very same
+    numbers.
+    """
+    rows = plan["row"].to_numpy()
+    first = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
+    last = np.r_[first[1:], len(rows)]
+    models = plan["model"].cat.codes.to_numpy()[first]
+    for code in pd.unique(models):
+        own = np.flatnonzero(models == code)
+        model = answering[rows[first[own[0]]]]
+        on_gpu = str(getattr(model, "device", "cpu")).startswith(("cuda", "mps"))
+        size = (_BATCHES_FOR_A_GPU if on_gpu else _BATCHES_AT_ONCE) * model.batch_size
+        for start in range(0, len(own), size):
+            utterances = own[start : start + size]
+            batch = np.concatenate([np.arange(first[i], last[i]) for i in utterances])
+            kept.read_new(answers)
+            missing = batch[~answers.known[batch]]
+            if len(missing):
+                yield model, plan.iloc[missing]
 
 
 def _answered(
@@ -319,32 +329,3 @@ def _without_repeats(
         asked |= set(keys)
         if new.any():
             yield model, batch[new.to_numpy()]
-
-
-def _jobs(prompts: int, answering: pd.Series) -> int:
-    """How many processes ask: as many as there are cores, of models that use one core each."""
-    small = all(getattr(model, "one_thread", False) for model in answering)
-    return small_model_jobs() if small and prompts >= _WORTH_PROCESSES else 1
-
-
-def _batches(
-    plan: pd.DataFrame, answering: pd.Series
-) -> Iterator[tuple[AudioLanguageModel, np.ndarray]]:
-    """The rows of the plan, a few utterances at a time, with the model to ask, model by model.
-
-    Which utterances are asked together depends on the plan alone, and not on what is answered
-    already: a model's sums depend in their last digits on what runs beside them, and a run that
-    was interrupted is to end with the very same numbers.
-    """
-    rows = plan["row"].to_numpy()
-    first = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
-    last = np.r_[first[1:], len(rows)]
-    models = plan["model"].cat.codes.to_numpy()[first]
-    for code in pd.unique(models):
-        own = np.flatnonzero(models == code)
-        model = answering[rows[first[own[0]]]]
-        on_gpu = str(getattr(model, "device", "cpu")).startswith(("cuda", "mps"))
-        size = (_BATCHES_FOR_A_GPU if on_gpu else _BATCHES_AT_ONCE) * model.batch_size
-        for start in range(0, len(own), size):
-            batch = own[start : start + size]
-            yield model, np.concatenate([np.arange(first[i], last[i]) for i in batch])

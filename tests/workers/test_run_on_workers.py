@@ -14,7 +14,7 @@ from sercue.features import extract_features
 from sercue.models import load_model
 from sercue.storage.tables import read_parts
 from sercue.study import run_study
-from sercue.study.known_answers import ROW
+from sercue.study.store import ROW
 from sercue.tokens.binning import fit_bins
 from sercue.tokens.schemes import read_scheme
 
