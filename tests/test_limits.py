@@ -12,8 +12,8 @@ from scipy import stats
 from sercue.check import study
 from sercue.corpora.audio_variants import partners
 from sercue.corpora.corpus import example_corpus, select_fold
-from sercue.corpora.pseudonyms import pseudonymised
 from sercue.settings import Settings
+from sercue.study_corpus import pseudonymised
 from sercue.tables.limits import confounding, limits, other_folds, other_voices
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from sercue.corpora.corpus import Corpus
-from sercue.corpora.pseudonyms import pseudonymised
 from sercue.corpora.rows import stratified_sample
 from sercue.features import extract_all, extracted
 from sercue.run import Run
 from sercue.settings import Settings
 from sercue.study.plan import asked_once
+from sercue.study_corpus import pseudonymised
 from sercue.tokens.catalogue import one_of_each, parse_conditions
 
 # Few enough to be planned in a moment, many enough to hold short and long ones.

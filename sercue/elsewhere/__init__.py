@@ -13,10 +13,8 @@ import pandas as pd
 
 from sercue import provenance
 from sercue.artifacts import Artifacts, at_work, check_run_folder
-from sercue.corpora.pseudonyms import write_pseudonyms
 from sercue.elsewhere.made import Made, read_made
 from sercue.errors import InputError
-from sercue.parameters import run_folder
 from sercue.privacy import shareable
 from sercue.settings import (
     ANALYSIS_KEYS,
@@ -24,11 +22,12 @@ from sercue.settings import (
     ELSEWHERE,
     RESULT_KEYS,
     STUDY_KEYS,
+    run_folder,
 )
 from sercue.storage.files import cache_folder, locked, told
 from sercue.storage.tables import append_part, part_files
 from sercue.study.store import rows_digest
-from sercue.study_corpus import corpus_facts, listing_digest
+from sercue.study_corpus import corpus_facts, listing_digest, write_pseudonyms
 
 __all__ = ["NOTEBOOKS", "Made", "read_made", "store_made"]
 

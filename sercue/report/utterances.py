@@ -23,13 +23,12 @@ from sercue.artifacts import Artifacts
 from sercue.corpora.audio import SAMPLING_RATE, file_digest, read_utterance, utterance_digest
 from sercue.corpora.audio_variants import SILENT, SWAPPED
 from sercue.corpora.corpus import Corpus, utterance_ids
-from sercue.corpora.pseudonyms import pseudonymised, write_pseudonyms
 from sercue.errors import InputError
 from sercue.run import fixture_notice
 from sercue.settings import BINNING_KEYS, CORPUS_KEYS, STUDY_KEYS, Settings
 from sercue.storage.files import cache_folder, told, write_text
 from sercue.storage.tables import codes_among
-from sercue.study_corpus import listed_corpus
+from sercue.study_corpus import listed_corpus, pseudonymised, write_pseudonyms
 from sercue.tokens.catalogue import about_concepts
 from sercue.tokens.condition import parts_heard, told_by_name
 from sercue.tokens.prompts import FORMS, resolve_templates

@@ -7,8 +7,8 @@ import threading
 import nbformat
 from commands import files_of, left_behind, said, start
 
-from sercue.corpora.pseudonyms import machine_key
 from sercue.storage.files import folder_written_aside, write_text
+from sercue.study_corpus import machine_key
 
 
 def test_two_runs_on_one_folder_end_with_the_files_of_one(small_study, tmp_path):

@@ -8,7 +8,6 @@ from scipy.spatial.distance import jensenshannon
 
 from sercue.artifacts import Artifacts
 from sercue.corpora.corpus import example_corpus, select_labels
-from sercue.corpora.pseudonyms import pseudonymised
 from sercue.errors import InputError
 from sercue.statistics.calibration import example_answers
 from sercue.statistics.measures import LABELS
@@ -20,6 +19,7 @@ from sercue.statistics.raters import (
     ratings,
     use_by_disagreement,
 )
+from sercue.study_corpus import pseudonymised
 
 P = [f"p_{label}" for label in LABELS]
 CONDITIONS = ["none", "aligned", "conflicting"]
