@@ -11,14 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sercue.corpora import (
-    audformat_database,
-    demo,
-    folders,
-    label_files,
-    saved_datasets,
-    table,
-)
+from sercue.corpora import audformat_database, demo, label_files, named_files, saved_datasets, table
 from sercue.corpora.corpus import (
     PARTITIONS,
     Corpus,
@@ -143,10 +136,10 @@ _CARDS = (
     ),
     CorpusCard(
         "folders",
-        folders.read_folders,
+        named_files.read_folders,
         "Any corpus: a folder for each emotion",
-        layout=folders.LAYOUT,
-        options=folders.FoldersOptions,
+        layout=named_files.FOLDERS_LAYOUT,
+        options=named_files.FoldersOptions,
     ),
     CorpusCard(
         "audformat",
