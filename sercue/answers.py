@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from sercue.errors import shortened
 
 
 @dataclass(frozen=True)
@@ -341,6 +344,73 @@ def spelled_alike(names: Iterable[str]) -> list[list[str]]:
     for name in dict.fromkeys(names):
         groups.setdefault(plain_words(name), []).append(name)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def classes_of(labels: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
+    """The class that each label of a study stands for: itself, unless two are the same words.
+
+    Labels that differ in spelling only are one class where a mapping shows them as the same text.
+    The class is called as that text if one of the labels is, else as the first of them.
+
+    Args:
+        labels: the labels, or label to the words that prompts show for it
+
+    Raises:
+        ValueError: if there is no label, if one has no words, or if an answer could not tell two
+            of them apart
+
+    Examples:
+        >>> classes_of({"joy": "glad", "Fear": "fear", "fear": "fear"})
+        {'joy': 'joy', 'Fear': 'fear', 'fear': 'fear'}
+    """
+    shown = dict(labels) if isinstance(labels, Mapping) else {}
+    listed = list(labels)
+    classes = {label: label for label in listed}
+    for group in spelled_alike(listed):
+        words = {shown.get(label) for label in group}
+        if len(words) > 1 or not shown:
+            raise ValueError(
+                f"{shortened(group)} are the same words; valid are words of their own, or to show "
+                f"them as one class: labels: {one_class(group)}"
+            )
+        word = shown[group[0]]
+        classes |= dict.fromkeys(group, word if word in group else group[0])
+    names = list(dict.fromkeys(classes.values())) if shown else listed
+    check_distinct(names)
+    check_distinct([shown.get(name, name) for name in names])
+    return classes
+
+
+def one_class(spellings: Sequence[str]) -> str:
+    """What ``labels`` of a study says to make spellings one class, in ASCII: they may look alike.
+
+    Examples:
+        >>> print(one_class(["Fear", "fear"]))
+        {"Fear": "fear", "fear": "fear"}
+    """
+    # Best as they are compared: composed, and without characters that cannot be seen.
+    words = min(spellings, key=lambda spelling: (spelling != plain_words(spelling), len(spelling)))
+    return json.dumps(dict.fromkeys(spellings, words))
+
+
+def check_distinct(words: list[str]) -> None:
+    """Refuse words that an answer cannot tell apart: it names a label however it is capitalised.
+
+    Raises:
+        ValueError: if there are none, if one is empty, or if two are the same
+
+    Examples:
+        >>> check_distinct(["sad", "Sad"])
+        Traceback (most recent call last):
+        ...
+        ValueError: ['sad', 'Sad'] are the same words; valid are words of their own
+    """
+    alike = [plain_words(word) for word in words]
+    if not words or not all(alike):
+        raise ValueError("valid are one or more labels, each with words that are not empty")
+    twice = [word for word, plain in zip(words, alike, strict=True) if alike.count(plain) > 1]
+    if twice:
+        raise ValueError(f"{shortened(twice)} are the same words; valid are words of their own")
 
 
 def plain_words(text: str) -> str:

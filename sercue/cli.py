@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sercue.errors import InputError, ServerError, StorageError, bounded, shortened
-from sercue.plain_yaml import plain_yaml
 from sercue.privacy import shareable_command, without_private_paths, without_secrets
 from sercue.running import Stopped, stoppable
 from sercue.storage.files import is_of_storage
@@ -241,6 +240,8 @@ def _settings(options: argparse.Namespace) -> Any:
 
 
 def _assignment(text: str) -> tuple[str, Any]:
+    from sercue.options import plain_yaml
+
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise InputError(f"--set: found {shortened(text)}, valid is KEY=VALUE")
@@ -257,8 +258,8 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     with forked_kernels(*imported_for(options.only)) as manager:
         settings = _settings(options)
         from sercue.check.study import check_study
-        from sercue.parameters import run_folder
         from sercue.report.notebooks import choose_notebooks, run_notebooks
+        from sercue.settings import run_folder
 
         choose_notebooks(options.only)
         _print_check(check_study(settings))

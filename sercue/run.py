@@ -30,7 +30,6 @@ from sercue.errors import DecodingError, InputError, or_none
 from sercue.features import extract_all, extract_heard
 from sercue.models import TINY, load_model
 from sercue.models.cards import contrastive_name, known_training
-from sercue.parameters import is_by_hand, run_folder, scratch_folder, set_in_cells
 from sercue.privacy import public_name, shareable
 from sercue.provenance import torch_facts
 from sercue.settings import (
@@ -42,6 +41,10 @@ from sercue.settings import (
     RESULT_KEYS,
     STUDY_KEYS,
     Settings,
+    is_by_hand,
+    run_folder,
+    scratch_folder,
+    set_in_cells,
     settings_from,
 )
 from sercue.statistics.attribution import concept_effects, shapley, subset_conditions

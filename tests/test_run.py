@@ -13,13 +13,12 @@ from sercue import parameters
 from sercue.artifacts import Artifacts
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import DecodingError, InputError
-from sercue.parameters import is_by_hand, run_folder, scratch_folder
 from sercue.privacy import shareable
 from sercue.provenance import read, record
 from sercue.report.notebooks import notebook_files
 from sercue.run import Run, fixture_notice, open_run
 from sercue.running import EXECUTED
-from sercue.settings import Settings
+from sercue.settings import Settings, is_by_hand, run_folder, scratch_folder
 from sercue.statistics.calibration import corrected_answers, example_answers
 from sercue.statistics.measures import LABELS, uar
 from sercue.study.plan import plan_study

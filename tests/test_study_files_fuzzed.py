@@ -11,9 +11,8 @@ from papermill.translators import translate_parameters
 
 from sercue.cli import _assignment
 from sercue.errors import InputError
-from sercue.parameters import run_folder
 from sercue.privacy import shareable, without_private_paths
-from sercue.settings import Settings, read_study, settings_from
+from sercue.settings import Settings, read_study, run_folder, settings_from
 from sercue.tokens.catalogue import parse_conditions
 from sercue.tokens.prompts import resolve_templates
 

@@ -35,7 +35,7 @@ def check_folders(settings: Settings) -> Path:
     from jupyter_core.paths import jupyter_runtime_dir
 
     from sercue.artifacts import check_run_folder
-    from sercue.parameters import run_folder
+    from sercue.settings import run_folder
 
     run = run_folder(settings)
     check_run_folder(run)

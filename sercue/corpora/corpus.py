@@ -13,9 +13,8 @@ import audformat
 import numpy as np
 import pandas as pd
 
-from sercue.answers import folded, plain_words, same_word, spelled_alike
+from sercue.answers import classes_of, folded, one_class, plain_words, same_word, spelled_alike
 from sercue.errors import InputError, unknown
-from sercue.plain_values import classes_of, one_class
 
 PARTITIONS = ("train", "dev", "test")
 #: Before a label, the column with the share of the raters who chose it.

@@ -15,11 +15,17 @@ import joblib
 from sercue.artifacts import Artifacts
 from sercue.errors import InputError
 from sercue.features import extracted
-from sercue.parameters import run_folder
 from sercue.report.kernels import ASKING
 from sercue.run import Run
 from sercue.running import end_with, no_progress
-from sercue.settings import BASELINE_KEYS, CONTROL_KEYS, CORPUS_KEYS, STUDY_KEYS, Settings
+from sercue.settings import (
+    BASELINE_KEYS,
+    CONTROL_KEYS,
+    CORPUS_KEYS,
+    STUDY_KEYS,
+    Settings,
+    run_folder,
+)
 from sercue.statistics.controls import trains_here, why_no_controls
 
 # Seconds at least between two looks at whether the first notebook has extracted the features, and

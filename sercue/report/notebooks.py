@@ -32,14 +32,13 @@ from traitlets.config import Config
 from sercue import provenance
 from sercue.artifacts import Artifacts, at_work, check_run_folder, made_from
 from sercue.errors import InputError, bounded, refuse_unknown
-from sercue.parameters import run_folder
 from sercue.privacy import clean_notebook, shareable, without_private_paths
 from sercue.report.ahead import all_is_stored, trained_ahead
 from sercue.report.kernels import ASKING, kernel_environment
 from sercue.report.methods import write_methods
 from sercue.report.pages import Page, renew_page, write_index
 from sercue.report.utterances import write_utterances
-from sercue.settings import RESULT_KEYS, Settings
+from sercue.settings import RESULT_KEYS, Settings, run_folder
 from sercue.storage.files import (
     notebooks_folder,
     remove_stale,

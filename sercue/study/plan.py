@@ -10,10 +10,10 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
+from sercue.answers import check_distinct
 from sercue.corpora.audio_variants import SILENT, SWAPPED, partners
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError
-from sercue.plain_values import check_distinct
 from sercue.storage.tables import categorical, codes_among
 from sercue.tokens.catalogue import parse_conditions
 from sercue.tokens.concepts import WORDS, Words

@@ -13,8 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from sercue.errors import InputError
-from sercue.options import Options, checked
-from sercue.plain_yaml import MOST_BYTES, line_of, plain_yaml
+from sercue.options import MOST_BYTES, Options, checked, line_of, plain_yaml
 from sercue.storage.files import existing_path
 from sercue.tokens.concepts import Category, Concept, Words
 
