@@ -231,22 +231,27 @@ def _of_cache(
                 yield rows
                 bar.update(len(batch))
         if failures:
-            raise InputError(_message(failures))
+            listed = [
+                f"  {reason if file in reason else f'{file}: {reason}'}"
+                for file, reason in list(failures.items())[:5]
+            ]
+            more = ["  ..."] if len(failures) > 5 else []
+            told = f"{len(failures)} recordings cannot be processed:"
+            raise InputError("\n".join([told, *listed, *more]))
 
     return through_cache(_folder(cache), CACHED_FEATURES, digests, measured)
 
 
-def extracted(digests: pd.Series, cache: str | os.PathLike[str] | None = None) -> pd.Series:
+def extracted(digests: pd.Series) -> pd.Series:
     """Whether functionals and descriptors of each utterance are in the cache.
 
     Args:
         digests: as ``audio_digests`` has them
-        cache: as of ``extract_features``
 
     Returns:
         bool, indexed as ``digests``
     """
-    return digests.isin(read_parts(_folder(cache), CACHED_FEATURES).index)
+    return digests.isin(read_parts(_folder(None), CACHED_FEATURES).index)
 
 
 def _folder(cache: str | os.PathLike[str] | None) -> Path:
@@ -308,11 +313,16 @@ class Extractor:
         Returns:
             float64, shape (140,); NaN, with a warning, if the signal is too short
         """
-        whole, frames = self._levels(samples, sampling_rate)
+        whole, descriptors = self._levels(samples, sampling_rate)
         if not whole:
             warnings.warn("Segment too short, filling with NaN.", stacklevel=2)
             return np.full(len(self.columns), np.nan)
-        return np.concatenate([whole[0], _means(np.array(frames, dtype=float))])
+        frames = np.array(descriptors, dtype=float)
+        voiced = frames[:, _names(FeatureLevel.LowLevelDescriptors).index(_F0)] > 0
+        none = np.full(frames.shape[1], np.nan)
+        of_voiced = frames[voiced].mean(axis=0) if voiced.any() else none
+        voicing = [voiced.mean(), voiced.sum()]
+        return np.concatenate([whole[0], frames.mean(axis=0), of_voiced, voicing])
 
     def _levels(
         self, samples: np.ndarray, sampling_rate: int
@@ -335,14 +345,6 @@ class Extractor:
         finally:
             smile.free()
         return whole, frames
-
-
-def _means(frames: np.ndarray) -> np.ndarray:
-    """The values of ``descriptor_columns()`` from descriptors, shape (frames, 25)."""
-    voiced = frames[:, _names(FeatureLevel.LowLevelDescriptors).index(_F0)] > 0
-    none = np.full(frames.shape[1], np.nan)
-    of_voiced = frames[voiced].mean(axis=0) if voiced.any() else none
-    return np.concatenate([frames.mean(axis=0), of_voiced, [voiced.mean(), voiced.sum()]])
 
 
 def _extracted(
@@ -388,11 +390,7 @@ def _extractor_of_process() -> Extractor:
 
 
 def _extract(
-    corpus: Corpus,
-    batch: pd.Series,
-    smile: Extractor,
-    pool: ThreadPoolExecutor,
-    variant: str = OWN,
+    corpus: Corpus, batch: pd.Series, smile: Extractor, pool: ThreadPoolExecutor, variant: str = OWN
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """The features of a batch, indexed by digest, and the reason for each that failed."""
 
@@ -413,15 +411,6 @@ def _extract(
         columns=smile.columns,
     )
     return rows, failed
-
-
-def _message(failures: dict[str, str]) -> str:
-    listed = "\n".join(
-        f"  {reason if file in reason else f'{file}: {reason}'}"
-        for file, reason in list(failures.items())[:5]
-    )
-    more = "\n  ..." if len(failures) > 5 else ""
-    return f"{len(failures)} recordings cannot be processed:\n{listed}{more}"
 
 
 TOO_SHORT = f"shorter than {SHORTEST} s"

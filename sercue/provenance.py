@@ -153,7 +153,7 @@ def read(path: Path) -> dict[str, Any]:
     return held
 
 
-def record(path: Path, **entries: Any) -> dict[str, Any]:
+def record(path: Path, **entries: Any) -> None:
     """Set entries of a provenance file; what else it holds stays.
 
     Processes that record at once wait for each other, so that nothing of either is lost.
@@ -161,9 +161,6 @@ def record(path: Path, **entries: Any) -> dict[str, Any]:
     Args:
         path: the JSON file, made if it is not there
         entries: what to set; of ``seconds`` and ``notebooks``, those that are named alone
-
-    Returns:
-        all that the file holds now
 
     Raises:
         InputError: if the file cannot be read, or is of a newer version than this sercue reads
@@ -174,7 +171,7 @@ def record(path: Path, **entries: Any) -> dict[str, Any]:
         for name, value in entries.items():
             held[name] = {**held.get(name, {}), **value} if name in _MERGED else value
 
-    return _changed(path, set_entries)
+    _changed(path, set_entries)
 
 
 @contextmanager
@@ -233,9 +230,8 @@ def utc_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _changed(path: Path, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+def _changed(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     with locked(path):
         held = read(path)
         change(held)
         write_json(path, dict(sorted(held.items())), PROVENANCE)
-    return held

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from sercue.answers import classes_of
 from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN
@@ -47,6 +47,8 @@ ANALYSIS_KEYS = (*CONTROL_KEYS, "baselines", "resamples", "confidence", "margin"
 # What readers of a corpus take besides their own options, most of it study keys of their own.
 _NO_OPTIONS = {*CORPUS_KEYS, "name", "root", "check_files"}
 _Name = Annotated[str, Field(max_length=200)]
+# With ``~`` written out, so that one folder has one name.
+_Path = Annotated[str, AfterValidator(home_written_out)]
 #: The corpus of a study whose answers another program obtained: see ``elsewhere/``.
 ELSEWHERE = "answers made elsewhere"
 
@@ -104,9 +106,9 @@ class Settings(Options):
     """
 
     study: str = "demo"
-    out: str | None = None
+    out: _Path | None = None
     corpus: _Name = "demo"
-    corpus_root: str | None = None
+    corpus_root: _Path | None = None
     # Of options only what is wrong is named: one of a model may be a key.
     corpus_options: dict[str, Any] = Field({}, repr=False)
     labels: list[_Name] | dict[_Name, _Name] | None = None
@@ -118,7 +120,7 @@ class Settings(Options):
     partition: Literal["train", "dev", "test"] = "test"
     limit: int | None = Field(None, ge=1)
     tuning_limit: int = Field(100, ge=1)
-    scheme: str = DEFAULT
+    scheme: _Path = DEFAULT
     bins: Literal[3, 5] | None = Field(None, validate_default=True)
     binning: Literal["quantile", "width", "thresholds"] = "quantile"
     thresholds: dict[str, list[float]] | None = Field(None, validate_default=True)
@@ -171,12 +173,6 @@ class Settings(Options):
         if text is not None and not text.strip():
             raise ValueError("valid is a text that is not empty, or to leave the key out")
         return text
-
-    @field_validator("out", "corpus_root", "scheme")
-    @classmethod
-    def _is_a_path(cls, path: str | None) -> str | None:
-        """With ``~`` written out, so that one folder has one name, and a user that exists."""
-        return None if path is None else home_written_out(path)
 
     @field_validator("scheme")
     @classmethod

@@ -62,10 +62,6 @@ class AudioVariant:
     change: Change
 
 
-def _reverse(samples: np.ndarray, rate: int, generator: np.random.Generator) -> np.ndarray:
-    return samples[::-1]
-
-
 def _splice(samples: np.ndarray, rate: int, generator: np.random.Generator) -> np.ndarray:
     """Pieces in random order; each reaches half a fade into the place of its neighbours."""
     size, half = round(PIECE * rate), round(FADE * rate / 2)
@@ -108,7 +104,7 @@ AUDIO_VARIANTS = {
             lambda samples, *_: samples,
         ),
         AudioVariant(SILENT, "silence of the same length", lambda samples, *_: samples * 0),
-        AudioVariant("reversed", "the utterance backwards", _reverse),
+        AudioVariant("reversed", "the utterance backwards", lambda samples, *_: samples[::-1]),
         AudioVariant("spliced", f"pieces of {PIECE * 1000:.0f} ms in random order", _splice),
         AudioVariant("lowpass", f"what lies below {CUTOFF:.0f} Hz", _lowpass),
         AudioVariant("noise", "steady noise with the long-term spectrum of the utterance", _noise),

@@ -103,14 +103,14 @@ def synthesise(variant: str, sentence: str) -> parselmouth.Sound:
     return sound.resample(_SYNTHESIS_RATE)
 
 
-def vary(profile: Profile, rng: np.random.Generator, jitter: Profile = JITTER) -> Profile:
+def vary(profile: Profile, rng: np.random.Generator) -> Profile:
     """One utterance's own profile, drawn about the profile of its emotion."""
 
     def ratio(name: str) -> float:
-        return float(getattr(profile, name) * np.exp(rng.normal(0, getattr(jitter, name))))
+        return float(getattr(profile, name) * np.exp(rng.normal(0, getattr(JITTER, name))))
 
     def shift(name: str) -> float:
-        return float(getattr(profile, name) + rng.normal(0, getattr(jitter, name)))
+        return float(getattr(profile, name) + rng.normal(0, getattr(JITTER, name)))
 
     return Profile(
         pitch=ratio("pitch"),
@@ -121,11 +121,6 @@ def vary(profile: Profile, rng: np.random.Generator, jitter: Profile = JITTER) -
         breath=ratio("breath"),
         formants=ratio("formants"),
     )
-
-
-def median_pitch(sound: parselmouth.Sound) -> float:
-    """The median F0 of a sound, in Hz."""
-    return float(call(sound.to_pitch(), "Get quantile", 0, 0, 0.5, "Hertz"))
 
 
 def colour(
@@ -194,7 +189,7 @@ def speak(
     """
     for sentence in range(sentences):
         neutral = synthesise(voice.variant, SENTENCES[sentence])
-        median = median_pitch(neutral)
+        median = float(call(neutral.to_pitch(), "Get quantile", 0, 0, 0.5, "Hertz"))
         for number, emotion in enumerate(EMOTIONS):
             rng = np.random.default_rng([seed, speaker, number, sentence])
             profile = vary(PROFILES[emotion], rng)

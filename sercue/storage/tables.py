@@ -69,10 +69,6 @@ class Kind:
     cached: bool = False
     coded: bool = False
 
-    def coded_columns(self, found: Iterable[str]) -> list[str] | None:
-        """Those of the columns of a file that are read as categories."""
-        return [name for name in found if self.type_of(name) == "text"] if self.coded else None
-
     def type_of(self, column: str) -> str | None:
         """The type that a column must have; ``None`` if any will do."""
         return next((t for n, t in self.columns.items() if fnmatchcase(column, n)), None)
@@ -478,19 +474,6 @@ def codes_among(column: pd.Series, values: pd.Index) -> np.ndarray:
     return np.append(values.get_indexer(held.categories), -1)[held.codes]
 
 
-def with_sorted_categories(table: pd.DataFrame) -> pd.DataFrame:
-    """A table whose categories, of each column that has any, are in the order of the alphabet.
-
-    Examples:
-        >>> table = pd.DataFrame({"x": pd.Categorical(["b", "a"], categories=["b", "a"])})
-        >>> with_sorted_categories(table)["x"].cat.categories.tolist()
-        ['a', 'b']
-    """
-    coded = {str(name): column.cat for name, column in table.select_dtypes("category").items()}
-    ordered = {name: c.reorder_categories(sorted(c.categories)) for name, c in coded.items()}
-    return table.assign(**ordered)
-
-
 logger = logging.getLogger(__name__)
 # Another run puts parts together and removes them; what they held is then in another one.
 _LISTINGS = 5
@@ -621,7 +604,11 @@ def _together(files: list[Path], kind: Kind) -> pd.DataFrame:
         return pd.DataFrame()
     # Texts that are held once in each part are held once in all.
     whole = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
-    return with_sorted_categories(whole.to_pandas())
+    table = whole.to_pandas()
+    # Sorted, so that a column groups as its texts would.
+    for name, column in table.select_dtypes("category").items():
+        table[name] = column.cat.reorder_categories(sorted(column.cat.categories))
+    return table
 
 
 def _read(file: Path, kind: Kind, columns: Sequence[str] | None = None) -> pa.Table | None:
@@ -629,7 +616,8 @@ def _read(file: Path, kind: Kind, columns: Sequence[str] | None = None) -> pa.Ta
         source = opened(file)
         schema = pq.read_schema(source)
         check_schema(file, schema, kind)
-        coded = kind.coded_columns(schema.names)
+        texts = [name for name in schema.names if kind.type_of(name) == "text"]
+        coded = texts if kind.coded else None
         with pq.ParquetFile(source, read_dictionary=coded, page_checksum_verification=True) as part:
             return part.read(columns)
     except FileNotFoundError:

@@ -239,18 +239,16 @@ def stored_binnings(path: str | Path) -> dict[str, Binning]:
     """
     held, _ = _read(path)
     folds: dict[str, dict[str, Any]] = held.get("folds", {"": held})
-    for binning in folds.values():
-        check_entries(Path(path), binning, BINNING)
-    return {fold: _restored(binning) for fold, binning in folds.items()}
-
-
-def _restored(stored: dict[str, Any]) -> Binning:
-    thresholds = {
-        name: {group: tuple(edges) for group, edges in groups.items()}
-        for name, groups in stored["thresholds"].items()
-    }
-    concepts = tuple(map(_restored_concept, stored["concepts"]))
-    return Binning(**stored | {"concepts": concepts, "thresholds": thresholds})
+    binnings = {}
+    for fold, stored in folds.items():
+        check_entries(Path(path), stored, BINNING)
+        thresholds = {
+            name: {group: tuple(edges) for group, edges in groups.items()}
+            for name, groups in stored["thresholds"].items()
+        }
+        concepts = tuple(map(_restored_concept, stored["concepts"]))
+        binnings[fold] = Binning(**stored | {"concepts": concepts, "thresholds": thresholds})
+    return binnings
 
 
 def _restored_concept(stored: dict[str, Any]) -> Concept | Category:
@@ -447,11 +445,7 @@ def _located(inputs: pd.DataFrame, standardise: str) -> tuple[dict[str, float], 
     else:
         location = inputs.median()
         scale = (inputs.quantile(0.75) - inputs.quantile(0.25)) / 1.349
-    return _by_name(location), _by_name(scale.where(scale > 0))
-
-
-def _by_name(values: pd.Series) -> dict[str, float]:
-    return {str(name): float(value) for name, value in values.items()}
+    return location.to_dict(), scale.where(scale > 0).to_dict()
 
 
 def _sexes(corpus: Corpus, index: pd.Index) -> np.ndarray:

@@ -95,7 +95,14 @@ def parse_condition(text: str, concepts: Sequence[str] | None = None) -> Conditi
         tokens, heard = parts_heard(text)
         if heard not in AUDIO_VARIANTS:
             raise unknown(f"condition {text!r}: audio", heard, AUDIO_VARIANTS)
-        return heard_as(parse_condition(tokens, concepts), heard)
+        own = parse_condition(tokens, concepts)
+        if heard == OWN:
+            return own
+        return replace(
+            own,
+            name=f"{own.name}{AT}{heard}",
+            description=f"{own.description}; heard is {AUDIO_VARIANTS[heard].description}",
+        )
     name, inside = parts_of(text)
     if name in _PLAIN:
         if inside is not None:
@@ -121,22 +128,6 @@ def is_ours(name: str) -> bool:
         tokens in _PLAIN
         or (family in _DOSES and not np.isnan(dose))
         or (family in _OF_CONCEPTS and bool(concepts))
-    )
-
-
-def heard_as(condition: Condition, heard: str) -> Condition:
-    """A condition with another audio variant; the tokens are those that it shows anyway.
-
-    Args:
-        condition: with the utterance's own audio
-        heard: one of ``AUDIO_VARIANTS``
-    """
-    if heard == OWN:
-        return condition
-    return replace(
-        condition,
-        name=f"{condition.name}{AT}{heard}",
-        description=f"{condition.description}; heard is {AUDIO_VARIANTS[heard].description}",
     )
 
 

@@ -359,15 +359,12 @@ def shuffled_within(name: str, group: str, word: str) -> Condition:
         tokens = pd.DataFrame(shown, material.tokens.index, material.tokens.columns)
         return _of_donors(tokens, told)
 
-    def remarks(material: Material) -> str:
-        return _alone_remark(material, group, word)
-
     return Condition(
         name,
         f"the tokens of another utterance of the same {word} (a derangement within each {word})",
         change,
         stochastic=True,
-        remarks=remarks,
+        remarks=lambda material: _alone_remark(material, group, word),
     )
 
 

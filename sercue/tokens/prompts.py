@@ -276,18 +276,14 @@ def label_orders(labels: int, orders: int) -> list[tuple[int, ...]]:
         >>> label_orders(4, 2)
         [(0, 1, 2, 3), (3, 2, 1, 0)]
     """
-    rows = _williams_rows(labels)
+    zigzag = [(i + 1) // 2 if i % 2 else (labels - i // 2) % labels for i in range(labels)]
+    # Named so that the first row reads 0, 1, 2, ...: the corpus' own order.
+    name = {place: position for position, place in enumerate(zigzag)}
+    shifted = [tuple(name[(z + shift) % labels] for z in zigzag) for shift in range(labels)]
+    paired = [row for forward in shifted for row in (forward, forward[::-1])]
+    rows = list(dict.fromkeys(paired))
     if not 1 <= orders <= len(rows):
         raise InputError(
             f"label_orders: found {orders}, valid are 1 to {len(rows)} for {labels} labels"
         )
     return rows[:orders]
-
-
-def _williams_rows(labels: int) -> list[tuple[int, ...]]:
-    zigzag = [(i + 1) // 2 if i % 2 else (labels - i // 2) % labels for i in range(labels)]
-    # Named so that the first row reads 0, 1, 2, ...: the corpus' own order.
-    name = {place: position for position, place in enumerate(zigzag)}
-    rows = [tuple(name[(z + shift) % labels] for z in zigzag) for shift in range(labels)]
-    paired = [row for forward in rows for row in (forward, forward[::-1])]
-    return list(dict.fromkeys(paired))
