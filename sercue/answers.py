@@ -266,9 +266,15 @@ def read_answer(answer: str, words: Mapping[str, str]) -> tuple[str | None, str 
     for label, word in words.items():
         for span in _spans(plain_words(word), text):
             named.setdefault(span, set()).add(label)
-    whole = _outermost(list(named))
-    labels = {label for span in whole for label in named[span]}
-    rest = _blanked(text, whole)
+    labels: set[str] = set()
+    pieces, last = [], 0
+    for start, end in sorted(named, key=lambda span: (span[0], -span[1])):
+        # What lies within a longer match does not count.
+        if end > last:
+            labels |= named[start, end]
+            pieces.append(text[last:start])
+            last = end
+    rest = "\n".join([*pieces, text[last:]])
     if not labels:
         return None, NO_LABEL
     if denies(rest) and not (len(labels) == 1 and _said_first(said, words[min(labels)])):
@@ -469,24 +475,5 @@ def _goes_on(text: str, start: int, end: int) -> bool:
     Before a word of a script without spaces, it is the end of the word before.
     """
     before, after = text[max(start - 1, 0) : start], text[end : end + 1]
-    is_mark = [
-        bool(char) and unicodedata.category(char).startswith("M") for char in (before, after)
-    ]
-    return is_mark[1] or (is_mark[0] and not re.match(f"[{UNSPACED}]", before))
-
-
-def _outermost(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    kept, furthest = [], -1
-    for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
-        if end > furthest:
-            kept.append((start, end))
-            furthest = end
-    return kept
-
-
-def _blanked(text: str, spans: list[tuple[int, int]]) -> str:
-    pieces, last = [], 0
-    for start, end in spans:
-        pieces.append(text[last:start])
-        last = max(last, end)
-    return "\n".join([*pieces, text[last:]])
+    marks = [bool(char) and unicodedata.category(char).startswith("M") for char in (before, after)]
+    return marks[1] or (marks[0] and not re.match(f"[{UNSPACED}]", before))

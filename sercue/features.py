@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import joblib
 import numpy as np
@@ -179,8 +179,8 @@ def extract_all(
         InputError: as ``extract_features``
         ServerError: as ``extract_features``
     """
-    batches_of = partial(_extracted, corpus, workers=workers, client=client)
-    return _of_cache(audio_digests(corpus), batches_of, cache, progress)
+    digests = audio_digests(corpus)
+    return _of_cache(corpus, digests, cache, progress, workers=workers, client=client)
 
 
 def extract_heard(
@@ -209,15 +209,15 @@ def extract_heard(
         InputError: as ``extract_features``
     """
     digests = audio_digests(corpus).map(lambda own: variant_digest(own, variant, seed))
-    batches_of = partial(_extracted, corpus, variant=variant)
-    return _of_cache(digests, batches_of, cache, progress)
+    return _of_cache(corpus, digests, cache, progress, variant=variant)
 
 
 def _of_cache(
+    corpus: Corpus,
     digests: pd.Series,
-    batches_of: Callable[[list[pd.Series]], Iterator[_Batch]],
     cache: str | os.PathLike[str] | None,
     progress: bool,
+    **how: Any,
 ) -> pd.DataFrame:
     """The values of each digest, those that are not in the cache extracted and stored first."""
 
@@ -226,7 +226,7 @@ def _of_cache(
         batches = [missing.iloc[n : n + _BATCH] for n in range(0, len(missing), _BATCH)]
         number = len(missing)
         with progress_bar(total=number, desc="eGeMAPS", unit="utt", disable=not progress) as bar:
-            for batch, (rows, failed) in batches_of(batches):
+            for batch, (rows, failed) in _extracted(corpus, batches, **how):
                 failures |= failed
                 yield rows
                 bar.update(len(batch))
@@ -337,10 +337,9 @@ class Extractor:
             smile.external_sink_set_callback("extsinkfunc", lambda x: whole.append(x.copy()))
             smile.external_sink_set_callback("extsinklld", lambda x: frames.append(x.copy()))
             steps = (samples * np.float32(2**15)).astype(np.int16)
-            smile.external_audio_source_write_data(
-                config.EXTERNAL_SOURCE_COMPONENT, steps.tobytes()
-            )
-            smile.external_audio_source_set_eoi(config.EXTERNAL_SOURCE_COMPONENT)
+            source = config.EXTERNAL_SOURCE_COMPONENT
+            smile.external_audio_source_write_data(source, steps.tobytes())
+            smile.external_audio_source_set_eoi(source)
             smile.run()
         finally:
             smile.free()

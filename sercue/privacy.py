@@ -75,22 +75,20 @@ def without_secrets(text: str) -> str:
 
 @lru_cache
 def _as_written(key: str) -> re.Pattern[str]:
-    written = "".join(mark if mark.isalnum() else _written(mark) for mark in key)
+    """The ways to write a key: its marks as in JSON and shells, URLs, HTML, and LaTeX."""
+    written = ""
+    for mark in key:
+        own, code = re.escape(mark), f"{ord(mark):02x}"
+        ways = [
+            rf"\\*{own}",
+            rf"(?i:%{code}|\\+u00{code})",
+            r"&\#?\w+;",
+            r"\\[a-z]+\{\}",
+            rf"\${own}\$",
+        ]
+        written += mark if mark.isalnum() else rf"(?:\{{\}})?(?:{'|'.join(ways)})"
     # A key of digits alone, such as local servers are given, may stand within a number.
     return re.compile(rf"(?<![\d.]){written}(?!\d)" if key.isdigit() else written)
-
-
-def _written(mark: str) -> str:
-    """The ways to write a mark: in JSON and shells, in URLs, in HTML, and in LaTeX."""
-    own, code = re.escape(mark), f"{ord(mark):02x}"
-    ways = [
-        rf"\\*{own}",
-        rf"(?i:%{code}|\\+u00{code})",
-        r"&\#?\w+;",
-        r"\\[a-z]+\{\}",
-        rf"\${own}\$",
-    ]
-    return rf"(?:\{{\}})?(?:{'|'.join(ways)})"
 
 
 def check_no_secret(options: Mapping[str, Any]) -> None:

@@ -346,13 +346,10 @@ def _look(
     """The facts of a batch by cache key; those of files that can be decoded are stored."""
 
     def one(file: str) -> list[Facts] | Finding:
-        utterances = batch[file].values()
+        own = batch[file].values()
         try:
             recording = Recording(corpus.path(file))
-            return [
-                utterance_facts(recording, start, end, corpus.channel)
-                for _, start, end in utterances
-            ]
+            return [utterance_facts(recording, start, end, corpus.channel) for _, start, end in own]
         except RecordingError as error:
             return error.finding
 
@@ -385,9 +382,7 @@ def _row(corpus: Corpus, utterance: Key, content: str | Finding, facts: Facts) -
     row["audio"] = utterance_digest(content, start, end, corpus.channel)
     suffix = corpus.path(file).suffix
     if row["format"] and not row["problem"] and misnamed(suffix, row["format"]):
-        for column, text in (
-            ("note", "another format"),
-            ("note_detail", f"{row['format']} in a {suffix} file"),
-        ):
+        odd = {"note": "another format", "note_detail": f"{row['format']} in a {suffix} file"}
+        for column, text in odd.items():
             row[column] = "; ".join(filter(None, [row[column], text]))
     return row

@@ -41,17 +41,7 @@ def _rows(
     codes: Mapping[str, Collection[str]],
     valid: str,
 ) -> pd.DataFrame:
-    """The groups of a pattern in each line, one row per line.
-
-    Args:
-        lines: place and text of each
-        pattern: of a whole line; its group ``id`` names the utterance
-        codes: what some groups may hold
-        valid: a valid line, for the message
-
-    Raises:
-        InputError: listing the first five lines that are not valid, or name an utterance again
-    """
+    """The groups of a pattern in each line; ``id`` names the utterance, ``codes`` what is valid."""
     rows: dict[str, dict[str, str]] = {}
     places: dict[str, str] = {}
     problems: list[str] = []

@@ -99,13 +99,10 @@ CACHED_FEATURES = Kind(
     columns={"audio": "text", "voiced_share": "float", "voiced_frames": "float", "*": "float"},
     cached=True,
 )
-CACHED_PRAAT = Kind(
-    "cached measures of Praat", columns={"audio": "text", "*": "float"}, cached=True
-)
+_NUMBERS = {"audio": "text", "*": "float"}
+CACHED_PRAAT = Kind("cached measures of Praat", columns=_NUMBERS, cached=True)
 #: Of a contrastive model: the similarity of each recording to each sentence.
-CACHED_SIMILARITIES = Kind(
-    "cached similarities", columns={"audio": "text", "*": "float"}, cached=True
-)
+CACHED_SIMILARITIES = Kind("cached similarities", columns=_NUMBERS, cached=True)
 CACHED_FACTS = Kind(
     "cached facts of recordings",
     columns={
@@ -239,11 +236,8 @@ def check_schema(path: Path, schema: pa.Schema, kind: Kind) -> None:
     except (ValueError, TypeError, KeyError):
         mark = None
     number = _number(path, mark, kind)
-    wrong = [
-        f"no column {name!r}"
-        for name in kind.columns
-        if "*" not in name and name not in schema.names
-    ]
+    missing = [name for name in kind.columns if "*" not in name and name not in schema.names]
+    wrong = [f"no column {name!r}" for name in missing]
     for column in schema:
         valid = kind.type_of(column.name)
         if valid is not None and not _holds(column.type, valid):

@@ -169,13 +169,7 @@ def run_study(
 
 
 def _check_lost(lost: pd.Series, number: int, model: AudioLanguageModel) -> None:
-    """Stop a study in which many answers cannot be had.
-
-    Args:
-        lost: reason to the number of answers of this run
-        number: of answers of this run
-        model: which was asked last
-    """
+    """Stop a study in which many answers cannot be had; ``lost`` has their number by reason."""
     if lost.sum() > max(_FEW_LOST, _MOST_LOST * number):
         told = ", ".join(f"{why} ({count:.0f})" for why, count in lost.items())
         raise InputError(

@@ -224,10 +224,8 @@ class FoldBinning:
     ) -> pd.DataFrame:
         # Each binning sees all rows, since centring takes its medians from all of a group.
         fold = corpus.table.loc[features.index, "fold"].to_numpy()
-        parts = [
-            made_by(binning, features, corpus)[fold == name]
-            for name, binning in self.of_fold.items()
-        ]
+        folds = self.of_fold.items()
+        parts = [made_by(binning, features, corpus)[fold == name] for name, binning in folds]
         return pd.concat(parts).loc[features.index]
 
 

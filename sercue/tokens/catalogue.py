@@ -345,9 +345,8 @@ def doses_of(facts: pd.DataFrame) -> dict[str, dict[str, float]]:
         {'corrupted': {'aligned': 0.0, 'corrupted(1e-05)': 1e-05, 'corrupted(0.5)': 0.5}}
     """
     own = {"aligned": 0.0} if "aligned" in facts.index else {}
-    dosed = facts[facts["dose"].notna() & (facts["heard"] == OWN)].sort_values(
-        "dose", kind="stable"
-    )
+    dosed = facts[facts["dose"].notna() & (facts["heard"] == OWN)]
+    dosed = dosed.sort_values("dose", kind="stable")
     partial = set(dosed.loc[dosed["dose"] < 1, "family"])
     return {
         family: own | dosed.loc[dosed["family"] == family, "dose"].to_dict()

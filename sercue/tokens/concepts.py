@@ -22,19 +22,8 @@ WORDS = {3: ("low", "mid", "high"), 5: ("very low", "low", "mid", "high", "very 
 # frame. A median F0 of 0 semitones is 27.5 Hz, below any voice, so it marks such an utterance.
 _F0_MEDIAN = "F0semitoneFrom27.5Hz_sma3nz_percentile50.0"
 _VOICED_ONLY = (
-    "F0",
-    "jitter",
-    "shimmer",
-    "HNR",
-    "logRelF0",
-    "F1",
-    "F2",
-    "F3",
-    "V_sma3nz",
-    "slopeV",
-)
-
-
+    "F0", "jitter", "shimmer", "HNR", "logRelF0", "F1", "F2", "F3", "V_sma3nz", "slopeV",
+)  # fmt: skip
 _OF_DESCRIPTORS = re.compile(r"(voiced_)?mean\(|voiced_(share|frames)$")
 
 

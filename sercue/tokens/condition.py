@@ -141,11 +141,8 @@ class Material:
 
     def take(self, positions: np.ndarray) -> Material:
         """The same of some utterances, in the order of ``positions``."""
-        rows = {
-            name: series.iloc[positions]
-            for name in _BESIDE
-            if (series := getattr(self, name)) is not None
-        }
+        known = {name: getattr(self, name) for name in _BESIDE}
+        rows = {name: one.iloc[positions] for name, one in known.items() if one is not None}
         return replace(self, tokens=self.tokens.iloc[positions], **rows)
 
     @cached_property
@@ -350,7 +347,17 @@ class Condition:
         shown = self.change(ordered, generator)
         if shown is None:
             return None
-        self._check(shown, material.ordered)
+        index = material.ordered.tokens.index
+        if not shown.index.equals(index):
+            raise InputError(
+                f"condition {self.name!r}: returned rows {list(shown.index[:3])} ..., valid are "
+                "those of material.tokens, in their order"
+            )
+        if not shown.shape[1] or shown.isna().to_numpy().any():
+            raise InputError(
+                f"condition {self.name!r}: returned no column or an empty cell; valid is a word "
+                "in each cell, or None for no token block"
+            )
         back = np.argsort(material.order)
         tokens = shown.iloc[back]
         if DONORS in shown.attrs:
@@ -373,15 +380,3 @@ class Condition:
             words: concept to its words
         """
         return range(number if self.is_random(words) else 1)
-
-    def _check(self, shown: pd.DataFrame, material: Material) -> None:
-        if not shown.index.equals(material.tokens.index):
-            raise InputError(
-                f"condition {self.name!r}: returned rows {list(shown.index[:3])} ..., valid are "
-                "those of material.tokens, in their order"
-            )
-        if not shown.shape[1] or shown.isna().to_numpy().any():
-            raise InputError(
-                f"condition {self.name!r}: returned no column or an empty cell; valid is a word "
-                "in each cell, or None for no token block"
-            )

@@ -37,13 +37,9 @@ class Template:
     label_separator: str = ", "
 
     def __post_init__(self) -> None:
-        needed = {
-            "instruction": ["{labels}"],
-            "cues": ["{tokens}"],
-            "item": ["{concept}", "{word}"],
-        }
-        for field, marks in needed.items():
-            absent = [mark for mark in marks if mark not in getattr(self, field)]
+        marks = {"instruction": ["{labels}"], "cues": ["{tokens}"], "item": ["{concept}", "{word}"]}
+        for field, needed in marks.items():
+            absent = [mark for mark in needed if mark not in getattr(self, field)]
             if absent:
                 raise InputError(
                     f"template {self.name!r}: {field} must hold {' and '.join(absent)}, "
@@ -81,14 +77,6 @@ class Template:
             Listen to the recording and name the emotion of the speaker. Answer with one of these \
 options: angry, sad. Acoustic cues: energy=low. Emotion:
         """
-        parts = [self.instruction.replace("{labels}", self._options(labels))]
-        if tokens is not None:
-            template, shown = (self, tokens) if not form else FORMS[form].of(self, tokens)
-            parts.append(template.cues.replace("{tokens}", template.show_tokens(shown)))
-        return " ".join([*parts, self.answer])
-
-    def _options(self, labels: Sequence[str]) -> str:
-        """The label options, as a reader can take them apart again."""
         # "a,b" would be read as two options, whatever space the separator has beside its comma.
         mark = self.label_separator.strip()
         mark = mark if mark and not any(map(str.isalnum, mark)) else self.label_separator
@@ -100,7 +88,12 @@ options: angry, sad. Acoustic cues: energy=low. Emotion:
                     "words for this label (labels maps labels to the words shown), or a template "
                     "with another label_separator"
                 )
-        return self.label_separator.join(labels)
+        options = self.label_separator.join(labels)
+        parts = [self.instruction.replace("{labels}", options)]
+        if tokens is not None:
+            template, shown = (self, tokens) if not form else FORMS[form].of(self, tokens)
+            parts.append(template.cues.replace("{tokens}", template.show_tokens(shown)))
+        return " ".join([*parts, self.answer])
 
 
 @dataclass(frozen=True)
