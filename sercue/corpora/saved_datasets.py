@@ -187,7 +187,17 @@ def read_datasets(root: Path, options: DatasetsOptions, *, seed: int = 0) -> Cor
         InputError: if the library is not installed, if the dataset cannot be loaded, or if a
             column or split is not in it
     """
-    parts, partitions = _parts(_loaded(root, options.config, options.revision), options.splits)
+    loaded, splits = _loaded(root, options.config, options.revision), options.splits
+    whole = dict(loaded) if isinstance(loaded, dict) else {str(loaded.split or "all"): loaded}
+    # It becomes a folder.
+    odd = [name for name in whole if not re.fullmatch(r"\w[\w.-]*", name)]
+    if odd:
+        raise InputError(f"corpus_root: found the split {odd[0]!r}; valid are letters and digits")
+    partitions = assigned_partitions(splits, "splits") if isinstance(splits, Mapping) else None
+    chosen = list(partitions or listed_names(splits or whole))
+    refuse_unknown("split", chosen, whole)
+    parts = {name: whole[name] for name in chosen}
+    partitions = partitions or named_partitions(chosen)
     # Its rows are read from the disk only now.
     with reading(repr(str(root)), LAYOUT):
         recordings = {name: _encoded(part, options.audio) for name, part in parts.items()}
@@ -271,21 +281,6 @@ def _all_text(columns: Iterable[str]) -> Features:
     from datasets import Features, Value
 
     return Features({name: Value("large_string") for name in columns if name != "file_name"})
-
-
-def _parts(
-    loaded: Dataset | DatasetDict, splits: Splits | None
-) -> tuple[dict[str, Dataset], dict[str, str] | None]:
-    """The splits to read, and the partition that each is, if they are."""
-    parts = dict(loaded) if isinstance(loaded, dict) else {str(loaded.split or "all"): loaded}
-    # It becomes a folder.
-    odd = [name for name in parts if not re.fullmatch(r"\w[\w.-]*", name)]
-    if odd:
-        raise InputError(f"corpus_root: found the split {odd[0]!r}; valid are letters and digits")
-    partitions = assigned_partitions(splits, "splits") if isinstance(splits, Mapping) else None
-    chosen = list(partitions or listed_names(splits or parts))
-    refuse_unknown("split", chosen, parts)
-    return {name: parts[name] for name in chosen}, partitions or named_partitions(chosen)
 
 
 def _encoded(part: Dataset, audio: str) -> Sequence[Mapping[str, Any] | None]:

@@ -443,7 +443,11 @@ def _located(inputs: pd.DataFrame, standardise: str) -> tuple[dict[str, float], 
     else:
         location = inputs.median()
         scale = (inputs.quantile(0.75) - inputs.quantile(0.25)) / 1.349
-    return location.to_dict(), scale.where(scale > 0).to_dict()
+    return _by_name(location), _by_name(scale.where(scale > 0))
+
+
+def _by_name(values: pd.Series) -> dict[str, float]:
+    return {str(name): float(value) for name, value in values.items()}
 
 
 def _sexes(corpus: Corpus, index: pd.Index) -> np.ndarray:

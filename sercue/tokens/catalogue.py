@@ -11,21 +11,7 @@ import pandas as pd
 
 from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN
 from sercue.errors import InputError, unknown
-from sercue.tokens.changes import (
-    aligned,
-    conflicting,
-    constant,
-    corrupted,
-    counter_emotion,
-    flip,
-    in_form,
-    masked,
-    only,
-    replaced,
-    shuffled,
-    shuffled_within,
-    without,
-)
+from sercue.tokens import changes
 from sercue.tokens.concepts import Words
 from sercue.tokens.condition import (
     AT,
@@ -44,27 +30,27 @@ _PLAIN: dict[str, Condition] = {
     condition.name: condition
     for condition in (
         Condition("none", "no token block: audio alone", lambda material, generator: None),
-        aligned(),
-        shuffled(),
-        shuffled_within("shuffled_within_class", "emotions", "class"),
-        shuffled_within("shuffled_within_speaker", "speakers", "speaker"),
-        conflicting(),
-        counter_emotion(),
-        constant(),
-        *map(in_form, FORMS),
+        changes.aligned(),
+        changes.shuffled(),
+        changes.shuffled_within("shuffled_within_class", "emotions", "class"),
+        changes.shuffled_within("shuffled_within_speaker", "speakers", "speaker"),
+        changes.conflicting(),
+        changes.counter_emotion(),
+        changes.constant(),
+        *map(changes.in_form, FORMS),
     )
 }
 _DOSES: dict[str, Callable[[float], Condition]] = {
-    "corrupted": corrupted,
-    "replaced": replaced,
-    "masked": masked,
+    "corrupted": changes.corrupted,
+    "replaced": changes.replaced,
+    "masked": changes.masked,
 }
 #: Conditions of the tokens that a study crosses with its audio variants, as far as it has them.
 CROSSED = ("none", "aligned", "conflicting")
 _OF_CONCEPTS: dict[str, Callable[[Sequence[str]], Condition]] = {
-    "only": only,
-    "without": without,
-    "flip": flip,
+    "only": changes.only,
+    "without": changes.without,
+    "flip": changes.flip,
 }
 
 
@@ -480,7 +466,7 @@ def _of_concepts(text: str, name: str, inside: str | None, concepts: Sequence[st
     if len(chosen) < len(concepts):
         return _OF_CONCEPTS[name]([concept for concept in concepts if concept in chosen])
     if name == "without":
-        return masked(1)
+        return changes.masked(1)
     return _PLAIN[{"only": "aligned", "flip": "conflicting"}[name]]
 
 
