@@ -9,7 +9,7 @@ import pandas as pd
 import papermill
 import pytest
 
-from sercue import parameters
+from sercue import settings as settings_module
 from sercue.artifacts import Artifacts
 from sercue.corpora.corpus import example_corpus
 from sercue.errors import DecodingError, InputError
@@ -259,7 +259,7 @@ def test_where_a_run_writes(tmp_path, monkeypatch):
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project folder of its own, as an installed package has it: the current folder."""
-    monkeypatch.setattr(parameters, "project_folder", lambda: tmp_path)
+    monkeypatch.setattr(settings_module, "project_folder", lambda: tmp_path)
     return tmp_path
 
 

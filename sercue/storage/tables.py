@@ -114,52 +114,37 @@ CACHED_FACTS = Kind(
 )  # fmt: skip
 #: The tables of ``artifacts``, by file name.
 TABLES = {
-    "utterances.parquet": Kind(
-        "utterances",
-        columns=_UTTERANCE
-        | {"emotion": "text", "speaker": "text", "partition": "text", "audio": "text"}
-        | {"rated_*": "float"},
-    ),
+    "utterances.parquet": Kind("utterances", columns=_UTTERANCE | {
+        "emotion": "text", "speaker": "text", "partition": "text", "audio": "text",
+        "rated_*": "float",
+    }),
     "left_out.parquet": Kind("left out", columns=_UTTERANCE | {"reason": "text", "detail": "text"}),
     "features.parquet": Kind("features", columns=_UTTERANCE | {"*": "float"}),
     "descriptors.parquet": Kind("descriptors", columns=_UTTERANCE | {"*": "float"}),
     "tokens.parquet": Kind("tokens", columns=_UTTERANCE | {"*": "text"}),
-    "controls.parquet": Kind(
-        "controls",
-        columns={"model": "text", "p_*": "float", "shown_*": "text"},
-    ),
-    "tried.parquet": Kind(
-        "tried answers",
-        columns={
-            "utterance": "text", "speaker": "text", "truth": "text", "condition": "text",
-            "template": "text", "label_order": "int", "p_*": "float",
-        },
-    ),
-    "zero_shot.parquet": Kind(
-        "zero-shot answers",
-        columns={
-            "utterance": "text", "condition": "text", "prediction": "text", "p_*": "float",
-        },
-    ),
-    "measures.parquet": Kind(
-        "measures",
-        columns={
-            "condition": "text", "utterances": "int", "rows": "int", "baseline": "bool",
-            "uar": "float", "uar_low": "float", "uar_high": "float", "recall_*": "float",
-        },
-    ),
-    "tests.parquet": Kind(
-        "tests",
-        columns={
-            "condition": "text", "reference": "text", "difference": "float", "low": "float",
-            "high": "float", "p": "float", "holm_p": "float", "speakers": "int",
-            "step": "text", "decided_by": "text",
-        },
-    ),
+    "controls.parquet": Kind("controls", columns={
+        "model": "text", "p_*": "float", "shown_*": "text",
+    }),
+    "tried.parquet": Kind("tried answers", columns={
+        "utterance": "text", "speaker": "text", "truth": "text", "condition": "text",
+        "template": "text", "label_order": "int", "p_*": "float",
+    }),
+    "zero_shot.parquet": Kind("zero-shot answers", columns={
+        "utterance": "text", "condition": "text", "prediction": "text", "p_*": "float",
+    }),
+    "measures.parquet": Kind("measures", columns={
+        "condition": "text", "utterances": "int", "rows": "int", "baseline": "bool",
+        "uar": "float", "uar_low": "float", "uar_high": "float", "recall_*": "float",
+    }),
+    "tests.parquet": Kind("tests", columns={
+        "condition": "text", "reference": "text", "difference": "float", "low": "float",
+        "high": "float", "p": "float", "holm_p": "float", "speakers": "int",
+        "step": "text", "decided_by": "text",
+    }),
     "answer.parquet": Kind("answer", columns={"line": "text", "text": "text"}),
-    "reliance.parquet": Kind(
-        "reliance", columns={"share": "float", "low": "float", "high": "float", "w_*": "float"}
-    ),
+    "reliance.parquet": Kind("reliance", columns={
+        "share": "float", "low": "float", "high": "float", "w_*": "float",
+    }),
 }  # fmt: skip
 BINNING = Kind(
     "binning",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["DECODINGS", "KEY", "ROW", "plan_study", "run_study"]
 
 DECODINGS = ("score", "generate")
+# What is asked together, with the model that is asked.
+_Batches: TypeAlias = Iterator[tuple[AudioLanguageModel, pd.DataFrame]]
 
 # The model sorts what it gets by length, so it gets more than it runs at once. While a GPU works,
 # the CPU prepares the next recordings of the same call.
@@ -261,7 +263,7 @@ def _answering(
 
 def _unanswered(
     plan: pd.DataFrame, answering: pd.Series, answers: KnownAnswers, kept: PredictionStore
-) -> Iterator[tuple[AudioLanguageModel, pd.DataFrame]]:
+) -> _Batches:
     """The rows still to ask, a few utterances at a time, with the model to ask, model by model.
 
     What another run has answered by then is not asked. Which utterances are asked together depends
@@ -289,7 +291,7 @@ def _unanswered(
 
 def _answered(
     corpus: Corpus,
-    batches: Iterator[tuple[AudioLanguageModel, pd.DataFrame]],
+    batches: _Batches,
     asked: tuple[Any, ...],
     client: Client | None,
     jobs: int,
@@ -309,9 +311,7 @@ def _answered(
         yield batch, _ask(corpus, model, batch, *asked)
 
 
-def _without_repeats(
-    batches: Iterator[tuple[AudioLanguageModel, pd.DataFrame]],
-) -> Iterator[tuple[AudioLanguageModel, pd.DataFrame]]:
+def _without_repeats(batches: _Batches) -> _Batches:
     """The batches without what an earlier one asks: swapped audio is that of another utterance.
 
     Where one batch is asked after the other, it is answered by then.
