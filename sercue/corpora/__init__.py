@@ -24,7 +24,7 @@ from sercue.corpora.corpus import (
 )
 from sercue.corpora.named_files import CREMA_D, EMODB, RAVDESS
 from sercue.corpora.rows import RowsOptions, stratified_sample
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, refuse_unknown
 from sercue.options import Options, checked
 from sercue.storage.files import existing_path
 
@@ -208,8 +208,7 @@ def load_corpus(
         ...
         sercue.errors.InputError: unknown corpus 'emobd': did you mean 'emodb'? ...
     """
-    if name not in CORPORA:
-        raise unknown("corpus", name, CORPORA)
+    refuse_unknown("corpus", [name], CORPORA)
     card = CORPORA[name]
     for key, number, least in (("limit", limit, 1), ("channel", channel, 0), ("seed", seed, 0)):
         if number is None and key != "seed":

@@ -25,7 +25,7 @@ from sercue.corpora.rows import (
     relative_files,
     segment_bounds,
 )
-from sercue.errors import InputError, shortened, unknown
+from sercue.errors import InputError, refuse_unknown, shortened, unknown
 
 LICENCE = "that of the database, from its header"
 LAYOUT = (
@@ -186,8 +186,7 @@ def _emotions(db: audformat.Database, table: Tables | None, column: str | None) 
     else:
         homes = dict.fromkeys(named if table is None else listed_names(table), "")
     for name in homes:
-        if name not in db.tables:
-            raise unknown("table", name, db.tables)
+        refuse_unknown("table", [name], db.tables)
         if column and column not in schemes[name]:
             raise unknown(f"column of table {name!r}", column, schemes[name])
         if len(columns[name]) != 1:

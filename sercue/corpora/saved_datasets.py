@@ -28,7 +28,7 @@ from sercue.corpora.rows import (
     relative_files,
     segment_bounds,
 )
-from sercue.errors import InputError, refuse_unknown, shortened, unknown
+from sercue.errors import InputError, refuse_unknown, shortened
 from sercue.storage.files import cache_folder, folder_written_aside
 
 if TYPE_CHECKING:
@@ -287,8 +287,7 @@ def _encoded(part: Dataset, audio: str) -> Sequence[Mapping[str, Any] | None]:
     """The recordings of a split, not decoded: ``bytes`` and ``path`` each, read when asked for."""
     from datasets import Audio, Value
 
-    if audio not in part.column_names:
-        raise unknown("column in audio", audio, part.column_names)
+    refuse_unknown("column in audio", [audio], part.column_names)
     column = part.select_columns([audio])
     try:
         if column.features[audio] == Value("large_string"):
@@ -315,8 +314,7 @@ def _rows(
         name = getattr(options, option)
         if name is None:
             continue
-        if name not in part.column_names:
-            raise unknown(f"column in {option}", name, part.column_names)
+        refuse_unknown(f"column in {option}", [name], part.column_names)
         if name == options.audio:
             cells: list[Any] = [recorded_name(recording) for recording in recordings]
         else:

@@ -14,7 +14,7 @@ from scipy.special import logsumexp, softmax
 from sercue.corpora.audio import audio_digests, read_utterance
 from sercue.corpora.audio_variants import variant_digest, varied
 from sercue.corpora.corpus import Corpus
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, refuse_unknown
 from sercue.models import AudioLanguageModel, NoAnswer
 from sercue.running import progress_bar, small_model_jobs
 from sercue.storage.tables import categorical
@@ -123,8 +123,7 @@ def run_study(
             one answer in five cannot be obtained, for instance because scores are not finite
         ServerError: if the scheduler or all its workers are gone, or the server of the model
     """
-    if decoding not in DECODINGS:
-        raise unknown("decoding", decoding, DECODINGS)
+    refuse_unknown("decoding", [decoding], DECODINGS)
     words_of = dict(label_words or {label: label for label in corpus.labels})
     plan = plan_study(
         corpus,

@@ -338,8 +338,7 @@ def fit_bins(
     chosen = read_scheme().concepts if concepts is None else tuple(concepts)
     if bins is not None:
         chosen = tuple(concept.with_bins(bins) for concept in chosen)
-    if method not in METHODS:
-        raise unknown("binning method", method, METHODS)
+    refuse_unknown("binning method", [method], METHODS)
     if centre is not None and centre not in CENTRES:
         raise unknown("centre", centre, CENTRES)
     if method == "thresholds":

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, refuse_unknown, unknown
 from sercue.tokens import changes
 from sercue.tokens.concepts import Words
 from sercue.tokens.condition import (
@@ -79,8 +79,7 @@ def parse_condition(text: str, concepts: Sequence[str] | None = None) -> Conditi
     concepts = read_scheme().names if concepts is None else concepts
     if AT.strip() in text:
         tokens, heard = parts_heard(text)
-        if heard not in AUDIO_VARIANTS:
-            raise unknown(f"condition {text!r}: audio", heard, AUDIO_VARIANTS)
+        refuse_unknown(f"condition {text!r}: audio", [heard], AUDIO_VARIANTS)
         own = parse_condition(tokens, concepts)
         if heard == OWN:
             return own

@@ -15,7 +15,7 @@ import pandas as pd
 
 from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN
 from sercue.corpora.corpus import Corpus
-from sercue.errors import InputError, unknown
+from sercue.errors import InputError, refuse_unknown
 from sercue.tokens.concepts import UNKNOWN, Words, words_by_concept
 
 # What is indexed as the tokens.
@@ -313,8 +313,7 @@ class Condition:
         return parts_heard(self.name)[1]
 
     def __post_init__(self) -> None:
-        if self.heard not in AUDIO_VARIANTS:
-            raise unknown(f"condition {self.name!r}: audio", self.heard, AUDIO_VARIANTS)
+        refuse_unknown(f"condition {self.name!r}: audio", [self.heard], AUDIO_VARIANTS)
         if not self.family:
             told = zip(("family", "dose", "concepts"), told_by_name(self.name), strict=True)
             for field, value in told:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from sercue.answers import spelled_alike
-from sercue.errors import InputError, refuse_unknown, shortened, unknown
+from sercue.errors import InputError, refuse_unknown, shortened
 
 
 @dataclass(frozen=True)
@@ -237,8 +237,7 @@ def _template(choice: str | Mapping[str, str] | Template) -> Template:
     if isinstance(choice, Template):
         return choice
     if isinstance(choice, str):
-        if choice not in TEMPLATES:
-            raise unknown("template", choice, TEMPLATES)
+        refuse_unknown("template", [choice], TEMPLATES)
         return TEMPLATES[choice]
     valid = [field.name for field in fields(Template)]
     refuse_unknown("template field", choice, valid)
