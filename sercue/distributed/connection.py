@@ -115,24 +115,18 @@ def require_workers(client: Client) -> None:
                 "with: dask worker ADDRESS"
             ) from None
     expected = worker.versions()
-    found = {"the scheduler": _versions_of_scheduler(client), **_versions_of_workers(client)}
+    found: dict[str, Any] = {}
+    try:
+        found["the scheduler"] = client.run_on_scheduler(worker.versions)
+    except Exception as error:
+        found["the scheduler"] = error
+    answers = client.run(worker.versions, on_error="return")
+    found |= {f"worker {address}": answer for address, answer in answers.items()}
     told = {where: _refused(answer, expected) for where, answer in found.items()}
     problems = [f"{where}: {problem}" for where, problem in told.items() if problem]
     if problems:
         more = f"\n... and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise InputError("\n".join(problems[:3]) + f"{more}\n{SAME}")
-
-
-def _versions_of_workers(client: Client) -> dict[str, Any]:
-    answers = client.run(worker.versions, on_error="return")
-    return {f"worker {address}": answer for address, answer in answers.items()}
-
-
-def _versions_of_scheduler(client: Client) -> Any:
-    try:
-        return client.run_on_scheduler(worker.versions)
-    except Exception as error:
-        return error
 
 
 def _refused(answer: Any, expected: dict[str, str]) -> str:
@@ -207,7 +201,10 @@ def spread(
             raise _gone() from None
         raise
     finally:
-        spreading.cancel()
+        if spreading.under_way:
+            # The scheduler may be gone; what matters then is the error on its way up.
+            with suppress(Exception):
+                client.cancel(list(spreading.under_way), force=True)
 
 
 class _Spreading:
@@ -226,7 +223,9 @@ class _Spreading:
             self._submit(call)
         while self.under_way:
             if failure is None:
-                for call in islice(waiting, max(0, self._room())):
+                threads = sum(self.client.nthreads().values())
+                room = max(1, _CALLS_A_THREAD * threads) - len(self.under_way)
+                for call in islice(waiting, max(0, room)):
                     self._submit(call)
             future = self._wait(lambda: self.done.get(timeout=SECONDS_BETWEEN_LOOKS))
             call = self.under_way.pop(future)
@@ -237,19 +236,14 @@ class _Spreading:
                 continue
             yield call.about, result
         if self.fatal:
-            raise _ended(self.fatal)
+            more = f" and {len(self.fatal) - 20} more" if len(self.fatal) > 20 else ""
+            raise ServerError(
+                "workers: several ended, one after the other, while they had these to work on: "
+                f"{', '.join(self.fatal[:20])}{more}. Their logs say why; often it is too little "
+                f"memory. {_GO_ON}"
+            )
         if failure is not None:
             raise failure
-
-    def cancel(self) -> None:
-        if self.under_way:
-            # The scheduler may be gone; what matters then is the error on its way up.
-            with suppress(Exception):
-                self.client.cancel(list(self.under_way), force=True)
-
-    def _room(self) -> int:
-        threads = sum(self.client.nthreads().values())
-        return max(1, _CALLS_A_THREAD * threads) - len(self.under_way)
 
     def _submit(self, call: Call) -> None:
         from distributed.protocol import pickle
@@ -265,22 +259,19 @@ class _Spreading:
         future.add_done_callback(self.done.put)
 
     def _result(self, future: Future, call: Call) -> Any:
-        # An error is asked for, not raised: the function's own might be one of waiting too long.
-        error = self._wait(lambda: future.exception(timeout=SECONDS_BETWEEN_LOOKS))
-        if error is not None:
-            raise self._explained(error, call)
-        return self._wait(lambda: future.result(timeout=SECONDS_BETWEEN_LOOKS))
-
-    def _explained(self, error: Exception, call: Call) -> Exception:
         from distributed import KilledWorker
 
+        # An error is asked for, not raised: the function's own might be one of waiting too long.
+        error = self._wait(lambda: future.exception(timeout=SECONDS_BETWEEN_LOOKS))
         if isinstance(error, KilledWorker):
             self.fatal += call.names
         if isinstance(error, CancelledError):
-            return _gone()
+            raise _gone()
         if isinstance(error, ImportError):
-            return InputError(f"worker: {error}; {SAME}")
-        return error
+            raise InputError(f"worker: {error}; {SAME}")
+        if error is not None:
+            raise error
+        return self._wait(lambda: future.result(timeout=SECONDS_BETWEEN_LOOKS))
 
     def _wait(self, step: Callable[[], Any]) -> Any:
         """Try a step that waits for a second, until it is done or there is nobody to do it."""
@@ -306,15 +297,3 @@ class _Spreading:
 
 def _gone() -> ServerError:
     return ServerError(f"scheduler: the connection to it is lost. {_GO_ON}")
-
-
-def _ended(names: Sequence[str]) -> ServerError:
-    return ServerError(
-        "workers: several ended, one after the other, while they had these to work on: "
-        f"{_listed(names)}. Their logs say why; often it is too little memory. {_GO_ON}"
-    )
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:20])
-    return f"{shown} and {len(names) - 20} more" if len(names) > 20 else shown

@@ -81,18 +81,14 @@ def _calls(
         if id(model) not in sent:
             sent[id(model)] = sent_model(model)
         places = batch["source"].unique()
-        part = excerpt(corpus, places)
-        rows = _plain(batch).assign(source=pd.Index(places).get_indexer(batch["source"]))
-        arguments = (sent[id(model)], function, part, rows, rest)
+        rows = batch[[name for name in batch if name in _SENT]]
+        rows = rows.assign(source=pd.Index(places).get_indexer(batch["source"]))
+        # All categories would carry the names of all utterances with each batch.
+        for name in rows.select_dtypes("category"):
+            rows[name] = rows[name].cat.remove_unused_categories()
+        arguments = (sent[id(model)], function, excerpt(corpus, places), rows, rest)
         names = utterance_ids(corpus.table.index[batch["row"].unique()])
         yield Call(batch, arguments, list(names))
-
-
-def _plain(rows: pd.DataFrame) -> pd.DataFrame:
-    """Without other categories, which would carry the names of all utterances with each batch."""
-    kept = rows[[name for name in rows if name in _SENT]]
-    coded = map(str, kept.select_dtypes("category"))
-    return kept.assign(**{name: kept[name].cat.remove_unused_categories() for name in coded})
 
 
 def sent_model(model: AudioLanguageModel) -> worker.SentModel:

@@ -126,15 +126,11 @@ def versions() -> dict[str, str]:
             found[package] = importlib.metadata.version(package).partition("+")[0]
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
-    found["sercue"] += f" ({_source_digest()})"
-    return found
-
-
-def _source_digest() -> str:
     folder, digest = Path(__file__).parents[1], hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
         digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
+    found["sercue"] += f" ({digest.hexdigest()[:12]})"
+    return found
 
 
 def work(call: bytes, expected: Mapping[str, str], worker: str | None = None) -> Any:
@@ -230,22 +226,16 @@ def holding(sent: SentModel) -> Iterator[Any]:
     """
     with _LOADING:
         if sent.pickled not in _HELD:
-            _make_room(sent.name)
+            # Memory is made for one large model; only small ones are held side by side.
+            small = {k: held for k, held in _HELD.items() if sent.name == held.model.name == _SMALL}
+            _HELD.clear()
+            _HELD.update(small)
+            gc.collect()
             _HELD[sent.pickled] = _Held(_received(sent))
         held = _HELD[sent.pickled]
         use_own_gpu()
     with held.turn:
         yield held.model
-
-
-def _make_room(name: str) -> None:
-    """Forget what is not to be held beside a model: memory is made for one large one."""
-    kept = {
-        key: held for key, held in _HELD.items() if name == _SMALL and held.model.name == _SMALL
-    }
-    _HELD.clear()
-    _HELD.update(kept)
-    gc.collect()
 
 
 def _received(sent: SentModel) -> Any:
@@ -269,8 +259,7 @@ def _received(sent: SentModel) -> Any:
 def facts(sent: SentModel) -> dict[str, str]:
     """What a model says of itself where it answers."""
     with holding(sent) as model:
-        told: dict[str, str] = model.facts()
-        return told
+        return model.facts()
 
 
 def held_devices(name: str) -> dict[str, Any]:
