@@ -290,7 +290,7 @@ def test_a_study_opened_by_hand_takes_over_what_lies_in_its_reports(small_study,
     run = open_run(small_study.settings)
     assert run.folder == project / "scratch" / "small"
     assert len(run.predictions) == 448
-    assert "_chat" not in vars(run.model), "the model was asked"
+    assert "answering" not in vars(run.model), "the model was asked"
     assert not run.controls.empty
     assert open_run(small_study.settings, reuse=True)._left is not None
     assert before.items() <= contents(project).items()
@@ -302,7 +302,7 @@ def test_what_was_asked_by_hand_is_not_asked_again_by_the_study(small_study, pro
     run = Run(Settings(**small_study.settings))
     assert run.folder == project / "reports" / "small"
     assert len(run.predictions) == 448
-    assert "_chat" not in vars(run.model), "the model was asked"
+    assert "answering" not in vars(run.model), "the model was asked"
 
 
 @pytest.mark.parametrize("files", [[], ["artifacts/provenance.json"]])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercue.errors import InputError
-from sercue.models.cards import BYTES, ENDPOINT_PREFIX, OPEN_NAMES, ModelCard, checkpoint_source
+from sercue.models.cards import BYTES, ENDPOINT_PREFIX, OPEN_NAMES, checkpoint_source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,8 +146,8 @@ def size_text(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
 
 
-_WHOLE = "model.safetensors"
-_INDEX = "model.safetensors.index.json"
+#: Files of which one tells that weights are there: all of them, or where they are.
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 # Of a model that also speaks, the part that listens and answers in text: it alone loads.
 _LISTENER = "thinker."
 # The check can do without the hub, so it does not wait long for an answer.
@@ -184,15 +184,20 @@ def check_available(
     source, card = checkpoint_source(name)
     revision = revision or (card.revision if card else None)
     folder = weights_folder(source, revision)
-    parameters, download = _sizes(name, source, revision, card, folder)
+    if folder is None:
+        parameters, download = hub_sizes(source, revision)
+        if card is not None:
+            parameters, download = card.parameters, download or card.download
+    else:
+        parameters, download = card.parameters if card else stored_parameters(name, folder), None
     if parameters:
         check_fits(name, parameters, model.device, model.dtype, spread=spread)
-    if folder is None and download:
+    if download:
         check_disk(name, download)
     try:
         model.check()
     except InputError as error:
-        if folder is not None or not download:
+        if not download:
             raise
         raise InputError(f"{error}; its weights are a download of {size_text(download)}") from error
     place = "its weights are here" if folder else "its weights are fetched at first use"
@@ -237,7 +242,14 @@ def cached_snapshot(repository: str, revision: str | None = None) -> Path | None
     config = try_to_load_from_cache(repository, "config.json", revision=revision)
     if not isinstance(config, str):
         return None
-    return Path(config).parent if _is_whole(Path(config).parent) else None
+    folder = Path(config).parent
+    whole, index = (folder / file for file in WEIGHTS)
+    if whole.is_file():
+        return folder
+    if not index.is_file():
+        return None
+    shards = set(json.loads(index.read_text())["weight_map"].values())
+    return folder if all((folder / shard).is_file() for shard in shards) else None
 
 
 def weights_folder(source: str, revision: str | None = None) -> Path | None:
@@ -252,27 +264,6 @@ def weights_folder(source: str, revision: str | None = None) -> Path | None:
         return folder
     named_as_folder = source.startswith(("/", ".", "~"))
     return None if named_as_folder else cached_snapshot(source, revision)
-
-
-def _is_whole(folder: Path) -> bool:
-    if (folder / _WHOLE).is_file():
-        return True
-    if not (folder / _INDEX).is_file():
-        return False
-    shards = set(json.loads((folder / _INDEX).read_text())["weight_map"].values())
-    return all((folder / shard).is_file() for shard in shards)
-
-
-def _sizes(
-    name: str, source: str, revision: str | None, card: ModelCard | None, folder: Path | None
-) -> tuple[int | None, int | None]:
-    """Number of parameters and bytes to download; ``None`` where nobody can tell."""
-    if folder is not None:
-        return (card.parameters if card else stored_parameters(name, folder)), None
-    parameters, download = hub_sizes(source, revision)
-    if card is not None:
-        return card.parameters, download or card.download
-    return parameters, download
 
 
 def stored_parameters(name: str, folder: Path) -> int | None:
@@ -333,10 +324,10 @@ def hub_sizes(repository: str, revision: str | None = None) -> tuple[int | None,
     except (OSError, ValueError, HTTPError):
         # The model's own check says why it cannot be had.
         return None, None
-    sizes = [file.size or 0 for file in info.siblings or [] if _of_weights(file.rfilename)]
+    # Weights of adapters lie in subfolders.
+    sizes = [
+        file.size or 0
+        for file in info.siblings or []
+        if file.rfilename.endswith(".safetensors") and "/" not in file.rfilename
+    ]
     return (info.safetensors.total if info.safetensors else None), sum(sizes) or None
-
-
-def _of_weights(file: str) -> bool:
-    """Whether a file of a repository is among the weights; those of adapters lie in subfolders."""
-    return file.endswith(".safetensors") and "/" not in file

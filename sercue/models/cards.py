@@ -25,7 +25,14 @@ class NoAnswer:
     reason: str
 
 
-def check_prompts(audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]]) -> None:
+#: Recordings, float arrays (samples,), and for each of them the texts that are asked about it.
+Audios = Sequence[np.ndarray]
+Prompts = Sequence[Sequence[str]]
+#: For each recording the answer to each of its prompts.
+Answers = list[list[str | NoAnswer]]
+
+
+def check_prompts(audios: Audios, prompts: Prompts) -> None:
     """Refuse anything but one or more prompts for each recording.
 
     Raises:
@@ -128,10 +135,6 @@ class ModelCard:
     description: str
     trained_on: tuple[str, ...] = ()
     trained_on_source: str = ""
-
-    def gigabytes(self, dtype: str) -> float:
-        """Memory of the weights alone, in GB of 1e9 bytes; a run needs some fifth more."""
-        return self.parameters * BYTES[dtype] / 1e9
 
 
 CARDS: tuple[ModelCard, ...] = (
@@ -285,10 +288,9 @@ def card_of(model: str) -> ModelCard | None:
         'audio-flamingo-3'
         >>> card_of("hf:audio-flamingo-3-hf")
     """
-    prefixes = (HUB_PREFIX, ENDPOINT_PREFIX)
     for card in CARDS:
-        names = [card.name, *(f"{prefix}{card.repository}" for prefix in prefixes)]
-        if model in names[: None if card.repository else 1]:
+        stored = (HUB_PREFIX + card.repository, ENDPOINT_PREFIX + card.repository)
+        if model == card.name or (card.repository and model in stored):
             return card
     return None
 

@@ -1,26 +1,36 @@
-"""Any audio chat model of transformers, from a folder or a hub repository."""
+"""Any audio chat model of transformers and PEFT adapters to it, from folders or the hub."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
+from huggingface_hub import parse_local_safetensors_file_metadata
 from pydantic import Field
+from transformers import utils as backends
 
 from sercue.errors import InputError
-from sercue.models.adapter import Adapter
-from sercue.models.cards import NoAnswer, check_labels, check_prompts
+from sercue.models.cards import Answers, Audios, NoAnswer, Prompts, check_labels, check_prompts
 from sercue.models.chat_inputs import ChatInputs
-from sercue.models.checkpoint import DTYPES, Checkpoint, check_loading
-from sercue.models.hub import told_of
+from sercue.models.checkpoint import (
+    DTYPES,
+    Checkpoint,
+    check_loading,
+    check_weights,
+    folder_digest,
+    quietly,
+)
+from sercue.models.hub import hub_file, hub_holds, told_of, told_of_hub
 from sercue.models.prefix import attention_of
 from sercue.models.scoring import Scoring
 from sercue.models.windows import LongAudioOptions
+from sercue.privacy import public_name
 
 
 class CheckpointOptions(LongAudioOptions):
@@ -43,6 +53,193 @@ class CheckpointOptions(LongAudioOptions):
     tree_tokens: int | None = Field(default=None, ge=1)
     adapter: str | None = Field(default=None, min_length=1)
     adapter_revision: str | None = Field(default=None, min_length=1)
+
+
+# Weights that were trained whole beside the adapter, as LLaVA and Audio Flamingo 3 store them.
+_BESIDE = "non_lora_trainables.bin"
+_UNREAD = "a .bin can run code as it loads, so it is not read"
+
+
+class Adapter:
+    """A PEFT adapter as ``save_pretrained`` of peft stores it: what a fine-tuning added.
+
+    It is injected into a checkpoint by ``load_adapter`` of transformers. The model keeps its class,
+    so that a fine-tuned one can be asked as its base is, and names of weights from before
+    transformers 5 are understood as they are in checkpoints.
+
+    Args:
+        source: a folder, or a hub repository; a folder within the repository may follow its name,
+            as in ``organisation/model/folder``
+        name: how errors call the model that it is put on
+        revision: branch, tag or commit of the repository
+
+    Attributes:
+        label: how reports call it: of a folder on this machine the last part
+
+    Raises:
+        InputError: if peft is not installed, or a revision is given for a folder
+    """
+
+    def __init__(self, source: str | Path, name: str, revision: str | None = None) -> None:
+        folder = Path(source).expanduser()
+        self._folder = folder.absolute() if folder.is_dir() else None
+        self._source, self._revision, self._name = str(source), revision, name
+        parts = PurePosixPath(source).parts
+        self._repository, self._within = "/".join(parts[:2]), PurePosixPath(*parts[2:])
+        # Workers are sent a whole path: the name must be the same for both ways to write it.
+        self.label = folder.absolute().name if self._folder else _public(source)
+        if not backends.is_peft_available():
+            raise InputError(
+                f"adapter: found {self.label!r}, which needs the package peft; install it "
+                "(pip install 'sercue[peft]', or pip install peft), or leave adapter out"
+            )
+        if self._folder is not None and revision is not None:
+            raise InputError(
+                f"adapter_revision: found {revision!r}, but {self.label!r} is a folder, which has "
+                "none; leave it out"
+            )
+
+    @property
+    def pinned(self) -> tuple[str, str | None]:
+        """Source and revision that mean the same wherever they are used: whole path, or commit."""
+        return (self._source, self.content) if self._folder is None else (str(self._folder), None)
+
+    @cached_property
+    def content(self) -> str:
+        """The commit of a repository, or a hash of a folder's files."""
+        if self._folder is not None:
+            return folder_digest(self._config_file.parent)
+        return self._config_file.parents[len(self._within.parts)].name
+
+    @property
+    def facts(self) -> str:
+        """Name, content, kind, and the model that it was trained on, as far as its files say."""
+        base = getattr(self._config, "base_model_name_or_path", None)
+        trained = f", trained on {_public(base)}" if base else ""
+        return f"{self.label}@{self.content} ({self._config.peft_type.value}{trained})"
+
+    def check(self, model: transformers.PreTrainedModel | None) -> None:
+        """Check without fetching weights whether the adapter can be put on a model.
+
+        Args:
+            model: with shapes in place of weights, see ``Checkpoint.check``; the adapter is put on
+                it if its weights are on this machine. ``None`` where that cannot be known.
+
+        Raises:
+            InputError: if the folder or repository, its configuration or its weights as
+                safetensors are missing, if further weights lie beside them that are not read, or
+                if they do not go with the model
+        """
+        _ = self._config
+        self._require_safetensors()
+        weights = self._config_file.parent / backends.ADAPTER_SAFE_WEIGHTS_NAME
+        if model is None or not weights.is_file():
+            return
+        with told_of(self._name, f"the weights of adapter {self.label} cannot be read"):
+            tensors = parse_local_safetensors_file_metadata(weights).tensors
+        with torch.device("meta"):
+            empty = {key: torch.empty(tensor.shape) for key, tensor in tensors.items()}
+            self._put_on(model, peft_config=self._config, adapter_state_dict=empty)
+
+    def put_on(self, model: transformers.PreTrainedModel) -> None:
+        """Put it on a model that has its weights; its own are fetched if need be.
+
+        Raises:
+            InputError: see ``check``; also if the files have changed since ``content`` was known
+        """
+        self._require_safetensors()
+        content = self.content
+        folder = self._file(backends.ADAPTER_SAFE_WEIGHTS_NAME).parent
+        self._put_on(model, peft_model_id=str(folder))
+        check_weights(folder, self._name)
+        if self._folder is not None and folder_digest(folder) != content:
+            raise InputError(
+                f"adapter: the files in {self._source} have changed since this process began to "
+                "use them; run again"
+            )
+
+    def _put_on(self, model: transformers.PreTrainedModel, **given: Any) -> None:
+        with told_of(self._name, f"adapter {self.label} cannot be put on it"), quietly():
+            found = model.load_adapter(**given)
+        # What is missing would stay as it was drawn, what is left over would be dropped.
+        for told, keys in (
+            ("lacks", found.missing_keys),
+            ("has, but the model takes none of,", found.unexpected_keys),
+        ):
+            if keys:
+                raise InputError(
+                    f"model {self._name!r}: adapter {self.label} {told} {len(keys)} weights, "
+                    f"among them {min(keys)}; valid is an adapter that was trained on this model"
+                )
+
+    def _require_safetensors(self) -> None:
+        if not self._holds(backends.ADAPTER_SAFE_WEIGHTS_NAME):
+            other = self._holds(backends.ADAPTER_WEIGHTS_NAME)
+            raise InputError(
+                f"adapter: {self.label} has no {backends.ADAPTER_SAFE_WEIGHTS_NAME}"
+                + (
+                    f", only {backends.ADAPTER_WEIGHTS_NAME} ({_UNREAD}); store it as safetensors: "
+                    "save_pretrained of peft does"
+                    if other
+                    else "; valid is what save_pretrained of peft writes"
+                )
+            )
+        beside = False
+        # Where the hub cannot be asked, what was fetched of it must do.
+        with suppress(InputError):
+            beside = self._holds(_BESIDE)
+        if beside:
+            raise InputError(
+                f"adapter: beside its adapter, {self.label} holds {_BESIDE}, weights that were "
+                f"trained with it ({_UNREAD}). Without them it would be another model; merge both "
+                "into the base model once, and name the folder that save_pretrained then writes "
+                "as model: hf:FOLDER"
+            )
+
+    def _holds(self, name: str) -> bool:
+        if (self._config_file.parent / name).is_file():
+            return True
+        if self._folder is not None:
+            return False
+        with told_of_hub(self._name, self._repository, self._revision):
+            return hub_holds(self._repository, [str(self._within / name)], self.content)
+
+    @cached_property
+    def _config_file(self) -> Path:
+        return self._file(backends.ADAPTER_CONFIG_NAME)
+
+    def _file(self, name: str) -> Path:
+        if self._folder is not None:
+            if (self._folder / name).is_file():
+                return self._folder / name
+            raise InputError(
+                f"adapter: no {name} in {self._source}; valid is a folder that save_pretrained of "
+                "peft wrote"
+            )
+        if self._source.startswith(("/", ".", "~")):
+            raise InputError(
+                f"adapter: no folder at {self._source!r}; valid is a folder that save_pretrained "
+                "of peft wrote, or a hub repository such as organisation/adapter"
+            )
+        revision = self._revision if name == backends.ADAPTER_CONFIG_NAME else self.content
+        with told_of_hub(self._name, self._repository, self._revision):
+            found = hub_file(self._repository, str(self._within / name), revision)
+        if found is None:
+            raise InputError(f"adapter: no {name} in {self.label}")
+        return Path(found)
+
+    @cached_property
+    def _config(self) -> Any:
+        from peft import PeftConfig
+
+        with told_of(
+            self._name, f"the {backends.ADAPTER_CONFIG_NAME} of adapter {self.label} is not usable"
+        ):
+            return PeftConfig.from_pretrained(str(self._config_file.parent))
+
+
+def _public(source: str | Path) -> str:
+    return public_name(f"hf:{source}").removeprefix("hf:")
 
 
 class AudioChatModel:
@@ -80,14 +277,21 @@ class AudioChatModel:
     ) -> None:
         own = options or CheckpointOptions()
         self._base_name = name or str(source)
-        self._adapter = _adapter_of(own, self._base_name)
+        self._adapter = None
+        if own.adapter is not None:
+            self._adapter = Adapter(own.adapter, self._base_name, own.adapter_revision)
+        elif own.adapter_revision is not None:
+            raise InputError(
+                f"adapter_revision: found {own.adapter_revision!r} without an adapter; valid is "
+                "one beside adapter"
+            )
         self.name = self._base_name + (f"+{self._adapter.label}" if self._adapter else "")
         self.device, self._asked_device = resolve_device(device), device
         self.dtype = resolve_dtype(dtype, self.device)
         if batch_size < 1:
             raise InputError(f"batch_size: found {batch_size}, valid is 1 or more")
         self._batch_size, self._options = batch_size, own
-        check_loading(self._options.attention, self._options.device_map)
+        check_loading(own.attention, own.device_map)
         self.checkpoint = Checkpoint(source, self.name, revision)
 
     def __repr__(self) -> str:
@@ -188,9 +392,7 @@ class AudioChatModel:
         """See ``ChatInputs.answer_tokens``. Loads no weights."""
         return self._inputs.answer_tokens(prompt, label)
 
-    def score(
-        self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]], labels: Sequence[str]
-    ) -> list[np.ndarray]:
+    def score(self, audios: Audios, prompts: Prompts, labels: Sequence[str]) -> list[np.ndarray]:
         """Log-likelihood of each label's words as the whole beginning of the answer.
 
         Args:
@@ -212,12 +414,7 @@ class AudioChatModel:
         check_prompts(audios, prompts)
         return self._scoring.score(audios, prompts, labels)
 
-    def generate(
-        self,
-        audios: Sequence[np.ndarray],
-        prompts: Sequence[Sequence[str]],
-        max_new_tokens: int = 8,
-    ) -> list[list[str | NoAnswer]]:
+    def generate(self, audios: Audios, prompts: Prompts, max_new_tokens: int = 8) -> Answers:
         """What the model answers when the likeliest token is taken each time.
 
         Settings for sampling and for repetition that a repository ships are not applied.
@@ -268,17 +465,6 @@ class AudioChatModel:
                 batch_size=self._batch_size,
                 tree_tokens=self._options.tree_tokens,
             )
-
-
-def _adapter_of(options: CheckpointOptions, name: str) -> Adapter | None:
-    if options.adapter is not None:
-        return Adapter(options.adapter, name, options.adapter_revision)
-    if options.adapter_revision is not None:
-        raise InputError(
-            f"adapter_revision: found {options.adapter_revision!r} without an adapter; valid is "
-            "one beside adapter"
-        )
-    return None
 
 
 def resolve_device(device: str) -> str:

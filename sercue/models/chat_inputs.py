@@ -7,7 +7,6 @@ import math
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,10 @@ import torch
 import transformers
 
 from sercue.errors import InputError, shortened
-from sercue.models.cards import check_prompts, usable_samples
+from sercue.models.cards import Audios, Prompts, check_prompts, usable_samples
 from sercue.models.chats import make_chat
 from sercue.models.hub import audio_part, told_of
+from sercue.models.prefix import Batch
 
 _WHISPER_SECONDS = 30
 _AUDIO_OPTIONS = ("padding", "truncation", "max_length")
@@ -25,23 +25,6 @@ _AUDIO_OPTIONS = ("padding", "truncation", "max_length")
 _UNKEPT = re.compile(r"[\s\u2581\u0300-\u036f]+")
 # One entry per token of text. Told by name, since a mask over frames may chance to be as long.
 _TOKEN_TYPES = ("token_type_ids", "mm_token_type_ids")
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """What a model takes for some utterances and the prompts asked of each.
-
-    Attributes:
-        inputs: features of all utterances as the processor batches them, on the cpu, floats as
-            float32; an utterance may fill several rows
-        per_token: other inputs with one entry per token, such as ``token_type_ids``: for each
-            utterance those of its first prompt, unpadded. A text behind the audio has zeros.
-        ids: for each utterance the token ids of each whole prompt, audio places included, unpadded
-    """
-
-    inputs: dict[str, torch.Tensor]
-    per_token: dict[str, list[list[int]]]
-    ids: list[list[list[int]]]
 
 
 class ChatInputs:
@@ -55,14 +38,20 @@ class ChatInputs:
         processor: the processor
         name: how errors call the model
 
+    Attributes:
+        tokenizer: that of the processor
+        sampling_rate: samples a second that ``encode`` expects
+
     Raises:
         InputError: if the processor has no chat template, or no token to pad batches with
     """
 
     def __init__(self, processor: Any, name: str) -> None:
-        self._processor = processor
-        self._name = name
+        self._processor, self._name = processor, name
         self._chat = make_chat(processor, name)
+        self.tokenizer, self._extractor = processor.tokenizer, audio_part(processor)
+        self.sampling_rate = int(self._extractor.sampling_rate)
+        self._is_whisper = isinstance(self._extractor, transformers.WhisperFeatureExtractor)
         self._written: set[str] = set()
         # Only to pad batches; padding is masked, so any token will do.
         if self.tokenizer.pad_token is None:
@@ -77,16 +66,6 @@ class ChatInputs:
         """Raise ``InputError`` if the chat template does not write a turn as it must."""
         with told_of(self._name, "its tokenizer cannot write a chat"):
             self._chat.check()
-
-    @property
-    def tokenizer(self) -> Any:
-        """The tokenizer of the processor."""
-        return self._processor.tokenizer
-
-    @property
-    def sampling_rate(self) -> int:
-        """Samples a second that ``encode`` expects."""
-        return int(self._extractor.sampling_rate)
 
     @property
     def max_seconds(self) -> float:
@@ -104,8 +83,10 @@ class ChatInputs:
             return options["max_length"] / self.sampling_rate
         return float(getattr(self._extractor, "chunk_length", math.inf))
 
-    def encode(self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]]) -> Encoded:
-        """What the model takes. The processor prepares each recording once, not once a prompt.
+    def encode(self, audios: Audios, prompts: Prompts) -> Batch:
+        """What the model takes, on the CPU, floats as float32.
+
+        The processor prepares each recording once, not once a prompt.
 
         Args:
             audios: for each utterance a float array (samples,) at ``sampling_rate``, in [-1, 1]
@@ -131,7 +112,7 @@ class ChatInputs:
             for texts, own in zip(prompts, ids, strict=True):
                 self._check_whole(texts, own)
         names = sorted({*_TOKEN_TYPES, *self.tokenizer.model_input_names} & given.keys())
-        return Encoded(
+        return Batch(
             per_token={name: _unpadded(given.pop(name), held) for name in names},
             inputs={
                 name: value.float() if value.is_floating_point() else value
@@ -187,10 +168,6 @@ class ChatInputs:
         return ids
 
     @property
-    def _extractor(self) -> Any:
-        return audio_part(self._processor)
-
-    @property
     def _audio_options(self) -> dict[str, Any]:
         """The feature extractor's default options."""
         given = inspect.signature(type(self._extractor).__call__).parameters
@@ -209,7 +186,8 @@ class ChatInputs:
         # longer one. An utterance must not depend on the others in its batch, so each is prepared
         # alone.
         if self._is_whisper and self._audio_options.get("padding") is True:
-            return _together([self._run([turn], longest) for turn in turns])
+            parts = [self._run([turn], longest) for turn in turns]
+            return {name: _stacked([part[name] for part in parts]) for name in parts[0]}
         return self._run(turns, longest)
 
     def _run(self, turns: Sequence[dict[str, Any]], longest: int) -> dict[str, torch.Tensor]:
@@ -240,17 +218,9 @@ class ChatInputs:
             return {}
         return {"max_length": min(longest + self.sampling_rate, self._extractor.n_samples)}
 
-    @property
-    def _is_whisper(self) -> bool:
-        return isinstance(self._extractor, transformers.WhisperFeatureExtractor)
-
-
-def _together(parts: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Inputs of several calls as those of one, padded on the right with zeros: masked places."""
-    return {name: _stacked([part[name] for part in parts]) for name in parts[0]}
-
 
 def _stacked(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Rows of all, padded on the right with zeros: masked places."""
     shape = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
     whole = tensors[0].new_zeros((sum(map(len, tensors)), *shape))
     start = 0

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-import scipy.io.wavfile
 import transformers
 
 from sercue.errors import InputError, shortened
 from sercue.models import template_trial
+from sercue.models.endpoint import wav_base64
 from sercue.models.hub import told_of
 
 
@@ -39,11 +36,8 @@ class MistralChat:
 
     def turn(self, text: str, audio: np.ndarray) -> dict[str, Any]:
         """One user turn: the audio, then the text. See ``TemplateChat.turn``."""
-        file = io.BytesIO()
-        # Written in single precision like the samples, so that nothing is rounded.
-        scipy.io.wavfile.write(file, self._sampling_rate, audio.astype(np.float32))
-        encoded = "data:audio/wav;base64," + base64.b64encode(file.getvalue()).decode()
-        heard = {"type": "audio", "base64": encoded}
+        encoded = wav_base64(audio, self._sampling_rate)
+        heard = {"type": "audio", "base64": f"data:audio/wav;base64,{encoded}"}
         return {"role": "user", "content": [heard, {"type": "text", "text": text}]}
 
     def check(self) -> None:
@@ -111,15 +105,6 @@ _PINNED_DATE = (
 )
 
 
-@dataclass(frozen=True)
-class _Place:
-    """What a processor puts in the place of the audio: text, audio tokens, text."""
-
-    before: str
-    tokens: list[int]
-    after: str
-
-
 class TemplateChat:
     """Chats that a template writes and the processor's tokenizer reads.
 
@@ -129,7 +114,7 @@ class TemplateChat:
     """
 
     def __init__(self, processor: Any, name: str) -> None:
-        self._processor = processor
+        self._processor, self._tokenizer = processor, processor.tokenizer
         self._name = name
 
     @staticmethod
@@ -188,18 +173,27 @@ class TemplateChat:
         Raises:
             InputError: if the first does not show it, or if there is no audio in it
         """
-        chats = self._chats(texts)
-        mark = self._audio_token
-        place = self._place(chats[0], first)
-        written = place.before + mark + place.after
-        rows = self._tokens([chat.replace(mark, written) for chat in chats])
-        ids = [_spread(row, self._audio_id, place.tokens) for row in rows]
-        if ids[0] != first:
+        chats, mark, sound = self._chats(texts), self._audio_token, self._audio_id
+        if sound not in first:
+            raise InputError(
+                f"audio: {self._name} found no audio in it; valid are recordings long enough for "
+                "one audio token"
+            )
+        start, end = first.index(sound), len(first) - first[::-1].index(sound)
+        plain = self._tokens(chats[:1])[0]
+        gap = plain.index(sound)
+        before = self._written(plain[:gap], first[:start], str.removeprefix)
+        after = self._written(plain[gap + 1 :], first[end:], str.removesuffix)
+        rows = self._tokens([chat.replace(mark, before + mark + after) for chat in chats])
+        for row in rows:
+            gap = row.index(sound)
+            row[gap : gap + 1] = first[start:end]
+        if rows[0] != first:
             raise InputError(
                 f"model {self._name!r}: its processor writes more into the chat than an audio "
                 "before the text, so that its prompts cannot be told from one of them"
             )
-        return ids
+        return rows
 
     def answer_tokens(self, prompt: str, label: str) -> list[int]:
         """See ``ChatInputs.answer_tokens``."""
@@ -208,10 +202,6 @@ class TemplateChat:
         if answered[: len(asked)] == asked:
             return answered[len(asked) :]
         return self._tokenizer(label, add_special_tokens=False)["input_ids"]
-
-    @property
-    def _tokenizer(self) -> Any:
-        return self._processor.tokenizer
 
     @property
     def _audio_token(self) -> str:
@@ -225,22 +215,6 @@ class TemplateChat:
     @cached_property
     def _audio_id(self) -> int:
         return self._tokenizer.convert_tokens_to_ids(self._audio_token)
-
-    def _place(self, chat: str, first: list[int]) -> _Place:
-        if self._audio_id not in first:
-            raise InputError(
-                f"audio: {self._name} found no audio in it; valid are recordings long enough for "
-                "one audio token"
-            )
-        plain = self._tokens([chat])[0]
-        start = first.index(self._audio_id)
-        end = len(first) - first[::-1].index(self._audio_id)
-        gap = plain.index(self._audio_id)
-        return _Place(
-            self._written(plain[:gap], first[:start], str.removeprefix),
-            first[start:end],
-            self._written(plain[gap + 1 :], first[end:], str.removesuffix),
-        )
 
     def _written(
         self, plain: list[int], expanded: list[int], without: Callable[[str, str], str]
@@ -275,10 +249,9 @@ class TemplateChat:
     def _chat(self, text: str) -> str:
         # Templates for text alone add strings to what is a list here, or refuse it themselves.
         with told_of(self._name, "its chat template does not take an audio with a text"):
-            chat: str = self._processor.apply_chat_template(
+            return self._processor.apply_chat_template(
                 [self.turn(text)], add_generation_prompt=True, tokenize=False
             )
-        return chat
 
     @cached_property
     def _head(self) -> str:
@@ -296,12 +269,6 @@ class TemplateChat:
         start = self._tokenizer.bos_token
         written = start is not None and self._head.startswith(start)
         return self._tokenizer(list(chats), add_special_tokens=not written)["input_ids"]
-
-
-def _spread(ids: list[int], mark: int, tokens: list[int]) -> list[int]:
-    """Put several tokens in the place of one."""
-    place = ids.index(mark)
-    return [*ids[:place], *tokens, *ids[place + 1 :]]
 
 
 def make_chat(processor: Any, name: str) -> TemplateChat | MistralChat:
@@ -329,10 +296,9 @@ def make_chat(processor: Any, name: str) -> TemplateChat | MistralChat:
             f"model {name!r}: its chat template is {shortened(processor.chat_template)}; valid is "
             "a text"
         )
-    if "strftime_now" in processor.chat_template and not processor.chat_template.startswith(
-        _PINNED_DATE
-    ):
-        processor.chat_template = _PINNED_DATE + processor.chat_template
+    template = processor.chat_template
+    if "strftime_now" in template and not template.startswith(_PINNED_DATE):
+        processor.chat_template = _PINNED_DATE + template
     return TemplateChat(processor, name)
 
 

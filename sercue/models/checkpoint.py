@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -21,7 +22,7 @@ from transformers.quantizers.auto import get_hf_quantizer
 
 from sercue.corpora.audio import file_digest
 from sercue.errors import InputError, shortened, unknown
-from sercue.models.availability import stored_tensors, weights_folder
+from sercue.models.availability import WEIGHTS, stored_tensors, weights_folder
 from sercue.models.chat_inputs import ChatInputs
 from sercue.models.hub import (
     HUB_ERRORS,
@@ -32,6 +33,7 @@ from sercue.models.hub import (
     hub_holds,
     load_processor,
     told_of,
+    told_of_hub,
 )
 from sercue.storage.files import cache_folder, write_text
 
@@ -50,18 +52,12 @@ ATTENTION = {
 _LAYERS = ("full_attention", "sliding_attention")
 DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 # Repositories that hold more than what answers in text: from the architecture that config.json
-# names, to the part's own configuration and class. The Omni models speak as well: a talker and
-# a vocoder come after the thinker, which alone reads, hears and writes.
-_TEXT_PARTS = {
-    "Qwen2_5OmniModel": ("thinker_config", "Qwen2_5OmniThinkerForConditionalGeneration"),
-    "Qwen2_5OmniForConditionalGeneration": (
-        "thinker_config",
-        "Qwen2_5OmniThinkerForConditionalGeneration",
-    ),
-    "Qwen3OmniMoeForConditionalGeneration": (
-        "thinker_config",
-        "Qwen3OmniMoeThinkerForConditionalGeneration",
-    ),
+# names, to the class of that part. The Omni models speak as well: a talker and a vocoder come
+# after the thinker, which alone reads, hears and writes.
+_THINKERS = {
+    "Qwen2_5OmniModel": "Qwen2_5OmniThinkerForConditionalGeneration",
+    "Qwen2_5OmniForConditionalGeneration": "Qwen2_5OmniThinkerForConditionalGeneration",
+    "Qwen3OmniMoeForConditionalGeneration": "Qwen3OmniMoeThinkerForConditionalGeneration",
 }
 # Numbers of a configuration beyond which no network is: building it would not end, or take all
 # memory before its weights are looked at.
@@ -74,7 +70,6 @@ _SIZES = (
 )
 _MODULES = 1_000_000
 _RATES = (1_000, 1_000_000)
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 # Below this size hashing a file takes no time that is worth remembering its hash.
 _REMEMBERED = 64 * 2**20
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -175,7 +170,14 @@ class Checkpoint:
                     **options,
                 )
         except InputError as error:
-            raise self._attention_error(error.__cause__, attention) or error from error.__cause__
+            cause = error.__cause__
+            # Transformers reports attention that an architecture lacks by these types alone.
+            if attention and isinstance(cause, ValueError | ImportError):
+                raise InputError(
+                    f"attention: found {attention!r}, but model {self.name!r} "
+                    f"({self._architecture.__name__}) does not take it ({first_line(cause)})"
+                ) from cause
+            raise
         self._require_all_weights(found)
         return model
 
@@ -245,9 +247,7 @@ class Checkpoint:
         with told_of(self.name, "its config.json names no language model"):
             text = self._part_config.get_text_config()
             limit = getattr(text, "max_position_embeddings", None)
-            if limit is None:
-                return None
-            return int(limit)
+            return None if limit is None else int(limit)
 
     @cached_property
     def processor(self) -> Any:
@@ -270,11 +270,7 @@ class Checkpoint:
         return processor
 
     def load(
-        self,
-        device: str,
-        dtype: str,
-        attention: str | None = None,
-        device_map: str | None = None,
+        self, device: str, dtype: str, attention: str | None = None, device_map: str | None = None
     ) -> transformers.PreTrainedModel:
         """The model with its weights, ready to answer.
 
@@ -319,17 +315,6 @@ class Checkpoint:
         with told_of(self.name, f"it cannot be moved to {device}"):
             return (model if device_map else model.to(device)).eval()
 
-    def _attention_error(
-        self, error: BaseException | None, attention: str | None
-    ) -> InputError | None:
-        # Transformers reports attention that an architecture lacks by this type alone.
-        if not attention or not isinstance(error, ValueError | ImportError):
-            return None
-        return InputError(
-            f"attention: found {attention!r}, but model {self.name!r} "
-            f"({self._architecture.__name__}) does not take it ({first_line(error)})"
-        )
-
     def _load_error(self, error: Exception) -> InputError:
         if self._is_folder or not isinstance(error, HUB_ERRORS):
             return InputError(
@@ -357,46 +342,39 @@ class Checkpoint:
         return {} if self._is_folder else {"revision": self.content}
 
     def _require_safetensors(self) -> None:
-        if not self._has_weights():
+        if self._is_folder:
+            found = any((Path(self._source) / name).is_file() for name in WEIGHTS)
+        else:
+            with told_of_hub(self.name, self._source, self._revision):
+                found = hub_holds(self._source, WEIGHTS, self.content)
+        if not found:
             raise InputError(
                 f"model {self.name!r}: no weights in {self._source}; found neither "
-                f"{' nor '.join(_WEIGHTS)}, and other formats are not read"
+                f"{' nor '.join(WEIGHTS)}, and other formats are not read"
             )
-
-    def _has_weights(self) -> bool:
-        if self._is_folder:
-            return any((Path(self._source) / name).is_file() for name in _WEIGHTS)
-        try:
-            return hub_holds(self._source, _WEIGHTS, self.content)
-        except HUB_ERRORS as error:
-            raise hub_error(error, self.name, self._source, self._revision) from error
 
     @cached_property
     def _config_file(self) -> Path:
-        path = self._found_config()
+        path: str | Path | None
+        if self._is_folder:
+            path = Path(self._source) / "config.json"
+            if not path.is_file():
+                self._refuse_adapter(path.parent)
+                path = None
+        elif self._source.startswith(("/", ".", "~")):
+            raise InputError(
+                f"model {self.name!r}: no folder at {self._source!r}; valid is a folder that "
+                "save_pretrained wrote, or a hub repository such as organisation/model"
+            )
+        else:
+            with told_of_hub(self.name, self._source, self._revision):
+                path = hub_file(self._source, "config.json", self._revision)
         if path is None:
             raise InputError(
                 f"model {self.name!r}: no config.json in {self._source}; valid is a folder or "
                 "repository that save_pretrained wrote"
             )
         return Path(path)
-
-    def _found_config(self) -> str | Path | None:
-        if self._is_folder:
-            path = Path(self._source) / "config.json"
-            if not path.is_file():
-                self._refuse_adapter(path.parent)
-                return None
-            return path
-        if self._source.startswith(("/", ".", "~")):
-            raise InputError(
-                f"model {self.name!r}: no folder at {self._source!r}; valid is a folder that "
-                "save_pretrained wrote, or a hub repository such as organisation/model"
-            )
-        try:
-            return hub_file(self._source, "config.json", self._revision)
-        except HUB_ERRORS as error:
-            raise hub_error(error, self.name, self._source, self._revision) from error
 
     @cached_property
     def _config(self) -> Any:
@@ -433,13 +411,13 @@ class Checkpoint:
     @property
     def _part_config(self) -> Any:
         """The configuration of what answers in text: the whole, or a part of it."""
-        part, _ = _TEXT_PARTS.get(self._named_architecture, (None, None))
-        return getattr(self._config, part) if part else self._config
+        whole = self._named_architecture not in _THINKERS
+        return self._config if whole else self._config.thinker_config
 
     @cached_property
     def _architecture(self) -> type[transformers.PreTrainedModel]:
         named = self._named_architecture
-        _, part = _TEXT_PARTS.get(named, (None, named))
+        part = _THINKERS.get(named, named)
         with told_of(self.name, f"transformers cannot load the architecture {part!r}"):
             found: Any = getattr(transformers, part, None)
         known = isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)
@@ -455,8 +433,7 @@ class Checkpoint:
                 f"model {self.name!r}: config.json names the architecture {shortened(named)} and "
                 f"the type {given}, which do not make a model that answers in text"
             )
-        architecture: type[transformers.PreTrainedModel] = found
-        return architecture
+        return found
 
 
 def check_loading(attention: str | None, device_map: str | None) -> None:
@@ -530,12 +507,10 @@ def _numbers(found: Any, key: str = "") -> Iterator[tuple[str, int | float]]:
 @contextmanager
 def _bounded() -> Iterator[None]:
     """Within, a network of more modules than any has ends in an error, not after hours."""
-    number = 0
+    numbers = itertools.count(1)
 
     def count(*_: object) -> None:
-        nonlocal number
-        number += 1
-        if number > _MODULES:
+        if next(numbers) > _MODULES:
             raise ValueError(f"it would have more than {_MODULES} modules")
 
     handle = register_module_module_registration_hook(count)

@@ -237,36 +237,29 @@ def label_similarities(
     Raises:
         InputError: if a recording or the model cannot be used
     """
-    index = corpus.rows(partition).index
-    digests = digests.loc[index]
-    asked = json.dumps([_VERSION, model.identity, *sentences.values()])
+    digests, texts = digests.loc[corpus.rows(partition).index], list(sentences.values())
+    asked = json.dumps([_VERSION, model.identity, *texts])
     folder = cache_folder() / "contrastive" if cache is None else Path(cache)
     folder /= hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()
     # The same audio twice in a corpus is compared once.
     different, size = digests[~digests.duplicated()], _BATCHES_AT_ONCE * model.batch_size
 
     def measured(lacking: pd.Series) -> Iterator[pd.DataFrame]:
-        number = len(lacking)
-        with progress_bar(total=number, desc=model.name, unit="utt", disable=not progress) as bar:
+        bar = progress_bar(total=len(lacking), desc=model.name, unit="utt", disable=not progress)
+        with bar:
             # Which are compared together does not depend on what is known: sums depend on it in
             # their last digits.
             for start in range(0, len(different), size):
                 batch = different.iloc[start : start + size]
                 batch = batch[batch.isin(lacking)]
                 if len(batch):
-                    yield _compared(corpus, model, sentences, batch)
+                    rate = model.sampling_rate
+                    compared = model.similarities(
+                        [read_utterance(corpus, key, rate) for key in batch.index], texts
+                    )
+                    index = pd.Index(batch, name="audio", dtype=object)
+                    yield pd.DataFrame(compared, index, texts)
                     bar.update(len(batch))
 
     stored = through_cache(folder, CACHED_SIMILARITIES, digests, measured)
-    return stored[list(sentences.values())].set_axis(list(sentences), axis=1)
-
-
-def _compared(
-    corpus: Corpus, model: ContrastiveModel, sentences: Mapping[str, str], batch: pd.Series
-) -> pd.DataFrame:
-    audios = [read_utterance(corpus, key, model.sampling_rate) for key in batch.index]
-    return pd.DataFrame(
-        model.similarities(audios, list(sentences.values())),
-        index=pd.Index(batch, name="audio", dtype=object),
-        columns=list(sentences.values()),
-    )
+    return stored[texts].set_axis(list(sentences), axis=1)

@@ -8,22 +8,24 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
 from pydantic import Field
 from scipy.io import wavfile
 
-from sercue.errors import InputError, shortened
+from sercue.errors import DecodingError, InputError, shortened
 from sercue.models.cards import (
     ENDPOINT_PREFIX,
+    Answers,
+    Audios,
     NoAnswer,
+    Prompts,
     check_labels,
     check_prompts,
     usable_samples,
 )
-from sercue.models.endpoint_scoring import LabelTokens, no_scores
 from sercue.models.endpoint_server import RefusedRequest, Server, shown
 from sercue.models.windows import LongAudioOptions
 from sercue.privacy import public_name
@@ -239,7 +241,7 @@ class EndpointModel:
             retries=options.retries,
             replies_as=self.replies_as or self.served,
         )
-        self._labels = LabelTokens()
+        self._label_tokens: dict[str, list[str]] = {}
         self._takes_no_penalty = True
 
     def __repr__(self) -> str:
@@ -326,12 +328,7 @@ class EndpointModel:
             **{f"server's {key}": value for key, value in told.items() if value},
         }
 
-    def score(
-        self,
-        audios: Sequence[np.ndarray],
-        prompts: Sequence[Sequence[str]],
-        labels: Sequence[str],
-    ) -> list[np.ndarray]:
+    def score(self, audios: Audios, prompts: Prompts, labels: Sequence[str]) -> list[np.ndarray]:
         """Log-likelihood of each label's words as the whole beginning of the answer.
 
         One request per prompt and label, and for each label one more in the model's life.
@@ -354,7 +351,14 @@ class EndpointModel:
         check_labels(labels)
         scores = []
         for waves, texts in self._batches(audios, prompts):
-            self._learn(waves[0], texts[0][0], labels)
+            new = [label for label in labels if label not in self._label_tokens]
+            if new:
+                asked = (self.served, waves[0], texts[0][0])
+                context, *wholes = self._scored(
+                    [scoring_request(*asked, label) for label in (None, *new)]
+                )
+                for label, whole in zip(new, wholes, strict=True):
+                    self._label_tokens[label] = label_tokens(label, context, whole)
             replies = iter(
                 self._scored(
                     scoring_request(self.served, wave, prompt, label)
@@ -365,15 +369,10 @@ class EndpointModel:
             )
             for own in texts:
                 rows = [{label: next(replies) for label in labels} for _ in own]
-                scores.append(self._labels.log_likelihoods(own, rows))
+                scores.append(log_likelihoods(self._label_tokens, own, rows))
         return scores
 
-    def generate(
-        self,
-        audios: Sequence[np.ndarray],
-        prompts: Sequence[Sequence[str]],
-        max_new_tokens: int = 8,
-    ) -> list[list[str | NoAnswer]]:
+    def generate(self, audios: Audios, prompts: Prompts, max_new_tokens: int = 8) -> Answers:
         """What the model answers when the likeliest token is taken each time.
 
         Args:
@@ -414,15 +413,6 @@ class EndpointModel:
         self._takes_no_penalty = False
         return replies
 
-    def _learn(self, wave: str, prompt: str, labels: Sequence[str]) -> None:
-        new = self._labels.unknown(labels)
-        if not new:
-            return
-        requests = [scoring_request(self.served, wave, prompt, label) for label in (None, *new)]
-        context, *wholes = self._scored(requests)
-        for label, whole in zip(new, wholes, strict=True):
-            self._labels.learn(label, context, whole)
-
     def _scored(self, requests: Any) -> list[Any]:
         try:
             return self._server.ask(requests)
@@ -432,7 +422,7 @@ class EndpointModel:
             raise no_scores(f"status {error.status}: {error.reason}") from None
 
     def _batches(
-        self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]]
+        self, audios: Audios, prompts: Prompts
     ) -> Iterator[tuple[list[str], Sequence[Sequence[str]]]]:
         """The recordings as requests carry them, encoded once each, and their prompts."""
         check_prompts(audios, prompts)
@@ -460,3 +450,156 @@ def _prompt_length(reply: Mapping[str, Any]) -> int:
     usage = reply.get("usage")
     told = usage.get("prompt_tokens") if isinstance(usage, dict) else None
     return told if isinstance(told, int) and told > 1 else 0
+
+
+# The words of a label are scored in the assistant's turn, which the chat template leaves open: the
+# prompt then ends with the label's tokens, and the sum of their log-probabilities is the label's
+# log-likelihood. This is vLLM's extension of the chat completions: ``prompt_logprobs`` with
+# ``continue_final_message``.
+_WAY_OUT = (
+    "valid are decoding: generate, which needs no log-probabilities, or a server that gives those "
+    "of a prompt, such as vLLM"
+)
+
+_ROUNDING = 1e-4
+# What vLLM writes for -Infinity, which JSON does not know; no token of a prompt is as unlikely.
+_NOT_FINITE = -9999.0
+
+
+class PromptToken(NamedTuple):
+    """A token of a prompt as a server returns it.
+
+    Attributes:
+        id: its number in the vocabulary; empty for the first token, which servers leave out
+        text: what it spells, if the server says so
+        logprob: natural logarithm of its probability behind the tokens before it; NaN if the
+            server's is not finite
+    """
+
+    id: str
+    text: str | None
+    logprob: float
+
+
+def label_tokens(label: str, context: Any, whole: Any) -> list[str]:
+    """Which tokens a label has in this chat.
+
+    Where the label begins is measured, not assumed: by comparing the prompt that ends with it and
+    the prompt without an answer.
+
+    Args:
+        label: the words
+        context: reply to the prompt without an answer
+        whole: reply to the same prompt with the label as its answer
+
+    Raises:
+        DecodingError: if a reply has no log-probabilities, or the label's tokens do not follow
+            the prompt's as they are
+    """
+    before, after = scored_tokens(context), scored_tokens(whole)
+    added = after[len(before) :]
+    follows = _ids(after[: len(before)]) == _ids(before)
+    if not follows or not added or _spelling(added) not in (None, _letters(label)):
+        raise DecodingError(
+            f"decoding: found score, but the server's chat template does not put the answer "
+            f"{label!r} alone and right behind the prompt; {_WAY_OUT}"
+        )
+    return _ids(added)
+
+
+def log_likelihoods(
+    tokens: Mapping[str, list[str]], prompts: Sequence[str], replies: Sequence[Mapping[str, Any]]
+) -> np.ndarray:
+    """The log-likelihood of each label behind each prompt about one recording, in nats.
+
+    Args:
+        tokens: those of each label, as ``label_tokens`` finds them
+        prompts: what was asked
+        replies: of each prompt, label to the reply to it with that label as its answer
+
+    Returns:
+        array (prompts, labels); a row of NaN where one of its log-probabilities is not finite
+
+    Raises:
+        DecodingError: if the replies are not about one prompt followed by each label's tokens
+        InputError: if different prompts have the same tokens
+    """
+    rows = [_of_prompt(tokens, own) for own in replies]
+    if len({tuple(context) for _, context in rows}) < len(set(prompts)):
+        raise InputError(
+            "prompts: different ones about a recording reach the server's model as the same "
+            "tokens; see to the chat template that the server uses, and whether it cuts prompts"
+        )
+    values = np.array([own for own, _ in rows])
+    values[~np.isfinite(values).all(axis=1)] = math.nan
+    return values
+
+
+def _of_prompt(
+    tokens: Mapping[str, list[str]], replies: Mapping[str, Any]
+) -> tuple[list[float], list[str]]:
+    """The log-likelihood of each label behind one prompt, and the tokens of the prompt."""
+    values, contexts = [], []
+    for label, reply in replies.items():
+        given = scored_tokens(reply)
+        begins = len(given) - len(tokens[label])
+        contexts.append(_ids(given[:begins]))
+        if _ids(given[begins:]) != tokens[label] or contexts[0] != contexts[-1]:
+            raise DecodingError(
+                f"decoding: found score, but the server's tokens of the answer {label!r} "
+                f"differ from prompt to prompt; {_WAY_OUT}"
+            )
+        values.append(math.fsum(token.logprob for token in given[begins:]))
+    return values, contexts[0]
+
+
+def scored_tokens(reply: Mapping[str, Any]) -> list[PromptToken]:
+    """The prompt's tokens with their log-probabilities, as vLLM returns them.
+
+    Raises:
+        DecodingError: if the reply has none, or they are not one token per place with a logarithm
+            of a probability
+    """
+    places = reply.get("prompt_logprobs")
+    if not isinstance(places, list) or not places:
+        raise no_scores("its reply has no prompt_logprobs")
+    return [PromptToken("", None, 0.0), *(_token(place) for place in places[1:])]
+
+
+def no_scores(reason: str) -> DecodingError:
+    """The error for a server that cannot score, to be raised by the caller."""
+    return DecodingError(
+        f"decoding: found score, but the server gives no log-probabilities of a prompt "
+        f"({reason}); {_WAY_OUT}"
+    )
+
+
+def _token(place: Any) -> PromptToken:
+    if not isinstance(place, dict) or len(place) != 1:
+        raise no_scores("its prompt_logprobs do not have one token per place")
+    (number, told), *_ = place.items()
+    value = told.get("logprob") if isinstance(told, dict) else None
+    # A server may be set to tell logits instead. Rounding may lift the logarithm of 1 above 0.
+    if isinstance(value, bool) or not isinstance(value, int | float) or value > _ROUNDING:
+        found = shortened(value)
+        raise no_scores(f"its prompt_logprobs hold {found} for the logarithm of a probability")
+    text = told.get("decoded_token")
+    logprob = float(value) if value > _NOT_FINITE else math.nan
+    return PromptToken(str(number), text if isinstance(text, str) else None, logprob)
+
+
+def _ids(tokens: Sequence[PromptToken]) -> list[str]:
+    return [token.id for token in tokens]
+
+
+def _spelling(tokens: Sequence[PromptToken]) -> str | None:
+    """The letters of the tokens; none if the server does not tell, or a token is part of one."""
+    texts = [token.text for token in tokens]
+    if any(text is None or "\N{REPLACEMENT CHARACTER}" in text for text in texts):
+        return None
+    return _letters("".join(text for text in texts if text is not None))
+
+
+def _letters(text: str) -> str:
+    # Tokens that are decoded one by one lose the spaces between words.
+    return "".join(text.split())

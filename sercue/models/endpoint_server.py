@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,10 +53,10 @@ class RefusedRequest(InputError):
 
     def __init__(self, message: str, status: int, reason: str) -> None:
         super().__init__(message)
-        self.status = status
-        self.reason = reason
+        self.status, self.reason = status, reason
 
 
+@dataclass(repr=False, eq=False)
 class Server:
     """Client of one server, whose errors say in plain words what went wrong.
 
@@ -87,26 +88,15 @@ class Server:
         fingerprints: what the server said of its own version, each once, in order
     """
 
-    def __init__(
-        self,
-        name: str,
-        url: str,
-        key_variable: str,
-        *,
-        concurrency: int,
-        timeout: float,
-        retries: int,
-        replies_as: str,
-    ) -> None:
-        self.name = name
-        self.url = url
-        self.key_variable = key_variable
-        self.concurrency = concurrency
-        self.timeout = timeout
-        self.retries = retries
-        self.replies_as = replies_as
-        self.fingerprints: list[str] = []
-        self._answering: str | None = None
+    name: str
+    url: str
+    key_variable: str
+    concurrency: int
+    timeout: float
+    retries: int
+    replies_as: str
+    fingerprints: list[str] = field(default_factory=list, init=False)
+    _answering: str | None = field(default=None, init=False)
 
     def ask(
         self, requests: Iterable[Mapping[str, Any]], *, retries: int | None = None
@@ -136,7 +126,15 @@ class Server:
         # Raised behind all handlers, so that no chained error shows what this one clears away.
         if failure is not None:
             raise self._explained(*failure)
-        self._note_versions(replies)
+        for reply in replies:
+            told = reply.get("system_fingerprint")
+            if isinstance(told, str) and told and told not in self.fingerprints:
+                if len(self.fingerprints) == 1:
+                    logger.warning(
+                        "%s changed while it was asked: its system_fingerprint was %s and is %s",
+                        self._place, self.fingerprints[0], self._shown(told),
+                    )  # fmt: skip
+                self.fingerprints.append(self._shown(told))
         return replies
 
     @property
@@ -249,17 +247,6 @@ class Server:
                 "not take that name, state it as model_options: {replies_as: NAME}"
             )
         self._answering = told
-
-    def _note_versions(self, replies: Iterable[Mapping[str, Any]]) -> None:
-        for reply in replies:
-            told = reply.get("system_fingerprint")
-            if isinstance(told, str) and told and told not in self.fingerprints:
-                if len(self.fingerprints) == 1:
-                    logger.warning(
-                        "%s changed while it was asked: its system_fingerprint was %s and is %s",
-                        self._place, self.fingerprints[0], self._shown(told),
-                    )  # fmt: skip
-                self.fingerprints.append(self._shown(told))
 
     def _key(self) -> str:
         key = os.environ.get(self.key_variable, "").strip()
@@ -418,8 +405,7 @@ def _reason(error: Exception) -> str:
     """What the server said, or what happened below the client's own words."""
     body = getattr(error, "body", None)
     if isinstance(body, Mapping):
-        told = body.get("message") or body.get("detail") or body
-        return str(told)
+        return str(body.get("message") or body.get("detail") or body)
     response = getattr(error, "response", None)
     if response is not None:
         return str(response.text) or str(error)

@@ -101,6 +101,19 @@ the repository first: hf download organisation/model"
     return InputError(f"model {model!r}: {text}")
 
 
+@contextmanager
+def told_of_hub(model: str, repository: str, revision: str | None) -> Iterator[None]:
+    """Within, what the libraries raise about a repository becomes a ``hub_error``.
+
+    Raises:
+        InputError: from the error
+    """
+    try:
+        yield
+    except HUB_ERRORS as error:
+        raise hub_error(error, model, repository, revision) from error
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """An error and what it was raised from: transformers wraps the hub's in ``OSError``."""
     while error is not None:
@@ -207,27 +220,19 @@ def audio_part(processor: Any) -> Any:
 
 
 def _without_vision(processor_class: Any, source: str, where: dict[str, Any]) -> Any:
-    heard = _hearing(processor_class)
-    parts = [
-        _Unseeing() if name in _VISION else _part(name).from_pretrained(source, **where)
-        for name in heard.get_attributes()
-    ]
-    settings, _ = heard.get_processor_dict(source, **where)
-    return heard.from_args_and_dict(parts, settings)
-
-
-def _part(name: str) -> Any:
-    return transformers.AutoTokenizer if name == "tokenizer" else transformers.AutoFeatureExtractor
-
-
-def _hearing(processor_class: Any) -> Any:
-    """The same class of processor, but one that may lack the parts for images and videos."""
+    """A processor of that class, but for the parts for images and videos."""
 
     def check(self: Any, name: str, part: Any) -> Any:
         if isinstance(part, _Unseeing):
             return _Unseeing
         return processor_class.check_argument_for_proper_class(self, name, part)
 
-    return type(
-        processor_class.__name__, (processor_class,), {"check_argument_for_proper_class": check}
-    )
+    own = {"check_argument_for_proper_class": check}
+    heard: Any = type(processor_class.__name__, (processor_class,), own)
+    parts = []
+    for name in heard.get_attributes():
+        text = name == "tokenizer"
+        part = transformers.AutoTokenizer if text else transformers.AutoFeatureExtractor
+        parts.append(_Unseeing() if name in _VISION else part.from_pretrained(source, **where))
+    settings, _ = heard.get_processor_dict(source, **where)
+    return heard.from_args_and_dict(parts, settings)

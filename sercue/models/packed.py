@@ -230,9 +230,9 @@ def _run(
     before = prefix.held()[:, None].expand(-1, width, -1)
     seen = torch.cat([before, torch.from_numpy(own).to(device)], dim=2)
     starts = torch.tensor(prefix.lengths, device=device)[:, None]
-    own_at = starts + padded([t.depths + [0] * (width - len(t)) for t in trees], device)
+    own_at = starts + padded([tree.depths for tree in trees], device)
     prefix_at = torch.arange(prefix.places, device=device).expand(len(trees), -1)
-    ids = padded([tree.tokens + [0] * (width - len(tree)) for tree in trees], device)
+    ids = padded([tree.tokens for tree in trees], device)
     at = torch.cat([prefix_at, own_at], dim=1)
     return _forward(model, ids, _Trees(prefix.cache(), seen, at), wanted)
 
@@ -316,10 +316,7 @@ def greedy_answers(
 
 
 def _grown(
-    model: PreTrainedModel,
-    run: _Trees,
-    places: Sequence[tuple[int, int]],
-    tokens: Sequence[int],
+    model: PreTrainedModel, run: _Trees, places: Sequence[tuple[int, int]], tokens: Sequence[int]
 ) -> tuple[_Trees, list[tuple[int, int]]]:
     """Run one token behind each given (recording, node).
 
@@ -330,12 +327,11 @@ def _grown(
     of: list[list[int]] = [[] for _ in range(recordings)]
     for i, (recording, _) in enumerate(places):
         of[recording].append(i)
-    width = max(map(len, of))
     # A recording with fewer tokens repeats its first node: padding that nobody reads.
-    nodes = padded([[places[i][1] for i in row] + [0] * (width - len(row)) for row in of], device)
-    ids = padded([[tokens[i] for i in row] + [0] * (width - len(row)) for row in of], device)
+    nodes = padded([[places[i][1] for i in row] for row in of], device)
+    ids = padded([[tokens[i] for i in row] for row in of], device)
     number = torch.arange(recordings, device=device)[:, None]
-    own = torch.eye(width, dtype=torch.bool, device=device).expand(recordings, -1, -1)
+    own = torch.eye(ids.shape[1], dtype=torch.bool, device=device).expand(recordings, -1, -1)
     seen = torch.cat([run.seen[number, nodes], own], dim=2)
     behind = run.at[:, -run.seen.shape[1] :][number, nodes] + 1
     at = torch.cat([run.at, behind], dim=1)

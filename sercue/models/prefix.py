@@ -19,9 +19,10 @@ class Batch:
     """What is asked of a few recordings, ready for the model.
 
     Attributes:
-        inputs: what the processor made of the audios, all recordings together, on the device
-        per_token: further inputs with one value per token: ``[recording][token]``, of the first
-            prompt of each
+        inputs: what the processor made of the audios, all recordings together; one may fill
+            several rows
+        per_token: further inputs with one value per token, such as ``token_type_ids``:
+            ``[recording][token]``, of the first prompt of each. A text behind the audio has zeros.
         ids: token ids of every whole prompt, audio places included: ``[recording][prompt][token]``
     """
 

@@ -14,7 +14,9 @@ from sercue.models.cards import (
     CARDS,
     ENDPOINT_PREFIX,
     TINY,
-    NoAnswer,
+    Answers,
+    Audios,
+    Prompts,
     checkpoint_source,
 )
 from sercue.models.windows import LongAudioOptions, Windowed
@@ -69,12 +71,7 @@ class AudioLanguageModel(Protocol):
     def facts(self) -> dict[str, str]:
         """What a report says of the model, name to value; may take as long as loading it."""
 
-    def score(
-        self,
-        audios: Sequence[np.ndarray],
-        prompts: Sequence[Sequence[str]],
-        labels: Sequence[str],
-    ) -> list[np.ndarray]:
+    def score(self, audios: Audios, prompts: Prompts, labels: Sequence[str]) -> list[np.ndarray]:
         """Log-likelihood of each label's words as the answer.
 
         Args:
@@ -87,12 +84,7 @@ class AudioLanguageModel(Protocol):
             number that is not finite is no answer
         """
 
-    def generate(
-        self,
-        audios: Sequence[np.ndarray],
-        prompts: Sequence[Sequence[str]],
-        max_new_tokens: int = 8,
-    ) -> list[list[str | NoAnswer]]:
+    def generate(self, audios: Audios, prompts: Prompts, max_new_tokens: int = 8) -> Answers:
         """The greedy answer to each prompt of each utterance; arguments as of ``score``."""
 
 
@@ -120,7 +112,7 @@ def available_models() -> pd.DataFrame:
             "class": card.architecture,
             "licence": card.licence,
             "parameters": card.parameters,
-            **{f"GB {dtype}": round(card.gigabytes(dtype), 3) for dtype in BYTES},
+            **{f"GB {t}": round(card.parameters * size / 1e9, 3) for t, size in BYTES.items()},
             "seconds": card.longest,
             "revision": card.revision,
             "cached": (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from transformers import PreTrainedModel
 
 from sercue.errors import InputError
 from sercue.models import packed, suffixes
+from sercue.models.cards import Audios, Prompts
 from sercue.models.chat_inputs import ChatInputs
 from sercue.models.checkpoint import end_tokens
 from sercue.models.prefix import Batch, Ids, attention_of, run_prefix
@@ -75,9 +77,7 @@ class Scoring:
         self._model, self._inputs, self._name = model, inputs, name
         self._choose()
 
-    def score(
-        self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]], labels: Sequence[str]
-    ) -> list[np.ndarray]:
+    def score(self, audios: Audios, prompts: Prompts, labels: Sequence[str]) -> list[np.ndarray]:
         """Log-likelihood of each label's words; see ``AudioChatModel.score``.
 
         A score is not finite only if it is not finite when its prompt is asked alone.
@@ -101,7 +101,7 @@ class Scoring:
         return suffixes.score_answers(self._model, batch, answers, self._rows(batch))
 
     def generate(
-        self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]], max_new_tokens: int
+        self, audios: Audios, prompts: Prompts, max_new_tokens: int
     ) -> list[list[list[int] | None]]:
         """Token ids of the greedy answers; see ``AudioChatModel.generate``.
 
@@ -138,10 +138,7 @@ class Scoring:
         return all(part.isfinite().all() for layer in prefix.layers for part in layer)
 
     def _in_batches(
-        self,
-        run: Callable[[Batch, Sequence[int]], list[Any]],
-        audios: Sequence[np.ndarray],
-        prompts: Sequence[Sequence[str]],
+        self, run: Callable[[Batch, Sequence[int]], list[Any]], audios: Audios, prompts: Prompts
     ) -> list[Any]:
         """Run recordings a few at a time, fewer once the device is out of memory."""
         answers: list[Any] = [None] * len(audios)
@@ -181,16 +178,14 @@ class Scoring:
             pool.shutdown(wait=False, cancel_futures=True)
         return answers
 
-    def _encode(
-        self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]], chunk: Sequence[int]
-    ) -> Batch:
-        encoded = self._inputs.encode([audios[i] for i in chunk], [prompts[i] for i in chunk])
+    def _encode(self, audios: Audios, prompts: Prompts, chunk: Sequence[int]) -> Batch:
+        batch = self._inputs.encode([audios[i] for i in chunk], [prompts[i] for i in chunk])
         dtype = self._model.dtype
         inputs = {
             name: value.to(self._device, dtype if value.is_floating_point() else None)
-            for name, value in encoded.inputs.items()
+            for name, value in batch.inputs.items()
         }
-        return Batch(inputs, encoded.per_token, encoded.ids)
+        return replace(batch, inputs=inputs)
 
     def _shrink(self) -> None:
         if self.batch_size > 1:

@@ -98,11 +98,7 @@ def score_answers(
 
 @torch.inference_mode()
 def greedy_answers(
-    model: PreTrainedModel,
-    batch: Batch,
-    end_tokens: Sequence[int],
-    max_new_tokens: int,
-    rows: int,
+    model: PreTrainedModel, batch: Batch, end_tokens: Sequence[int], max_new_tokens: int, rows: int
 ) -> list[list[list[int] | None]]:
     """The likeliest token, one after another, as ``packed.greedy_answers``.
 

@@ -26,7 +26,7 @@ import transformers
 from sercue.corpora.audio import audio_digests, read_utterance, utterance_seconds
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError
-from sercue.models.cards import TINY, NoAnswer
+from sercue.models.cards import TINY, Answers, Audios, Prompts
 from sercue.models.chat import AudioChatModel, resolve_device, resolve_dtype
 from sercue.models.tiny_network import (
     SAMPLING_RATE,
@@ -45,7 +45,7 @@ from sercue.storage.tables import TRAINING, check_entries, read_json, write_json
 from sercue.tokens.catalogue import parse_conditions
 from sercue.tokens.concepts import WORDS, Words, words_by_concept
 from sercue.tokens.condition import Material
-from sercue.tokens.prompts import Template, resolve_templates
+from sercue.tokens.prompts import resolve_templates
 
 LONGEST_SECONDS = 30
 DEV_CONDITIONS = ("none", "aligned", "shuffled", "conflicting")
@@ -121,7 +121,12 @@ class TinyModel:
         self._batch_size = batch_size
         self._corpus, self._tokens = corpus, tokens
         self._vocabulary = words_by_concept(words, list(map(str, tokens)))
-        self._words = _words_of(corpus, label_words)
+        if set(label_words) != set(corpus.labels):
+            raise InputError(
+                f"label_words: found {', '.join(label_words)}, "
+                f"valid are exactly {', '.join(corpus.labels)}"
+            )
+        self._words = {label: label_words[label] for label in corpus.labels}
         _check_rows(corpus, tokens)
 
     def __repr__(self) -> str:
@@ -145,7 +150,7 @@ class TinyModel:
     @property
     def batch_size(self) -> int:
         """Recordings that run at once; see ``AudioChatModel.batch_size``."""
-        return self._chat.batch_size if "_chat" in self.__dict__ else self._batch_size
+        return self.answering.batch_size if "answering" in self.__dict__ else self._batch_size
 
     @cached_property
     def max_seconds(self) -> float:
@@ -199,7 +204,7 @@ class TinyModel:
             "recordings blanked where there are tokens": recipe["blank_audio"],
             "recordings exchanged where there are tokens": recipe["swap_audio"],
         }
-        return self._chat.facts() | {
+        return self.answering.facts() | {
             "identity": self.identity,
             "trained on": f"{told['training utterances']} utterances "
             f"of {told['training speakers']} speakers, {recipe['epochs']} times each",
@@ -241,28 +246,17 @@ class TinyModel:
         check_entries(file, stored, TRAINING)
         return stored
 
-    def score(
-        self, audios: Sequence[np.ndarray], prompts: Sequence[Sequence[str]], labels: Sequence[str]
-    ) -> list[np.ndarray]:
+    def score(self, audios: Audios, prompts: Prompts, labels: Sequence[str]) -> list[np.ndarray]:
         """See ``AudioChatModel.score``."""
-        return self._chat.score(audios, prompts, labels)
+        return self.answering.score(audios, prompts, labels)
 
-    def generate(
-        self,
-        audios: Sequence[np.ndarray],
-        prompts: Sequence[Sequence[str]],
-        max_new_tokens: int = 8,
-    ) -> list[list[str | NoAnswer]]:
+    def generate(self, audios: Audios, prompts: Prompts, max_new_tokens: int = 8) -> Answers:
         """See ``AudioChatModel.generate``."""
-        return self._chat.generate(audios, prompts, max_new_tokens)
-
-    @property
-    def answering(self) -> AudioChatModel:
-        """The trained checkpoint alone, which answers, without the corpus that it learnt from."""
-        return self._chat
+        return self.answering.generate(audios, prompts, max_new_tokens)
 
     @cached_property
-    def _chat(self) -> AudioChatModel:
+    def answering(self) -> AudioChatModel:
+        """The trained checkpoint alone, which answers, without the corpus that it learnt from."""
         self.train()
         return self._loaded(self.folder)
 
@@ -318,17 +312,34 @@ class TinyModel:
         }
 
     def _dev_uar(self, model: AudioChatModel) -> dict[str, float]:
+        """UAR of the development utterances by condition, in [0, 1], the mean over templates."""
         rows = self._corpus.rows("dev")
         if len(rows) < 2:
             return {}
-        return uar_by_condition(
-            model,
-            self._corpus,
-            rows,
-            Material(self._tokens.loc[rows.index], self._vocabulary),
-            self._words,
-            self.templates,
-        )
+        material = Material(self._tokens.loc[rows.index], self._vocabulary)
+        conditions = parse_conditions(DEV_CONDITIONS, list(material.words))
+        shown = [condition.show(material, seed=0) for condition in conditions]
+        options, labels = list(self._words.values()), np.array(list(self._words), dtype=object)
+        prompts = []
+        for number in range(len(rows)):
+            blocks = [
+                None if table is None else {str(c): str(w) for c, w in table.iloc[number].items()}
+                for table in shown
+            ]
+            prompts.append([t.render(options, block) for t in self.templates for block in blocks])
+        audios = [read_utterance(self._corpus, row, SAMPLING_RATE) for row in rows.index]
+        answers = np.array(
+            [labels[scores.argmax(axis=1)] for scores in model.score(audios, prompts, options)]
+        ).reshape(len(rows), len(self.templates), len(shown))
+        truth = rows["emotion"].tolist()
+        uar = {}
+        for place, name in enumerate(DEV_CONDITIONS):
+            of_templates = [
+                audmetric.unweighted_average_recall(truth, list(answers[:, template, place]))
+                for template in range(len(self.templates))
+            ]
+            uar[name] = round(float(np.mean(of_templates)), 4)
+        return uar
 
 
 def train_all(models: Sequence[TinyModel], *, jobs: int | None = None) -> None:
@@ -369,69 +380,6 @@ def _train_quietly(model: TinyModel) -> None:
     # Bars of several processes would write over each other.
     with no_progress():
         model.train()
-
-
-def uar_by_condition(
-    model: AudioChatModel,
-    corpus: Corpus,
-    rows: pd.DataFrame,
-    material: Material,
-    words: Mapping[str, str],
-    templates: Sequence[Template],
-    conditions: Sequence[str] = DEV_CONDITIONS,
-) -> dict[str, float]:
-    """UAR of some utterances by condition, the mean over the templates.
-
-    Args:
-        model: the model to ask
-        corpus: where the utterances are from
-        rows: which of its rows
-        material: their own tokens
-        words: label to the words of the prompt
-        templates: wordings
-        conditions: names of conditions
-
-    Returns:
-        condition to UAR, in [0, 1]
-    """
-    concepts = list(material.words)
-    shown = [c.show(material, seed=0) for c in parse_conditions(conditions, concepts)]
-    options, labels = list(words.values()), np.array(list(words), dtype=object)
-    prompts = [
-        [
-            template.render(options, None if table is None else _shown(table.iloc[number]))
-            for template in templates
-            for table in shown
-        ]
-        for number in range(len(rows))
-    ]
-    audios = [read_utterance(corpus, row, SAMPLING_RATE) for row in rows.index]
-    answers = [
-        labels[scores.argmax(axis=1)].reshape(len(templates), len(shown))
-        for scores in model.score(audios, prompts, options)
-    ]
-    truth = rows["emotion"].tolist()
-    uar = [
-        [
-            audmetric.unweighted_average_recall(truth, [a[t, c] for a in answers])
-            for t in range(len(templates))
-        ]
-        for c in range(len(shown))
-    ]
-    return {name: round(float(np.mean(u)), 4) for name, u in zip(conditions, uar, strict=True)}
-
-
-def _shown(tokens: pd.Series) -> dict[str, str]:
-    return {str(concept): str(word) for concept, word in tokens.items()}
-
-
-def _words_of(corpus: Corpus, label_words: Mapping[str, str]) -> dict[str, str]:
-    if set(label_words) != set(corpus.labels):
-        raise InputError(
-            f"label_words: found {', '.join(label_words)}, "
-            f"valid are exactly {', '.join(corpus.labels)}"
-        )
-    return {label: label_words[label] for label in corpus.labels}
 
 
 def _check_rows(corpus: Corpus, tokens: pd.DataFrame) -> None:

@@ -17,6 +17,7 @@ import transformers
 from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from sercue.models.chats import TemplateChat
 from sercue.options import Options, checked
 from sercue.running import progress_bar
 from sercue.tokens.concepts import UNKNOWN
@@ -217,25 +218,18 @@ def draw_prompts(
                 concept: UNKNOWN if hide else word
                 for (concept, word), hide in zip(own.items(), hidden, strict=True)
             }
-        tells = any(word != UNKNOWN for word in own.values())
-        yield template.render(order, own), _audio(recipe, blank) if tells else "own"
-
-
-def _audio(recipe: Recipe, drawn: float) -> str:
-    if drawn < recipe.blank_audio:
-        return "blank"
-    return "other" if drawn < recipe.blank_audio + recipe.swap_audio else "own"
+        audio = "own"
+        if any(word != UNKNOWN for word in own.values()):
+            if blank < recipe.blank_audio:
+                audio = "blank"
+            elif blank < recipe.blank_audio + recipe.swap_audio:
+                audio = "other"
+        yield template.render(order, own), audio
 
 
 SAMPLING_RATE = 16_000
-_MARKS = [
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|AUDIO|>",
-    "<|audio_bos|>",
-    "<|audio_eos|>",
-]
+_MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|AUDIO|>", "<|audio_bos|>",
+          "<|audio_eos|>"]  # fmt: skip
 _END_OF_TURN = "<|im_end|>"
 # The layout of Qwen/Qwen2-Audio-7B-Instruct, for turns whose content is a list.
 _CHAT_TEMPLATE = (
@@ -471,19 +465,14 @@ def _augment(
         if blank[row]:
             mel[row] = floor[row]
             continue
+        # The bin at the edge is repeated.
         shift = int(generator.integers(-recipe.mel_shift, recipe.mel_shift + 1))
-        mel[row] = _shifted(mel[row], shift)
+        mel[row] = mel[row][(torch.arange(mel.shape[1]) - shift).clamp(0, mel.shape[1] - 1)]
         for axis, size in ((0, mel.shape[1]), (1, int(frames[row].sum()))):
             length = int(generator.integers(int(recipe.mel_mask * size) + 1))
             start = int(generator.integers(size - length + 1))
             mel[row].narrow(axis, start, length).fill_(floor[row])
     return mel
-
-
-def _shifted(mel: torch.Tensor, bins: int) -> torch.Tensor:
-    """Move the spectrum up (or down) by some bins, repeating the bin at the edge."""
-    source = torch.arange(len(mel)) - bins
-    return mel[source.clamp(0, len(mel) - 1)]
 
 
 def _encode(
@@ -498,7 +487,8 @@ def _encode(
     lengths = ((tower_frames - 2) // 2 + 1).tolist()
     ids, targets = [], []
     for text, answer, length in zip(texts, answers, lengths, strict=True):
-        chat = processor.apply_chat_template(conversation(text), add_generation_prompt=True)
+        turn = TemplateChat.turn(text)
+        chat = processor.apply_chat_template([turn], add_generation_prompt=True)
         asked = tokenizer(chat.replace("<|AUDIO|>", "<|AUDIO|>" * length))["input_ids"]
         said = tokenizer(answer + _END_OF_TURN)["input_ids"]
         ids.append(torch.tensor(asked + said))
@@ -512,18 +502,11 @@ def _encode(
     }
 
 
-def conversation(text: str) -> list[dict[str, object]]:
-    """One user turn: the audio, then the text."""
-    return [{"role": "user", "content": [{"type": "audio"}, {"type": "text", "text": text}]}]
-
-
 def _loss(
     network: transformers.Qwen2AudioForConditionalGeneration, batch: dict[str, torch.Tensor]
 ) -> torch.Tensor:
-    inputs = {name: value for name, value in batch.items() if name != "targets"}
-    states = network.model(**inputs).last_hidden_state
-    wanted = batch["targets"] != -100
+    targets = batch.pop("targets")
+    states = network.model(**batch).last_hidden_state
+    wanted = targets != -100
     # Logits over the vocabulary only where an answer is: the rest of the text has no loss.
-    return torch.nn.functional.cross_entropy(
-        network.lm_head(states[wanted]), batch["targets"][wanted]
-    )
+    return torch.nn.functional.cross_entropy(network.lm_head(states[wanted]), targets[wanted])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 
 from sercue.errors import InputError
-from sercue.models.cards import NoAnswer
+from sercue.models.cards import Answers, Audios, NoAnswer, Prompts
 from sercue.options import Options
 
 if TYPE_CHECKING:
@@ -48,20 +48,22 @@ class Windowed:
     Args:
         model: what answers; its ``max_seconds`` is the length of the longest window
 
+    Attributes:
+        name: that of the model
+        dtype: precision of the model's weights
+        max_seconds: infinite; no recording is too long
+
     Raises:
         InputError: on a call, if the model's longest recording is shorter than a sample
     """
 
+    max_seconds = math.inf
+
     def __init__(self, model: AudioLanguageModel) -> None:
-        self.model = model
+        self.model, self.name, self.dtype = model, model.name, model.dtype
 
     def __repr__(self) -> str:
         return f"Windowed({self.model!r})"
-
-    @property
-    def name(self) -> str:
-        """That of the model."""
-        return self.model.name
 
     @property
     def identity(self) -> str:
@@ -74,19 +76,9 @@ class Windowed:
         return self.model.sampling_rate
 
     @property
-    def max_seconds(self) -> float:
-        """Infinite: no recording is too long."""
-        return math.inf
-
-    @property
     def device(self) -> str:
         """Where the model runs."""
         return self.model.device
-
-    @property
-    def dtype(self) -> str:
-        """Precision of the model's weights."""
-        return self.model.dtype
 
     @property
     def batch_size(self) -> int:
@@ -107,12 +99,7 @@ class Windowed:
             "that disagree are invalid",
         }
 
-    def score(
-        self,
-        audios: Sequence[np.ndarray],
-        prompts: Sequence[Sequence[str]],
-        labels: Sequence[str],
-    ) -> list[np.ndarray]:
+    def score(self, audios: Audios, prompts: Prompts, labels: Sequence[str]) -> list[np.ndarray]:
         """Log-likelihood of each label's words, averaged over the windows of each utterance.
 
         Args:
@@ -127,12 +114,7 @@ class Windowed:
         scores = self.model.score(*_asked(windows, prompts), labels)
         return [np.mean(own, axis=0) for own in _regrouped(scores, windows)]
 
-    def generate(
-        self,
-        audios: Sequence[np.ndarray],
-        prompts: Sequence[Sequence[str]],
-        max_new_tokens: int = 8,
-    ) -> list[list[str | NoAnswer]]:
+    def generate(self, audios: Audios, prompts: Prompts, max_new_tokens: int = 8) -> Answers:
         """The answers to the windows of each utterance, joined by " | ".
 
         Args:

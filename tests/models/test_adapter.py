@@ -15,8 +15,7 @@ from safetensors.torch import load_file
 from test_scoring import LABELS, METHODS, PROMPTS, decoded, greedy_ids, processed, separate_scores
 
 from sercue.errors import InputError
-from sercue.models import adapter as adapters
-from sercue.models import load_model
+from sercue.models import chat, load_model
 from sercue.models.chat import AudioChatModel, CheckpointOptions
 from sercue.models.checkpoint import Checkpoint
 
@@ -286,7 +285,7 @@ def test_a_folder_has_no_revision(qwen_checkpoint, copy):
 
 def test_without_peft_the_extra_is_named(qwen_checkpoint, copy, monkeypatch):
     """It is no dependency of the project."""
-    monkeypatch.setattr(adapters, "is_peft_available", lambda: False)
+    monkeypatch.setattr(chat.backends, "is_peft_available", lambda: False)
     with pytest.raises(InputError, match=r"adapter: found 'copy', .*pip install 'sercue\[peft\]'"):
         tuned(qwen_checkpoint, copy)
 

@@ -11,7 +11,7 @@ from nbclient.exceptions import CellExecutionError
 from sercue.storage.files import project_folder
 
 # The network loads when it is first asked.
-NOT_ASKED = "assert '_chat' not in vars(run.model)"
+NOT_ASKED = "assert 'answering' not in vars(run.model)"
 
 
 @pytest.fixture(scope="module")
