@@ -186,8 +186,8 @@ def spread(
             has ended several workers
     """
     waiting = iter(calls)
-    first = list(islice(waiting, 1))
-    if not first:
+    first = next(waiting, None)
+    if first is None:
         return
     require_workers(client)
     spreading = _Spreading(client, function)
@@ -217,10 +217,9 @@ class _Spreading:
         # Of calls whose workers have ended: the one at fault, and what waited behind it.
         self.fatal: list[str] = []
 
-    def results(self, first: list[Call], waiting: Iterator[Call]) -> Iterator[tuple[Any, Any]]:
+    def results(self, first: Call, waiting: Iterator[Call]) -> Iterator[tuple[Any, Any]]:
         failure: Exception | None = None
-        for call in first:
-            self._submit(call)
+        self._submit(first)
         while self.under_way:
             if failure is None:
                 threads = sum(self.client.nthreads().values())

@@ -55,15 +55,7 @@ def answered_here(
     rest: tuple[Any, ...],
     jobs: int,
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """The same by several processes of this machine, each of which holds the model.
-
-    Args:
-        function: as of ``answered``
-        corpus: as of ``answered``
-        batches: as of ``answered``
-        rest: as of ``answered``
-        jobs: processes
-    """
+    """The same by as many processes of this machine as ``jobs``, each of which holds the model."""
     calls = list(_calls(function, corpus, batches, rest))
     answers = side_by_side(worker.ask_here, [call.arguments for call in calls], jobs)
     return zip([call.about for call in calls], answers, strict=True)

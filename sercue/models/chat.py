@@ -84,7 +84,7 @@ class Adapter:
         folder = Path(source).expanduser()
         self._folder = folder.absolute() if folder.is_dir() else None
         self._source, self._revision, self._name = str(source), revision, name
-        parts = PurePosixPath(source).parts
+        parts = PurePosixPath(self._source).parts
         self._repository, self._within = "/".join(parts[:2]), PurePosixPath(*parts[2:])
         # Workers are sent a whole path: the name must be the same for both ways to write it.
         self.label = folder.absolute().name if self._folder else _public(source)

@@ -421,9 +421,7 @@ class EndpointModel:
                 raise
             raise no_scores(f"status {error.status}: {error.reason}") from None
 
-    def _batches(
-        self, audios: Audios, prompts: Prompts
-    ) -> Iterator[tuple[list[str], Sequence[Sequence[str]]]]:
+    def _batches(self, audios: Audios, prompts: Prompts) -> Iterator[tuple[list[str], Prompts]]:
         """The recordings as requests carry them, encoded once each, and their prompts."""
         check_prompts(audios, prompts)
         rate, longest = self.sampling_rate, self.max_seconds

@@ -20,6 +20,7 @@ from sercue.models.prefix import (
     Batch,
     Ids,
     Prefix,
+    Said,
     attention_of,
     greedy_tokens,
     likeliest_tokens,
@@ -275,7 +276,7 @@ def greedy_answers(
     end_tokens: Sequence[int],
     max_new_tokens: int,
     tree_tokens: int,
-) -> list[list[list[int] | None]]:
+) -> list[Said]:
     """The likeliest token, one after another, until an end token or ``max_new_tokens``.
 
     Every prompt is a leaf of its recording's tree and grows by one token per step, all in one pass.
@@ -292,7 +293,7 @@ def greedy_answers(
         not finite
     """
     prefix = run_prefix(model, batch)
-    answers: list[list[list[int] | None]] = [[[] for _ in prompts] for prompts in batch.ids]
+    answers: list[Said] = [[[] for _ in prompts] for prompts in batch.ids]
     for groups in _groups(batch, prefix, [0] * len(batch.ids), tree_tokens):
         trees = [TokenTree() for _ in groups]
         leaves = [

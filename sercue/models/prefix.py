@@ -12,6 +12,8 @@ from transformers import DynamicCache, PreTrainedModel
 
 Ids = Sequence[int]
 Layers = list[tuple[torch.Tensor, torch.Tensor]]
+#: Greedy answers, the ids of each; ``None`` where logits on the way were not finite.
+Said = list[list[int] | None]
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,7 @@ def greedy_tokens(
     extend: Callable[[_State, list[int], list[int]], _State],
     end_tokens: Sequence[int],
     max_new_tokens: int,
-) -> list[list[int] | None]:
+) -> Said:
     """The likeliest token of each text, one after another, until it ends.
 
     Args:
@@ -252,7 +254,7 @@ def greedy_tokens(
         [[2, 1], [5, 4, 3]]
     """
     said = likeliest(state)
-    added: list[list[int] | None] = [[] for _ in said]
+    added: Said = [[] for _ in said]
     growing = list(range(len(said)))
     for step in range(max_new_tokens):
         next_tokens: dict[int, int] = {}

@@ -22,7 +22,7 @@ from sercue.models import packed, suffixes
 from sercue.models.cards import Audios, Prompts
 from sercue.models.chat_inputs import ChatInputs
 from sercue.models.checkpoint import end_tokens
-from sercue.models.prefix import Batch, Ids, attention_of, run_prefix
+from sercue.models.prefix import Batch, Ids, Said, attention_of, run_prefix
 
 TREE, SUFFIXES = "token tree", "batched suffixes"
 # A tree wastes attention between its branches. That cost grows with the tree, the rest of the
@@ -100,15 +100,13 @@ class Scoring:
             return packed.score_answers(self._model, batch, answers, self.tree_tokens)
         return suffixes.score_answers(self._model, batch, answers, self._rows(batch))
 
-    def generate(
-        self, audios: Audios, prompts: Prompts, max_new_tokens: int
-    ) -> list[list[list[int] | None]]:
+    def generate(self, audios: Audios, prompts: Prompts, max_new_tokens: int) -> list[Said]:
         """Token ids of the greedy answers; see ``AudioChatModel.generate``.
 
         ``None`` where logits are not finite even when the prompt is asked alone.
         """
 
-        def run(batch: Batch, _: Sequence[int]) -> list[list[list[int] | None]]:
+        def run(batch: Batch, _: Sequence[int]) -> list[Said]:
             return self._generate(batch, max_new_tokens)
 
         answers = self._in_batches(run, audios, prompts)
@@ -119,7 +117,7 @@ class Scoring:
                     own[prompt] = self._generate(alone, max_new_tokens)[0][0]
         return answers
 
-    def _generate(self, batch: Batch, most: int) -> list[list[list[int] | None]]:
+    def _generate(self, batch: Batch, most: int) -> list[Said]:
         model = self._model
         ends = end_tokens(model.generation_config, self._inputs.tokenizer, self._name)
         if self.method == TREE:

@@ -18,6 +18,7 @@ from transformers import DynamicCache, PreTrainedModel
 from sercue.models.prefix import (
     Batch,
     Ids,
+    Said,
     cache_layers,
     greedy_tokens,
     likeliest_tokens,
@@ -99,7 +100,7 @@ def score_answers(
 @torch.inference_mode()
 def greedy_answers(
     model: PreTrainedModel, batch: Batch, end_tokens: Sequence[int], max_new_tokens: int, rows: int
-) -> list[list[list[int] | None]]:
+) -> list[Said]:
     """The likeliest token, one after another, as ``packed.greedy_answers``.
 
     Args:
@@ -113,7 +114,7 @@ def greedy_answers(
         token ids of each prompt's answer, for each recording; ``None`` where logits on the way were
         not finite
     """
-    answers: list[list[list[int] | None]] = [[[] for _ in prompts] for prompts in batch.ids]
+    answers: list[Said] = [[[] for _ in prompts] for prompts in batch.ids]
     for recording, chunk, asked in _prompt_rows(model, batch, rows):
         grown = greedy_tokens(
             asked,

@@ -92,12 +92,16 @@ class TinyModel:
         dtype: precision of answers; training is always float32
         batch_size: most recordings that run at once
 
+    Attributes:
+        sampling_rate: samples a second, 16000
+
     Raises:
         InputError: if an option is unknown, a label has no training utterance, a row of the
             corpus has no tokens, or an utterance is longer than 30 s
     """
 
     name = TINY
+    sampling_rate = SAMPLING_RATE
 
     def __init__(
         self,
@@ -136,11 +140,6 @@ class TinyModel:
     def identity(self) -> str:
         """Name, hash of all that determines the weights, and precision."""
         return f"{self.name}@{self.key}/{self.dtype}"
-
-    @property
-    def sampling_rate(self) -> int:
-        """Samples a second: 16000."""
-        return SAMPLING_RATE
 
     @property
     def one_thread(self) -> bool:
