@@ -50,7 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Where it is there, jsonschema has it make forty grammars of web addresses, in one or two
         # seconds; no notebook is checked for such.
         sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
-    _print_all_letters()
+    # Names may have letters that a terminal's encoding lacks: they are written as Python does.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(_in_order(given))
     try:
         with stoppable(ends=arguments is None):
@@ -62,7 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Stopped as stopped:
         return _ended(f"stopped; {_KEPT}", stopped.status)
     except BrokenPipeError:
-        return _unread()
+        # Nobody reads what is printed; the interpreter must not try again.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
     except Exception as error:
         if not (isinstance(error, OSError) and is_of_storage(error)):
             return _unforeseen(error, options)
@@ -72,13 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if arguments is None:
             # Nor does the interpreter look for any when it ends.
             gc.freeze()
-
-
-def _print_all_letters() -> None:
-    """Names may have letters that a terminal's encoding lacks: they are written as Python does."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _ended(told: str, status: int) -> int:
@@ -111,13 +110,6 @@ def _unforeseen(error: Exception, options: argparse.Namespace) -> int:
     return _ended(f"error: {doing}: {type(error).__name__}: {shortened(first)}; {stored}", 1)
 
 
-def _unread() -> int:
-    """What was printed went to a program that has ended; the interpreter must not try again."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 128 + 13
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sercue",
@@ -135,18 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.set_defaults(command=_check)
     for command in (run, check):
-        command.allow_abbrev = False  # `_in_order` knows whole names
         command.add_argument(
             "study", metavar="STUDY.yaml", help="the study file, or the name of a shipped study"
         )
-        command.add_argument(
-            "--set",
-            action="append",
-            default=[],
-            metavar="KEY=VALUE",
-            help="study keys to set over those of the file; values are YAML",
-        )
-        command.add_argument("--out", metavar="DIR", help="folder to write to")
     analyse = commands.add_parser(
         "analyse",
         help="statistics of answers that another program obtained",
@@ -179,20 +162,18 @@ def _parser() -> argparse.ArgumentParser:
         help="the condition that others are compared with, where none is called none or aligned",
     )
     analyse.add_argument("--model-name", metavar="NAME", help="which model has answered")
-    analyse.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="study, labels, anonymise, partition, seed, resamples, confidence, margin",
-    )
-    analyse.add_argument("--out", metavar="DIR", help="folder to write to: reports/<study>")
     analyse.set_defaults(command=_analyse)
-    analyse.allow_abbrev = False
     compare = commands.add_parser("compare", help="put finished studies side by side, on one page")
     compare.add_argument("folders", nargs="+", metavar="FOLDER", help="what `sercue run` wrote")
-    compare.add_argument("--out", metavar="DIR", help="folder to write to: reports/comparison")
     compare.set_defaults(command=_compare)
+    over_file = "study keys to set over those of the file; values are YAML"
+    allowed = "study, labels, anonymise, partition, seed, resamples, confidence, margin"
+    for command, keys in ((run, over_file), (check, over_file), (analyse, allowed)):
+        command.allow_abbrev = False  # `_in_order` knows whole names
+        command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=keys)
+    places = {run: "", check: "", analyse: ": reports/<study>", compare: ": reports/comparison"}
+    for command, place in places.items():
+        command.add_argument("--out", metavar="DIR", help=f"folder to write to{place}")
     for kind, listed in (("studies", _studies), ("schemes", _schemes)):
         shipped = commands.add_parser(kind, help=f"list the {kind} that are shipped")
         shipped.add_argument(

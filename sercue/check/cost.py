@@ -60,10 +60,17 @@ def check_prompts(study: Rehearsal) -> str:
     Raises:
         InputError: if a condition, the templates or the label orders cannot be had here
     """
-    s, total = study.run.settings, study.planned
+    s, total, counted = study.run.settings, study.planned, " at most"
     # Planned in any case: a condition that cannot be had with these utterances ends the study.
     _ = study.some_prompts
-    counted = _merged(study, total) if study.measured and study.extracted else " at most"
+    what = ["row", "heard", "prompt"]
+    if study.measured and study.extracted and total <= _COUNTED:
+        counted = f", {len(study.run.plan()[what].drop_duplicates())} after merging equal ones"
+    elif study.measured and study.extracted:
+        sample = study.every_prompt[what]
+        different = round(total * len(sample.drop_duplicates()) / len(sample))
+        share = f"counted on {sample['row'].nunique()} utterances"
+        counted = f", about {different} after merging equal ones ({share})"
     everywhere, once = study.variants
     single = f", and {once} about single concepts in the first of them" * bool(once)
     return (
@@ -71,16 +78,6 @@ def check_prompts(study: Rehearsal) -> str:
         f"x {len(s.templates)} templates x {s.label_orders} label orders{single} = "
         f"{total} prompts{counted}"
     )
-
-
-def _merged(study: Rehearsal, total: int) -> str:
-    if total <= _COUNTED:
-        different = len(study.run.plan()[["row", "heard", "prompt"]].drop_duplicates())
-        return f", {different} after merging equal ones"
-    sample = study.every_prompt[["row", "heard", "prompt"]]
-    different = round(total * len(sample.drop_duplicates()) / len(sample))
-    share = sample["row"].nunique()
-    return f", about {different} after merging equal ones (counted on {share} utterances)"
 
 
 # As long as one waits for an exact count of prompts without asking why.
@@ -173,19 +170,14 @@ def check_disk_space(study: Rehearsal, run: Path) -> str:
     """
     from huggingface_hub import constants
 
+    there = sum(file.stat().st_size for file in run.rglob("*") if file.is_file())
+    variable = "let the environment variable {} name another folder"
+    hub = Path(constants.HF_HUB_CACHE)
     return told(
         [
-            Need(run, written_to_run(study), "choose another folder with --out", _size_of(run)),
-            Need(
-                cache_folder(),
-                written_to_cache(study),
-                "let the environment variable SERCUE_CACHE name another folder",
-            ),
-            Need(
-                Path(constants.HF_HUB_CACHE),
-                {"weights": download(study)},
-                "let the environment variable HF_HOME name another folder",
-            ),
+            Need(run, written_to_run(study), "choose another folder with --out", there),
+            Need(cache_folder(), written_to_cache(study), variable.format("SERCUE_CACHE")),
+            Need(hub, {"weights": download(study)}, variable.format("HF_HOME")),
         ]
     )
 
@@ -227,10 +219,6 @@ def _of_disk(needs: list[Need]) -> str:
     return f"{warning}about {size_text(size)} ({parts}), and {size_text(free)} are free"
 
 
-def _size_of(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
 def written_to_run(study: Rehearsal) -> dict[str, int]:
     """What a study writes to its own folder: kinds of things and their bytes."""
     answers = _rows(study) * _bytes_a_row(_answered(study))
@@ -243,9 +231,8 @@ def written_to_run(study: Rehearsal) -> dict[str, int]:
 
 def written_to_cache(study: Rehearsal) -> dict[str, int]:
     """What a study adds to the cache: kinds of things and their bytes, at most."""
-    models = (study.run.settings.model == TINY) + len(CONTROLS) * (
-        not why_no_controls(study.run.settings)
-    )
+    s = study.run.settings
+    models = (s.model == TINY) + len(CONTROLS) * (not why_no_controls(s))
     return {
         "cached features": _of_features(len(study.missing), _FUNCTIONALS + _DESCRIPTORS),
         "small models": models * max(len(study.run.corpus.folds), 1) * _TRAINED,
@@ -269,19 +256,18 @@ def _answered(study: Rehearsal) -> pd.DataFrame:
     plan = study.some_prompts
     part = plan[plan["row"].isin(plan["row"].unique()[: 2 * study.run.settings.batch_size])]
     generator = np.random.default_rng(0)
-    drawn = {f"p_{label}": generator.random(len(part)) for label in study.run.corpus.labels}
-    named = pd.Series(study.run.corpus.labels)[
-        generator.integers(len(study.run.corpus.labels), size=len(part))
-    ]
+    labels, s = study.run.corpus.labels, study.run.settings
+    drawn = {f"p_{label}": generator.random(len(part)) for label in labels}
+    named = np.array(labels, dtype=object)[generator.integers(len(labels), size=len(part))]
     table = part.drop(columns=["row", "text"]).assign(
-        decoding=study.run.settings.decoding,
-        prediction=named.to_numpy(),
+        decoding=s.decoding,
+        prediction=named,
         valid=True,
-        answer=named.to_numpy() if study.run.settings.decoding == "generate" else None,
+        answer=named if s.decoding == "generate" else None,
         **drawn,
         label_mass=generator.random(len(part)),
         audio=study.run.digests.to_numpy()[part["row"]],
-        model=study.run.settings.model,
+        model=s.model,
     )
     return table.astype(dict.fromkeys(table.select_dtypes("category"), "str"))
 

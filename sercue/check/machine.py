@@ -89,11 +89,7 @@ def nearest(folder: Path) -> Path:
 #: The kernel that the notebooks name, and so the one that papermill starts.
 KERNEL = "python3"
 #: What jupyter_client takes for the Python that starts a kernel, whatever lies on the path.
-_THIS_PYTHON = (
-    "python",
-    "python{}".format(*sys.version_info),
-    "python{}.{}".format(*sys.version_info),
-)
+_THIS_PYTHON = ("python", *(name.format(*sys.version_info) for name in ("python{}", "python{}.{}")))
 _MEND = f"remove it, so that this environment's own is found: jupyter kernelspec remove {KERNEL}"
 _SECONDS_TO_IMPORT = 60.0
 _PROGRAM = "import ipykernel, sercue; print(sercue.__file__)"
@@ -122,15 +118,12 @@ def check_kernel() -> str:
             f"into the environment of {sys.executable}"
         ) from None
     python = spec.argv[0]
-    if python in _THIS_PYTHON or _same(python, sys.executable):
+    # Not resolved: the Pythons of two environments may be links to one file.
+    here = os.path.abspath(python) == os.path.abspath(sys.executable)
+    if here or python in _THIS_PYTHON:
         return f"run by the kernel {KERNEL!r} of this environment"
     _check_import(python, spec)
     return f"run by the kernel {KERNEL!r} in {spec.resource_dir}, whose Python is {python}"
-
-
-def _same(one: str, other: str) -> bool:
-    # Not resolved: the Pythons of two environments may be links to one file.
-    return os.path.abspath(one) == os.path.abspath(other)
 
 
 def _check_import(python: str, spec: Any) -> None:

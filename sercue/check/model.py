@@ -14,7 +14,7 @@ from sercue.check.rehearsal import Rehearsal
 from sercue.corpora.audio import read_utterance
 from sercue.corpora.corpus import utterance_ids
 from sercue.errors import InputError
-from sercue.models import CARDS, TINY, AudioLanguageModel, Windowed, check_available
+from sercue.models import CARDS, TINY, Windowed, check_available
 from sercue.models.availability import hub_sizes, weights_folder
 from sercue.models.cards import (
     CLAP,
@@ -62,12 +62,7 @@ def check_answers(
                 f"max_new_tokens: found {max_new_tokens}, but {words[label]!r} (label {label!r}) "
                 f"has {len(ids)} tokens, so that no answer can name it; valid is {len(ids)} or more"
             )
-    if decoding == "score":
-        _check_beginnings(words, tokens)
-
-
-def _check_beginnings(words: Mapping[str, str], tokens: Mapping[str, Sequence[int]]) -> None:
-    for short, long in permutations(tokens, 2):
+    for short, long in permutations(tokens, 2) if decoding == "score" else ():
         if list(tokens[long][: len(tokens[short])]) == list(tokens[short]):
             raise InputError(
                 f"labels: for the model's tokenizer {words[long]!r} (label {long!r}) begins with "
@@ -99,10 +94,13 @@ def check_context(study: Rehearsal) -> str:
         # A server is sent the recording with every one of them.
         texts = [max(texts, key=len)] if server else texts
         about = f"template {template.name!r} about {file}"
-        lengths[about] = _prompt_tokens(model, audio, texts, about)
+        try:
+            lengths[about] = model.prompt_tokens(audio, texts)
+        except InputError as error:
+            raise InputError(f"{about}: {error}") from None
     if not all(lengths.values()):
         return "not known: the server does not tell the length of a prompt"
-    answer = _answer_on_server(study) if server else _answer(study, model)
+    answer = _answer(study, None if server else model)
     about = max(lengths, key=lambda one: max(lengths[one]))
     return _told(study, model.context, max(lengths[about]), answer, about)
 
@@ -172,27 +170,17 @@ def _texts(study: Rehearsal, template: Template) -> list[str]:
     ]
 
 
-def _prompt_tokens(model: Any, audio: np.ndarray, texts: list[str], about: str) -> list[int]:
-    try:
-        counted: list[int] = model.prompt_tokens(audio, texts)
-    except InputError as error:
-        raise InputError(f"{about}: {error}") from None
-    return counted
-
-
-def _answer(study: Rehearsal, model: Any) -> int:
-    """Most tokens of an answer; each label is one."""
+def _answer(study: Rehearsal, model: Any | None) -> int:
+    """Most tokens of an answer; each label is one. Without a model, whose tokenizer tells."""
     s, words = study.run.settings, study.run.label_words
-    prompt = _texts(study, resolve_templates(s.templates)[0])[0]
-    tokens = {label: model.answer_tokens(prompt, word) for label, word in words.items()}
-    check_answers(s.decoding, words, tokens, s.max_new_tokens)
-    return max(map(len, tokens.values())) if s.decoding == "score" else s.max_new_tokens
-
-
-def _answer_on_server(study: Rehearsal) -> int:
-    """The same where the tokenizer is not here: no token is shorter than a byte."""
-    s = study.run.settings
-    longest = max(len(word.encode()) for word in study.run.label_words.values())
+    if model is None:
+        # No token is shorter than a byte.
+        longest = max(len(word.encode()) for word in words.values())
+    else:
+        prompt = _texts(study, resolve_templates(s.templates)[0])[0]
+        tokens = {label: model.answer_tokens(prompt, word) for label, word in words.items()}
+        check_answers(s.decoding, words, tokens, s.max_new_tokens)
+        longest = max(map(len, tokens.values()))
     return longest if s.decoding == "score" else s.max_new_tokens
 
 
@@ -201,16 +189,12 @@ def _told(study: Rehearsal, limit: int | None, prompt: int, answer: int, about: 
     if limit is None:
         return f"at most {found}; the model names no limit"
     if prompt + answer > limit:
+        windows = " (model_options: {long_audio: windows}, if they are longer than the model hears)"
+        windows *= study.run.settings.model != TINY
         raise InputError(
             f"context: found {found}, but {study.run.settings.model} takes {limit} together; "
-            "shorten the template, split long recordings into segments"
-            + (
-                ""
-                if study.run.settings.model == TINY
-                else " (model_options: {long_audio: windows}, "
-                "if they are longer than the model hears)"
-            )
-            + ", or take a model with a longer context"
+            f"shorten the template, split long recordings into segments{windows}, or take a model "
+            "with a longer context"
         )
     return f"at most {found}; the model takes {limit}"
 
@@ -236,7 +220,10 @@ def check_model(study: Rehearsal) -> str:
         spread=s.model_options.get("device_map") is not None,
     )
     if s.model.startswith(ENDPOINT_PREFIX) and s.decoding == "score":
-        _check_scores(model, list(study.run.label_words.values()))
+        # Many servers can only generate: this one is asked about a second of silence. Of two
+        # prompts, so that one that does not reach the model is found.
+        silence = np.zeros(math.ceil(model.sampling_rate * min(1.0, model.max_seconds)), np.float32)
+        model.score([silence], [PROBES], list(study.run.label_words.values()))
     _check_lengths(s.model, model.max_seconds, study.asked, study.own.name)
     return found
 
@@ -261,11 +248,8 @@ def check_baselines(study: Rehearsal) -> str:
 
 def first_model(study: Rehearsal) -> Any:
     """The model; if there is one per fold, the first."""
-    return (
-        next(iter(study.run.model.values()))
-        if isinstance(study.run.model, dict)
-        else study.run.model
-    )
+    model = study.run.model
+    return next(iter(model.values())) if isinstance(model, dict) else model
 
 
 def why_not_at_hand(study: Rehearsal) -> str:
@@ -277,33 +261,25 @@ def why_not_at_hand(study: Rehearsal) -> str:
     if s.model == TINY and not study.measured:
         return f"whether {TINY} is trained already is not looked up"
     if s.model == TINY:
-        models: list[Any] = [study.run.model]
-        if isinstance(study.run.model, dict):
-            models = list(study.run.model.values())
-        trained = all(model.trained for model in models)
+        model: Any = study.run.model
+        models = model.values() if isinstance(model, dict) else [model]
+        trained = all(one.trained for one in models)
         return "" if trained else f"{TINY} is trained at first use"
     return "" if not _is_fetched(study) else "the weights of the model are fetched at first use"
 
 
 def download(study: Rehearsal) -> int:
     """Bytes of weights that are still to be fetched, so far as that can be known."""
-    return _of_model(study) + sum(map(_of_baseline, study.run.settings.baselines))
-
-
-def _of_baseline(baseline: str) -> int:
-    source, revision = contrastive_source(baseline)
-    if weights_folder(source, revision) is not None:
-        return 0
-    return CLAP_CARD.download if baseline == CLAP else hub_sizes(source, revision)[1] or 0
-
-
-def _of_model(study: Rehearsal) -> int:
-    if not _is_fetched(study):
-        return 0
-    source, card = checkpoint_source(study.run.settings.model)
-    if card is not None:
-        return card.download
-    return hub_sizes(source, study.run.settings.model_revision)[1] or 0
+    s, size = study.run.settings, 0
+    if _is_fetched(study):
+        source, card = checkpoint_source(s.model)
+        size += card.download if card else hub_sizes(source, s.model_revision)[1] or 0
+    for baseline in s.baselines:
+        source, revision = contrastive_source(baseline)
+        if weights_folder(source, revision) is None:
+            known = CLAP_CARD.download if baseline == CLAP else hub_sizes(source, revision)[1]
+            size += known or 0
+    return size
 
 
 def _is_fetched(study: Rehearsal) -> bool:
@@ -331,15 +307,6 @@ def _tiny(study: Rehearsal) -> str:
     unknown = study.extracted and not study.measured
     when = "unless that was done before" if unknown else "at first use"
     return f"{TINY}: trained {how} {when}, a minute or two{' each' if folds else ''}"
-
-
-def _check_scores(model: AudioLanguageModel, words: list[str]) -> None:
-    """Many servers can only generate; ask about a second of silence whether this one scores.
-
-    Of two prompts, so that one that does not reach the model is found.
-    """
-    silence = np.zeros(math.ceil(model.sampling_rate * min(1.0, model.max_seconds)), np.float32)
-    model.score([silence], [PROBES], words)
 
 
 def _check_lengths(model: str, limit: float, seconds: pd.Series, corpus: str) -> None:

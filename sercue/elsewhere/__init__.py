@@ -71,13 +71,8 @@ def store_made(made: Made) -> Path:
             settings=settings.fingerprint(ANALYSIS_KEYS),
             corpus=corpus_facts(corpus, digests) | {"stamp": content},
             elsewhere=[
-                {
-                    "file": one.name,
-                    "digest": one.digest,
-                    "format": one.format,
-                    "rows": len(one.rows),
-                }
-                for one in made.files
+                {"file": f.name, "digest": f.digest, "format": f.format, "rows": len(f.rows)}
+                for f in made.files
             ],
             notes=[f"{name}: {told}" for name, told in made.notes if name != "answers"],
             model={

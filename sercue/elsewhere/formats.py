@@ -16,7 +16,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -224,7 +224,9 @@ def _unzipped(path: Path, content: bytes) -> tuple[dict[str, Any], list[dict[str
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
             first = next(name for name in ("header.json", "start.json") if name in names)
-            return json.loads(archive.read(first)), list(_samples(archive))
+            header = json.loads(archive.read(first))
+            samples = [name for name in sorted(names) if name.startswith("samples/")]
+            return header, [json.loads(archive.read(n)) for n in samples if n.endswith(".json")]
     except StopIteration:
         raise InputError(f"{path}: an archive without header.json or start.json; {VALID}") from None
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
@@ -232,12 +234,6 @@ def _unzipped(path: Path, content: bytes) -> tuple[dict[str, Any], list[dict[str
             f"{path}: cannot be read as an .eval log ({error}); valid is what "
             "`inspect log convert --to json` makes of it"
         ) from None
-
-
-def _samples(archive: zipfile.ZipFile) -> Iterator[dict[str, Any]]:
-    for name in sorted(archive.namelist()):
-        if name.startswith("samples/") and name.endswith(".json"):
-            yield json.loads(archive.read(name))
 
 
 def _unread(path: Path, error: Exception) -> InputError:

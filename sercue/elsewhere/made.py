@@ -113,12 +113,11 @@ def read_made(
         told = unknown("study key for answers made elsewhere", wrong[0], KEYS)
         raise InputError(f"--set {wrong[0]}: {told}; all others follow from the answers")
     sources = {"out": "--out", **(sources or {})}
-    _ = settings_from({"corpus": ELSEWHERE, **keys}, "study", sources)
-    notes: list[tuple[str, str]] = []
+    settings_from({"corpus": ELSEWHERE, **keys}, "study", sources)
     named = [_named(text) for text in files]
     read = [read_file(path) for _, path in named]
     parts = [_columns(one, condition) for one, (condition, _) in zip(read, named, strict=True)]
-    notes += [("answers", f"{one.name}: {one.format}, {len(one.rows):,} rows") for one in read]
+    notes = [("answers", f"{one.name}: {one.format}, {len(one.rows):,} rows") for one in read]
     rows = pd.concat(parts, ignore_index=True)
     name = ", ".join(dict.fromkeys(one.name for one in read))
     extra = [] if truth is None else [read_file(Path(truth).expanduser())]
@@ -171,15 +170,11 @@ def _columns(file: AnswersFile, condition: str | None) -> pd.DataFrame:
     found = [str(name) for name in file.rows]
     held = file.rows.set_axis(found, axis=1)
     columns = _filled(held, COLUMNS, file)
-    for name in found:
-        if name.startswith("p_"):
-            columns[name] = held[name]
-    if NO_ANSWER in held:
-        columns[NO_ANSWER] = held[NO_ANSWER]
+    shares = [name for name in found if name.startswith("p_")]
+    columns |= {name: held[name] for name in (*shares, NO_ANSWER) if name in held}
     if condition is not None:
         columns["condition"] = pd.Series(condition, held.index, dtype=object)
     table = pd.DataFrame(columns, index=held.index).assign(**{_FILE: file.name})
-    shares = any(name.startswith("p_") for name in columns)
     lacking = [c for c in ("utterance", "condition") if c not in table]
     if not shares and not {"answer", "prediction"} & set(table):
         lacking.append("answer")
@@ -335,19 +330,16 @@ def _checked(rows: pd.DataFrame, name: str, found: Sequence[str]) -> pd.DataFram
     rows = rows.assign(**{c: rows.get(c, pd.Series(index=rows.index, dtype=object)) for c in _CELL})
     rows["template"] = rows["template"].fillna(_ONE_WORDING)
     for column in _CELL[1:]:
-        rows[column] = _places(rows[column])
+        # Whole numbers from 0 for each different text, numbers in their own order.
+        texts = sorted(rows[column].dropna().unique(), key=lambda text: (len(text), text))
+        places = {text: place for place, text in enumerate(texts)}
+        rows[column] = rows[column].map(places).fillna(0).astype(int)
     files = rows["utterance"].unique()
     if any(map(os.path.isabs, files)):
         rows["utterance"] = rows["utterance"].map(
             dict(zip(files, relative_files(files, Path.cwd())[1], strict=True))
         )
     return rows
-
-
-def _places(cells: pd.Series) -> pd.Series:
-    """Whole numbers from 0 for each different text, numbers in their own order."""
-    texts = sorted(cells.dropna().unique(), key=lambda text: (len(text), text))
-    return cells.map({text: place for place, text in enumerate(texts)}).fillna(0).astype(int)
 
 
 def _conditions(
@@ -424,7 +416,8 @@ def _with_labels(
     shown = dict(given) if isinstance(given, Mapping) else {}
     named = [name.removeprefix("p_") for name in map(str, rows) if name.startswith("p_")]
     true = sorted(rows["truth"].unique())
-    if named and {"answer", "prediction"} & set(rows) and not _of_labels(named, given or true):
+    of_labels = any(same_word(label, given or true) is not None for label in named)
+    if named and {"answer", "prediction"} & set(rows) and not of_labels:
         # Such as p_value; the answers are in another column.
         rows = rows.drop(columns=[f"p_{label}" for label in named])
         notes.append(("not used", ", ".join(f"p_{label}" for label in named)))
@@ -462,12 +455,6 @@ def _with_labels(
     numbers = {of: _numbers(rows[column], name) for column, of in names.items()}
     rows = rows.drop(columns=list(names)).assign(truth=rows["truth"].map(known), **numbers)
     return rows, {label: str(shown.get(label, label)) for label in labels}
-
-
-def _of_labels(named: Iterable[str], labels: Iterable[str]) -> bool:
-    """Whether any of some columns of probabilities is of a label."""
-    listed = list(labels)
-    return any(same_word(label, listed) is not None for label in named)
 
 
 def _evaluated(
@@ -694,6 +681,7 @@ def _predictions(
     of_utterance = dict(zip(*names, strict=True))
     of_speaker = dict(zip(corpus.table["speaker"], shown.table["speaker"], strict=True))
     facts = {name: told_by_name(name) for name in settings.conditions}
+    family = rows["condition"].map({name: told[0] for name, told in facts.items()})
     heard = {name: parts_heard(name)[1] for name in settings.conditions}
     nothing = np.full(len(rows), -1)
     plan = pd.DataFrame(
@@ -702,14 +690,17 @@ def _predictions(
             "speaker": _coded(rows["speaker"].map(of_speaker)),
             "truth": pd.Categorical(rows["truth"], categories=sorted(words)),
             "condition": _coded(rows["condition"]),
-            "family": _coded(rows["condition"].map({n: told[0] for n, told in facts.items()})),
+            "family": _coded(family),
             "dose": rows["condition"].map({n: told[1] for n, told in facts.items()}).astype(float),
             "concepts": _coded(
                 rows["condition"].map({n: PLUS.join(told[2]) for n, told in facts.items()})
             ),
             "heard": _coded(rows["condition"].map(heard)),
             "heard_class": _heard_class(rows, heard, words),
-            "tokens_class": _tokens_class(rows, facts, words),
+            # Of own tokens alone it is known whose they are.
+            "tokens_class": pd.Categorical(
+                rows["truth"].where(family.isin(["aligned", *FORMS])), categories=sorted(words)
+            ),
             "replicate": rows["replicate"],
             "template": _coded(rows["template"]),
             "label_order": rows["label_order"],
@@ -750,14 +741,3 @@ def _heard_class(
             )
         told = told.mask(swapped, given)
     return pd.Categorical(told, categories=sorted(words))
-
-
-def _tokens_class(
-    rows: pd.DataFrame,
-    facts: Mapping[str, tuple[str, float, tuple[str, ...]]],
-    words: Iterable[str],
-) -> pd.Categorical:
-    """The class of the utterance whose tokens are shown: the truth of own ones, else not known."""
-    family = rows["condition"].map({name: told[0] for name, told in facts.items()})
-    own = rows["truth"].where(family.isin(["aligned", *FORMS]))
-    return pd.Categorical(own, categories=sorted(words))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
 import json
 import math
 import os
@@ -12,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from sercue.errors import InputError
@@ -21,6 +18,7 @@ from sercue.notation import MISSING, Form, bounded, percent, signed, with_interv
 from sercue.plots.results import plot_comparison
 from sercue.report.finished import EvaluatedRun, public_value, read_run
 from sercue.report.published import SECOND_HAND, WHOLE, of_evaluation, published_values
+from sercue.report.templates import page_of
 from sercue.statistics.baselines import MAJORITY, SVM, TOKENS_ONLY, chance
 from sercue.statistics.contrasts import spearman
 from sercue.storage.files import write_csv, write_text
@@ -38,7 +36,6 @@ _UAR = ["uar", "low", "high"]
 _NAN = float("nan")
 _DAGGER = "†"
 _LONGEST = 120  # characters of a setting
-_TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def compare_studies(folders: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
@@ -129,7 +126,7 @@ def uar_of_runs(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
         rows = main[["condition", "uar"]].assign(low=main["uar_low"], high=main["uar_high"])
         for reference in ("none", "aligned"):
             differences = [run.difference(name, reference) for name in rows["condition"]]
-            rows[difference_columns(reference)] = [d or (float("nan"),) * 3 for d in differences]
+            rows[difference_columns(reference)] = [d or (_NAN,) * 3 for d in differences]
         evaluation = evaluated(run)
         parts.append((rows, [run.model, *evaluation, study, OURS], run.notice is not None))
         # Once, below the first study of this model and evaluation.
@@ -285,11 +282,10 @@ def gain_sentences(runs: Mapping[str, EvaluatedRun]) -> list[str]:
     Args:
         runs: as ``read_runs`` returns them
     """
-    tests = {study: run.tests for study, run in runs.items()}
     gains = {
         study: row
-        for study, table in tests.items()
-        for _, row in table[table["step"] == "primary"].iterrows()
+        for study, run in runs.items()
+        for _, row in run.tests[run.tests["step"] == "primary"].iterrows()
     }
     if not gains:
         return ["No study has both UAR− (none) and UAR+ (aligned)."]
@@ -300,9 +296,7 @@ def gain_sentences(runs: Mapping[str, EvaluatedRun]) -> list[str]:
         side = words[1] if not found else words[0 if row["difference"] > 0 else 2]
         ends = row[["difference", "low", "high"]]
         sides[side].append(f"{study} {signed(*ends)}")
-    told = "; ".join(
-        f"{side} in {len(names)} ({', '.join(names)})" for side, names in sides.items() if names
-    )
+    told = "; ".join(f"{side} in {len(of)} ({', '.join(of)})" for side, of in sides.items() if of)
     known = {study: with_interval(*run.reliance) for study, run in runs.items()}
     shares = ", ".join(f"{study} {told}" for study, told in known.items() if told != MISSING)
     reliance = [
@@ -440,7 +434,7 @@ def beside_published(runs: Mapping[str, EvaluatedRun]) -> pd.DataFrame:
                 and _card_name(run) == value["model"]
             }
             found = {study: numbers for study, numbers in ours.items() if numbers is not None}
-            for study, numbers in (found or {"": (float("nan"),) * 3}).items():
+            for study, numbers in (found or {"": (_NAN,) * 3}).items():
                 rows.append([*value.values(), study, *numbers])
     columns = [*values.columns, "study", "ours", "ours_low", "ours_high"]
     table = pd.DataFrame(rows, columns=columns).drop_duplicates(ignore_index=True)
@@ -523,10 +517,7 @@ def published_notes(values: pd.DataFrame) -> list[str]:
 
 
 def write_comparison(
-    folders: Sequence[str | os.PathLike[str]],
-    out: str | os.PathLike[str],
-    *,
-    command: str = "",
+    folders: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str], *, command: str = ""
 ) -> Path:
     """Write ``compare.html``, and its tables and figure for a paper.
 
@@ -577,9 +568,8 @@ def write_comparison(
         keys=len(KEYS) - 1,
         page=latex.WIDE_PAGE,
     )
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True)
-    text = environment.get_template("compare.html.j2").render(
-        style=(_TEMPLATES / "report" / "style.css").read_text(encoding="utf-8"),
+    text = page_of(
+        "compare.html.j2",
         notices=notices(runs),
         headline=gain_sentences(runs),
         figure=figure._repr_html_(),
@@ -598,8 +588,6 @@ def write_comparison(
         ),
         links=[(study, _link(run.folder, place)) for study, run in runs.items()],
         command=command,
-        version=importlib.metadata.version("sercue"),
-        date=datetime.date.today().isoformat(),
     )
     page = place / "compare.html"
     write_text(page, text)

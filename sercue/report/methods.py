@@ -373,14 +373,15 @@ def _audio_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
 def _statistics_facts(run: EvaluatedRun, concepts: Sequence[str]) -> dict[str, Any]:
     """What was measured and tested, as far as the study has what it takes."""
     settings, measured = run.parameters, set(run.measures["condition"])
-    names = settings["conditions"]
+    names, weights = settings["conditions"], run.provenance.get("baselines", {})
+    contrastive = map(contrastive_name, settings["baselines"])
     speakers = 0 if run.tests.empty else int(run.tests["speakers"].max())
     doses = {k: v for k, v in doses_of(facts_by_name(names)).items() if len(v) > 1}
     reliance = run.artifacts.load("reliance.parquet", run.settings, **run.inputs)
     return {
         "tokens_only": TOKENS_ONLY in measured,
         "svm": SVM in measured,
-        "contrastive": _contrastive_facts(run, measured),
+        "contrastive": {n: weights[n] for n in contrastive if n in measured and n in weights},
         "sentence": SENTENCE,
         "level": percent(settings["confidence"]),
         "contrasts": len(run.tests),
@@ -429,13 +430,6 @@ def _decided_by_flips(tests: pd.DataFrame) -> str:
     if flips.all():
         return "all contrasts" if len(tests) else ""
     return "the primary contrast" if flips.any() else ""
-
-
-def _contrastive_facts(run: EvaluatedRun, measured: set[str]) -> dict[str, dict[str, str]]:
-    """The contrastive baselines that were measured, and which weights answered where."""
-    names = map(contrastive_name, run.parameters["baselines"])
-    known = run.provenance.get("baselines", {})
-    return {name: known[name] for name in names if name in measured and name in known}
 
 
 def _has_controls(run: EvaluatedRun) -> bool:

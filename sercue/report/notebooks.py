@@ -39,13 +39,7 @@ from sercue.report.methods import write_methods
 from sercue.report.pages import Page, renew_page, write_index
 from sercue.report.utterances import write_utterances
 from sercue.settings import RESULT_KEYS, Settings, run_folder
-from sercue.storage.files import (
-    notebooks_folder,
-    remove_stale,
-    storage_error,
-    told,
-    write_text,
-)
+from sercue.storage.files import notebooks_folder, remove_stale, storage_error, told, write_text
 from sercue.tokens.catalogue import shortened
 
 # A kernel that died is noticed sooner; one on a busy machine is given the time it takes.
@@ -123,7 +117,31 @@ class _Engine(NBClientEngine):
         _move_at_each_cell(nb_man, bar)
         executed.append(nb_man.nb)
         with tempfile.TemporaryDirectory(prefix="sercue-", ignore_cleanup_errors=True) as folder:
-            _execute_in_kernel(nb_man, kernel_name, bar, manager, _connection(folder))
+            client = PapermillNotebookClient(
+                nb_man,
+                kernel_name=kernel_name,
+                startup_timeout=_START_SECONDS,
+                timeout=None,
+                log=papermill_logger,
+                stderr_file=_InnerProgress(bar),
+                kernel_manager_class=manager,
+                config=Config({"KernelManager": _connection(folder)}),
+            )
+            try:
+                with _held_back() as stderr:
+                    client.execute(stderr=stderr, env=kernel_environment())
+            except DeadKernelError:
+                _note_death(nb_man.nb, _DEATH)
+            except RuntimeError as error:
+                _note_death(nb_man.nb, f"its process did not start ({error}); {_KEPT}")
+            except KeyboardInterrupt:
+                # Of what was broken off half-way, each piece would print a traceback at the end.
+                ensure_event_loop().set_exception_handler(lambda *_: None)
+                raise
+            finally:
+                # One that was still starting is not ended by the client.
+                if client.km is not None and client.km.has_kernel:
+                    run_sync(client.km.shutdown_kernel)(now=True)
 
 
 def _connection(folder: str) -> dict[str, str]:
@@ -135,40 +153,6 @@ def _connection(folder: str) -> dict[str, str]:
     except (AttributeError, OSError):
         return {"transport_encryption": "auto"}
     return {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
-
-
-def _execute_in_kernel(
-    nb_man: Any,
-    kernel_name: str,
-    bar: tqdm,
-    manager: type[AsyncKernelManager],
-    connection: dict[str, str],
-) -> None:
-    client = PapermillNotebookClient(
-        nb_man,
-        kernel_name=kernel_name,
-        startup_timeout=_START_SECONDS,
-        timeout=None,
-        log=papermill_logger,
-        stderr_file=_InnerProgress(bar),
-        kernel_manager_class=manager,
-        config=Config({"KernelManager": connection}),
-    )
-    try:
-        with _held_back() as stderr:
-            client.execute(stderr=stderr, env=kernel_environment())
-    except DeadKernelError:
-        _note_death(nb_man.nb, _DEATH)
-    except RuntimeError as error:
-        _note_death(nb_man.nb, f"its process did not start ({error}); {_KEPT}")
-    except KeyboardInterrupt:
-        # Of what was broken off half-way, each piece would print a traceback at the end.
-        ensure_event_loop().set_exception_handler(lambda *_: None)
-        raise
-    finally:
-        # One that was still starting is not ended by the client.
-        if client.km is not None and client.km.has_kernel:
-            run_sync(client.km.shutdown_kernel)(now=True)
 
 
 @contextlib.contextmanager
@@ -232,14 +216,12 @@ NEEDS = {"01": (), "02": ("01",), "03": ("02",), "04": ("02",), "05": ("04",)}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a notebook: ``done``, ``failed`` or ``not run``, and when (UTC)."""
+    """What became of a notebook: ``done``, ``failed`` or ``not run``."""
 
     notebook: Path
     state: str
     seconds: float = 0.0
     error: str | None = None
-    started: str = ""
-    ended: str = ""
 
 
 def notebook_files() -> list[Path]:
@@ -319,9 +301,11 @@ def _run_notebooks(
     outcomes: list[Outcome] = []
     log = Artifacts(folder / "artifacts").provenance_file
     numbers = [notebook.name[:2] for notebook in notebooks]
+    # papermill adds one cell with the injected parameters.
+    cells = sum(len(papermill.iorw.load_notebook_node(str(n)).cells) + 1 for n in notebooks)
     with (
         provenance.invocation(log, command, numbers) as invoked,
-        _terminal_bar(notebooks) as bar,
+        tqdm(total=cells, unit="cell", dynamic_ncols=True) as bar,
         trained_ahead(settings, numbers),
         contextlib.ExitStack() as stack,
     ):
@@ -348,10 +332,7 @@ def _run_notebooks(
         done = all(outcome.state == "done" for outcome in outcomes)
         invoked["outcome"] = "done" if done else "failed"
     provenance.record(
-        log,
-        parameters=shareable(settings),
-        command=command,
-        **provenance.environment(),
+        log, parameters=shareable(settings), command=command, **provenance.environment()
     )
     if any(o.notebook.name.startswith("05") and o.state == "done" for o in outcomes):
         write_methods(folder)
@@ -395,25 +376,19 @@ def _begun_beside(
         except BaseException:
             stopped.set()
             thread.shutdown(wait=False, cancel_futures=True)
-            # Several times: one may only be about to start, or wait for what forks it.
-            with _silent():
+            # That a kernel has died is no news to who has ended it.
+            papermill_logger.disabled = True
+            try:
+                # Several times: one may only be about to start, or wait for what forks it.
                 while not all(outcome.done() for outcome in begun.values()):
                     for kernel in kernels:
                         starts: Any = kernel.provisioner
                         with contextlib.suppress(AttributeError, OSError):
                             (starts.process or starts.forker).kill()
                     time.sleep(0.1)
+            finally:
+                papermill_logger.disabled = False
             raise
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """That a kernel has died is no news to who has ended it."""
-    papermill_logger.disabled = True
-    try:
-        yield
-    finally:
-        papermill_logger.disabled = False
 
 
 def _begun(work: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -434,38 +409,18 @@ def _prepare(folder: Path) -> None:
     with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for notebook in folder.glob("0[0-9]_*.ipynb"):
-        _set_aside_if_torn(notebook)
+        try:
+            nbformat.read(notebook, as_version=4)
+        except OSError as error:
+            raise storage_error(error, notebook, "read") from error
+        # A loss of power left it empty or cut; nbformat raises whatever it comes upon.
+        except Exception as error:
+            torn, why = notebook.with_suffix(".torn"), type(error).__name__
+            with told(notebook):
+                notebook.replace(torn)
+            logger.warning("%s could not be read (%s); set aside as %s", notebook, why, torn.name)
     for place in (folder, *(folder / name for name in ("artifacts", "figures", "tables"))):
         remove_stale(place)
-
-
-def _set_aside_if_torn(notebook: Path) -> None:
-    """An executed notebook that a loss of power left empty or cut: its page stays as it is."""
-    try:
-        nbformat.read(notebook, as_version=4)
-    except OSError as error:
-        raise storage_error(error, notebook, "read") from error
-    # Of what is no notebook, nbformat raises whatever it comes upon.
-    except Exception as error:
-        torn = notebook.with_suffix(".torn")
-        with told(notebook):
-            notebook.replace(torn)
-        logger.warning(
-            "%s could not be read (%s); set aside as %s", notebook, type(error).__name__, torn.name
-        )
-
-
-def _record(log: Path, outcome: Outcome, settings: Settings) -> None:
-    """At once, so that a run that is stopped keeps what is known of its finished notebooks."""
-    name = outcome.notebook.stem
-    known: dict[str, Any] = {
-        "started": outcome.started,
-        "ended": outcome.ended,
-        "outcome": outcome.state,
-    }
-    known["made_from"] = made_from(name, settings, provenance.read(log))
-    seconds = {name: round(outcome.seconds, 1)}
-    provenance.record(log, seconds=seconds, notebooks={name: known})
 
 
 def _run_one(
@@ -485,9 +440,12 @@ def _run_one(
     started, begun = time.perf_counter(), provenance.utc_now()
     error = execute(notebook, folder / notebook.name, settings, bar, manager, stopped)
     seconds, state = time.perf_counter() - started, "done" if error is None else "failed"
-    outcome = Outcome(notebook, state, seconds, error, begun, provenance.utc_now())
-    _record(Artifacts(folder / "artifacts").provenance_file, outcome, settings)
-    return outcome
+    known: dict[str, Any] = {"started": begun, "ended": provenance.utc_now(), "outcome": state}
+    name, log = notebook.stem, Artifacts(folder / "artifacts").provenance_file
+    known["made_from"] = made_from(name, settings, provenance.read(log))
+    # At once, so that a run that is stopped keeps what is known of its finished notebooks.
+    provenance.record(log, seconds={name: round(seconds, 1)}, notebooks={name: known})
+    return Outcome(notebook, state, seconds, error)
 
 
 def _parameters(settings: Settings) -> dict[str, Any]:
@@ -497,11 +455,3 @@ def _parameters(settings: Settings) -> dict[str, Any]:
         # As a study file says them: written out, they fill a screen of each report.
         given["conditions"] = shortened(given["conditions"], settings.tokens.names, settings.audio)
     return given
-
-
-@contextlib.contextmanager
-def _terminal_bar(notebooks: Sequence[Path]) -> Iterator[tqdm]:
-    # papermill adds one cell with the injected parameters.
-    cells = sum(len(papermill.iorw.load_notebook_node(str(n)).cells) + 1 for n in notebooks)
-    with tqdm(total=cells, unit="cell", dynamic_ncols=True) as bar:
-        yield bar

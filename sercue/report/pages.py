@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import datetime
 import html
-import importlib.metadata
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +19,7 @@ from nbconvert.filters import markdown2html
 
 from sercue.artifacts import Artifacts, made_from
 from sercue.privacy import clean_notebook, without_private_paths
+from sercue.report.templates import TEMPLATES, on_every_page, page_of
 from sercue.report.utterances import UTTERANCES
 from sercue.run import elsewhere_notice, fixture_notice
 from sercue.settings import ANALYSIS_KEYS, CORPUS_KEYS, ELSEWHERE, Settings
@@ -33,7 +32,6 @@ from sercue.tables.printed import percent, rounded, with_interval, with_minus
 from sercue.tokens.catalogue import main_conditions, shortened
 from sercue.tokens.schemes import concepts_of
 
-_TEMPLATES = Path(__file__).parents[1] / "templates"
 _BAR = re.compile(r"\d+%\|")
 # Where a bar is drawn below another one, the cursor is moved by such signs.
 _CURSOR = re.compile(r"\x1b\[\d*[A-Za-z]")
@@ -100,18 +98,17 @@ def write_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
             # A notebook's parameters stay as they are, so that it runs here again.
             cell.source = without_private_paths(cell.source, settings)
     exporter = HTMLExporter(
-        template_name="report", extra_template_basedirs=[str(_TEMPLATES)], embed_images=True
+        template_name="report", extra_template_basedirs=[str(TEMPLATES)], embed_images=True
     )
-    about = {
+    outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
+    errors = [output for output in outputs if output.output_type == "error"]
+    about = on_every_page() | {
         "title": f"{settings.study}: {page.title}",
         "study": settings.study,
-        "style": _style(),
         "contents": _contents(notebook),
         "around": _around(page, pages, settings),
         "notice": fixture_notice(settings),
-        "error": _error_of(notebook),
-        "version": importlib.metadata.version("sercue"),
-        "date": _today(),
+        "error": f"{errors[0].ename}: {errors[0].evalue}" if errors else None,
     }
     body, _ = exporter.from_notebook_node(notebook, resources={"page": about})
     write_text(page.html, _with_files(body, page.html.parent))
@@ -153,7 +150,7 @@ def _around(page: Page, pages: Sequence[Page], settings: Settings) -> dict[str, 
         "utterances": UTTERANCES if (page.html.parent / UTTERANCES).is_file() else None,
         "outdated": _is_outdated(page.html.stem, known, settings),
     }
-    loader = jinja2.FileSystemLoader(_TEMPLATES / "report")
+    loader = jinja2.FileSystemLoader(TEMPLATES / "report")
     macros = jinja2.Environment(loader=loader).get_template("around.html.j2").module
     parts = {part: getattr(macros, part)(about) for part in _AROUND}
     return {part: f"<!-- {part} -->{text}<!-- end of {part} -->" for part, text in parts.items()}
@@ -181,14 +178,11 @@ def write_index(
     tests = artifacts.load("tests.parquet", stamp, **artifacts.inputs())
     answer = artifacts.load("answer.parquet", stamp, **artifacts.inputs())
     stored = artifacts.load_corpus(settings.fingerprint(CORPUS_KEYS))
-    loader = jinja2.FileSystemLoader([_TEMPLATES, _TEMPLATES / "report"])
-    environment = jinja2.Environment(loader=loader, autoescape=True)
-    names = _names(folder, outcomes)
+    names = sorted({*outcomes, *(file.stem for file in folder.glob("0*.html"))})
     outdated = {name for name in names if _is_outdated(name, known, settings)}
-    environment.filters["prose"] = markup.prose
-    text = environment.get_template("study_index.html.j2").render(
+    text = page_of(
+        "study_index.html.j2",
         study=settings.study,
-        style=_style(),
         notice=fixture_notice(settings),
         elsewhere=elsewhere_notice(settings),
         answer=[] if answer is None else answer[["line", "text"]].to_numpy().tolist(),
@@ -212,8 +206,6 @@ def write_index(
         parameters=_parameters(known["parameters"]),
         utterances=(folder / UTTERANCES).is_file(),
         versions=list(known["versions"].items()),
-        version=importlib.metadata.version("sercue"),
-        date=_today(),
     )
     path = folder / "index.html"
     write_text(path, text)
@@ -225,12 +217,6 @@ def _is_outdated(name: str, known: Mapping[str, Any], settings: Settings) -> boo
     run = known.get("notebooks", {}).get(name)
     then = run.get("made_from") if isinstance(run, dict) else None
     return then is not None and then != made_from(name, settings, known)
-
-
-def _error_of(notebook: nbformat.NotebookNode) -> str | None:
-    outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
-    errors = [output for output in outputs if output.output_type == "error"]
-    return f"{errors[0].ename}: {errors[0].evalue}" if errors else None
 
 
 def _drop_progress(notebook: nbformat.NotebookNode) -> None:
@@ -299,18 +285,6 @@ def _neighbour(page: Page, pages: Sequence[Page], step: int) -> dict[str, str] |
     return None
 
 
-def _style() -> str:
-    return (_TEMPLATES / "report" / "style.css").read_text(encoding="utf-8")
-
-
-def _today() -> str:
-    return datetime.date.today().isoformat()
-
-
-def _names(folder: Path, outcomes: Mapping[str, Any]) -> list[str]:
-    return sorted({*outcomes, *(file.stem for file in folder.glob("0*.html"))})
-
-
 def _report(
     name: str, folder: Path, outcomes: Mapping[str, tuple[str, str | None]], outdated: bool
 ) -> dict[str, Any]:
@@ -351,7 +325,8 @@ def _uar_by_condition(
     """
     main = main_conditions(measures)
     level = percent(settings.confidence)
-    shown = _uar_table(main)
+    shown = pd.DataFrame({"UAR": _uar_values(main)})
+    shown = shown.set_axis(pd.Index(main["condition"], name="condition"))
     if tests is not None:
         for reference in tests["reference"].unique():
             rows = tests[tests["reference"] == reference].set_index("condition")
@@ -374,25 +349,17 @@ def _uar_by_condition(
     return markup.table(shown, caption)
 
 
-def _uar_table(measures: pd.DataFrame) -> pd.DataFrame:
-    shown = pd.DataFrame({"UAR": _uar_values(measures)})
-    return shown.set_axis(pd.Index(measures["condition"], name="condition"))
-
-
 def _uar_values(measures: pd.DataFrame) -> list[str]:
     ends = (measures[name] for name in ("uar", "uar_low", "uar_high"))
     return [with_interval(*row) for row in zip(*ends, strict=True)]
 
 
 def _parameters(known: Mapping[str, Any]) -> list[tuple[str, str]]:
-    concepts = concepts_of(str(known.get("scheme")))
-    given = known.get("conditions")
-    short = (
-        {} if given is None else {"conditions": shortened(given, concepts, known.get("audio", ()))}
-    )
-    return [
-        (key, json.dumps(value, ensure_ascii=False)) for key, value in {**known, **short}.items()
-    ]
+    shown = dict(known)
+    if known.get("conditions") is not None:
+        concepts, audio = concepts_of(str(known.get("scheme"))), known.get("audio", ())
+        shown["conditions"] = shortened(known["conditions"], concepts, audio)
+    return [(key, json.dumps(value, ensure_ascii=False)) for key, value in shown.items()]
 
 
 def _facts(known: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import datetime
-import importlib.metadata
 import io
 import json
 import logging
@@ -14,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 import soundfile
@@ -24,6 +21,7 @@ from sercue.corpora.audio import SAMPLING_RATE, file_digest, read_utterance, utt
 from sercue.corpora.audio_variants import SILENT, SWAPPED
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError
+from sercue.report.templates import page_of
 from sercue.run import fixture_notice
 from sercue.settings import BINNING_KEYS, CORPUS_KEYS, STUDY_KEYS, Settings
 from sercue.storage.files import cache_folder, told, write_text
@@ -39,7 +37,7 @@ logger = logging.getLogger(__name__)
 UTTERANCES = "utterances.html"
 #: Bytes of MP3 that the page holds at most: some 600 utterances of two seconds.
 MOST_AUDIO = 10_000_000
-_TEMPLATES = Path(__file__).parents[1] / "templates" / "report"
+
 _SHOWN = "shown_"
 
 
@@ -78,7 +76,12 @@ def write_utterances(folder: Path, settings: Settings) -> Path | None:
         with told(path, "removed"):
             path.unlink(missing_ok=True)
         return None
-    shown = _publishable(stored.corpus, settings)
+    # With pseudonyms, unless its recordings may be passed on or it has them already.
+    shown = stored.corpus
+    if not (shown.may_share_audio or settings.anonymise):
+        shown = pseudonymised(stored.corpus)
+        place = cache_folder() / "pseudonyms" / f"{settings.study}.csv"
+        write_pseudonyms(shown, stored.corpus, place)
     # In the order of the names that are shown: that of the corpus might tell the others.
     order = np.argsort(utterance_ids(shown.table.index), kind="stable")
     data = _answers(stored, order, settings) | {
@@ -86,19 +89,15 @@ def write_utterances(folder: Path, settings: Settings) -> Path | None:
         **_coded("speaker", shown.table["speaker"].iloc[order]),
     }
     players, no_players = _players(stored, order, data["answers"], settings)
-    loader = jinja2.FileSystemLoader(_TEMPLATES)
-    environment = jinja2.Environment(loader=loader, autoescape=True)
-    text = environment.get_template("utterances.html.j2").render(
+    text = page_of(
+        "utterances.html.j2",
         study=settings.study,
-        style=(_TEMPLATES / "style.css").read_text(encoding="utf-8"),
         notice=fixture_notice(settings),
         about=_about(settings, len(order), len(data["conditions"])),
         hidden=shown is not stored.corpus,
         no_players=no_players,
         data=base64.b64encode(zlib.compress(json.dumps(data).encode())).decode(),
         players=players,
-        version=importlib.metadata.version("sercue"),
-        date=datetime.date.today().isoformat(),
     )
     write_text(path, text)
     return path
@@ -130,15 +129,6 @@ def _stored(artifacts: Artifacts, settings: Settings) -> _Stored | None:
     stamp = settings.fingerprint((*CORPUS_KEYS, *BINNING_KEYS))
     own = artifacts.load("tokens.parquet", stamp, content=content)
     return _Stored(corpus, of_corpus[1].loc[corpus.table.index], answers[first], own)
-
-
-def _publishable(corpus: Corpus, settings: Settings) -> Corpus:
-    """The corpus with pseudonyms, unless its recordings may be passed on or it has them already."""
-    if corpus.may_share_audio or settings.anonymise:
-        return corpus
-    hidden = pseudonymised(corpus)
-    write_pseudonyms(hidden, corpus, cache_folder() / "pseudonyms" / f"{settings.study}.csv")
-    return hidden
 
 
 def _answers(stored: _Stored, order: np.ndarray, settings: Settings) -> dict[str, Any]:
