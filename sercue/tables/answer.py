@@ -120,10 +120,9 @@ def in_short(tests: pd.DataFrame) -> str:
         name, size = row["condition"], bounded(abs(row["difference"]))
         if not row["holm_p"] < LEVEL:
             clauses.append(f"no harm by {name} tokens is shown")
-        elif row["difference"] < 0:
-            clauses.append(f"{name} tokens lower {it} by {size} relative to the audio alone")
         else:
-            clauses.append(f"{name} tokens raise {it} by {size} relative to the audio alone")
+            effect = "lower" if row["difference"] < 0 else "raise"
+            clauses.append(f"{name} tokens {effect} {it} by {size} relative to the audio alone")
     text = "; ".join(clauses)
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
@@ -169,11 +168,8 @@ def own_differences(tests: pd.DataFrame, most: int = 6) -> list[str]:
     told = []
     for row in rows[:most]:
         name, reference = row["condition"], row["reference"]
-        claim = _claim(
-            row,
-            f"UAR is higher under {name} than under {reference}",
-            f"UAR is lower under {name} than under {reference}",
-        )
+        under = f"under {name} than under {reference}"
+        claim = _claim(row, f"UAR is higher {under}", f"UAR is lower {under}")
         pair = f" ({name} − {reference})" if claim == "Inconclusive" else ""
         told.append(f"{claim}{pair}: {_difference(row)} ({_p(row)}).")
     further = len(rows) - most
@@ -274,13 +270,13 @@ def place_among_controls(reliance: pd.DataFrame) -> str:
             f"{name} ({bounded(row['share'])})"
         )
     told = ", ".join(f"{side} that of {' and '.join(of)}" for side, of in sides.items() if of)
+    if not told:
+        return ""
     own = with_interval(*whole.loc[THIS_MODEL, ["share", "low", "high"]])
     return (
         "Reliance on the tokens, their share in the weights of audio and tokens, is "
         f"{own} on the prompts that the control models answered, too (first wording and label "
         f"order): {told} (paired over speakers, Holm-corrected)."
-        if told
-        else ""
     )
 
 
@@ -369,9 +365,9 @@ def undecided(tests: pd.DataFrame, equivalence: pd.DataFrame, margin: float) -> 
     speakers = tests["speakers"].max()
     if not math.isfinite(needed):
         return sentence
-    power = f"a power of {percent(0.8)}"
     if needed <= speakers:
-        return f"{sentence} For a true difference of {shortest(margin)}, {power} was reached."
+        power = f"a power of {percent(0.8)} was reached"
+        return f"{sentence} For a true difference of {shortest(margin)}, {power}."
     step = 10 ** max(len(str(needed)) - 2, 0)
     return (
         f"{sentence} About {-(-needed // step) * step:,} speakers would be needed to detect a "
@@ -401,9 +397,8 @@ def spread_of_answers(measures: pd.DataFrame) -> list[str]:
     rates = table["invalid_rate"]
     if rates.max() > 0:
         sentences.append(
-            "Answers that are invalid, and count as wrong: "
-            f"from {percent(rates.min(), 1)} to {percent(rates.max(), 1)} ({rates.idxmax()}), by "
-            "condition."
+            f"Answers that are invalid, and count as wrong: from {percent(rates.min(), 1)} to "
+            f"{percent(rates.max(), 1)} ({rates.idxmax()}), by condition."
         )
     return sentences
 

@@ -146,8 +146,7 @@ def detectable_sentence(detectable: pd.DataFrame) -> list[str]:
     ]
     return [
         f"The minimum detectable effect ({percent(0.8)} power, t test) is {' and '.join(parts)}; "
-        "smaller "
-        "differences in UAR may exist and remain unseen."
+        "smaller differences in UAR may exist and remain unseen."
     ]
 
 

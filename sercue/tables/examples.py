@@ -54,19 +54,13 @@ def prompt_examples(
     first = _first_prompts(plan, template.name)
     shown = one_of_each(list(first["condition"]))
     tokens = _shown_words(first)
-    blocks = [
-        _block(
-            name,
-            html.escape(text)
-            if name in FORMS
-            else _marked(text, tokens[name], tokens.get("aligned"), template),
-            _answer(answers, prompt),
-        )
-        for name, text, prompt in zip(
-            first["condition"].astype(str), first["text"], first["prompt"], strict=True
-        )
-        if name in shown
-    ]
+    blocks = []
+    rows = first[["condition", "text", "prompt"]].astype(str).itertuples(index=False)
+    for name, text, prompt in rows:
+        if name in shown:
+            own = None if name in FORMS else tokens.get("aligned")
+            marked = _marked(text, tokens[name], own, template)
+            blocks.append(_block(name, marked, _answer(answers, prompt)))
     utterance, truth = (html.escape(str(first[name].iloc[0])) for name in ("utterance", "truth"))
     heading = f"<p>Utterance <code>{utterance}</code>, true class {truth}</p>"
     return HTML(heading + "".join(blocks))
@@ -79,19 +73,16 @@ def wording_examples(plan: pd.DataFrame, answers: pd.DataFrame | None = None) ->
         plan: as ``plan_study`` returns it
         answers: to these prompts, as ``example_answers`` returns them, to be shown beneath
     """
-    first = plan[
-        (plan["utterance"] == plan["utterance"].iloc[0]) & (plan["condition"] == "aligned")
-    ]
-    return HTML(
-        "".join(
-            _block(
-                f"{row['template']}, label order {row['label_order']}",
-                html.escape(row["text"]),
-                _answer(answers, row["prompt"]),
-            )
-            for _, row in first.iterrows()
+    of_first = plan["utterance"] == plan["utterance"].iloc[0]
+    blocks = [
+        _block(
+            f"{row['template']}, label order {row['label_order']}",
+            html.escape(row["text"]),
+            _answer(answers, row["prompt"]),
         )
-    )
+        for _, row in plan[of_first & (plan["condition"] == "aligned")].iterrows()
+    ]
+    return HTML("".join(blocks))
 
 
 def example_answers(run: Run, plan: pd.DataFrame) -> pd.DataFrame:
@@ -358,7 +349,12 @@ def listen(
     if variants and not run.other_audio:
         return HTML("")
     if not run.corpus.may_share_audio:
-        return HTML(f"<p>{html.escape(_withheld(run))}</p>")
+        told = "Recordings of this corpus may not be passed on, and a report would hold them."
+        if "may_share_audio" in CORPORA[run.settings.corpus].options.model_fields:
+            told += " If you may, set corpus_options: {may_share_audio: true}."
+        else:
+            told = f"{told} {run.corpus.licence}".strip()
+        return HTML(f"<p>{html.escape(told)}</p>")
     named = [utterances] if utterances is None or isinstance(utterances, str) else utterances
     players = []
     for chosen in named:
@@ -380,14 +376,6 @@ def _player(run: Run, row: tuple[str, pd.Timedelta, pd.Timedelta], variant: str)
     return f"<p>{label}</p>{Audio(signal, rate=_RATE, normalize=False)._repr_html_()}"
 
 
-def _withheld(run: Run) -> str:
-    """Why there is no player, and what would allow one."""
-    told = "Recordings of this corpus may not be passed on, and a report would hold them."
-    if "may_share_audio" not in CORPORA[run.settings.corpus].options.model_fields:
-        return f"{told} {run.corpus.licence}".strip()
-    return f"{told} If you may, set corpus_options: {{may_share_audio: true}}."
-
-
 def _words(text: str) -> set[str]:
     return set(re.findall(r"\w+", plain_words(text)))
 
@@ -399,7 +387,7 @@ def _block(title: str, text: str, answer: str) -> str:
 def _marked(
     text: str, tokens: Mapping[str, str], own: Mapping[str, str] | None, template: Template
 ) -> str:
-    """The prompt as HTML; tokens that are not the utterance's own are marked."""
+    """The prompt as HTML; tokens that are not the utterance's own, if given, are marked."""
     if not tokens or own is None:
         return html.escape(text)
     # The tokens stand last.

@@ -18,7 +18,6 @@ import pandas as pd
 from IPython.display import HTML, display
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 
 from sercue.errors import why_not
 from sercue.plots.corpora import describe
@@ -61,9 +60,23 @@ class FigureExhibit:
         Raises:
             StorageError: if they cannot be written
         """
-        self.svg, pdf = _saved(self.figure)
+        files: dict[str, bytes] = {}
+        engine = self.figure.get_layout_engine()
+        with matplotlib.style.context(["default", _SAVED]):
+            # Laid out once for both.
+            self.figure.draw_without_rendering()
+            self.figure.set_layout_engine("none")
+            box = self.figure.get_tightbbox().padded(_MARGIN)
+            for kind, no_date in _NO_DATE.items():
+                stream = io.BytesIO()
+                self.figure.savefig(
+                    stream, format=kind, bbox_inches=box, dpi=_DPI, metadata=no_date
+                )
+                files[kind] = stream.getvalue()
+        self.figure.set_layout_engine(engine)
+        self.svg = _with_stable_ids(files["svg"])
         write_text(self.path, self.svg.decode("utf-8"))
-        write_bytes(self.path.with_suffix(".pdf"), pdf)
+        write_bytes(self.path.with_suffix(".pdf"), files["pdf"])
         # matplotlib sets it where anything in the figure is changed, and in saving.
         self.figure.stale = False
 
@@ -142,24 +155,6 @@ def figure_exhibit(drawing: Figure | Artist, caption: str, path: Path) -> Figure
     return exhibit
 
 
-def _saved(figure: Figure) -> tuple[bytes, bytes]:
-    """The SVG and the PDF file of a figure, which is laid out once for both."""
-    engine = figure.get_layout_engine()
-    with matplotlib.style.context(["default", _SAVED]):
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-        box = figure.get_tightbbox().padded(_MARGIN)
-        svg, pdf = (_written(figure, kind, box) for kind in ("svg", "pdf"))
-    figure.set_layout_engine(engine)
-    return _with_stable_ids(svg), pdf
-
-
-def _written(figure: Figure, kind: str, box: Bbox) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format=kind, bbox_inches=box, dpi=_DPI, metadata=_NO_DATE[kind])
-    return stream.getvalue()
-
-
 def _with_stable_ids(svg: bytes) -> bytes:
     """Clip paths named by what is written of them, so that the same figure is the same bytes.
 
@@ -193,16 +188,14 @@ def table_exhibit(
     Raises:
         StorageError: if it cannot be written
     """
-    printed = _without_empty(rounded(data if shown is None else shown))
+    printed = rounded(data if shown is None else shown)
+    empty = (printed.isna() | (printed == "")).all().to_numpy()
+    if not empty.all():
+        # A column in which nothing stands only takes room.
+        printed = printed.loc[:, ~empty]
     write_csv(path.with_suffix(".csv"), data)
     latex.write_table(printed, caption, path.with_suffix(".tex"))
     return TableExhibit(data, printed, caption, path.name, folded)
-
-
-def _without_empty(printed: pd.DataFrame) -> pd.DataFrame:
-    """A table as it is shown: a column in which nothing stands only takes room."""
-    empty = (printed.isna() | (printed == "")).all().to_numpy()
-    return printed if empty.all() else printed.loc[:, ~empty]
 
 
 @contextlib.contextmanager

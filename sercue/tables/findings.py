@@ -95,9 +95,8 @@ def corpus_findings(
         emotion, speaker = known["emotion"], known["speaker"]
         voice = str(speaker.idxmax())
         sentences += [
-            f"{emotion.idxmax()} varies most with emotion "
-            f"({percent(emotion.max())} of its variance, by variance components), "
-            f"{emotion.idxmin()} least "
+            f"{emotion.idxmax()} varies most with emotion ({percent(emotion.max())} of its "
+            f"variance, by variance components), {emotion.idxmin()} least "
             f"({percent(emotion.min())}).",
             f"{voice} varies most with the speaker ({percent(speaker.max())} of "
             f"its variance, against {percent(emotion[voice])} with emotion).",
@@ -186,10 +185,9 @@ def _agreement_findings(
     fewest, most = known["utterances"].min(), known["utterances"].max()
     weak = known[(known["rank_correlation"] < WEAK_CORRELATION) | (known["gross"] > WEAK_GROSS)]
     sentences = [
-        "Agreement of openSMILE with Praat on "
-        f"{most if fewest == most else f'{fewest} to {most}'} utterances (Spearman's ρ; where both "
-        "measure on one scale, Bland-Altman bias with 95\u202f% limits of agreement, and share of "
-        f"gross errors): {'; '.join(told)}.",
+        f"Agreement of openSMILE with Praat on {most if fewest == most else f'{fewest} to {most}'} "
+        "utterances (Spearman's ρ; where both measure on one scale, Bland-Altman bias with "
+        f"95\u202f% limits of agreement, and share of gross errors): {'; '.join(told)}.",
         f"Agreement is weak (ρ below {shortest(WEAK_CORRELATION)}, or more than "
         f"{percent(WEAK_GROSS)} gross "
         f"errors) for {', '.join(map(str, weak.index)) or 'none of them'}.",
@@ -285,15 +283,13 @@ def binning_findings(
         unit = "fold" if corpus.folds else "training speaker"
         sentences.append(
             f"Leaving one {unit} out changes on average {percent(moved.max(), 1)} of the test "
-            "tokens of "
-            f"{moved.idxmax()}, the least stable concept."
+            f"tokens of {moved.idxmax()}, the least stable concept."
         )
     if own is not None:
         row = own.iloc[0]
         sentences.append(
             f"On the {partition} speakers a classifier reaches UAR {bounded(row['tokens_uar'])} "
-            "from "
-            f"the words of the design of this study ({own.index[0]}), and "
+            f"from the words of the design of this study ({own.index[0]}), and "
             f"{bounded(row['functionals_uar'])} from all functionals."
         )
     if designs is not None:
@@ -317,10 +313,9 @@ def binning_findings(
         )
         sentences.append(
             f"{where}, of {len(designs)} designs “{best}” has the highest UAR "
-            f"({bounded(uar[best])}, "
-            f"standard error {bounded(error[best])}){beside if chosen != best else ''}. The best "
-            "of "
-            f"several designs looks better than it is.{seen if corpus.folds else ''}"
+            f"({bounded(uar[best])}, standard error "
+            f"{bounded(error[best])}){beside if chosen != best else ''}. The best of several "
+            f"designs looks better than it is.{seen if corpus.folds else ''}"
         )
     return sentences
 
@@ -476,8 +471,7 @@ def invalid_answers(predictions: pd.DataFrame) -> str:
         return ""
     return (
         f"{invalid.sum():,} of {len(predictions):,} answers ({percent(invalid.mean(), 1)}) are "
-        "invalid"
-        f"{_reasons(predictions)} and count as wrong."
+        f"invalid{_reasons(predictions)} and count as wrong."
     )
 
 

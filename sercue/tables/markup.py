@@ -104,18 +104,21 @@ def _rows_and_columns(data: pd.DataFrame) -> str:
     head, body = markup.split("<tbody>", 1)
     head = head.replace(' style="text-align: right;"', "").replace("<th>", '<th scope="col">')
     for name in data.index.names:
-        head = head.replace('<th scope="col"></th>', _index_header(name), 1)
+        named = f'<th scope="col" class="rows">{html.escape(str(name))}</th>'
+        # An empty header is none.
+        header = "<td></td>" if name is None else named
+        head = head.replace('<th scope="col"></th>', header, 1)
     body = body.replace(' valign="top"', "").replace("<th>", '<th scope="row">')
     body = re.sub(r'<th rowspan="(\d+)">', r'<th scope="rowgroup" rowspan="\1">', body)
-    body = "</tr>".join(_below_marked(row, data.index.nlevels) for row in body.split("</tr>"))
+    # A row whose first header is not in the first column, beneath one of several rows, says so.
+    below = range(1, data.index.nlevels)
+    body = "</tr>".join(
+        row.replace("<th", '<th class="below"', 1) if row.count("<th") in below else row
+        for row in body.split("</tr>")
+    )
     kinds = {place: _kind(data.iloc[:, place]) for place in range(data.shape[1])}
     head = _marked(head, '<th scope="col">', kinds)
     return f"{head}<tbody>{_marked(body, '<td>', kinds)}"
-
-
-def _below_marked(row: str, levels: int) -> str:
-    """A row whose first header is not in the first column, beneath one of several rows, says so."""
-    return row.replace("<th", '<th class="below"', 1) if 0 < row.count("<th") < levels else row
 
 
 def _kind(column: pd.Series) -> str:
@@ -137,10 +140,3 @@ def _marked(rows: str, tag: str, kinds: Mapping[int, str]) -> str:
         )
         marked.append(before + "".join(map("".join, zip(tags, cells, strict=True))))
     return "</tr>".join(marked)
-
-
-def _index_header(name: object) -> str:
-    # An empty header is none.
-    if name is None:
-        return "<td></td>"
-    return f'<th scope="col" class="rows">{html.escape(str(name))}</th>'

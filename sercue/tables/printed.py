@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 import pandas as pd
 
@@ -64,7 +63,7 @@ _DIFFERENCES = {
 }  # fmt: skip
 # What tables say in code: which test of ``compare`` was corrected.
 _VALUES = {"decided_by": {"flips": "sign flips", "t": "t test"}}
-_ENDS = ("low", "high")
+_ENDS = ["low", "high"]
 _NUMBER = re.compile(
     r"([<>=±+−-]?\s?[\d.,]+(\s?%)?(\s?[±(]\s?[\d.,]+\)?)?)|([+−-]?[\d.]+ \[[^\[\]]+\])"
 )
@@ -104,10 +103,14 @@ def rounded(data: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
         pairs = [f"{condition} − {reference}" for condition, reference in data.index]
         printed.index = pd.Index(pairs, name="contrast")
     ends: list[str] = []
+    listed = list(map(str, data.columns))
     for name in data.columns:
         if name in ends:
             continue
-        found = _interval_of(str(name), [str(column) for column in data.columns])
+        place = listed.index(str(name))
+        following = listed[place + 1 : place + 3]
+        valid = (_ENDS, [f"{name}_{end}" for end in _ENDS])
+        found = following if following in valid and name not in _ENDS else []
         if pd.api.types.is_bool_dtype(data[name]):
             printed[name] = printed[name].map({True: "yes", False: "no"})
         elif found or pd.api.types.is_float_dtype(data[name]):
@@ -144,15 +147,6 @@ def is_number(text: str) -> bool:
         [True, True, True, True, False]
     """
     return text in ("", MISSING, "∞", "−∞") or _NUMBER.fullmatch(text) is not None
-
-
-def _interval_of(name: str, columns: Iterable[str]) -> list[str]:
-    """The two columns after ``name``, if they are the ends of its interval; else nothing."""
-    listed = list(columns)
-    place = listed.index(name)
-    following = listed[place + 1 : place + 3]
-    valid = ([*_ENDS], [f"{name}_{end}" for end in _ENDS])
-    return following if following in valid and name not in _ENDS else []
 
 
 def _is_p(name: str) -> bool:

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from sercue.check.cost import Need, told
+from sercue.check.study import Need, told
 from sercue.errors import InputError
 
 

@@ -3,9 +3,8 @@
 import pandas as pd
 import pytest
 
-from sercue.check.cost import written_to_run
 from sercue.check.rehearsal import Rehearsal
-from sercue.check.study import check_study
+from sercue.check.study import check_study, written_to_run
 from sercue.corpora.inspection import inspect_audio
 from sercue.features import extract_descriptors, extract_features
 from sercue.run import Run
