@@ -251,16 +251,16 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
 
 def _reported(outcomes: Sequence[Outcome], folder: Path) -> int:
     """Tell what became of notebooks, and where their reports are."""
-    _print_rows([(o.notebook.stem, _told(o.state, o.seconds, o.error)) for o in outcomes])
+    rows = []
+    for o in outcomes:
+        told = f": {o.error}" if o.error else f" in {o.seconds:.0f} s"
+        rows.append((o.notebook.stem, f"{o.state}{told}"))
+    _print_rows(rows)
     print(f"report: {folder / 'index.html'}")
     failed = [o.error for o in outcomes if o.state == "failed" and o.error]
     if failed and not any(error.endswith(_KEPT) for error in failed):
         _ended(_KEPT, 1)
     return 0 if all(outcome.state == "done" for outcome in outcomes) else 1
-
-
-def _told(state: str, seconds: float, error: str | None) -> str:
-    return f"{state}: {error}" if error else f"{state} in {seconds:.0f} s"
 
 
 def _check(options: argparse.Namespace, given: Sequence[str]) -> int:

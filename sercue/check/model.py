@@ -87,7 +87,12 @@ def check_context(study: Rehearsal) -> str:
     if study.run.settings.model == TINY and why_not_at_hand(study):
         return f"not known: the tokenizer of {TINY} is made when it is trained"
     model, server = _inner(study), study.run.settings.model.startswith(ENDPOINT_PREFIX)
-    file, audio = _longest(study, model)
+    # The longest recording that is asked about, or the longest window of it.
+    asked = study.asked
+    key = asked.index[[int(asked.argmax())]]
+    file, limit = str(utterance_ids(key)[0]), model.max_seconds * model.sampling_rate
+    audio = read_utterance(study.own, key[0], model.sampling_rate)
+    audio = audio if audio.size <= limit else split_evenly(audio, math.floor(limit))[0]
     lengths = {}
     for template in resolve_templates(study.run.settings.templates):
         texts = _texts(study, template)
@@ -138,16 +143,6 @@ def _inner(study: Rehearsal) -> Any:
 
         return AudioChatModel(model.folder, name=TINY, device=model.device, dtype=model.dtype)
     return model.model if isinstance(model, Windowed) else model
-
-
-def _longest(study: Rehearsal, model: Any) -> tuple[str, np.ndarray]:
-    """The longest recording that is asked about, or the longest window of it."""
-    seconds = study.asked
-    key = seconds.index[int(seconds.argmax())]
-    audio = read_utterance(study.own, key, model.sampling_rate)
-    limit = model.max_seconds * model.sampling_rate
-    name = str(utterance_ids(seconds.index[[int(seconds.argmax())]])[0])
-    return name, audio if audio.size <= limit else split_evenly(audio, math.floor(limit))[0]
 
 
 def _texts(study: Rehearsal, template: Template) -> list[str]:

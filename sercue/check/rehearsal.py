@@ -129,11 +129,6 @@ class Rehearsal:
         others = (table["partition"] != self.run.settings.partition).to_numpy()
         return replace(self.run.corpus, table=table[kept | others])
 
-    @property
-    def lengths_of_sample(self) -> pd.Series:
-        """How long each utterance of ``sampled`` is, in the order of its table."""
-        return self.seconds.set_axis(self.run.corpus.table.index).loc[self.sampled.table.index]
-
     @cached_property
     def every_prompt(self) -> pd.DataFrame:
         """The plan of the sampled utterances."""

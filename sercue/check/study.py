@@ -222,16 +222,6 @@ def check_features(study: Rehearsal) -> str:
     left = f"eGeMAPS of {len(missing)} of {utterances} utterances is still to be extracted"
     if not study.measured:
         return left
-    number, each = _timed(study, missing)
-    whole = each * (len(missing) - number)
-    if whole <= _WORTH_WAITING:
-        study.extract(study.run.corpus.table, progress=True)
-        return f"eGeMAPS of all {utterances} utterances is in the cache, {len(missing)} now added"
-    return f"{left}: about {duration(whole)}, {duration(each)} each, measured on {number}"
-
-
-def _timed(study: Rehearsal, missing: pd.Series) -> tuple[int, float]:
-    """How many were extracted to find out, and the seconds that each took."""
     seconds = study.seconds.set_axis(study.run.corpus.table.index).loc[missing.index]
     by_length = np.argsort(seconds.to_numpy(), kind="stable")
     # All cores are busy only with several apiece.
@@ -241,7 +231,12 @@ def _timed(study: Rehearsal, missing: pd.Series) -> tuple[int, float]:
     study.extract(table[:1])
     begun = time.perf_counter()
     study.extract(table)
-    return len(table), (time.perf_counter() - begun) / max(len(table) - 1, 1)
+    each = (time.perf_counter() - begun) / max(len(few) - 1, 1)
+    whole = each * (len(missing) - len(few))
+    if whole <= _WORTH_WAITING:
+        study.extract(study.run.corpus.table, progress=True)
+        return f"eGeMAPS of all {utterances} utterances is in the cache, {len(missing)} now added"
+    return f"{left}: about {duration(whole)}, {duration(each)} each, measured on {len(few)}"
 
 
 # Reports, notebooks, figures and tables of the demo take 9 MB; a corpus with more classes or
@@ -343,9 +338,16 @@ def _of_disk(needs: list[Need]) -> str:
 
 def written_to_run(study: Rehearsal) -> dict[str, int]:
     """What a study writes to its own folder: kinds of things and their bytes."""
-    answers = _rows(study) * _bytes_a_row(_answered(study))
+    s = study.run.settings
+    wordings = len(s.templates) * s.label_orders
+    # Predictions of the study, and of notebook 03's trial.
+    rows = study.planned
+    rows += len(DECODINGS) * min(s.tuning_limit, len(study.run.corpus.table)) * 2 * wordings
+    if not why_no_controls(s):
+        # Twice: as they come, and all controls in one table.
+        rows += 2 * len(CONTROLS) * study.evaluated * len(control_conditions(s))
     return {
-        "answers": round(answers),
+        "answers": round(rows * _bytes_a_row(_answered(study))),
         "features": _of_features(len(study.run.corpus.table), _FUNCTIONALS),
         "reports": _REPORTS,
     }
@@ -359,18 +361,6 @@ def written_to_cache(study: Rehearsal) -> dict[str, int]:
         "cached features": _of_features(len(study.missing), _FUNCTIONALS + _DESCRIPTORS),
         "small models": models * max(len(study.run.corpus.folds), 1) * _TRAINED,
     }
-
-
-def _rows(study: Rehearsal) -> int:
-    """Predictions that will be stored: of the study, of notebook 03's trial, of the controls."""
-    s = study.run.settings
-    wordings = len(s.templates) * s.label_orders
-    rows = study.planned
-    rows += len(DECODINGS) * min(s.tuning_limit, len(study.run.corpus.table)) * 2 * wordings
-    if not why_no_controls(s):
-        # Twice: as they come, and all controls in one table.
-        rows += 2 * len(CONTROLS) * study.evaluated * len(control_conditions(s))
-    return rows
 
 
 def _answered(study: Rehearsal) -> pd.DataFrame:
@@ -436,20 +426,18 @@ def check_time(study: Rehearsal, run: Path) -> str:
         return f"not measured: {reason}"
     trial = _Trial(study)
     seconds, measured_on = _measured(trial)
-    return (
+    told = (
         f"about {duration(seconds * study.evaluated)} for all answers: {duration(seconds)} an "
-        f"utterance of {trial.prompts:.0f} prompts, measured on {measured_on}{_stored(study, run)}"
+        f"utterance of {trial.prompts:.0f} prompts, measured on {measured_on}"
     )
-
-
-def _stored(study: Rehearsal, run: Path) -> str:
-    """What an earlier run answered; which of it still holds, the run finds out."""
-    folder = run / "artifacts" / "predictions"
-    parts = (read_part(file, ["utterance"]) for file in part_files(folder))
-    rows = sum(len(part) for part in parts if part is not None)
-    if not rows:
-        return ""
-    return f"; {rows} of {study.planned} are stored, and only what changed since is asked again"
+    # Of what an earlier run answered, the run finds out which still holds.
+    files = part_files(run / "artifacts" / "predictions")
+    parts = (read_part(file, ["utterance"]) for file in files)
+    if rows := sum(len(part) for part in parts if part is not None):
+        told += (
+            f"; {rows} of {study.planned} are stored, and only what changed since is asked again"
+        )
+    return told
 
 
 def _measured(trial: _Trial) -> tuple[float, str]:
@@ -485,7 +473,8 @@ class _Trial:
         of_sound = different.groupby(["row", "heard"], observed=True)["text"].agg(list)
         # Of each utterance the prompts behind each of its sounds, its own first.
         self._texts = of_sound.groupby(level="row").agg(list)
-        lengths = study.lengths_of_sample.to_numpy()
+        seconds = study.seconds.set_axis(study.run.corpus.table.index)
+        lengths = seconds.loc[study.sampled.table.index].to_numpy()
         rows = self._texts.index.to_numpy()
         self.rows: np.ndarray = rows[np.argsort(lengths[rows], kind="stable")]
         self.prompts = len(different) / len(self.rows)

@@ -36,17 +36,11 @@ COLUMNS = {
     "utterance": ("utterance", "file", "id", "doc_id"),
     "speaker": ("speaker", "speaker_id"),
     "truth": ("truth", "target", "emotion", "label"),
-    "condition": ("condition",),
-    "template": ("template",),
-    "label_order": ("label_order",),
-    "replicate": ("replicate",),
-    "answer": ("answer",),
-    "prediction": ("prediction",),
-    "model": ("model",),
-    "heard_class": ("heard_class",),
-    "sex": ("sex",),
-    "partition": ("partition",),
-}
+} | {
+    name: (name,)
+    for name in ("condition", "template", "label_order", "replicate", "answer", "prediction",
+                 "model", "heard_class", "sex", "partition")
+}  # fmt: skip
 #: Study keys that answers made elsewhere leave open; all others follow from them.
 KEYS = ("study", "labels", "anonymise", "partition", "seed", "resamples", "confidence", "margin")
 _OF_UTTERANCE = ("speaker", "truth", "sex", "partition")
@@ -193,9 +187,7 @@ def _filled(held: pd.DataFrame, columns: Iterable[str], file: AnswersFile) -> di
         if first is None:
             continue
         filled[column] = first
-        if column != "truth" or not file.format.startswith("CSV"):
-            continue
-        for other in cells:
+        for other in cells if column == "truth" and file.format.startswith("CSV") else ():
             pairs = pd.DataFrame({"one": first, "other": other}).dropna().drop_duplicates()
             # Numbers for the same classes contradict nothing.
             if pairs["one"].duplicated().any() or pairs["other"].duplicated().any():
@@ -530,9 +522,8 @@ def _complete(
             f"speakers: {speakers} has utterances that are answered under every condition; valid "
             "are two or more"
         )
-    return rows[kept].reset_index(drop=True), dict.fromkeys(
-        lost, "not answered under every condition"
-    )
+    why = dict.fromkeys(lost, "not answered under every condition")
+    return rows[kept].reset_index(drop=True), why
 
 
 def _whole(rows: pd.DataFrame) -> tuple[pd.Series, pd.Index]:
@@ -564,20 +555,14 @@ def _answers(
             )
         rounded = (mass - 1).abs() < _ROUNDED
         known = rows[shares].div(mass.where(~rounded & (mass > 0), 1), axis=0)
-        lost = ~(mass > 0)
-        why = given.mask(given.isna() & lost, _NOT_FINITE)
+        why = given.mask(given.isna() & ~(mass > 0), _NOT_FINITE)
         _note_others(rows, known, words, notes)
-        answers = known.assign(label_mass=mass, **{NO_ANSWER: why})
-        decoding = "score"
-    else:
-        texts = rows.get("answer", pd.Series(index=rows.index, dtype=object))
-        if "prediction" in rows:
-            texts = _predicted(rows, words, name).fillna(texts)
-        empty = texts.isna()
-        why = given.mask(given.isna() & empty, _EMPTY)
-        answers = pd.DataFrame({"answer": texts.where(why.isna(), None), NO_ANSWER: why})
-        decoding = "generate"
-    return decoding, answers
+        return "score", known.assign(label_mass=mass, **{NO_ANSWER: why})
+    texts = rows.get("answer", pd.Series(index=rows.index, dtype=object))
+    if "prediction" in rows:
+        texts = _predicted(rows, words, name).fillna(texts)
+    why = given.mask(given.isna() & texts.isna(), _EMPTY)
+    return "generate", pd.DataFrame({"answer": texts.where(why.isna(), None), NO_ANSWER: why})
 
 
 def _note_others(

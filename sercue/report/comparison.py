@@ -349,16 +349,35 @@ def result_table(table: pd.DataFrame) -> pd.DataFrame:
     return wide
 
 
-def printed_table(table: pd.DataFrame) -> pd.DataFrame:
+def printed_table(table: pd.DataFrame, columns: list[str] = _UAR) -> pd.DataFrame:
     """The same as a paper prints it: each cell a number and its interval.
 
     Args:
         table: as ``compare_studies`` returns it
+        columns: the value of each condition that is printed, and the ends of its interval
 
     Returns:
         DataFrame of texts by study, published rows marked
     """
-    return _printed(table, _UAR)
+    studies = table.groupby(KEYS, sort=False)["fixture"].first()
+    shown = studies.index.to_frame(index=False)[KEYS[:-1]].astype({"classes": str})
+    marks = [
+        f" {_DAGGER}" if source == AS_PUBLISHED else " (fixture)" * bool(fixture)
+        for source, fixture in zip(studies.index.get_level_values("source"), studies, strict=True)
+    ]
+    # Of no study, pandas takes an empty list for numbers.
+    shown["study"] += pd.Series(marks, dtype="str")
+    shown.columns = shown.columns.str.capitalize()
+    for name in ordered_conditions(table["condition"]):
+        rows = table[table["condition"] == name].set_index(KEYS).reindex(studies.index)
+        # In words that a narrow column can break.
+        words = name.replace("_", " ").replace("(", " (")
+        printed = {{"none": "UAR−", "aligned": "UAR+"}.get(name, words): columns}
+        if name == "aligned":
+            printed["UAR+ − UAR−"] = difference_columns("none")
+        for head, of in printed.items():
+            shown[head] = [_unbroken(row, sign=of != _UAR) for row in rows[of].to_numpy()]
+    return shown
 
 
 def printed_losses(table: pd.DataFrame) -> pd.DataFrame:
@@ -370,34 +389,8 @@ def printed_losses(table: pd.DataFrame) -> pd.DataFrame:
     Returns:
         DataFrame of texts by study, without those that have no such difference; it may be empty
     """
-    return _printed(table[table["to_aligned"].notna()], difference_columns("aligned"))
-
-
-def _printed(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """The keys of each study, and each condition's value in three columns as one text."""
-    studies = table.groupby(KEYS, sort=False)["fixture"].first()
-    shown = studies.index.to_frame(index=False)[KEYS[:-1]].astype({"classes": str})
-    marks = [
-        f" {_DAGGER}" if source == AS_PUBLISHED else " (fixture)" * bool(fixture)
-        for source, fixture in zip(studies.index.get_level_values("source"), studies, strict=True)
-    ]
-    # Of no study, pandas takes an empty list for numbers.
-    shown["study"] += pd.Series(marks, dtype="str")
-    shown.columns = shown.columns.str.capitalize()
-
-    def cells(name: str, columns: list[str]) -> list[str]:
-        rows = table[table["condition"] == name].set_index(KEYS)[columns].reindex(studies.index)
-        return [_unbroken(row, sign=columns != _UAR) for row in rows.to_numpy()]
-
-    for name in ordered_conditions(table["condition"]):
-        # In words that a narrow column can break.
-        head = {"none": "UAR−", "aligned": "UAR+"}.get(
-            name, name.replace("_", " ").replace("(", " (")
-        )
-        shown[head] = cells(name, columns)
-        if name == "aligned":
-            shown["UAR+ − UAR−"] = cells(name, difference_columns("none"))
-    return shown
+    differences = table[table["to_aligned"].notna()]
+    return printed_table(differences, difference_columns("aligned"))
 
 
 def _unbroken(values: Iterable[float], *, sign: bool) -> str:

@@ -95,26 +95,23 @@ def forked_kernels(*imported: str) -> Iterator[type[AsyncKernelManager]]:
             start_new_session=True,
         )
         there.close()
+
+        class ForkedKernelManager(AsyncKernelManager):
+            async def _async_pre_start_kernel(self, **options: Any) -> Any:
+                spec: Any = self.kernel_spec
+                named = "kernel_provisioner" in spec.metadata
+                if self.provisioner is None and not spec.env and not named:
+                    self.provisioner = _Provisioner(
+                        kernel_id=self.kernel_id, kernel_spec=spec, parent=self
+                    )
+                    self.provisioner.server, self.provisioner.forker = here, process
+                return await super()._async_pre_start_kernel(**options)
+
         try:
-            yield _manager(here, process)
+            yield ForkedKernelManager
         finally:
             process.kill()
             process.wait()
-
-
-def _manager(server: socket.socket, process: subprocess.Popen[bytes]) -> type[AsyncKernelManager]:
-    class ForkedKernelManager(AsyncKernelManager):
-        async def _async_pre_start_kernel(self, **options: Any) -> Any:
-            spec: Any = self.kernel_spec
-            named = "kernel_provisioner" in spec.metadata
-            if self.provisioner is None and not spec.env and not named:
-                self.provisioner = _Provisioner(
-                    kernel_id=self.kernel_id, kernel_spec=spec, parent=self
-                )
-                self.provisioner.server, self.provisioner.forker = server, process
-            return await super()._async_pre_start_kernel(**options)
-
-    return ForkedKernelManager
 
 
 class _Provisioner(LocalProvisioner):
@@ -180,8 +177,7 @@ class _Forked:
             self.returncode = None if status < 0 else os.waitstatus_to_exitcode(status)
         return self.returncode
 
-    def wait(self) -> int | None:
-        return self.poll()
+    wait = poll
 
     def send_signal(self, number: int) -> None:
         os.kill(self.pid, number)

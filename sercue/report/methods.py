@@ -210,15 +210,21 @@ def _asked_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
     tokens = run.artifacts.read("tokens.parquet")
     binnings = stored_binnings(run.artifacts.folder / "binning.json")
     words = next(iter(binnings.values())).words
+    heard = dict.fromkeys(parts_heard(name)[1] for name in run.parameters["conditions"])
+    evaluated, near = corpus.rows(run.parameters["partition"]), {}
+    if SWAPPED in heard:
+        near = partners(evaluated, run.parameters["seed"])["by"].value_counts().to_dict()
     return {
         "elsewhere": [],
         "named_model": True,
         "asked": [],
         "ours": [],
-        **_token_facts(run, binnings, tokens.loc[corpus.rows(run.parameters["partition"]).index]),
+        **_token_facts(run, binnings, tokens.loc[evaluated.index]),
         **_prompt_facts(run, corpus),
         **_condition_facts(run, words),
-        **_audio_facts(run, corpus),
+        "audio": [name for name in heard if name != OWN],
+        "heard_most": HEARD,
+        "partners": [f"{name}: {number}" for name, number in near.items() if number],
         "named": list(words),
     }
 
@@ -352,21 +358,6 @@ def _condition_facts(run: EvaluatedRun, words: Mapping[str, Words]) -> dict[str,
             for concept, own in words.items()
             if own.opposites and not own.ordered
         },
-    }
-
-
-def _audio_facts(run: EvaluatedRun, corpus: Corpus) -> dict[str, Any]:
-    """What other audio was heard, and how near to the utterances swapped audio is."""
-    heard = dict.fromkeys(parts_heard(name)[1] for name in run.parameters["conditions"])
-    found = {}
-    if SWAPPED in heard:
-        rows = corpus.rows(run.parameters["partition"])
-        found = partners(rows, run.parameters["seed"])["by"].value_counts().to_dict()
-    return {
-        "audio": [name for name in heard if name != OWN],
-        "recorded": not run.made_elsewhere,
-        "heard_most": HEARD,
-        "partners": [f"{name}: {number}" for name, number in found.items() if number],
     }
 
 

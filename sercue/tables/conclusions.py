@@ -265,7 +265,10 @@ def control_sentence(reliance: pd.DataFrame, this_model: str) -> list[str]:
     """
     whole = reliance[reliance["by"] == "all"].set_index("model")
     rows = {str(name): row for name, row in whole.iterrows()}
-    told = {name: _share(row) for name, row in rows.items()}
+    told = {
+        name: "not identified" if row["reason"] else with_interval(*row[["share", "low", "high"]])
+        for name, row in rows.items()
+    }
     scale = ", ".join(f"{name} {share}" for name, share in told.items() if name != this_model)
     own = rows[this_model]
     asked = reliance[(reliance["model"] == this_model) & (reliance["by"] == "condition")]
@@ -486,12 +489,6 @@ def wording_sentences(wordings: pd.DataFrame, gains: pd.DataFrame | None) -> lis
 def _tested(row: Mapping[Hashable, Any]) -> str:
     difference = signed(row["difference"], row["low"], row["high"])
     return f"{difference} ({p_value(row['holm_p'])})"
-
-
-def _share(row: pd.Series) -> str:
-    if row["reason"]:
-        return "not identified"
-    return with_interval(row["share"], row["low"], row["high"])
 
 
 def _listed(rows: pd.DataFrame) -> str:
