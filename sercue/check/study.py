@@ -426,7 +426,7 @@ def check_time(study: Rehearsal, run: Path) -> str:
         return f"not measured: {reason}"
     trial = _Trial(study)
     seconds, measured_on = _measured(trial)
-    told = (
+    found = (
         f"about {duration(seconds * study.evaluated)} for all answers: {duration(seconds)} an "
         f"utterance of {trial.prompts:.0f} prompts, measured on {measured_on}"
     )
@@ -434,10 +434,10 @@ def check_time(study: Rehearsal, run: Path) -> str:
     files = part_files(run / "artifacts" / "predictions")
     parts = (read_part(file, ["utterance"]) for file in files)
     if rows := sum(len(part) for part in parts if part is not None):
-        told += (
+        found += (
             f"; {rows} of {study.planned} are stored, and only what changed since is asked again"
         )
-    return told
+    return found
 
 
 def _measured(trial: _Trial) -> tuple[float, str]:

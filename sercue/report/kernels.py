@@ -221,23 +221,21 @@ def serve(server: socket.socket, imported: Sequence[str]) -> None:
         pid = os.fork()
         if not pid:
             server.close()
-            _become_kernel(asked["arguments"], asked["folder"], asked["variables"], files[0])
+            _become_kernel(asked, files[0])
         os.close(files[0])
         server.sendall(json.dumps(pid).encode())
 
 
-def _become_kernel(
-    arguments: list[str], folder: str, variables: dict[str, str], stderr: int
-) -> None:
+def _become_kernel(asked: dict[str, Any], stderr: int) -> None:
     os.setsid()
     os.dup2(stderr, 2)
-    os.chdir(folder)
+    os.chdir(asked["folder"])
     parent = os.environ["JPY_PARENT_PID"]
     os.environ.clear()
-    os.environ.update(variables, JPY_PARENT_PID=parent)
+    os.environ.update(asked["variables"], JPY_PARENT_PID=parent)
     # Else all kernels would draw the same numbers.
     np.random.seed()  # noqa: NPY002
-    sys.argv = ["ipykernel_launcher", *arguments]
+    sys.argv = ["ipykernel_launcher", *asked["arguments"]]
     from ipykernel.kernelapp import launch_new_instance
 
     launch_new_instance()

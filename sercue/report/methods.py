@@ -23,6 +23,7 @@ from sercue.elsewhere.made import NOT_STATED
 from sercue.errors import InputError
 from sercue.models.cards import CARDS, TINY, contrastive_name, known_training
 from sercue.report.finished import EvaluatedRun, public_value, read_run
+from sercue.report.templates import TEMPLATES
 from sercue.run import HEARD
 from sercue.statistics.attribution import subset_conditions
 from sercue.statistics.baselines import SENTENCE, SVM, TOKENS_ONLY
@@ -82,10 +83,8 @@ def methods_text(folder: str | os.PathLike[str]) -> str:
     corpus, versions = stored[0], run.provenance["versions"]
     asked = _elsewhere_facts(run) if run.made_elsewhere else _asked_facts(run, corpus)
     concepts = asked.pop("named")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
-        undefined=jinja2.StrictUndefined,
-    )
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined)
     environment.filters |= {f.__name__: f for f in (paragraph, plain, code, block, listed)}
     return environment.get_template("methods.md.j2").render(
         **{name: run.provenance[name] for name in ("corpus", "model", "predictions", "versions")},

@@ -142,11 +142,11 @@ def renew_page(page: Page, pages: Sequence[Page], settings: Settings) -> None:
 
 def _around(page: Page, pages: Sequence[Page], settings: Settings) -> dict[str, str]:
     """The parts of a page that may change after its notebook has run, each between its marks."""
-    known = Artifacts(page.html.parent / "artifacts").provenance()
+    known, place = Artifacts(page.html.parent / "artifacts").provenance(), pages.index(page)
     about = {
         "links": [_link(other, page) for other in pages],
-        "previous": _neighbour(page, pages, -1),
-        "next": _neighbour(page, pages, 1),
+        "previous": _first_written(pages[:place][::-1]),
+        "next": _first_written(pages[place + 1 :]),
         "utterances": UTTERANCES if (page.html.parent / UTTERANCES).is_file() else None,
         "outdated": _is_outdated(page.html.stem, known, settings),
     }
@@ -275,13 +275,11 @@ def _file_link(file: Path) -> str:
     return f'<a download="{html.escape(file.name)}" href="data:{media};base64,{data}">{kind}</a>'
 
 
-def _neighbour(page: Page, pages: Sequence[Page], step: int) -> dict[str, str] | None:
-    """The nearest report before or after a page that has been written."""
-    following = pages[pages.index(page) + 1 :] if step > 0 else pages[: pages.index(page)][::-1]
-    for other in following:
-        if other.notebook.is_file():
-            number, _, words = other.title.partition(" ")
-            return {"number": number, "words": words, "href": other.html.name}
+def _first_written(pages: Sequence[Page]) -> dict[str, str] | None:
+    for page in pages:
+        if page.notebook.is_file():
+            number, _, words = page.title.partition(" ")
+            return {"number": number, "words": words, "href": page.html.name}
     return None
 
 

@@ -43,6 +43,7 @@ _QUESTIONS = (
      "constant tokens raise UAR", "constant tokens lower UAR"),
 )  # fmt: skip
 _MIDDLE_WORDS = ("constant", "none")
+_MOST = 6  # contrasts between conditions that are none of ours
 # The first that a study has: the choice must not depend on the answers.
 _WRONG_TOKENS = {
     "conflicting": "opposite tokens",
@@ -152,12 +153,11 @@ def gain_line(measures: pd.DataFrame, tests: pd.DataFrame, labels: int) -> str:
     return f"{told}."
 
 
-def own_differences(tests: pd.DataFrame, most: int = 6) -> list[str]:
+def own_differences(tests: pd.DataFrame) -> list[str]:
     """What is found of conditions that are none of ours, of which no more can be said.
 
     Args:
         tests: as ``compare`` returns them
-        most: how many contrasts are told
 
     Examples:
         >>> row = {"condition": ["cues"], "reference": ["none"], "difference": [0.1]}
@@ -166,13 +166,13 @@ def own_differences(tests: pd.DataFrame, most: int = 6) -> list[str]:
     """
     rows = [row for _, row in tests.iterrows() if not is_ours(row["condition"])]
     told = []
-    for row in rows[:most]:
+    for row in rows[:_MOST]:
         name, reference = row["condition"], row["reference"]
         under = f"under {name} than under {reference}"
         claim = _claim(row, f"UAR is higher {under}", f"UAR is lower {under}")
         pair = f" ({name} − {reference})" if claim == "Inconclusive" else ""
         told.append(f"{claim}{pair}: {_difference(row)} ({_p(row)}).")
-    further = len(rows) - most
+    further = len(rows) - _MOST
     return told + [f"{further} more are in notebook 05."] * (further > 0)
 
 
