@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sercue.errors import InputError
+from sercue.notation import percent
 from sercue.run import open_run
 from sercue.tables.examples import (
     YOURS,
@@ -21,7 +22,6 @@ from sercue.tables.examples import (
     what_if,
     wording_examples,
 )
-from sercue.tables.printed import percent
 
 
 @pytest.fixture(scope="module")

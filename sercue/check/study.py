@@ -312,28 +312,23 @@ def told(needs: list[Need]) -> str:
     for need in needs:
         if need.size:
             disks.setdefault(os.stat(nearest(need.folder)).st_dev, []).append(need)
-    if not disks:
-        return "all that takes place is there already"
-    return "; ".join(_of_disk(shared) for shared in disks.values())
-
-
-def _of_disk(needs: list[Need]) -> str:
-    size = sum(need.size for need in needs)
-    free = shutil.disk_usage(nearest(needs[0].folder)).free
-    parts = ", ".join(
-        f"{size_text(part)} of {what}" for need in needs for what, part in need.what.items() if part
-    )
-    there = sum(need.there for need in needs)
-    parts += f", less {size_text(there)} that are there" if there else ""
-    places = " and ".join(str(need.folder) for need in needs)
-    if free < size:
-        ways = " or ".join(need.way_out for need in needs)
-        raise InputError(
-            f"disk: the study needs about {size_text(size)} ({parts}), but the disk of {places} "
-            f"has {size_text(free)} left; make place there, or {ways}"
-        )
-    warning = "warning: little is left: " if free < _AMPLE * size else ""
-    return f"{warning}about {size_text(size)} ({parts}), and {size_text(free)} are free"
+    found = []
+    for shared in disks.values():
+        size, there = sum(need.size for need in shared), sum(need.there for need in shared)
+        free = shutil.disk_usage(nearest(shared[0].folder)).free
+        kinds = [kind for need in shared for kind in need.what.items()]
+        parts = ", ".join(f"{size_text(part)} of {what}" for what, part in kinds if part)
+        parts += f", less {size_text(there)} that are there" if there else ""
+        if free < size:
+            places = " and ".join(str(need.folder) for need in shared)
+            ways = " or ".join(need.way_out for need in shared)
+            raise InputError(
+                f"disk: the study needs about {size_text(size)} ({parts}), but the disk of "
+                f"{places} has {size_text(free)} left; make place there, or {ways}"
+            )
+        warning = "warning: little is left: " if free < _AMPLE * size else ""
+        found.append(f"{warning}about {size_text(size)} ({parts}), and {size_text(free)} are free")
+    return "; ".join(found) or "all that takes place is there already"
 
 
 def written_to_run(study: Rehearsal) -> dict[str, int]:

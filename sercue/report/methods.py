@@ -22,6 +22,7 @@ from sercue.corpora.corpus_check import home_column
 from sercue.elsewhere.made import NOT_STATED
 from sercue.errors import InputError
 from sercue.models.cards import CARDS, TINY, contrastive_name, known_training
+from sercue.notation import percent, shortest, with_minus
 from sercue.report.finished import EvaluatedRun, public_value, read_run
 from sercue.report.templates import TEMPLATES
 from sercue.run import HEARD
@@ -31,7 +32,6 @@ from sercue.statistics.contrasts import own_reference
 from sercue.statistics.crossing import CONFLICT, WORDLESS, crossed_variants
 from sercue.statistics.resampling import ENUMERATED
 from sercue.storage.files import write_text
-from sercue.tables.printed import percent, shortest, with_minus
 from sercue.tokens.binning import Binning, stored_binnings
 from sercue.tokens.catalogue import (
     about_concepts,

@@ -18,6 +18,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
 
 from sercue.artifacts import Artifacts, made_from
+from sercue.notation import percent, with_interval, with_minus
 from sercue.privacy import clean_notebook, without_private_paths
 from sercue.report.templates import TEMPLATES, on_every_page, page_of
 from sercue.report.utterances import UTTERANCES
@@ -28,7 +29,7 @@ from sercue.storage.files import write_text
 from sercue.tables import markup
 from sercue.tables.answer import spread_of_answers, use_of_tokens
 from sercue.tables.limits import limits
-from sercue.tables.printed import percent, rounded, with_interval, with_minus
+from sercue.tables.printed import rounded
 from sercue.tokens.catalogue import main_conditions, shortened
 from sercue.tokens.schemes import concepts_of
 

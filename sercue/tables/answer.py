@@ -16,13 +16,13 @@ import pandas as pd
 
 from sercue.errors import or_none
 from sercue.models.cards import known_training
+from sercue.notation import bounded, p_value, percent, shortest, signed, with_interval
 from sercue.statistics.contrasts import BLOCK, PRIMARY, mirrored, speakers_needed, strictest_levels
 from sercue.statistics.controls import CONTROLS, THIS_MODEL, same_as_control
 from sercue.statistics.crossing import CONFLICT
 from sercue.statistics.equivalence import judged, verdicts
 from sercue.tables.findings import LEVEL, reliance_finding
 from sercue.tables.limits import confounding
-from sercue.tables.printed import bounded, p_value, percent, shortest, signed, with_interval
 from sercue.tokens.catalogue import is_ours, main_conditions
 
 if TYPE_CHECKING:

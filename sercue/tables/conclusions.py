@@ -14,6 +14,7 @@ import pandas as pd
 
 from sercue.corpora.audio_variants import SILENT
 from sercue.errors import or_none
+from sercue.notation import bounded, p_value, percent, shortest, signed, with_interval
 from sercue.statistics.contrasts import BLOCK, EMPTY, is_primary
 from sercue.statistics.controls import THIS_MODEL
 from sercue.statistics.designs import token_balance, token_information
@@ -22,7 +23,6 @@ from sercue.statistics.raters import MEAN, UNIFORM
 from sercue.tables.answer import answer_sentences, use_of_tokens
 from sercue.tables.findings import LEVEL, binning_findings
 from sercue.tables.limits import limits, other_voices
-from sercue.tables.printed import bounded, p_value, percent, shortest, signed, with_interval
 
 if TYPE_CHECKING:
     from sercue.run import Run

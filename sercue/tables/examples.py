@@ -16,7 +16,7 @@ from sercue.corpora.audio import read_utterance
 from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN, SWAPPED, variant_digest, varied
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError, unknown
-from sercue.tables.printed import MISSING, percent
+from sercue.notation import MISSING, percent
 from sercue.tokens.catalogue import one_of_each
 from sercue.tokens.concepts import UNKNOWN
 from sercue.tokens.condition import Condition, Material

@@ -20,10 +20,11 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from sercue.errors import why_not
+from sercue.notation import with_minus
 from sercue.plots.corpora import describe
 from sercue.storage.files import write_bytes, write_csv, write_text
 from sercue.tables import latex, markup
-from sercue.tables.printed import rounded, with_minus
+from sercue.tables.printed import rounded
 
 logger = logging.getLogger(__name__)
 

@@ -11,17 +11,10 @@ from sercue.corpora.audio_variants import OWN, SILENT
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
 from sercue.features import FEW_FRAMES
+from sercue.notation import bounded, percent, shortest, signed, with_interval, with_minus
 from sercue.statistics.praat_agreement import MEASURES, WEAK_CORRELATION, WEAK_GROSS
 from sercue.tables.limits import confounding, limits
-from sercue.tables.printed import (
-    bounded,
-    percent,
-    rounded,
-    shortest,
-    signed,
-    with_interval,
-    with_minus,
-)
+from sercue.tables.printed import rounded
 from sercue.tokens.catalogue import with_own_audio
 from sercue.tokens.concepts import UNKNOWN, Category, Concept
 from sercue.tokens.condition import AT

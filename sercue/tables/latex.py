@@ -13,8 +13,9 @@ import pandas as pd
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.ft2font import FT2Font
 
+from sercue.notation import MISSING, with_minus
 from sercue.storage.files import write_text
-from sercue.tables.printed import MISSING, is_number, with_minus
+from sercue.tables.printed import is_number
 
 _COMMANDS = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",

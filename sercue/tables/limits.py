@@ -8,9 +8,9 @@ import pandas as pd
 from scipy import stats
 
 from sercue.corpora.corpus import Corpus
+from sercue.notation import bounded, percent
 from sercue.statistics.confounding import ENOUGH_CROSSED, Crossing
 from sercue.statistics.speakers import degrees_of_freedom
-from sercue.tables.printed import bounded, percent
 
 #: Below so many speakers intervals are so wide that a reader should be told why.
 FEW_SPEAKERS = 20

@@ -6,22 +6,7 @@ import re
 
 import pandas as pd
 
-from sercue.notation import (
-    MISSING,
-    Form,
-    bounded,
-    p_value,
-    percent,
-    shortest,
-    signed,
-    with_interval,
-    with_minus,
-)
-
-__all__ = [
-    "MISSING", "bounded", "is_number", "p_value", "percent", "rounded", "shortest", "signed",
-    "with_interval", "with_minus", "worded",
-]  # fmt: skip
+from sercue.notation import MISSING, Form
 
 # What tables call things where the name in a file says it in code. Labels of a corpus are columns,
 # too, and stay as they are: only these names are put into words.
