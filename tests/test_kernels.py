@@ -115,8 +115,8 @@ def test_an_answer_that_comes_late_is_taken_for_no_other():
     here.settimeout(0.1)
     with here, there, tempfile.TemporaryFile() as stderr:
         there.send(b"4242")
-        kernel = _Forked(here, [], "", {}, stderr)
+        kernel = _Forked(here, {}, stderr)
         assert kernel.pid == 4242
         assert kernel.poll() == -signal.SIGKILL
         with pytest.raises(OSError, match="Bad file descriptor"):
-            _Forked(here, [], "", {}, stderr)
+            _Forked(here, {}, stderr)

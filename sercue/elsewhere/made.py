@@ -141,7 +141,7 @@ def read_made(
     corpus = _corpus(rows, lost | incomplete, list(words), name, partition)
     check_rows(corpus)
     shown = pseudonymised(corpus) if settings.anonymise else corpus
-    predictions = _predictions(rows, corpus, shown, words, decoding, answers, settings)
+    predictions = _predictions(rows, corpus, shown, words, answers, settings)
     if len(why := predictions["why_invalid"].dropna().astype("str")):
         reasons = ", ".join(f"{reason} ({n:,})" for reason, n in why.value_counts().items())
         count = f"{len(why):,} of {len(predictions):,} rows count as wrong"
@@ -657,7 +657,6 @@ def _predictions(
     corpus: Corpus,
     shown: Corpus,
     words: Mapping[str, str],
-    decoding: str,
     answers: pd.DataFrame,
     settings: Settings,
 ) -> pd.DataFrame:
@@ -693,11 +692,11 @@ def _predictions(
             "prompt": categorical(map(str, range(len(rows))), np.arange(len(rows))),
             "audio": categorical([""], nothing + 1),
             "model": categorical([settings.model], nothing + 1),
-            "decoding": categorical([decoding], nothing + 1),
+            "decoding": categorical([settings.decoding], nothing + 1),
             "options": categorical([""], nothing + 1),
         }
     )
-    known = KnownAnswers(plan, words, decoding)
+    known = KnownAnswers(plan, words, settings.decoding)
     known.add(plan[["audio", "prompt", "model", "decoding", "options"]].join(answers))
     # What is not known is left empty: no hash stands for a recording or a prompt.
     unseen = dict.fromkeys(("audio", "prompt", "options"), categorical([], nothing))

@@ -124,9 +124,8 @@ class _Provisioner(LocalProvisioner):
         if cmd[:3] == _KERNEL:
             try:
                 folder = str(options.get("cwd") or Path.cwd())
-                forked = _Forked(
-                    self.server, cmd[3:], folder, dict(options["env"]), options["stderr"]
-                )
+                asked = {"arguments": cmd[3:], "folder": folder, "variables": dict(options["env"])}
+                forked = _Forked(self.server, asked, options["stderr"])
                 # All that is asked of a process is asked of this one, too.
                 self.process = cast(Any, forked)
                 self.pid = self.pgid = forked.pid
@@ -143,16 +142,8 @@ class _Forked:
 
     stdin = stdout = stderr = None
 
-    def __init__(
-        self,
-        server: socket.socket,
-        arguments: list[str],
-        folder: str,
-        variables: dict[str, str],
-        stderr: IO[bytes],
-    ) -> None:
+    def __init__(self, server: socket.socket, asked: dict[str, Any], stderr: IO[bytes]) -> None:
         self._server = server
-        asked = {"arguments": arguments, "folder": folder, "variables": variables}
         self.pid = self._answer(asked, stderr.fileno())
         self.returncode: int | None = None
 
