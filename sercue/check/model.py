@@ -166,10 +166,10 @@ def _texts(study: Rehearsal, template: Template) -> list[str]:
 
 
 def _answer(study: Rehearsal, model: Any | None) -> int:
-    """Most tokens of an answer; each label is one. Without a model, whose tokenizer tells."""
+    """Most tokens of an answer; each label is one. A server's tokenizer is not here."""
     s, words = study.run.settings, study.run.label_words
     if model is None:
-        # No token is shorter than a byte.
+        # There, no token is shorter than a byte.
         longest = max(len(word.encode()) for word in words.values())
     else:
         prompt = _texts(study, resolve_templates(s.templates)[0])[0]
