@@ -18,6 +18,7 @@ import pandas as pd
 from IPython.display import HTML, display
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from sercue.errors import why_not
 from sercue.notation import with_minus
@@ -61,23 +62,17 @@ class FigureExhibit:
         Raises:
             StorageError: if they cannot be written
         """
-        files: dict[str, bytes] = {}
         engine = self.figure.get_layout_engine()
         with matplotlib.style.context(["default", _SAVED]):
             # Laid out once for both.
             self.figure.draw_without_rendering()
             self.figure.set_layout_engine("none")
             box = self.figure.get_tightbbox().padded(_MARGIN)
-            for kind, no_date in _NO_DATE.items():
-                stream = io.BytesIO()
-                self.figure.savefig(
-                    stream, format=kind, bbox_inches=box, dpi=_DPI, metadata=no_date
-                )
-                files[kind] = stream.getvalue()
+            svg, pdf = (_written(self.figure, kind, box) for kind in ("svg", "pdf"))
         self.figure.set_layout_engine(engine)
-        self.svg = _with_stable_ids(files["svg"])
+        self.svg = _with_stable_ids(svg)
         write_text(self.path, self.svg.decode("utf-8"))
-        write_bytes(self.path.with_suffix(".pdf"), files["pdf"])
+        write_bytes(self.path.with_suffix(".pdf"), pdf)
         # matplotlib sets it where anything in the figure is changed, and in saving.
         self.figure.stale = False
 
@@ -154,6 +149,12 @@ def figure_exhibit(drawing: Figure | Artist, caption: str, path: Path) -> Figure
     # Closed, or the notebook shows it a second time, without its caption.
     plt.close(figure)
     return exhibit
+
+
+def _written(figure: Figure, kind: str, box: Bbox) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format=kind, bbox_inches=box, dpi=_DPI, metadata=_NO_DATE[kind])
+    return stream.getvalue()
 
 
 def _with_stable_ids(svg: bytes) -> bytes:
