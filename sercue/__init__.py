@@ -27,7 +27,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "notation": ["shortest"],
         "models.registry": ["available_models", "load_model"],
-        "plots.calibration": ["plot_calibration"],
         "plots.corpora": [
             "plot_clusters",
             "plot_concepts",
@@ -39,6 +38,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "plot_variance",
         ],
         "plots.reliance": [
+            "plot_calibration",
             "plot_concept_effects",
             "plot_reliance",
             "plot_reliance_by",

@@ -17,11 +17,16 @@ import matplotlib.pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from sercue import plots
+import sercue
 from sercue.corpora.corpus import Corpus, select_fold
 from sercue.errors import InputError
 from sercue.plots.corpora import describe
-from sercue.plots.style import PARTITION_COLOURS, small_multiples
+from sercue.plots.style import (
+    PARTITION_COLOURS,
+    condition_palette,
+    label_palette,
+    small_multiples,
+)
 from sercue.statistics.attribution import concept_effects, shapley, subset_conditions
 from sercue.statistics.calibration import example_answers, reliability
 from sercue.statistics.contrasts import compare, uar_intervals_by
@@ -162,50 +167,50 @@ def every_figure(
     parts = shapley(asked, MEASURED)
     single = concept_effects(asked, MEASURED)
     return {
-        "plot_corpus": partial(plots.plot_corpus, corpus),
-        "plot_concepts": partial(plots.plot_concepts, scores, corpus),
+        "plot_corpus": partial(sercue.plot_corpus, corpus),
+        "plot_concepts": partial(sercue.plot_concepts, scores, corpus),
         "plot_variance": partial(
-            plots.plot_variance, variance, variance_components(features, corpus)
+            sercue.plot_variance, variance, variance_components(features, corpus)
         ),
-        "plot_effects": partial(plots.plot_effects, pairwise),
-        "plot_functional_effects": partial(plots.plot_functional_effects, pairwise, effects),
-        "plot_clusters": partial(plots.plot_clusters, correlation, clusters),
-        "plot_praat_agreement": partial(plots.plot_praat_agreement, praat_pairs_made()),
-        "plot_binnings": partial(plots.plot_binnings, designs, "3 width"),
-        "plot_redundancy": partial(plots.plot_redundancy, redundancy(scores)),
-        "plot_thresholds": partial(plots.plot_thresholds, scores, binning, corpus),
-        "plot_balance": partial(plots.plot_balance, token_balance(tokens, corpus)),
+        "plot_effects": partial(sercue.plot_effects, pairwise),
+        "plot_functional_effects": partial(sercue.plot_functional_effects, pairwise, effects),
+        "plot_clusters": partial(sercue.plot_clusters, correlation, clusters),
+        "plot_praat_agreement": partial(sercue.plot_praat_agreement, praat_pairs_made()),
+        "plot_binnings": partial(sercue.plot_binnings, designs, "3 width"),
+        "plot_redundancy": partial(sercue.plot_redundancy, redundancy(scores)),
+        "plot_thresholds": partial(sercue.plot_thresholds, scores, binning, corpus),
+        "plot_balance": partial(sercue.plot_balance, token_balance(tokens, corpus)),
         "plot_tokens_by_emotion": partial(
-            plots.plot_tokens_by_emotion, tokens, corpus, binning.words
+            sercue.plot_tokens_by_emotion, tokens, corpus, binning.words
         ),
-        "plot_information": partial(plots.plot_information, token_information(tokens, corpus)),
-        "plot_stability": partial(plots.plot_stability, stability),
+        "plot_information": partial(sercue.plot_information, token_information(tokens, corpus)),
+        "plot_stability": partial(sercue.plot_stability, stability),
         "plot_reliance": partial(
-            plots.plot_reliance, {"control": rested, "model": rested}, "model"
+            sercue.plot_reliance, {"control": rested, "model": rested}, "model"
         ),
-        "plot_reliance_by": partial(plots.plot_reliance_by, rested),
-        "plot_shapley": partial(plots.plot_shapley, parts),
-        "plot_concept_effects": partial(plots.plot_concept_effects, single),
-        "plot_uar": partial(plots.plot_uar, intervals, {"chance": 0.25, "a long name" * 3: 0.5}),
-        "plot_comparison": partial(plots.plot_comparison, compared_studies(intervals)),
-        "plot_contrasts": partial(plots.plot_contrasts, contrasts),
-        "plot_factorial": partial(plots.plot_factorial, crossed_made(), 0.25),
-        "plot_followed": partial(plots.plot_followed, followed_made(), 0.25),
-        "plot_audio_effects": partial(plots.plot_audio_effects, effects_made()),
-        "plot_dose_response": partial(plots.plot_dose_response, intervals),
-        "plot_neutral_shift": partial(plots.plot_neutral_shift, shifts),
-        "plot_prompt_sensitivity": partial(plots.plot_prompt_sensitivity, by),
+        "plot_reliance_by": partial(sercue.plot_reliance_by, rested),
+        "plot_shapley": partial(sercue.plot_shapley, parts),
+        "plot_concept_effects": partial(sercue.plot_concept_effects, single),
+        "plot_uar": partial(sercue.plot_uar, intervals, {"chance": 0.25, "a long name" * 3: 0.5}),
+        "plot_comparison": partial(sercue.plot_comparison, compared_studies(intervals)),
+        "plot_contrasts": partial(sercue.plot_contrasts, contrasts),
+        "plot_factorial": partial(sercue.plot_factorial, crossed_made(), 0.25),
+        "plot_followed": partial(sercue.plot_followed, followed_made(), 0.25),
+        "plot_audio_effects": partial(sercue.plot_audio_effects, effects_made()),
+        "plot_dose_response": partial(sercue.plot_dose_response, intervals),
+        "plot_neutral_shift": partial(sercue.plot_neutral_shift, shifts),
+        "plot_prompt_sensitivity": partial(sercue.plot_prompt_sensitivity, by),
         "plot_calibration": partial(
-            plots.plot_calibration, reliability(example_answers(), MEASURED)
+            sercue.plot_calibration, reliability(example_answers(), MEASURED)
         ),
-        "plot_confusions": partial(plots.plot_confusions, counts),
+        "plot_confusions": partial(sercue.plot_confusions, counts),
         "plot_predicted_classes": partial(
-            plots.plot_predicted_classes, predicted_classes(predictions, LABELS)
+            sercue.plot_predicted_classes, predicted_classes(predictions, LABELS)
         ),
         "plot_speakers": partial(
-            plots.plot_speakers, speaker_points(predictions, LABELS), contrasts
+            sercue.plot_speakers, speaker_points(predictions, LABELS), contrasts
         ),
-        "plot_wordings": partial(plots.plot_wordings, uar_intervals_by(predictions, LABELS)),
+        "plot_wordings": partial(sercue.plot_wordings, uar_intervals_by(predictions, LABELS)),
     }
 
 
@@ -281,11 +286,11 @@ def tick_texts(axis):
 
 def test_no_figure_is_forgotten(every_figure):
     """Each public plotting function takes part in the tests that run over all of them."""
-    assert set(every_figure) == {name for name in plots.__all__ if name.startswith("plot_")}
+    assert set(every_figure) == {name for name in sercue.__all__ if name.startswith("plot_")}
 
 
 @pytest.mark.filterwarnings("error::UserWarning")
-@pytest.mark.parametrize("name", [name for name in plots.__all__ if name.startswith("plot_")])
+@pytest.mark.parametrize("name", [name for name in sercue.__all__ if name.startswith("plot_")])
 def test_a_plot_on_one_of_several_axes_stays_in_its_place(name, every_figure):
     """A plot in a composed figure leaves what stands beside it as it was, and uncovered."""
     whole, (left, right) = plt.subplots(1, 2, figsize=(13, 5), layout="constrained")
@@ -306,11 +311,11 @@ def test_panels_need_a_place_to_stand_in(corpus):
     """Axes placed by hand have no grid to divide, and those that were replaced no figure."""
     figure = Figure()
     with pytest.raises(InputError, match="placed by hand"):
-        plots.plot_corpus(corpus, ax=figure.add_axes((0, 0, 1, 1)))
+        sercue.plot_corpus(corpus, ax=figure.add_axes((0, 0, 1, 1)))
     axes = figure.subplots()
-    plots.plot_corpus(corpus, ax=axes)
+    sercue.plot_corpus(corpus, ax=axes)
     with pytest.raises(InputError, match="belong to no figure"):
-        plots.plot_corpus(corpus, ax=axes)
+        sercue.plot_corpus(corpus, ax=axes)
 
 
 def test_a_composed_figure_is_described_with_the_labels_its_panels_share(every_figure):
@@ -365,20 +370,20 @@ def test_colours_are_fixed_and_distinct():
     names += ["conflicting", "counter_emotion", "constant"]
     names += [f"corrupted({p})" for p in (0.25, 0.5, 0.75, 1)] + [f"masked({p})" for p in (0.5, 1)]
     names += [f"{family}({name})" for family in ("only", "without", "flip") for name in NAMES]
-    palette = plots.condition_palette(names)
+    palette = condition_palette(names)
     assert len(set(palette.values())) == len(names)
     for name in names:
-        assert plots.condition_palette([name, "something else"])[name] == palette[name]
+        assert condition_palette([name, "something else"])[name] == palette[name]
 
 
 def test_uar_draws_the_table(intervals):
     """Points, interval ends, order, colours, marks and reference lines of the main figure."""
-    axes = plots.plot_uar(intervals, {"chance": 0.25, "SVM": 0.8}).axes[0]
+    axes = sercue.plot_uar(intervals, {"chance": 0.25, "SVM": 0.8}).axes[0]
     drawn = drawn_intervals(axes)
     assert drawn["y"].tolist() == list(range(len(intervals)))
     for column, expected in (("value", "uar"), ("low", "low"), ("high", "high")):
         np.testing.assert_allclose(drawn[column], intervals[expected])
-    palette = plots.condition_palette(intervals["condition"])
+    palette = condition_palette(intervals["condition"])
     assert drawn["colour"].tolist() == [palette[name] for name in intervals["condition"]]
     assert tick_texts(axes.yaxis) == [
         "none (UAR−)",
@@ -401,9 +406,9 @@ def test_uar_draws_the_table(intervals):
 def test_the_factorial_draws_each_pair_in_the_place_of_its_audio():
     """Heights are UAR, colours those of the tokens, and points of one audio stand together."""
     table = crossed_made()
-    axes = plots.plot_factorial(table, 0.25).axes[0]
+    axes = sercue.plot_factorial(table, 0.25).axes[0]
     assert tick_texts(axes.xaxis) == ["own", "silent", "reversed"]
-    for name, colour in plots.condition_palette(["none", "aligned", "conflicting"]).items():
+    for name, colour in condition_palette(["none", "aligned", "conflicting"]).items():
         rows = table[table["tokens"] == name]
         (bars,) = [b for b in axes.containers if b.get_label() == name]
         x, y = (np.asarray(values, float) for values in bars.lines[0].get_data())
@@ -419,7 +424,7 @@ def test_the_factorial_draws_each_pair_in_the_place_of_its_audio():
 def test_what_answers_follow_is_drawn_by_shape():
     """Filled black the audio, hollow the tokens, grey neither; the first condition on top."""
     table = followed_made()
-    axes = plots.plot_followed(table, 0.25).axes[0]
+    axes = sercue.plot_followed(table, 0.25).axes[0]
     assert tick_texts(axes.yaxis) == ["shuffled", "aligned @ swapped"]
     assert axes.get_ylim()[0] > axes.get_ylim()[1]
     for name, marker in (("audio", "o"), ("tokens", "s"), ("neither", "D")):
@@ -432,7 +437,7 @@ def test_what_answers_follow_is_drawn_by_shape():
 
 
 def test_a_guess_among_four_classes_is_neither_of_two_in_half_of_the_cases():
-    axes = plots.plot_followed(followed_made(), 0.25).axes[0]
+    axes = sercue.plot_followed(followed_made(), 0.25).axes[0]
     lines = {line.get_label(): line.get_xdata()[0] for line in axes.lines}
     assert lines["chance of a class .250"] == 0.25
     assert lines["chance of neither .500"] == 0.5
@@ -440,7 +445,7 @@ def test_a_guess_among_four_classes_is_neither_of_two_in_half_of_the_cases():
 
 def test_effects_of_audio_stand_by_effect_and_are_filled_when_significant():
     table = effects_made()
-    axes = plots.plot_audio_effects(table).axes[0]
+    axes = sercue.plot_audio_effects(table).axes[0]
     assert tick_texts(axes.yaxis) == [
         "loss without tokens: silent", "loss without tokens: reversed", "tokens: silent",
         "tokens: reversed", "voice: reversed",
@@ -454,7 +459,7 @@ def test_effects_of_audio_stand_by_effect_and_are_filled_when_significant():
 def test_a_panel_a_study_draws_its_rows(intervals):
     """Rows of one study at heights that all share; theirs is hollow, on its own pair only."""
     table = compared_studies(intervals)
-    panels = plots.plot_comparison(table).axes
+    panels = sercue.plot_comparison(table).axes
     assert [axes.get_title().splitlines()[0] for axes in panels] == [
         "first", "second (fixture)", "third",
     ]  # fmt: skip
@@ -474,7 +479,7 @@ def test_a_panel_a_study_draws_its_rows(intervals):
 def test_contrasts_draw_the_table(contrasts):
     """Differences with their intervals; filled where Holm's p-value is below the level."""
     contrasts = contrasts.assign(holm_p=[0.2, *contrasts["holm_p"].iloc[1:]])
-    axes = plots.plot_contrasts(contrasts).axes[0]
+    axes = sercue.plot_contrasts(contrasts).axes[0]
     drawn = drawn_intervals(axes)
     for column, expected in (("value", "difference"), ("low", "low"), ("high", "high")):
         np.testing.assert_allclose(drawn[column], contrasts[expected], atol=1e-12)
@@ -486,7 +491,7 @@ def test_contrasts_draw_the_table(contrasts):
 
 def test_dose_response_starts_at_aligned(intervals):
     """Aligned is p = 0; the other points stand at the p of their names, with their intervals."""
-    axes = plots.plot_dose_response(intervals).axes[0]
+    axes = sercue.plot_dose_response(intervals).axes[0]
     table = intervals.set_index("condition")
     line = next(line for line in axes.lines if line.get_label() == "corrupted")
     names = ["aligned", "corrupted(0.25)", "corrupted(1)"]
@@ -496,14 +501,14 @@ def test_dose_response_starts_at_aligned(intervals):
         ((_, low), (_, high)) = container.lines[2][0].get_segments()[0]
         assert (low, high) == pytest.approx(tuple(table.loc[name, ["low", "high"]]))
     with pytest.raises(InputError, match="none with a dose"):
-        plots.plot_dose_response(intervals.head(2))
+        sercue.plot_dose_response(intervals.head(2))
 
 
 def test_neutral_shift_draws_percentage_points(shifts):
     """Intervals as the table has them, a colour per reference, filled where Holm's p is small."""
     one = shifts["condition"] == "conflicting"
     shifts = shifts.assign(holm_p=np.where(one, 0.01, 0.5))
-    axes = plots.plot_neutral_shift(shifts).axes[0]
+    axes = sercue.plot_neutral_shift(shifts).axes[0]
     lines, drawn = tick_texts(axes.yaxis), drawn_intervals(axes)
     assert lines == ["none", "shuffled_within_class", "conflicting", "corrupted(0.25)",
                      "corrupted(1)", "constant"]  # fmt: skip
@@ -520,13 +525,13 @@ def test_neutral_shift_draws_percentage_points(shifts):
 
 def test_neutral_shift_marks_tokens_that_are_the_same_for_all(shifts):
     """On grey and last, and the legend says so; without such a condition there is nothing grey."""
-    figure = plots.plot_neutral_shift(shifts)
+    figure = sercue.plot_neutral_shift(shifts)
     (grey,) = figure.axes[0].patches
     assert (grey.get_y(), grey.get_height()) == (4.5, 1)
     told = [text.get_text() for text in figure.legends[0].get_texts()]
     assert told == ["relative to aligned", "relative to none", "the same tokens for all",
                     "corrected p < .05", "corrected p ≥ .05"]  # fmt: skip
-    others = plots.plot_neutral_shift(shifts[shifts["condition"] != "constant"])
+    others = sercue.plot_neutral_shift(shifts[shifts["condition"] != "constant"])
     assert not others.axes[0].patches
 
 
@@ -534,7 +539,7 @@ def test_a_shift_that_is_not_known_is_not_drawn(shifts):
     """A condition without valid answers keeps its line, empty."""
     lost = shifts["condition"] == "constant"
     unknown = shifts.assign(**{x: shifts[x].mask(lost) for x in ("difference", "low", "high", "p")})
-    axes = plots.plot_neutral_shift(unknown).axes[0]
+    axes = sercue.plot_neutral_shift(unknown).axes[0]
     assert len(axes.containers) == (~lost).sum()
     assert tick_texts(axes.yaxis)[-1] == "constant"
 
@@ -542,7 +547,7 @@ def test_a_shift_that_is_not_known_is_not_drawn(shifts):
 def test_prompt_sensitivity_draws_each_cell(predictions):
     """One point per template and label order, at its UAR, on the line of its template."""
     table = uar_by(predictions, LABELS, ["condition", "template", "label_order"])
-    figure = plots.plot_prompt_sensitivity(table)
+    figure = sercue.plot_prompt_sensitivity(table)
     assert [axes.get_title() for axes in figure.axes][:2] == ["none", "aligned"]
     second = figure.axes[1]
     for order, line in enumerate(second.lines):
@@ -555,7 +560,7 @@ def test_prompt_sensitivity_draws_each_cell(predictions):
 
 def test_prompt_sensitivity_draws_the_intervals_that_there_are(predictions):
     table = wording_sensitivity(predictions, LABELS)
-    axes = plots.plot_prompt_sensitivity(table).axes[1]
+    axes = sercue.plot_prompt_sensitivity(table).axes[1]
     part = table[(table["condition"] == "aligned") & (table["label_order"] == 0)]
     drawn = [segment[:, 0] for segment in axes.collections[0].get_segments()]
     np.testing.assert_allclose(drawn, part[["low", "high"]])
@@ -568,25 +573,25 @@ def test_confusions_show_per_cent_of_the_true_class(predictions):
     expected = share.loc[list(LABELS), [*LABELS, "invalid"]].to_numpy()
     for normalize in (True, False):
         confusions = confusion_matrices(predictions, LABELS, normalize=normalize)
-        axes = plots.plot_confusions(confusions, ["aligned"]).axes[0]
+        axes = sercue.plot_confusions(confusions, ["aligned"]).axes[0]
         cells = axes.collections[0].get_array().reshape(expected.shape)
         np.testing.assert_allclose(np.asarray(cells), expected)
         written = [text.get_text() for text in axes.texts]
         assert written == [f"{100 * value:.0f}" for value in expected.ravel()]
     with pytest.raises(InputError, match="did you mean 'aligned'"):
-        plots.plot_confusions(confusions, ["alinged"])
+        sercue.plot_confusions(confusions, ["alinged"])
 
 
 def test_confusions_hide_an_empty_invalid_column():
     """Under scoring no answer is invalid, and an empty column would only take room."""
     confusions = confusion_matrices(example_predictions(labels=LABELS), LABELS)
-    axes = plots.plot_confusions(confusions).axes[0]
+    axes = sercue.plot_confusions(confusions).axes[0]
     assert axes.collections[0].get_array().size == 16
 
 
 def test_predicted_classes_stand_beside_the_truth(predictions):
     """Points are pandas' shares of the valid answers, the dashed line that of the utterances."""
-    figure = plots.plot_predicted_classes(predicted_classes(predictions, LABELS), "neutral")
+    figure = sercue.plot_predicted_classes(predicted_classes(predictions, LABELS), "neutral")
     valid = predictions.dropna(subset="prediction")
     expected = pd.crosstab(valid["condition"], valid["prediction"], normalize="index")
     truth = predictions["truth"].value_counts(normalize=True)
@@ -602,7 +607,7 @@ def test_predicted_classes_stand_beside_the_truth(predictions):
 def test_an_estimation_plot_draws_speakers_and_what_was_tested(predictions, contrasts):
     """A line per speaker, equally large ones at their own UAR; the differences of ``compare``."""
     points = speaker_points(predictions, LABELS)
-    left, right = plots.plot_speakers(points, contrasts).axes
+    left, right = sercue.plot_speakers(points, contrasts).axes
     shown = ["none", "aligned", "conflicting"]
     assert tick_texts(left.xaxis) == shown
     lines = [line for line in left.lines if len(line.get_xdata()) == 3]
@@ -615,15 +620,15 @@ def test_an_estimation_plot_draws_speakers_and_what_was_tested(predictions, cont
     among = contrasts["condition"].isin(shown) & contrasts["reference"].isin(shown)
     np.testing.assert_allclose(drawn, contrasts.loc[among, "difference"])
     with pytest.raises(InputError, match="found no contrast of none, conflicting"):
-        plots.plot_speakers(points, contrasts[:1], ["none", "conflicting"])
+        sercue.plot_speakers(points, contrasts[:1], ["none", "conflicting"])
     with pytest.raises(InputError, match="did you mean 'aligned'"):
-        plots.plot_speakers(points, contrasts, ["none", "alinged"])
+        sercue.plot_speakers(points, contrasts, ["none", "alinged"])
 
 
 def test_wordings_stand_on_the_line_of_their_condition(predictions):
     """Points are the UAR of one condition with one wording, the first wording above."""
     table = uar_intervals_by(predictions, LABELS)
-    axes = plots.plot_wordings(table).axes[0]
+    axes = sercue.plot_wordings(table).axes[0]
     names = tick_texts(axes.yaxis)
     drawn = {(names[round(y)], round(x, 6)) for x, y in points_of(axes)}
     expected = uar_by(predictions, LABELS, ["condition", "template"])
@@ -638,7 +643,7 @@ def points_of(axes):
 
 
 def test_ticks_of_what_cannot_exceed_one_have_no_zero(intervals):
-    axes = plots.plot_uar(intervals).axes[0]
+    axes = sercue.plot_uar(intervals).axes[0]
     ticks = tick_texts(axes.xaxis)
     assert ticks
     assert all(text.startswith((".", "1.")) for text in ticks)
@@ -647,8 +652,8 @@ def test_ticks_of_what_cannot_exceed_one_have_no_zero(intervals):
 def test_partitions_emotions_and_conditions_share_no_colour():
     """One colour, one meaning."""
     names = ["none", "aligned", "shuffled", "shuffled_within_class", "conflicting", "constant"]
-    conditions = set(plots.condition_palette(names).values())
-    emotions = set(plots.label_palette(list("abcdefg"), None).values())
+    conditions = set(condition_palette(names).values())
+    emotions = set(label_palette(list("abcdefg"), None).values())
     partitions = set(PARTITION_COLOURS.values())
     assert not conditions & emotions
     assert not partitions & (conditions | emotions)
@@ -664,7 +669,7 @@ def test_panels_leave_no_single_one_in_the_last_row(number, columns):
 
 def test_corpus_counts(corpus):
     """The numbers in the cells are pandas' counts of that partition."""
-    axes = plots.plot_corpus(corpus).axes[2]
+    axes = sercue.plot_corpus(corpus).axes[2]
     rows = corpus.rows("test")
     expected = pd.crosstab(rows["emotion"], rows["speaker"]).loc[list(LABELS)]
     assert [text.get_text() for text in axes.texts] == expected.to_numpy().ravel().astype(
@@ -677,7 +682,7 @@ def test_corpus_of_many_speakers_has_a_colour_bar_and_totals(corpus):
     """Fifty speakers leave no room for a number in each cell; the totals are pandas'."""
     speakers = [f"s{n % 50}" for n in range(120)]
     many = corpus.with_table(corpus.table.assign(speaker=speakers))
-    *panels, bar = plots.plot_corpus(many).axes
+    *panels, bar = sercue.plot_corpus(many).axes
     assert not any(axes.texts for axes in panels)
     assert bar.get_ylabel() == "Utterances"
     for axes, partition in zip(panels, ("train", "dev", "test"), strict=True):
@@ -690,7 +695,7 @@ def test_corpus_of_many_speakers_has_a_colour_bar_and_totals(corpus):
 
 def test_speakers_who_are_folds_share_a_panel(corpus):
     """Thirty panels of one speaker each would show nothing."""
-    (axes,) = plots.plot_corpus(select_fold(corpus, "all")).axes
+    (axes,) = sercue.plot_corpus(select_fold(corpus, "all")).axes
     assert axes.get_title() == "each speaker a fold: 120 utterances"
 
 
@@ -698,7 +703,7 @@ def test_scores_beyond_the_axis_are_counted(binning, features, corpus):
     """The outer half per cent to either side of 120 scores: one low and one high."""
     scores = binning.scores(features)
     quantiles = scores["energy"].quantile([0.005, 0.995])
-    axes = plots.plot_thresholds(scores, binning, corpus).axes[0]
+    axes = sercue.plot_thresholds(scores, binning, corpus).axes[0]
     low, high = axes.get_xlim()
     beyond = (~scores["energy"].between(low, high)).sum()
     assert beyond == 2
@@ -709,7 +714,7 @@ def test_scores_beyond_the_axis_are_counted(binning, features, corpus):
 def test_concept_boxes_are_quartiles(binning, features, corpus):
     """The median drawn for the first emotion of each partition is pandas'."""
     scores = binning.scores(features)
-    axes = plots.plot_concepts(scores, corpus).axes[1]
+    axes = sercue.plot_concepts(scores, corpus).axes[1]
     assert axes.get_title() == "pitch"
     rows = scores["pitch"].to_frame().join(corpus.table)
     expected = [
@@ -725,7 +730,7 @@ def test_concept_boxes_are_quartiles(binning, features, corpus):
 def test_redundancy_shows_each_pair_once(binning, features):
     """Fifteen pairs of six concepts, none twice, none with itself."""
     correlation = redundancy(binning.scores(features))
-    axes = plots.plot_redundancy(correlation).axes[0]
+    axes = sercue.plot_redundancy(correlation).axes[0]
     lower = correlation.to_numpy()[np.tril_indices(6, -1)]
     assert [float(text.get_text().replace("−", "-")) for text in axes.texts] == pytest.approx(
         lower, abs=0.0051
@@ -734,7 +739,7 @@ def test_redundancy_shows_each_pair_once(binning, features):
 
 def test_thresholds_stand_at_the_edges(binning, features, corpus):
     """Vertical lines are the binning's edges, in the panel of their concept."""
-    figure = plots.plot_thresholds(binning.scores(features), binning, corpus)
+    figure = sercue.plot_thresholds(binning.scores(features), binning, corpus)
     for axes, (concept, edges) in zip(figure.axes, binning.thresholds.items(), strict=True):
         assert axes.get_title() == concept
         assert [line.get_xdata()[0] for line in axes.lines] == list(edges[""])
@@ -743,7 +748,7 @@ def test_thresholds_stand_at_the_edges(binning, features, corpus):
 def test_balance_bars_are_shares(tokens, corpus):
     """Bar lengths are the table's, stacked to 1."""
     balance = token_balance(tokens, corpus)
-    axes = plots.plot_balance(balance).axes[0]
+    axes = sercue.plot_balance(balance).axes[0]
     train = balance[balance["partition"] == "train"]
     for place, concept in enumerate(NAMES):
         bars = [bar for bar in axes.patches if round(bar.get_y() + bar.get_height() / 2) == place]
@@ -754,7 +759,7 @@ def test_balance_bars_are_shares(tokens, corpus):
 
 def test_emotion_profile_is_high_minus_low(tokens, corpus, binning):
     """With three words a cell is P(high) - P(low) among the known tokens of that emotion."""
-    axes = plots.plot_tokens_by_emotion(tokens, corpus, binning.words, "train").axes[0]
+    axes = sercue.plot_tokens_by_emotion(tokens, corpus, binning.words, "train").axes[0]
     cells = np.asarray(axes.collections[0].get_array()).reshape(6, 4)
     rows = tokens.loc[corpus.rows("train").index]
     emotion = corpus.rows("train")["emotion"]
@@ -769,7 +774,7 @@ def test_emotion_profile_is_high_minus_low(tokens, corpus, binning):
 def test_information_bars(tokens, corpus):
     """One bar per concept in each partition's colour, its length the corrected information."""
     information = token_information(tokens, corpus)
-    axes = plots.plot_information(information).axes[0]
+    axes = sercue.plot_information(information).axes[0]
     for bars in axes.containers:
         part = information[information["partition"] == bars.get_label()].set_index("concept")
         expected = part.loc[list(NAMES), "information"]
@@ -780,7 +785,7 @@ def test_information_bars(tokens, corpus):
 def test_stability_points(features, corpus, concepts):
     """Dots are the refits, each on the line of its concept; changes are in per cent."""
     table = threshold_stability(features, corpus, concepts=concepts)
-    left, right = plots.plot_stability(table).axes
+    left, right = sercue.plot_stability(table).axes
     refits = table[table["left_out"] != "nobody"]
     np.testing.assert_allclose(left.collections[0].get_offsets()[:, 0], refits["threshold_1"])
     dots = right.collections[0].get_offsets()
@@ -794,7 +799,7 @@ def test_any_number_of_figures_can_be_drawn_and_each_can_still_be_restyled(tmp_p
     """pyplot keeps what is open, warns from the 21st on, and shows it a second time."""
     rows = [("none", 0.5, 0.4, 0.6), ("aligned", 0.7, 0.65, 0.75)]
     intervals = pd.DataFrame(rows, columns=["condition", "uar", "low", "high"])
-    figures = [plots.plot_uar(intervals) for _ in range(25)]
+    figures = [sercue.plot_uar(intervals) for _ in range(25)]
     assert plt.get_fignums() == []
     figures[0].axes[0].set_title("mine")
     figures[0].savefig(tmp_path / "a.svg")

@@ -9,7 +9,7 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from sercue import plots
+import sercue
 from sercue.errors import InputError
 from sercue.statistics.effects import functional_clusters, redundancy
 from sercue.statistics.praat_agreement import praat_agreement
@@ -45,7 +45,7 @@ def pairwise():
 
 def test_variance_bars_are_the_shares(components):
     """Side by side in one order, the first concept on top."""
-    bars = plots.plot_variance(components, components).axes[0]
+    bars = sercue.plot_variance(components, components).axes[0]
     for container, name in zip(bars.containers, components, strict=True):
         np.testing.assert_allclose([bar.get_width() for bar in container], components[name])
     assert bars.get_ylim()[0] > bars.get_ylim()[1]
@@ -54,7 +54,7 @@ def test_variance_bars_are_the_shares(components):
 def test_variance_points(components):
     """Speaker across, emotion up: swapped axes would reverse the finding."""
     functionals = components.iloc[::-1] * 0.5
-    axes = plots.plot_variance(components, functionals).axes[1]
+    axes = sercue.plot_variance(components, functionals).axes[1]
     cloud, labelled = axes.collections[:2]
     np.testing.assert_allclose(cloud.get_offsets(), functionals[["speaker", "emotion"]])
     np.testing.assert_allclose(labelled.get_offsets(), components[["speaker", "emotion"]])
@@ -68,22 +68,22 @@ def test_what_could_not_be_estimated_has_no_figure(components, pairwise):
     effects = pd.DataFrame({"omega_squared": [np.nan, np.nan]}, index=["energy", "pitch"])
     information = pd.DataFrame({"concept": ["pitch"], "partition": "test", "information": np.nan})
     for draw in (
-        lambda: plots.plot_variance(nothing, nothing),
-        lambda: plots.plot_effects(pairwise.assign(g=np.nan)),
-        lambda: plots.plot_functional_effects(pairwise, effects),
-        lambda: plots.plot_information(information),
+        lambda: sercue.plot_variance(nothing, nothing),
+        lambda: sercue.plot_effects(pairwise.assign(g=np.nan)),
+        lambda: sercue.plot_functional_effects(pairwise, effects),
+        lambda: sercue.plot_information(information),
     ):
         with pytest.raises(InputError, match="most speakers have one class only"):
             draw()
     nothing.loc["pitch"] = components.loc["pitch"]
-    assert [text.get_text() for text in plots.plot_variance(nothing, nothing).axes[1].texts] == [
+    assert [text.get_text() for text in sercue.plot_variance(nothing, nothing).axes[1].texts] == [
         "pitch"
     ]
 
 
 def test_effects_are_at_their_g_and_filled_by_q(pairwise):
     """Points and interval ends of the table; an effect that may be chance is hollow."""
-    axes = plots.plot_effects(pairwise).axes[0]
+    axes = sercue.plot_effects(pairwise).axes[0]
     lines, filled, hollow = axes.collections[:3]
     ends = [segment[:, 0].tolist() for segment in lines.get_segments()]
     assert ends == [[1.0, 2.0], [-0.7, 0.3]]
@@ -94,10 +94,10 @@ def test_effects_are_at_their_g_and_filled_by_q(pairwise):
 def test_functional_effects_are_ordered_by_omega(pairwise):
     """The largest on top, at most so many as asked for, cells in the order of the emotions."""
     effects = pd.DataFrame({"omega_squared": [0.1, 0.4]}, index=["energy", "pitch"])
-    axes = plots.plot_functional_effects(pairwise, effects).axes[0]
+    axes = sercue.plot_functional_effects(pairwise, effects).axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["pitch (.40)", "energy (.10)"]
     assert [text.get_text() for text in axes.texts] == ["−0.2", "−0.2", "1.5•", "1.5•"]
-    one = plots.plot_functional_effects(pairwise, effects, most=1).axes[0]
+    one = sercue.plot_functional_effects(pairwise, effects, most=1).axes[0]
     assert len(one.texts) == 2
 
 
@@ -110,7 +110,7 @@ def test_clusters_are_framed_in_the_order_of_the_dendrogram():
     )
     correlation = redundancy(values)
     clusters = functional_clusters(correlation)
-    tree, axes, *_ = plots.plot_clusters(correlation, clusters).axes
+    tree, axes, *_ = sercue.plot_clusters(correlation, clusters).axes
     first = list(clusters["cluster"]).index(clusters.loc["a", "cluster"])
     named = clusters.index[clusters["representative"] & (clusters.index != "b")]
     assert [text.get_text() for text in axes.get_yticklabels()] == [f"{named[0]} (3)"]
@@ -133,7 +133,7 @@ def test_bland_altman_lines_are_the_table():
         for name in ("F0", "HNR")
     ]
     pairs = pd.concat(tables, ignore_index=True)
-    first, last = plots.plot_praat_agreement(pairs).axes
+    first, last = sercue.plot_praat_agreement(pairs).axes
     row = praat_agreement(pairs).loc["F0"]
     fine, gross = first.collections
     np.testing.assert_allclose(fine.get_offsets(), [[9.5, 1], [20.5, -1]])
@@ -156,7 +156,7 @@ def test_designs_stand_on_one_line_each():
     names = ["tokens_uar", "joint_information", "entropy", "agreement", "redundancy"]
     table = pd.DataFrame(rng.random((3, 5)), ["3 quantile", "3 width", "5 width"], names)
     table = table.assign(centre=["none", "speaker", "sex"], tokens_se=0.1, functionals_uar=0.9)
-    figure = plots.plot_binnings(table, "3 width")
+    figure = sercue.plot_binnings(table, "3 width")
     for axes, name in zip(figure.axes, names, strict=True):
         np.testing.assert_allclose(axes.collections[0].get_offsets(), np.c_[table[name], range(3)])
         (band,) = axes.patches

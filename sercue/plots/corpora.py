@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from sercue.plots.style import (
     heatmap,
     label_palette,
     legend_above,
+    lines_between,
     lines_from_top,
     panel_grid,
     slanted,
@@ -65,13 +66,9 @@ def plot_corpus(corpus: Corpus, *, ax: Axes | None = None) -> Figure:
     }
     widths = [max(count.shape[1], 2) for count in counts.values()]
     annotated, most = sum(widths) <= 24, max(count.to_numpy().max() for count in counts.values())
+    height = 1.3 + 0.33 * len(corpus.labels)
     figure, panels = panel_grid(
-        1,
-        len(counts),
-        ax,
-        height=1.3 + 0.33 * len(corpus.labels),
-        sharey=annotated,
-        width_ratios=widths,
+        1, len(counts), ax, height=height, sharey=annotated, width_ratios=widths
     )
     # Numbers stand on light cells.
     options = {"cmap": "Blues", "vmin": 0, "vmax": (1.5 if annotated else 1) * most, "fmt": "d"}
@@ -80,22 +77,17 @@ def plot_corpus(corpus: Corpus, *, ax: Axes | None = None) -> Figure:
         heatmap(axes, count, annot=annotated, cbar=False, linewidths=lines, **options)
         number = count.to_numpy().sum()
         title = f"fold {name}: {number}" if name in corpus.folds else f"{name}: {number} utterances"
-        axes.set(title=title, xlabel="", ylabel="")
+        axes.set_title(title if annotated else title.replace(": ", "\n"))
         axes.tick_params(axis="x", rotation=90 if count.shape[1] > 3 else 0)
-        axes.tick_params(axis="y", rotation=0)
         if not annotated:
             totals = count.sum(axis=1)
-            shown = (
-                [f"{label}: {n}" for label, n in totals.items()] if axes is panels[0] else totals
-            )
-            axes.set_yticks(np.arange(len(count)) + 0.5, shown)
-            axes.set(
-                title=title.replace(": ", "\n"), xticks=[], xlabel=f"{count.shape[1]} speakers"
-            )
-    if not annotated:
-        figure.colorbar(panels[-1].collections[0], ax=panels, label="Utterances", aspect=12)
-    else:
+            named = [f"{label}: {n}" for label, n in totals.items()]
+            axes.set_yticks(np.arange(len(count)) + 0.5, named if axes is panels[0] else totals)
+            axes.set(xticks=[], xlabel=f"{count.shape[1]} speakers")
+    if annotated:
         figure.supxlabel("Speaker", fontsize="medium")
+    else:
+        figure.colorbar(panels[-1].collections[0], ax=panels, label="Utterances", aspect=12)
     return figure
 
 
@@ -131,16 +123,9 @@ def plot_concepts(
             x=rows.loc[kept, "emotion"].astype(str).to_numpy(),
             y=scores[concept].to_numpy()[kept],
             hue=rows.loc[kept, "partition"].to_numpy(),
-            order=corpus.labels,
-            hue_order=shown,
-            palette=PARTITION_COLOURS,
-            fliersize=1.5,
-            linewidth=0.8,
-            width=0.75,
-            saturation=0.9,
-            legend=False,
-            ax=axes,
-        )
+            order=corpus.labels, hue_order=shown, palette=PARTITION_COLOURS, fliersize=1.5,
+            linewidth=0.8, width=0.75, saturation=0.9, legend=False, ax=axes,
+        )  # fmt: skip
         axes.axhline(0, color=GREY, linewidth=0.8, zorder=0)
         axes.set(title=str(concept), xlabel="", ylabel="")
         if len(corpus.labels) > 4:
@@ -181,12 +166,15 @@ def describe(figure: Figure) -> str:
         for part in parts
         for where, text in (("Across", part.get_supxlabel()), ("Down", part.get_supylabel()))
     ]
+    common = [legend for part in parts for legend in part.legends]
+    legends = filter(None, [*common, *(axes.get_legend() for axes in figure.axes)])
+    texts = dict.fromkeys(text.get_text() for legend in legends for text in legend.get_texts())
     sentences = [
         *_few(drawn, "; ", 6).split("; "),
         *(f"{where}: {text}" for where, text in shared if text),
-        _legend(figure, parts),
+        f"Legend: {_few(texts)}" if texts else "",
     ]
-    return " ".join(f"{_flat(sentence)}." for sentence in sentences if sentence)
+    return " ".join(f"{' '.join(sentence.split())}." for sentence in sentences if sentence)
 
 
 def _panel(axes: Axes) -> str:
@@ -194,22 +182,17 @@ def _panel(axes: Axes) -> str:
         return f"Colours: {axes.get_ylabel() or axes.get_xlabel()}"
     title = axes.get_title() or axes.get_title(loc="left")
     across = _axis("Across", axes.get_xlabel(), _names(axes.get_xticklabels()))
-    down = _axis("Down", axes.get_ylabel(), _rows(axes))
+    rows, values = _names(axes.get_yticklabels()), [text.get_text() for text in axes.texts]
+    if len(rows) == len(values):
+        # Numbers in the margin, one for each row.
+        rows = [f"{name} {value}" for name, value in zip(rows, values, strict=True)]
+    down = _axis("Down", axes.get_ylabel(), rows)
     return ". ".join(filter(None, [f"Panel {title}" if title else "", across, down]))
 
 
 def _axis(where: str, label: str, names: list[str]) -> str:
     held = ": ".join(filter(None, [label, _few(names)]))
     return f"{where}: {held}" if held else ""
-
-
-def _rows(axes: Axes) -> list[str]:
-    """What stands on the vertical axis, with the numbers in the margin where each row has one."""
-    names = _names(axes.get_yticklabels())
-    values = [text.get_text() for text in axes.texts]
-    if len(values) != len(names):
-        return names
-    return [f"{name} {value}" for name, value in zip(names, values, strict=True)]
 
 
 def _names(labels: Iterable[object]) -> list[str]:
@@ -225,21 +208,10 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _legend(figure: Figure, parts: Sequence[FigureBase]) -> str:
-    common = [legend for part in parts for legend in part.legends]
-    legends = [*common, *(axes.get_legend() for axes in figure.axes)]
-    texts = [text.get_text() for legend in legends if legend for text in legend.get_texts()]
-    return f"Legend: {_few(dict.fromkeys(texts))}" if texts else ""
-
-
 def _few(names: Iterable[str], between: str = ", ", most: int = _MOST) -> str:
     listed = list(names)
     rest = len(listed) - most
     return between.join(listed[:most] + ([f"and {rest} more"] if rest > 0 else []))
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.split())
 
 
 @styled
@@ -278,15 +250,13 @@ def plot_praat_agreement(pairs: pd.DataFrame, *, ax: Axes | None = None) -> Figu
             axes.set_title(f"{name}: Bland-Altman", fontsize="small")
         axes.locator_params(axis="x", nbins=4)
     marks: dict[str, Any] = {"marker": "o", "linestyle": ""}
-    legend_above(
-        figure,
-        [
-            Line2D([], [], color=_POINT, label="utterance", markersize=4, **marks),
-            Line2D([], [], color=_GROSS, label="gross error", markersize=5, **marks),
-            Line2D([], [], color="black", label="bias (mean difference)"),
-            Line2D([], [], color="black", linestyle="--", label="95\u202f% limits of agreement"),
-        ],
-    )
+    handles = [
+        Line2D([], [], color=_POINT, label="utterance", markersize=4, **marks),
+        Line2D([], [], color=_GROSS, label="gross error", markersize=5, **marks),
+        Line2D([], [], color="black", label="bias (mean difference)"),
+        Line2D([], [], color="black", linestyle="--", label="95\u202f% limits of agreement"),
+    ]
+    legend_above(figure, handles)
     return figure
 
 
@@ -299,11 +269,9 @@ def _bland_altman(axes: Axes, part: pd.DataFrame, row: pd.Series, gross: np.ndar
     axes.scatter(mean[~gross], difference[~gross], s=10, color=_POINT)
     axes.scatter(mean[gross], difference[gross], s=14, color=_GROSS)
     axes.axhline(0, color=GREY, linewidth=0.6)
-    if np.isfinite(row["bias"]):
-        axes.axhline(row["bias"], color="black", linewidth=1.2)
-    for limit in (row["low"], row["high"]):
-        if np.isfinite(limit):
-            axes.axhline(limit, color="black", linewidth=1, linestyle="--")
+    for name, width, line in (("bias", 1.2, "-"), ("low", 1, "--"), ("high", 1, "--")):
+        if np.isfinite(row[name]):
+            axes.axhline(row[name], color="black", linewidth=width, linestyle=line)
 
 
 #: Below so small a share of false discoveries an effect is marked.
@@ -347,8 +315,7 @@ def plot_effects(pairwise: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
         )
     axes.axvline(0, color="black", linewidth=0.8)
     lines_from_top(axes, list(names))
-    for cut in range(1, len(names)):
-        axes.axhline(cut - 0.5, color="#dddddd", linewidth=0.8)
+    lines_between(axes, list(names))
     axes.set_xlabel(f"Hedges' g versus {pairwise['reference'].iloc[0]}")
     legend_above(figure, axes.get_legend_handles_labels()[0], ax)
     return figure
@@ -395,19 +362,11 @@ def plot_functional_effects(
     )
     limit = float(np.nanmax(g.abs().to_numpy(), initial=0.5))
     heatmap(
-        axes,
-        g,
-        annot=text,
-        fmt="",
-        annot_kws={"size": 7.5},
-        cmap="vlag",
-        vmin=-limit,
-        vmax=limit,
+        axes, g, annot=text, fmt="", annot_kws={"size": 7.5}, cmap="vlag", vmin=-limit, vmax=limit,
         yticklabels=[f"{name} ({bounded(value, 2)})" for name, value in shown.items()],
         cbar_kws={"label": f"Hedges' g versus {pairwise['reference'].iloc[0]}", "shrink": 0.6},
-    )
-    axes.set(xlabel="", ylabel="")
-    axes.tick_params(axis="y", labelsize=7.5, rotation=0)
+    )  # fmt: skip
+    axes.tick_params(axis="y", labelsize=7.5)
     slanted(axes)
     return figure
 
@@ -430,22 +389,13 @@ def plot_redundancy(correlation: pd.DataFrame, *, ax: Axes | None = None) -> Fig
     """
     size = 1.8 + 0.52 * len(correlation)
     figure, axes = canvas(ax, width=size + 0.8, height=size)
+    lower = correlation.iloc[1:, :-1]
     heatmap(
-        axes,
-        correlation.iloc[1:, :-1],
-        mask=np.triu(np.ones_like(correlation, dtype=bool))[1:, :-1],
-        annot=correlation.iloc[1:, :-1].map(lambda value: bounded(value, 2)),
-        fmt="",
-        cmap="vlag",
-        vmin=-1,
-        vmax=1,
-        square=True,
-        linewidths=1,
-        cbar_kws={"label": "Spearman correlation", "shrink": 0.8},
-    )
+        axes, lower, mask=np.triu(np.ones_like(correlation, dtype=bool))[1:, :-1],
+        annot=lower.map(lambda value: bounded(value, 2)), fmt="", cmap="vlag", vmin=-1, vmax=1,
+        square=True, linewidths=1, cbar_kws={"label": "Spearman correlation", "shrink": 0.8},
+    )  # fmt: skip
     axes.grid(visible=False)
-    axes.set(xlabel="", ylabel="")
-    axes.tick_params(axis="y", rotation=0)
     slanted(axes)
     return figure
 
@@ -479,29 +429,15 @@ def plot_clusters(
     )
     order = clusters.index
     strength = correlation.loc[order, order].abs()
-    heatmap(
-        axes,
-        strength,
-        cmap="rocket_r",
-        vmin=0,
-        vmax=1,
-        xticklabels=False,
-        yticklabels=False,
-        # 7744 cells as pixels: as shapes they are some two megabytes of a report.
-        rasterized=True,
-        cbar_kws={
-            "label": "|Spearman correlation|",
-            "location": "bottom",
-            "shrink": 0.5,
-            "pad": 0.02,
-        },
-    )
+    bar = {"label": "|Spearman correlation|", "location": "bottom", "shrink": 0.5, "pad": 0.02}
+    # 7744 cells as pixels: as shapes they are some two megabytes of a report.
+    options = {"rasterized": True, "xticklabels": False, "yticklabels": False, "cbar_kws": bar}
+    heatmap(axes, strength, cmap="rocket_r", vmin=0, vmax=1, **options)
     labels = {}
     for _, members in clusters.reset_index(names="functional").groupby("cluster", sort=False):
         first, size = members.index[0], len(members)
         if size > 1:
-            square = Rectangle((first, first), size, size, fill=False, edgecolor="black")
-            axes.add_patch(square)
+            axes.add_patch(Rectangle((first, first), size, size, fill=False, edgecolor="black"))
             name = members.loc[members["representative"], "functional"].iloc[0]
             labels[first + size / 2] = f"{name} ({size})"
     axes.set_yticks(list(labels), list(labels.values()))
@@ -511,13 +447,9 @@ def plot_clusters(
     tree.set_axis_off()
     if number > 1:
         dendrogram(
-            dendrogram_tree(correlation),
-            orientation="left",
-            no_labels=True,
-            color_threshold=0,
-            above_threshold_color=GREY,
-            ax=tree,
-        )
+            dendrogram_tree(correlation), orientation="left", no_labels=True, color_threshold=0,
+            above_threshold_color=GREY, ax=tree,
+        )  # fmt: skip
         # scipy draws the first leaf below; the heatmap has it on top.
         tree.invert_yaxis()
         tree.set(xticks=[], yticks=[])
@@ -526,11 +458,8 @@ def plot_clusters(
 
 
 _COLOURS = {
-    "emotion": "#d55e00",
-    "speaker": "#0173b2",
-    "interaction": "#cc78bc",
-    "residual": "#d9d9d9",
-}
+    "emotion": "#d55e00", "speaker": "#0173b2", "interaction": "#cc78bc", "residual": "#d9d9d9",
+}  # fmt: skip
 _NAMES = {"interaction": "speaker × emotion"}
 
 
@@ -573,13 +502,9 @@ def plot_variance(
     bars.legend(loc="lower left", bbox_to_anchor=(-0.35, 1), ncols=2, frameon=False)
     points.scatter(functionals["speaker"], functionals["emotion"], s=12, color="#b5b5b5")
     points.scatter(
-        concepts["speaker"],
-        concepts["emotion"],
-        s=50,
-        color=_COLOURS["emotion"],
-        edgecolor="white",
-        zorder=3,
-    )
+        concepts["speaker"], concepts["emotion"], s=50, color=_COLOURS["emotion"],
+        edgecolor="white", zorder=3,
+    )  # fmt: skip
     both = pd.concat([concepts, functionals])[["speaker", "emotion"]].to_numpy()
     limit = min(1.0, 1.08 * float(np.nanmax(both))) if np.isfinite(both).any() else 1.0
     points.axline((0, 0), slope=1, color=GREY, linewidth=0.8, linestyle="--", zorder=0)
@@ -605,10 +530,6 @@ def _margin_labels(axes: Axes, table: pd.DataFrame, limit: float) -> None:
         ordered.index, ordered["speaker"], ordered["emotion"], heights, strict=True
     ):
         axes.annotate(
-            str(name),
-            xy=(x, y),
-            xytext=(1.03 * limit, height - excess),
-            va="center",
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6},
-        )
+            str(name), xy=(x, y), xytext=(1.03 * limit, height - excess), va="center",
+            annotation_clip=False, arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6},
+        )  # fmt: skip

@@ -1,21 +1,23 @@
-"""Figures of what the model relies on: audio or tokens, and which of the concepts."""
+"""Figures of reliance: on audio or tokens, on which of the concepts, and on probabilities."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sercue.errors import InputError
+from sercue.errors import InputError, refuse_unknown
 from sercue.notation import signed, with_interval
 from sercue.plots.style import (
     GREY,
+    around,
     bounded_ticks,
     canvas,
     condition_palette,
     horizontal_intervals,
+    lines_between,
     lines_from_top,
     small_multiples,
     styled,
@@ -83,23 +85,17 @@ def plot_reliance_by(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
         ['all answers', 'under aligned', 'under shuffled']
     """
     names = {"all": "all answers", "condition": "under {}", "truth": "true class {}"}
-    rows = table.assign(
-        condition=[
-            names[by].format(group) for by, group in zip(table["by"], table["group"], strict=True)
-        ]
-    )
+    groups = list(zip(table["by"], table["group"], strict=True))
+    rows = table.assign(condition=[names[by].format(group) for by, group in groups])
     shades = {group: f"{group}(0.5)" if group in _DOSES else group for group in table["group"]}
-    palette = condition_palette(list(shades.values()))
+    palette = condition_palette(shades.values())
     colours = {
         name: palette[shades[group]] if by == "condition" else _HERE if by == "all" else GREY
-        for name, by, group in zip(rows["condition"], rows["by"], rows["group"], strict=True)
+        for name, (by, group) in zip(rows["condition"], groups, strict=True)
     }
     figure, axes = canvas(ax, height=1.2 + 0.32 * len(rows))
     _share_axes(axes, rows, colours, list(rows["condition"]))
-    kinds = list(rows["by"])
-    for y in range(1, len(kinds)):
-        if kinds[y] != kinds[y - 1]:
-            axes.axhline(y - 0.5, color="#bbbbbb", linewidth=0.8)
+    lines_between(axes, list(rows["by"]), "#bbbbbb")
     axes.set_xlabel(_SHARE)
     return figure
 
@@ -179,6 +175,54 @@ def plot_concept_effects(
         lines_from_top(axes, concepts)
         bounded_ticks(axes.xaxis)
     figure.supxlabel(f"Change in {_UNITS[value]}", fontsize="medium")
+    return figure
+
+
+@styled
+def plot_calibration(
+    reliability: pd.DataFrame, conditions: Sequence[str] | None = None, *, ax: Axes | None = None
+) -> Figure:
+    """Reliability diagrams: the share of right answers by their probability, one per condition.
+
+    Args:
+        reliability: as ``reliability`` returns it
+        conditions: those to show, in this order; all by default
+        ax: Axes whose place the panels take; a new figure by default
+
+    Returns:
+        figure; on the dashed line answers are right as often as their probability says, below it
+        the model is overconfident
+
+    Raises:
+        InputError: if a condition is unknown
+
+    Examples:
+        >>> from sercue.statistics.calibration import example_answers, reliability
+        >>> from sercue.statistics.measures import LABELS
+        >>> figure = plot_calibration(reliability(example_answers(), LABELS))
+        >>> [axes.get_title() for axes in figure.axes]
+        ['none', 'aligned']
+    """
+    known = list(reliability["condition"].unique())
+    shown = known if conditions is None else list(conditions)
+    refuse_unknown("condition", shown, known)
+    palette = condition_palette(shown)
+    figure, panels = small_multiples(len(shown), ax, panel_height=2.3, sharex=True, sharey=True)
+    least = reliability.loc[reliability["condition"].isin(shown), "probability"].min()
+    for axes, name in zip(panels, shown, strict=True):
+        rows = reliability[reliability["condition"] == name]
+        axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1)
+        axes.errorbar(
+            rows["probability"], rows["accuracy"], yerr=around(rows, "accuracy"), fmt="o-",
+            color=palette[name], markersize=5, linewidth=1, elinewidth=1.6,
+        )  # fmt: skip
+        axes.set_title(name, fontsize="medium")
+        bounded_ticks(axes.xaxis)
+        bounded_ticks(axes.yaxis)
+    panels[0].set_xlim(min(least, 0.95) - 0.03, 1.02)
+    panels[0].set_ylim(-0.03, 1.03)
+    figure.supxlabel("Probability of the answer", fontsize="medium")
+    figure.supylabel("Share of right answers", fontsize="medium")
     return figure
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from sercue.errors import InputError, refuse_unknown
 from sercue.notation import bounded, shortest, with_interval
 from sercue.plots.style import (
     GREY,
+    around,
     bounded_ticks,
     canvas,
     condition_palette,
@@ -27,6 +29,7 @@ from sercue.plots.style import (
     label_palette,
     legend_above,
     legend_beside,
+    lines_between,
     lines_from_top,
     panel_grid,
     slanted,
@@ -123,9 +126,7 @@ def _forest(
     filled = (rows["holm_p"] < alpha).tolist()
     horizontal_intervals(axes, rows, "difference", names, palette, filled)
     axes.axvline(0, color="black", linewidth=1)
-    for y in range(1, len(families)):
-        if families[y] != families[y - 1]:
-            axes.axhline(y - 0.5, color="#bbbbbb", linewidth=0.8)
+    lines_between(axes, families, "#bbbbbb")
     axes.set_xlabel("Difference in UAR")
     legend_above(figure, _significance_marks(alpha), ax)
     return figure
@@ -135,10 +136,14 @@ def _significance_marks(alpha: float) -> list[Line2D]:
     level = shortest(alpha)
     return [
         Line2D([], [], marker="o", linestyle="", color=GREY, markerfacecolor=face, label=text)
-        for face, text in (
-            (GREY, f"corrected p < {level}"),
-            ("white", f"corrected p ≥ {level}"),
-        )
+        for face, text in ((GREY, f"corrected p < {level}"), ("white", f"corrected p ≥ {level}"))
+    ]
+
+
+def _shape_marks(names: Sequence[object]) -> list[Line2D]:
+    return [
+        Line2D([], [], marker=marker, linestyle="", color=GREY, label=str(name))
+        for name, marker in zip(names, cycle(_MARKERS), strict=False)
     ]
 
 
@@ -202,18 +207,13 @@ def plot_speakers(
     for place, row in enumerate(pairs):
         differences = (points[row["condition"]] - points[row["reference"]]).sort_values()
         right.plot(place - 0.14 + spread, differences, "o", markersize=3.5, **style)
-        around = [
-            [max(row["difference"] - row["low"], 0)],
-            [max(row["high"] - row["difference"], 0)],
-        ]
         right.errorbar(
-            place + 0.24, row["difference"], yerr=around, fmt="D", markersize=7, elinewidth=2.5,
-            color=palette[row["condition"]], zorder=3,
+            place + 0.24, row["difference"], yerr=around(row, "difference"), fmt="D", markersize=7,
+            elinewidth=2.5, color=palette[row["condition"]], zorder=3,
         )  # fmt: skip
     right.axhline(0, color="black", linewidth=1)
-    right.set_xticks(
-        range(len(pairs)), [f"{row['condition']}\n− {row['reference']}" for row in pairs]
-    )
+    names = [f"{row['condition']}\n− {row['reference']}" for row in pairs]
+    right.set_xticks(range(len(pairs)), names)
     right.set_xlim(-0.5, len(pairs) - 0.5)
     right.set_ylabel("Difference in UAR")
     for axes in (left, right):
@@ -252,20 +252,14 @@ def plot_wordings(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
         offset = (0.8 / len(templates)) * (number - (len(templates) - 1) / 2)
         for row in table[table["template"] == template].to_dict("records"):
             axes.errorbar(
-                row["uar"], conditions.index(row["condition"]) + offset, fmt=marker, markersize=6,
-                xerr=[[max(row["uar"] - row["low"], 0)], [max(row["high"] - row["uar"], 0)]],
-                color=palette[row["condition"]], elinewidth=1.6, zorder=3,
+                row["uar"], conditions.index(row["condition"]) + offset, xerr=around(row, "uar"),
+                fmt=marker, markersize=6, color=palette[row["condition"]], elinewidth=1.6, zorder=3,
             )  # fmt: skip
     lines_from_top(axes, conditions)
-    for cut in range(1, len(conditions)):
-        axes.axhline(cut - 0.5, color="#dddddd", linewidth=0.8)
+    lines_between(axes, conditions)
     axes.set_xlabel("UAR")
     bounded_ticks(axes.xaxis)
-    marks = [
-        Line2D([], [], marker=_MARKERS[n % len(_MARKERS)], linestyle="", color=GREY, label=name)
-        for n, name in enumerate(templates)
-    ]
-    legend_above(figure, marks, axes)
+    legend_above(figure, _shape_marks(templates), axes)
     return figure
 
 
@@ -297,24 +291,15 @@ def plot_dose_response(intervals: pd.DataFrame, *, ax: Axes | None = None) -> Fi
         raise InputError(f"intervals: none with a dose, as corrupted(p) has; found {found}")
     figure, axes = canvas(ax, width=6.0, height=3.4)
     for family, doses in families.items():
-        names, x = list(doses), list(doses.values())
-        part = table.loc[names]
-        around = [part["uar"] - part["low"], part["high"] - part["uar"]]
-        colour = condition_palette([f"{family}(0.5)"])[f"{family}(0.5)"]
-        axes.plot(x, part["uar"], color=colour, linewidth=1.6, label=family)
-        points = condition_palette(names)
-        for number, name in enumerate(names):
-            error = [[max(float(side.iloc[number]), 0)] for side in around]
+        part = table.loc[list(doses)]
+        (colour,) = condition_palette([f"{family}(0.5)"]).values()
+        axes.plot(list(doses.values()), part["uar"], color=colour, linewidth=1.6, label=family)
+        points = condition_palette(doses)
+        for name, row in part.iterrows():
             axes.errorbar(
-                x[number],
-                part["uar"].iloc[number],
-                yerr=error,
-                fmt="o",
-                color=points[name],
-                markersize=7,
-                elinewidth=2,
-                zorder=3,
-            )
+                doses[str(name)], row["uar"], yerr=around(row, "uar"), fmt="o", markersize=7,
+                color=points[str(name)], elinewidth=2, zorder=3,
+            )  # fmt: skip
     if "none" in table.index:
         value, low, high = (float(table[name]["none"]) for name in ("uar", "low", "high"))
         axes.axhspan(low, high, color=GREY, alpha=0.15, linewidth=0)
@@ -351,9 +336,8 @@ def plot_factorial(table: pd.DataFrame, chance: float, *, ax: Axes | None = None
     for number, (name, colour) in enumerate(condition_palette(tokens).items()):
         rows = table[table["tokens"] == name]
         places = rows["heard"].map(heard.index) + 0.22 * (number - (len(tokens) - 1) / 2)
-        around = [rows["uar"] - rows["low"], rows["high"] - rows["uar"]]
         axes.errorbar(
-            places, rows["uar"], yerr=np.maximum(around, 0), fmt=_MARKERS[number % len(_MARKERS)],
+            places, rows["uar"], yerr=around(rows, "uar"), fmt=_MARKERS[number % len(_MARKERS)],
             color=colour, markersize=7, elinewidth=2, label=name, zorder=3,
         )  # fmt: skip
     text = f"chance {bounded(chance)}"
@@ -407,10 +391,9 @@ def plot_followed(table: pd.DataFrame, chance: float, *, ax: Axes | None = None)
     figure, axes = canvas(ax, height=1.4 + 0.55 * len(conditions))
     for offset, (name, style) in zip((-0.22, 0.0, 0.22), _FOLLOWED.items(), strict=True):
         rows = table[table["follows"] == name]
-        around = [rows["share"] - rows["low"], rows["high"] - rows["share"]]
         axes.errorbar(
             rows["share"], rows["condition"].map(conditions.index) + offset,
-            xerr=np.maximum(around, 0), linestyle="", markersize=7, markeredgewidth=1.6,
+            xerr=around(rows, "share"), linestyle="", markersize=7, markeredgewidth=1.6,
             elinewidth=2, label=name, zorder=3, **style,
         )  # fmt: skip
     neither = max(1 - 2 * chance, 0.0)
@@ -487,13 +470,14 @@ def plot_neutral_shift(
         style: dict[str, Any] = {"color": colour, "marker": _MARKERS[number], "linestyle": ""}
         marks.append(Line2D([], [], label=f"relative to {reference}", **style))
         offset = 0.3 * (number - (len(palette) - 1) / 2)
-        for row in shifts[shifts["reference"] == reference].dropna(subset="p").to_dict("records"):
-            value, low, high = (100 * row[name] for name in ("difference", "low", "high"))
+        rows = shifts[shifts["reference"] == reference].dropna(subset="p")
+        rows[["difference", "low", "high"]] *= 100
+        for row in rows.to_dict("records"):
             axes.errorbar(
-                value, conditions.index(row["condition"]) + offset,
-                xerr=[[max(value - low, 0)], [max(high - value, 0)]], elinewidth=2, zorder=3,
-                markerfacecolor=colour if row["holm_p"] < alpha else "white", markersize=6,
-                markeredgewidth=1.6, **style,
+                row["difference"], conditions.index(row["condition"]) + offset,
+                xerr=around(row, "difference"), elinewidth=2, zorder=3, markersize=6,
+                markerfacecolor=colour if row["holm_p"] < alpha else "white", markeredgewidth=1.6,
+                **style,
             )  # fmt: skip
     same = sum(name in BLOCK for name in conditions)
     if same:
@@ -531,33 +515,23 @@ def plot_prompt_sensitivity(table: pd.DataFrame, *, ax: Axes | None = None) -> F
     figure, panels = small_multiples(
         len(conditions), ax, 0.5 + 0.34 * len(templates), sharex=True, sharey=True
     )
-    for axes, condition in zip(panels, conditions, strict=True):
+    for axes, (condition, colour) in zip(panels, palette.items(), strict=True):
         for number, order in enumerate(orders):
             part = table[(table["condition"] == condition) & (table["label_order"] == order)]
             offset = 0.4 * (number - (len(orders) - 1) / 2) / max(len(orders), 2)
             places = part["template"].map(templates.index) + offset
             if "low" in part:
-                ends = part["low"], part["high"]
-                axes.hlines(places, *ends, color=palette[condition], linewidth=1.2)
+                axes.hlines(places, part["low"], part["high"], color=colour, linewidth=1.2)
             axes.plot(
-                part["uar"],
-                places,
-                _MARKERS[number % len(_MARKERS)],
-                color=palette[condition],
-                markersize=6,
-                markeredgecolor="white",
-                label=str(order),
-            )
+                part["uar"], places, _MARKERS[number % len(_MARKERS)], color=colour, markersize=6,
+                markeredgecolor="white", label=str(order),
+            )  # fmt: skip
         axes.set_title(condition)
         axes.set_yticks(range(len(templates)), templates)
         axes.set_ylim(len(templates) - 0.5, -0.5)
         bounded_ticks(axes.xaxis)
     figure.supxlabel("UAR", fontsize="medium")
-    marks = [
-        Line2D([], [], marker=_MARKERS[n % len(_MARKERS)], linestyle="", color=GREY, label=str(o))
-        for n, o in enumerate(orders)
-    ]
-    legend_beside(figure, marks, title="Label order")
+    legend_beside(figure, _shape_marks(orders), title="Label order")
     return figure
 
 
@@ -597,8 +571,7 @@ def plot_confusions(
         options = {"fmt": "", "cmap": "Blues", "vmin": 0, "vmax": 1, "square": True}
         small = {"size": 8 if len(part) > 5 else 9}
         heatmap(axes, part, annot=text, annot_kws=small, cbar=False, **options)
-        axes.set(title=name, xlabel="", ylabel="")
-        axes.tick_params(axis="y", rotation=0)
+        axes.set_title(name)
         slanted(axes)
     scale = ScalarMappable(Normalize(0, 100), "Blues")
     figure.colorbar(scale, ax=panels, label="Per cent of the true class", shrink=0.6)
@@ -639,9 +612,8 @@ def plot_predicted_classes(
     )
     for axes, label in zip(panels, labels, strict=True):
         rows = table[table["label"] == label].set_index("condition").loc[conditions]
-        around = [rows["share"] - rows["low"], rows["high"] - rows["share"]]
         axes.errorbar(
-            rows["share"], range(len(rows)), xerr=np.maximum(around, 0), fmt="o", markersize=5,
+            rows["share"], range(len(rows)), xerr=around(rows, "share"), fmt="o", markersize=5,
             color=palette[label], elinewidth=2,
         )  # fmt: skip
         axes.axvline(rows["truth"].iloc[0], color="black", linestyle="--", linewidth=1)
@@ -711,13 +683,11 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
 def _draw_study(axes: Axes, rows: pd.DataFrame, conditions: list[str]) -> None:
     palette = condition_palette(conditions)
     for row in rows.to_dict("records"):
-        colour, name = palette[row["condition"]], row["condition"]
-        around = [[max(row["uar"] - row["low"], 0)], [max(row["high"] - row["uar"], 0)]]
         axes.errorbar(
-            row["uar"], conditions.index(name), xerr=around, fmt="o", color=colour, markersize=6,
-            elinewidth=2, zorder=3,
+            row["uar"], conditions.index(row["condition"]), xerr=around(row, "uar"), fmt="o",
+            color=palette[row["condition"]], markersize=6, elinewidth=2, zorder=3,
         )  # fmt: skip
-        if name == "none":
+        if row["condition"] == "none":
             axes.axvline(row["uar"], color=GREY, linestyle="--", linewidth=1.2)
     axes.axvline(1 / rows["classes"].iloc[0], color=GREY, linestyle=":", linewidth=1.4)
     axes.grid(axis="y", visible=False)

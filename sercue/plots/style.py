@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, cast
 
 import matplotlib.style
@@ -238,10 +238,10 @@ def small_multiples(
 
 
 def heatmap(axes: Axes, table: pd.DataFrame, **options: Any) -> None:
-    """Seaborn's heatmap; whoever draws it says how its tick labels are rotated.
+    """Seaborn's heatmap without names of its axes, the labels of its rows upright.
 
-    seaborn draws the whole figure to find out whether they overlap, once per panel. On a canvas
-    that draws nothing this takes no time.
+    seaborn draws the whole figure to find out whether labels overlap, once per panel. On a canvas
+    that draws nothing this takes no time; whoever draws it says how those of columns are rotated.
     """
     figure = cast(Figure, axes.get_figure(root=True))
     drawn_on = figure.canvas
@@ -250,6 +250,8 @@ def heatmap(axes: Axes, table: pd.DataFrame, **options: Any) -> None:
         sns.heatmap(table, ax=axes, **options)
     finally:
         figure.set_canvas(drawn_on)
+    axes.set(xlabel="", ylabel="")
+    axes.tick_params(axis="y", rotation=0)
 
 
 def slanted(axes: Axes) -> None:
@@ -282,6 +284,13 @@ def legend_beside(
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1), **options)
 
 
+def lines_between(axes: Axes, names: Sequence[Hashable], colour: str = "#dddddd") -> None:
+    """Thin lines across the panel between lines that are not of the same name."""
+    for y in range(1, len(names)):
+        if names[y] != names[y - 1]:
+            axes.axhline(y - 0.5, color=colour, linewidth=0.8)
+
+
 def lines_from_top(axes: Axes, names: Sequence[str]) -> None:
     """One line per name from the top of the y axis, without a grid across them."""
     axes.set_yticks(range(len(names)), names)
@@ -297,6 +306,17 @@ def bounded_ticks(axis: Axis) -> None:
 class _BoundedFormatter(ScalarFormatter):
     def __call__(self, x: float, pos: int | None = None) -> str:
         return without_zero(super().__call__(x, pos)) if x else "0"
+
+
+def around(rows: pd.DataFrame | pd.Series | Mapping[Hashable, Any], value: str) -> np.ndarray:
+    """How far intervals reach below and above a value, shape (2, rows), as ``errorbar`` takes it.
+
+    Args:
+        rows: a table, or one row of it, with ``low``, ``high`` and ``value``
+        value: name of the column of the points
+    """
+    reach = np.reshape([rows[value] - rows["low"], rows["high"] - rows[value]], (2, -1))
+    return np.maximum(reach, 0)
 
 
 def horizontal_intervals(
@@ -321,19 +341,11 @@ def horizontal_intervals(
     """
     for y, (row, fill) in enumerate(zip(table.to_dict("records"), filled, strict=True)):
         colour = colours[row["condition"]]
-        around = [[max(row[value] - row["low"], 0)], [max(row["high"] - row[value], 0)]]
         axes.errorbar(
-            row[value],
-            y,
-            xerr=around,
-            fmt="o",
-            color=colour,
-            markerfacecolor=colour if fill else "white",
-            markersize=7,
-            markeredgewidth=1.6,
-            elinewidth=2,
+            row[value], y, xerr=around(row, value), fmt="o", color=colour, markersize=7,
+            markerfacecolor=colour if fill else "white", markeredgewidth=1.6, elinewidth=2,
             zorder=3,
-        )
+        )  # fmt: skip
         text = written(row[value], row["low"], row["high"])
         axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
     lines_from_top(axes, names)

@@ -21,6 +21,7 @@ from sercue.plots.style import (
     check_known,
     heatmap,
     legend_above,
+    lines_between,
     lines_from_top,
     panel_grid,
     small_multiples,
@@ -81,18 +82,14 @@ def plot_thresholds(
             if part.empty:
                 continue
             axes.hist(
-                part,
-                bins=bins,
-                density=True,
-                histtype="stepfilled" if fill else "step",
-                color=PARTITION_COLOURS[name],
-                alpha=0.45 if fill else 1,
-                linewidth=0 if fill else 1.5,
-                label=name,
-            )
+                part, bins=bins, density=True, histtype="stepfilled" if fill else "step",
+                color=PARTITION_COLOURS[name], alpha=0.45 if fill else 1,
+                linewidth=0 if fill else 1.5, label=name,
+            )  # fmt: skip
         thin = 1 if len(fits) == len({sex for sex, _ in fits}) else 0.5
-        for sex, edge in ((sex, edge) for sex, fit in fits for edge in fit):
-            axes.axvline(edge, color="black", linewidth=thin, linestyle=styles.get(sex, "-"))
+        for sex, fit in fits:
+            for edge in fit:
+                axes.axvline(edge, color="black", linewidth=thin, linestyle=styles.get(sex, "-"))
         told = f"{beyond} of {len(known)} scores lie beyond" if beyond else ""
         axes.set(title=str(concept), xlim=(low, high), yticks=[])
         axes.set_xlabel(told, fontsize="small")
@@ -223,29 +220,16 @@ def plot_tokens_by_emotion(
         (pd.DataFrame(nominal), "Purples", 0, "{:.2f}", "Share of the word"),
     )
     tables = [table for table in both if table[0].shape[1]]
-    figure, panels = panel_grid(
-        len(tables),
-        1,
-        ax,
-        width=min(8.0, 3.2 + 0.75 * len(corpus.labels)),
-        height=1.0 * len(tables) + 0.36 * (len(ordinal) + len(nominal)),
-        height_ratios=[values.shape[1] for values, *_ in tables],
-    )
+    heights = [values.shape[1] for values, *_ in tables]
+    size = {"width": min(8.0, 3.2 + 0.75 * len(corpus.labels)),
+            "height": 1.0 * len(tables) + 0.36 * sum(heights)}  # fmt: skip
+    figure, panels = panel_grid(len(tables), 1, ax, height_ratios=heights, **size)
     for axes, (values, colours, least, form, label) in zip(panels, tables, strict=True):
         mean = values.astype(float).groupby(emotion).mean().reindex(corpus.labels).T
-        heatmap(
-            axes,
-            mean,
-            annot=mean.map(lambda value, form=form: form.format(value).replace("-", "−")),
-            fmt="",
-            cmap=colours,
-            vmin=least,
-            vmax=1,
-            linewidths=1,
-            cbar_kws={"label": label},
-        )
-        axes.set(xlabel="", ylabel="")
-        axes.tick_params(axis="both", rotation=0)
+        text = mean.map(lambda value, form=form: form.format(value).replace("-", "−"))
+        options = {"cmap": colours, "vmin": least, "vmax": 1, "linewidths": 1, "fmt": ""}
+        heatmap(axes, mean, annot=text, cbar_kws={"label": label}, **options)
+        axes.tick_params(axis="x", rotation=0)
     return figure
 
 
@@ -331,8 +315,7 @@ def plot_stability(stability: pd.DataFrame, *, ax: Axes | None = None) -> Figure
     lines_from_top(left, concepts)
     for axes in (left, right):
         axes.grid(axis="y", visible=False)
-        for cut in range(1, len(concepts)):
-            axes.axhline(cut - 0.5, color="#dddddd", linewidth=0.8)
+        lines_between(axes, concepts)
     left.set_title("Dots: one speaker or fold left out; black: all kept", fontsize="small")
     return figure
 
@@ -371,13 +354,9 @@ def plot_binnings(
     """
     place = np.arange(len(designs))
     colours = [_CENTRE_COLOURS.get(centre, "#029e73") for centre in designs["centre"]]
+    widths, height = [1.7, 1, 1, 1, 1], 1.1 + 0.24 * len(designs)
     figure, panels = panel_grid(
-        1,
-        len(_PANELS),
-        ax,
-        height=1.1 + 0.24 * len(designs),
-        sharey=True,
-        width_ratios=[1.7, 1, 1, 1, 1],
+        1, len(_PANELS), ax, height=height, sharey=True, width_ratios=widths
     )
     for axes, (name, label) in zip(panels, _PANELS.items(), strict=True):
         axes.scatter(designs[name], place, s=24, color=colours, zorder=3)
@@ -389,13 +368,8 @@ def plot_binnings(
         if chosen in designs.index:
             line = list(designs.index).index(chosen)
             axes.axhspan(line - 0.5, line + 0.5, color="#f0e442", alpha=0.35, zorder=0)
-    first = panels[0]
-    first.hlines(
-        place,
-        designs["tokens_uar"] - designs["tokens_se"],
-        designs["tokens_uar"] + designs["tokens_se"],
-        color=colours,
-    )
+    first, uar, se = panels[0], designs["tokens_uar"], designs["tokens_se"]
+    first.hlines(place, uar - se, uar + se, color=colours)
     first.scatter(designs["functionals_uar"], place, marker="|", s=70, color=colours)
     first.set_yticks(place, designs.index, fontsize="small")
     first.set_ylim(len(designs) - 0.5, -0.5)

@@ -32,7 +32,8 @@ _ENVIRONMENT = {PLAIN: "1", EXECUTED: "1", "PYTHONSAFEPATH": "1"}
 # What the notebooks use of it themselves, and what the modules behind them import late. Not the
 # backend that shows figures: it looks for a notebook when it is imported.
 _IMPORTED = (
-    "ipykernel.kernelapp", "matplotlib.pyplot", "seaborn", "sercue.run", "sercue.plots.results",
+    "ipykernel.kernelapp", "matplotlib.pyplot", "seaborn", "sercue.run", "sercue.plots.corpora",
+    "sercue.plots.reliance", "sercue.plots.results", "sercue.plots.tokens",
 )  # fmt: skip
 # What asks models, for notebooks that do.
 _MODELS = "sercue.models.tiny"
