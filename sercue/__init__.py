@@ -105,6 +105,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "redundancy",
             "variance_components",
         ],
+        "statistics.equivalence": ["neutral_shifts"],
         "statistics.explored": [
             "answer_transitions",
             "changed_answers",
@@ -113,7 +114,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "wording_sensitivity",
         ],
         "statistics.measures": ["confusion_matrices", "measures", "measures_by", "uar", "uar_by"],
-        "statistics.neutral_shift": ["neutral_shifts"],
         "statistics.praat_agreement": ["praat_agreement", "praat_pairs"],
         "statistics.raters": ["rater_distances", "ratings", "use_by_disagreement"],
         "statistics.reliance": ["label_evidence", "reliance"],

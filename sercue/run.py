@@ -99,6 +99,7 @@ from sercue.statistics.equivalence import (
     equivalence_tests,
     evidence,
     judged,
+    neutral_shifts,
     predicted_classes,
 )
 from sercue.statistics.explored import (
@@ -108,7 +109,6 @@ from sercue.statistics.explored import (
     speaker_table,
 )
 from sercue.statistics.measures import measures
-from sercue.statistics.neutral_shift import neutral_shifts
 from sercue.statistics.raters import rater_distances, ratings, use_by_disagreement
 from sercue.statistics.reliance import study_reliance, why_no_reliance
 from sercue.statistics.speakers import speaker_counts, speaker_points

@@ -43,11 +43,10 @@ from sercue.statistics.effects import (
     redundancy,
     variance_components,
 )
-from sercue.statistics.equivalence import predicted_classes
+from sercue.statistics.equivalence import neutral_shifts, predicted_classes
 from sercue.statistics.explored import wording_sensitivity
 from sercue.statistics.measures import LABELS as MEASURED
 from sercue.statistics.measures import confusion_matrices, example_predictions, uar_by
-from sercue.statistics.neutral_shift import neutral_shifts
 from sercue.statistics.reliance import example_evidence, reliance
 from sercue.statistics.resampling import bootstrap_uar
 from sercue.statistics.speakers import speaker_points

@@ -72,9 +72,9 @@ def plot_corpus(corpus: Corpus, *, ax: Axes | None = None) -> Figure:
     )
     # Numbers stand on light cells.
     options = {"cmap": "Blues", "vmin": 0, "vmax": (1.5 if annotated else 1) * most, "fmt": "d"}
+    options |= {"annot": annotated, "cbar": False, "linewidths": 0.5 if annotated else 0}
     for axes, (name, count) in zip(panels, counts.items(), strict=True):
-        lines = 0.5 if annotated else 0
-        heatmap(axes, count, annot=annotated, cbar=False, linewidths=lines, **options)
+        heatmap(axes, count, **options)
         number = count.to_numpy().sum()
         title = f"fold {name}: {number}" if name in corpus.folds else f"{name}: {number} utterances"
         axes.set_title(title if annotated else title.replace(": ", "\n"))

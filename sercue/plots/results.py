@@ -456,7 +456,7 @@ def plot_neutral_shift(
 
     Examples:
         >>> from sercue.statistics.measures import LABELS, example_predictions
-        >>> from sercue.statistics.neutral_shift import neutral_shifts
+        >>> from sercue.statistics.equivalence import neutral_shifts
         >>> rows = example_predictions({"aligned": 0.7, "constant": 0.5, "shuffled": 0.5})
         >>> axes = plot_neutral_shift(neutral_shifts(rows, LABELS, "neutral")).axes[0]
         >>> [label.get_text() for label in axes.get_yticklabels()]
@@ -655,13 +655,22 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     own = table[table["source"] != _PUBLISHED]
     theirs = table[table["source"] == _PUBLISHED]
     conditions = list(dict.fromkeys(table["condition"]))
-    studies = list(dict.fromkeys(own["study"]))
+    studies, palette = list(dict.fromkeys(own["study"])), condition_palette(conditions)
     figure, panels = small_multiples(
         len(studies), ax, 0.6 + 0.24 * len(conditions), sharex=True, sharey=True
     )
     for axes, study in zip(panels, studies, strict=True):
         rows = own[own["study"] == study]
-        _draw_study(axes, rows, conditions)
+        for row in rows.to_dict("records"):
+            name = row["condition"]
+            axes.errorbar(
+                row["uar"], conditions.index(name), xerr=around(row, "uar"), fmt="o",
+                color=palette[name], markersize=6, elinewidth=2, zorder=3,
+            )  # fmt: skip
+            if name == "none":
+                axes.axvline(row["uar"], color=GREY, linestyle="--", linewidth=1.2)
+        axes.axvline(1 / rows["classes"].iloc[0], color=GREY, linestyle=":", linewidth=1.4)
+        axes.grid(axis="y", visible=False)
         published = theirs[(theirs[_SAME] == rows[_SAME].iloc[0]).all(axis=1)]
         for name, value in zip(published["condition"], published["uar"], strict=True):
             axes.plot(value, conditions.index(name), markersize=9, zorder=4, **_DIAMOND)
@@ -678,19 +687,6 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
         marks.append(Line2D([], [], label="; ".join(theirs["study"].unique()), **_DIAMOND))
     legend_above(figure, marks)
     return figure
-
-
-def _draw_study(axes: Axes, rows: pd.DataFrame, conditions: list[str]) -> None:
-    palette = condition_palette(conditions)
-    for row in rows.to_dict("records"):
-        axes.errorbar(
-            row["uar"], conditions.index(row["condition"]), xerr=around(row, "uar"), fmt="o",
-            color=palette[row["condition"]], markersize=6, elinewidth=2, zorder=3,
-        )  # fmt: skip
-        if row["condition"] == "none":
-            axes.axvline(row["uar"], color=GREY, linestyle="--", linewidth=1.2)
-    axes.axvline(1 / rows["classes"].iloc[0], color=GREY, linestyle=":", linewidth=1.4)
-    axes.grid(axis="y", visible=False)
 
 
 def _title(row: pd.Series) -> str:

@@ -26,7 +26,7 @@ from matplotlib.ticker import ScalarFormatter
 
 from sercue.errors import InputError
 from sercue.notation import signed, without_zero
-from sercue.statistics.confounding import ENOUGH_CROSSED
+from sercue.statistics.effects import ENOUGH_CROSSED
 from sercue.tokens.concepts import UNKNOWN
 from sercue.tokens.condition import told_by_name
 from sercue.tokens.schemes import read_scheme, shipped_schemes
@@ -122,7 +122,17 @@ def condition_palette(conditions: Iterable[str]) -> dict[str, str]:
         >>> condition_palette(["aligned", "corrupted(0)", "corrupted(1)"])
         {'aligned': '#0173b2', 'corrupted(0)': '#7fc4ab', 'corrupted(1)': '#013d2d'}
     """
-    return {name: _condition_colour(name) for name in conditions}
+    palette = dict[str, str]()
+    for name in conditions:
+        if name in _CONDITION_COLOURS:
+            palette[name] = _CONDITION_COLOURS[name]
+            continue
+        family, dose, concepts = told_by_name(name)
+        palette[name] = _SPARE[zlib.crc32(name.encode()) % len(_SPARE)]
+        if family in _RAMPS:
+            ramp = sns.blend_palette(_RAMPS[family], 101).as_hex()
+            palette[name] = str(ramp[round(100 * _position(dose, concepts))])
+    return palette
 
 
 def label_palette(labels: Sequence[str], neutral_label: str | None = "neutral") -> dict[str, str]:
@@ -350,17 +360,6 @@ def horizontal_intervals(
         axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
     lines_from_top(axes, names)
     bounded_ticks(axes.xaxis)
-
-
-def _condition_colour(condition: str) -> str:
-    if condition in _CONDITION_COLOURS:
-        return _CONDITION_COLOURS[condition]
-    family, dose, concepts = told_by_name(condition)
-    if family in _RAMPS:
-        light, dark = _RAMPS[family]
-        ramp = sns.blend_palette([light, dark], 101).as_hex()
-        return str(ramp[round(100 * _position(dose, concepts))])
-    return _SPARE[zlib.crc32(condition.encode()) % len(_SPARE)]
 
 
 def _position(dose: float, concepts: Sequence[str]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, product
@@ -16,7 +16,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mutual_info_score
 from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
@@ -24,8 +24,7 @@ from sercue.corpora.corpus import PARTITIONS, Corpus
 from sercue.errors import InputError, unknown
 from sercue.notation import Form
 from sercue.statistics.baselines import fit_token_classifier
-from sercue.statistics.confounding import Crossing
-from sercue.statistics.effects import redundancy
+from sercue.statistics.effects import Crossing, redundancy
 from sercue.statistics.measures import log_probability
 from sercue.tokens.binning import Binning, centred, fit_bins
 from sercue.tokens.concepts import (
@@ -122,21 +121,6 @@ class Answers:
         columns = {"speaker": rows["speaker"], "truth": truth, "prediction": answered}
         return cls(pd.DataFrame(columns).assign(log_p=own))
 
-    @classmethod
-    def together(cls, parts: list[Answers]) -> Answers:
-        """The answers of several folds."""
-        return cls(pd.concat([part.table for part in parts]))
-
-    @property
-    def utterances(self) -> int:
-        """How many were answered."""
-        return len(self.table)
-
-    @property
-    def speakers(self) -> int:
-        """How many speakers they are of."""
-        return int(self.table["speaker"].nunique())
-
     @property
     def uar(self) -> float:
         """Unweighted average recall over the classes that occur."""
@@ -218,12 +202,10 @@ def token_information(tokens: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
     """
     emotion = corpus.table.loc[tokens.index, "emotion"].astype(str)
     partitions = _partitions(tokens, corpus)
-    rows = [
-        {"concept": concept, "partition": partition}
-        | information_of(tokens[concept].loc[index].astype(str), emotion.loc[index])
-        for concept in tokens
-        for partition, index in partitions
-    ]
+    rows = []
+    for concept, (partition, index) in product(tokens, partitions):
+        told = information_of(tokens[concept].loc[index].astype(str), emotion.loc[index])
+        rows.append({"concept": concept, "partition": partition} | told)
     table = pd.DataFrame(rows)
     speaker = corpus.table["speaker"]
     for partition, index in partitions:
@@ -258,18 +240,12 @@ def token_balance(
     """
     known = words or occurring_words(tokens)
     more = [UNKNOWN] * bool((tokens == UNKNOWN).to_numpy().any())
-    rows = [
-        (
-            concept,
-            partition,
-            word,
-            float((tokens[concept].loc[index] == word).mean()),
-            known[str(concept)].levels.get(word, np.nan),
-        )
-        for concept in tokens
-        for partition, index in _partitions(tokens, corpus)
-        for word in [*known[str(concept)].known, *more]
-    ]
+    rows = []
+    for concept, (partition, index) in product(tokens, _partitions(tokens, corpus)):
+        own, said = known[str(concept)], tokens[concept].loc[index]
+        for word in [*own.known, *more]:
+            level = own.levels.get(word, np.nan)
+            rows.append((concept, partition, word, float((said == word).mean()), level))
     return pd.DataFrame(rows, columns=["concept", "partition", "word", "share", "level"])
 
 
@@ -362,12 +338,21 @@ def threshold_stability(features: pd.DataFrame, corpus: Corpus, **fit_options: A
         2       s1     0.67
     """
     features, corpus = _numbered(features, corpus)
-    test = corpus.rows("test").index
-    parts = list(_with_one_left_out(corpus))
-    whole = _all_training(corpus) if corpus.folds else corpus
-    fits = {"nobody": cast(Binning, fit_bins(features, whole, **fit_options))}
-    for name, part in parts:
-        fits[name] = cast(Binning, fit_bins(features.loc[part.table.index], part, **fit_options))
+    table, test = corpus.table, corpus.rows("test").index
+    if corpus.folds:
+        parts = {"nobody": corpus.with_table(table.assign(partition="train"))}
+        parts |= {fold: corpus.in_fold(fold) for fold in corpus.folds}
+    else:
+        parts, train = {"nobody": corpus}, table["partition"] == "train"
+        speakers = sorted(table.loc[train, "speaker"].unique())
+        if (found := len(speakers)) < 2:
+            raise InputError(f"corpus {corpus.name!r}: found {found} training speakers, need 2")
+        for speaker in speakers:
+            parts[speaker] = corpus.with_table(table[~train | (table["speaker"] != speaker)])
+    fits = {
+        name: cast(Binning, fit_bins(features.loc[part.table.index], part, **fit_options))
+        for name, part in parts.items()
+    }
     reference = fits["nobody"].transform(features, corpus).loc[test]
     rows = []
     for left_out, binning in fits.items():
@@ -385,27 +370,6 @@ def _numbered(features: pd.DataFrame, corpus: Corpus) -> tuple[pd.DataFrame, Cor
     """Both with numbered rows: by file, start and end they are found at a multiple of the time."""
     rows = features.loc[corpus.table.index].reset_index(drop=True)
     return rows, replace(corpus, table=corpus.table.reset_index(drop=True))
-
-
-def _all_training(corpus: Corpus) -> Corpus:
-    return corpus.with_table(corpus.table.assign(partition="train"))
-
-
-def _with_one_left_out(corpus: Corpus) -> Iterator[tuple[str, Corpus]]:
-    """The corpus with each fold, or else each training speaker, left out of its training rows."""
-    if corpus.folds:
-        for fold in corpus.folds:
-            yield fold, corpus.in_fold(fold)
-        return
-    speakers = sorted(corpus.rows("train")["speaker"].unique())
-    if len(speakers) < 2:
-        raise InputError(f"corpus {corpus.name!r}: found {len(speakers)} training speakers, need 2")
-    train = corpus.table["partition"] == "train"
-    for speaker in speakers:
-        yield (
-            speaker,
-            corpus.with_table(corpus.table[~train | (corpus.table["speaker"] != speaker)]),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -459,34 +423,22 @@ class DesignFits:
     corpus: Corpus
     seed: int
 
-    def fitted(self, design: Design, view: Corpus) -> Binning:
-        """The thresholds of a design, from the training rows of a view."""
-        binning = fit_bins(
-            self._used(design, view),
-            view,
-            concepts=design.concepts,
-            method=design.method,
-            thresholds=design.thresholds,
-            centre=design.centre,
-            standardise=design.standardise,
-        )
-        # A view has training rows, and so it is not cross-validated.
-        return cast(Binning, binning)
-
-    def transformed(self, design: Design, binning: Binning, view: Corpus) -> pd.DataFrame:
-        """The words of all rows of a view."""
-        return binning.transform(self._used(design, view), view)
-
-    def _used(self, design: Design, view: Corpus) -> pd.DataFrame:
+    def tokens(self, design: Design, fitted_on: Corpus, view: Corpus) -> pd.DataFrame:
+        """The words of all rows of a view, by thresholds from the training rows of another one."""
         columns = dict.fromkeys(c for concept in design.concepts for c in concept.columns)
-        return self.features.loc[view.table.index, [c for c in columns if c in self.features]]
+        used = [c for c in columns if c in self.features]
+        binning = fit_bins(
+            self.features.loc[fitted_on.table.index, used], fitted_on, concepts=design.concepts,
+            method=design.method, thresholds=design.thresholds, centre=design.centre,
+            standardise=design.standardise,
+        )  # fmt: skip
+        # A view has training rows, and so it is not cross-validated.
+        rows = self.features.loc[view.table.index, used]
+        return cast(Binning, binning).transform(rows, view)
 
     def words(self, design: Design, views: Mapping[str, Corpus]) -> dict[str, pd.DataFrame]:
         """The words of all rows of each view, by thresholds from its training rows."""
-        return {
-            name: self.transformed(design, self.fitted(design, view), view)
-            for name, view in views.items()
-        }
+        return {name: self.tokens(design, view, view) for name, view in views.items()}
 
     def evaluated(
         self, words: Mapping[str, pd.DataFrame], views: Mapping[str, Corpus]
@@ -502,8 +454,8 @@ class DesignFits:
         for name, view in views.items():
             rows = view.rows("test")
             classifier = fit_token_classifier(words[name], view, calibrated=False)
-            parts.append(Answers.of(classifier, words[name].loc[rows.index], rows))
-        return Answers.together(parts)
+            parts.append(Answers.of(classifier, words[name].loc[rows.index], rows).table)
+        return Answers(pd.concat(parts))
 
     def functional_answers(self, centre: str | None, views: Mapping[str, Corpus]) -> Answers:
         """What one on all functionals answers, centred as the words are."""
@@ -512,10 +464,14 @@ class DesignFits:
             functionals = functionals_of(self.features.loc[view.table.index])
             values, rows = centred(functionals, view, centre), view.table
             training = rows["partition"] == "train"
-            classifier = _functional_classifier(self.seed)
+            classifier = make_pipeline(
+                SimpleImputer(strategy="median", keep_empty_features=True),
+                StandardScaler(),
+                LogisticRegression(class_weight="balanced", max_iter=2000, random_state=self.seed),
+            )
             classifier.fit(values[training], rows.loc[training, "emotion"])
-            parts.append(Answers.of(classifier, values[~training], rows[~training]))
-        return Answers.together(parts)
+            parts.append(Answers.of(classifier, values[~training], rows[~training]).table)
+        return Answers(pd.concat(parts))
 
     def agreement(
         self, design: Design, words: Mapping[str, pd.DataFrame], views: Mapping[str, Corpus]
@@ -530,19 +486,11 @@ class DesignFits:
             if self.corpus.rows("train")["speaker"].nunique() < 2:
                 return np.nan
             (view,) = views.values()
-            fits = [self.fitted(design, part) for part in evaluated_views(self.corpus).values()]
-            each = [self.transformed(design, fit, view) for fit in fits]
+            parts = evaluated_views(self.corpus).values()
+            each = [self.tokens(design, part, view) for part in parts]
         measured = pd.concat([view.rows("test") for view in views.values()]).index
         arrays = [table.loc[measured].to_numpy() for table in each]
         return float(np.mean([(a == b).mean() for a, b in combinations(arrays, 2)]))
-
-
-def _functional_classifier(seed: int) -> Pipeline:
-    return make_pipeline(
-        SimpleImputer(strategy="median", keep_empty_features=True),
-        StandardScaler(),
-        LogisticRegression(class_weight="balanced", max_iter=2000, random_state=seed),
-    )
 
 
 def compare_binnings(
@@ -686,7 +634,9 @@ def _compared(
     fits: DesignFits, chosen: Sequence[Design], partition: str | None
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """One row per design that can be fitted, and why the others cannot."""
-    views = evaluated_views(fits.corpus, partition)
+    views, tested = evaluated_views(fits.corpus, partition), dict[str, Corpus]()
+    if partition is None and not fits.corpus.folds and "test" in fits.corpus.partitions:
+        tested = evaluated_views(fits.corpus, "test")
     rows: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
     ceilings: dict[str | None, Answers] = {}
@@ -702,35 +652,21 @@ def _compared(
             left_out[design.name] = str(error)
             continue
         first = first or answers
-        rows.append(
-            _described(design)
-            | _told(fits.evaluated(words, views), fits.corpus, _words_of(design))
-            | _accuracy(answers, first, ceilings[design.centre])
-            | {"agreement": fits.agreement(design, words, views)}
-            | (_test_balance(fits, design) if partition is None else {})
-            | {"speakers": first.speakers, "utterances": first.utterances}
-        )
+        known = {concept.name: concept.words for concept in design.concepts}
+        row: dict[str, Any] = {"design": design.name, "bins": design.bins, "method": design.method}
+        row["centre"] = design.centre or "none"
+        row |= _told(fits.evaluated(words, views), fits.corpus, known)
+        row |= _accuracy(answers, first, ceilings[design.centre])
+        row["agreement"] = fits.agreement(design, words, views)
+        if tested:
+            # By thresholds from all training rows.
+            balance = _balance(fits.evaluated(fits.words(design, tested), tested), known)
+            row |= {f"test_{name}": value for name, value in balance.items()}
+        row |= {"speakers": first.table["speaker"].nunique(), "utterances": len(first.table)}
+        rows.append(row)
     if not rows:
         raise InputError(next(iter(left_out.values())))
     return rows, left_out
-
-
-def _test_balance(fits: DesignFits, design: Design) -> dict[str, float]:
-    """Balance on the test rows, by thresholds from all training rows."""
-    if fits.corpus.folds or "test" not in fits.corpus.partitions:
-        return {}
-    views = evaluated_views(fits.corpus, "test")
-    balance = _balance(fits.evaluated(fits.words(design, views), views), _words_of(design))
-    return {f"test_{name}": value for name, value in balance.items()}
-
-
-def _described(design: Design) -> dict[str, Any]:
-    return {
-        "design": design.name,
-        "bins": design.bins,
-        "method": design.method,
-        "centre": design.centre or "none",
-    }
 
 
 def _designs(
@@ -771,10 +707,6 @@ def _designs(
     ]
 
 
-def _words_of(design: Design) -> dict[str, Words]:
-    return {concept.name: concept.words for concept in design.concepts}
-
-
 def _accuracy(own: Answers, first: Answers, ceiling: Answers) -> dict[str, float]:
     return {
         "joint_information": own.information,
@@ -793,11 +725,18 @@ def _told(tokens: pd.DataFrame, corpus: Corpus, words: Mapping[str, Words]) -> d
     bits = [information_of(tokens[name].astype(str), emotion)["information"] for name in tokens]
     if Crossing.of(rows["speaker"], emotion).too_few:
         bits = [np.nan]
+    levels = {
+        name: tokens[name].map(words[str(name)].levels).astype(float)
+        for name in tokens
+        if words[str(name)].ordered
+    }
+    correlation = redundancy(pd.DataFrame(levels, tokens.index))
+    pairs = correlation.abs().to_numpy()[np.tril_indices(len(correlation), -1)]
     return {
         **_balance(tokens, words),
         "unknown_share": float((tokens == UNKNOWN).to_numpy().mean()),
         "information": float(np.mean(bits)),
-        "redundancy": _redundancy(tokens, words),
+        "redundancy": float(np.nanmean(pairs)) if len(pairs) else np.nan,
     }
 
 
@@ -811,18 +750,6 @@ def _balance(tokens: pd.DataFrame, words: Mapping[str, Words]) -> dict[str, floa
     ]
     largest = max((float(share.max()) for share in shares.values() if len(share)), default=np.nan)
     return {"entropy": float(np.nanmean(entropy)), "largest_share": largest}
-
-
-def _redundancy(tokens: pd.DataFrame, words: Mapping[str, Words]) -> float:
-    """Mean absolute rank correlation of two ordinal concepts' words; NaN of fewer than two."""
-    levels = {
-        name: tokens[name].map(words[str(name)].levels).astype(float)
-        for name in tokens
-        if words[str(name)].ordered
-    }
-    correlation = redundancy(pd.DataFrame(levels, tokens.index))
-    pairs = correlation.abs().to_numpy()[np.tril_indices(len(correlation), -1)]
-    return float(np.nanmean(pairs)) if len(pairs) else np.nan
 
 
 def readable_designs(designs: pd.DataFrame) -> pd.DataFrame:
@@ -846,15 +773,14 @@ def readable_designs(designs: pd.DataFrame) -> pd.DataFrame:
         >>> table.loc["3 width", ["words", "gain", "balance"]].tolist()
         ['.50 ± .04', '−.10 ± .02', '1.00']
     """
-    tested = {name: f"test_{name}" for name in ("entropy", "largest_share")}
     return pd.DataFrame(
         {
-            "words": _joined(designs, "tokens_uar", " ± ", "tokens_se"),
-            "ceiling": _joined(designs, "functionals_uar", " ± ", "functionals_se"),
-            "gain": _joined(designs, "against_first", " ± ", "against_first_se"),
-            "bits": _joined(designs, "joint_information", " (", "information", ")", zero=True),
-            "balance": _joined(designs, "entropy", " (", tested["entropy"], ")"),
-            "fullest": _joined(designs, "largest_share", " (", tested["largest_share"], ")"),
+            "words": _joined(designs, "tokens_uar", "tokens_se", " ± {}"),
+            "ceiling": _joined(designs, "functionals_uar", "functionals_se", " ± {}"),
+            "gain": _joined(designs, "against_first", "against_first_se", " ± {}"),
+            "bits": _joined(designs, "joint_information", "information", " ({})", zero=True),
+            "balance": _joined(designs, "entropy", "test_entropy", " ({})"),
+            "fullest": _joined(designs, "largest_share", "test_largest_share", " ({})"),
             "stable": _joined(designs, "agreement"),
             "overlap": _joined(designs, "redundancy"),
         }
@@ -862,18 +788,12 @@ def readable_designs(designs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _joined(
-    table: pd.DataFrame,
-    first: str,
-    between: str = "",
-    second: str = "",
-    last: str = "",
-    *,
-    zero: bool = False,
+    table: pd.DataFrame, first: str, second: str = "", more: str = "", *, zero: bool = False
 ) -> pd.Series:
     """One number or two in a cell; the second is left out where it is not known."""
     written = Form(2, zero).of
     text = table[first].map(written)
     if second not in table:
         return text
-    more = table[second].map(lambda value: between + written(value) + last)
-    return text + more.where(table[second].notna(), "")
+    added = table[second].map(lambda value: more.format(written(value)))
+    return text + added.where(table[second].notna(), "")

@@ -1,4 +1,8 @@
-"""Features: how they differ between emotions and speakers, and which say the same twice."""
+"""Features: how they differ between emotions and speakers, and which say the same twice.
+
+A corpus can tell the emotion from the speaker only where speakers have utterances of several
+classes: ``Crossing`` counts who has.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,72 @@ from scipy.spatial.distance import squareform
 
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, unknown
-from sercue.statistics.confounding import ENOUGH_CROSSED, Crossing
 from sercue.tokens.concepts import Category, Concept
+
+#: Where most speakers have one class only, what is compared within speakers needs so many who have
+#: two or more: with fewer, shares of variance and differences between classes are not given.
+ENOUGH_CROSSED = 10
+# Of the variance of class membership: up to here, speakers may have one class by chance; from there
+# on, the speaker tells more of it than all else.
+_SOME_OF_IT, _MOST_OF_IT = 0.1, 0.5
+
+
+@dataclass(frozen=True)
+class Crossing:
+    r"""How speakers and classes are crossed.
+
+    Attributes:
+        several: how many speakers have two or more utterances
+        crossed: how many of them have utterances of two or more classes
+        determined: the part of the variance of class membership that lies between speakers, 0
+            (independent; may fall below) to 1 (the speaker determines the class): Goodman and
+            Kruskal's :math:`\tau`, which is the :math:`R^2` of the classes' indicators on the
+            speakers, adjusted as an :math:`R^2` is; NaN of one class, or of speakers with a single
+            utterance each
+    """
+
+    several: int
+    crossed: int
+    determined: float
+
+    @classmethod
+    def of(cls, speakers: pd.Series, emotions: pd.Series) -> Crossing:
+        """The crossing of the speaker and the class of each utterance.
+
+        Examples:
+            >>> Crossing.of(pd.Series(list("aabbc")), pd.Series(list("xyxxy")))
+            Crossing(several=2, crossed=1, determined=0.166666666667)
+        """
+        return cls.of_counts(pd.crosstab(speakers.to_numpy(), emotions.to_numpy()).to_numpy())
+
+    @classmethod
+    def of_counts(cls, counts: np.ndarray) -> Crossing:
+        """The crossing of a table of utterances, shape (speakers, classes)."""
+        counts = counts[counts.sum(axis=1) > 0]
+        of_speaker, total = counts.sum(axis=1), counts.sum()
+        shares = counts.sum(axis=0) / total
+        spread, spare = 1 - (shares**2).sum(), total - len(counts)
+        determined = np.nan
+        if spread > 0 and spare > 0:
+            within = 1 - (counts**2 / of_speaker[:, None]).sum() / total
+            determined = round(float(1 - within / spread * (total - 1) / spare), 12)
+        classes = (counts > 0).sum(axis=1)
+        return cls(int((of_speaker > 1).sum()), int((classes > 1).sum()), determined)
+
+    @property
+    def mostly_single(self) -> bool:
+        """Whether most speakers have one class alone, and more so than by chance."""
+        return 2 * self.crossed < self.several and self.determined > _SOME_OF_IT
+
+    @property
+    def confounded(self) -> bool:
+        """Whether most speakers have one class, or the speaker tells most of the class."""
+        return self.mostly_single or self.determined > _MOST_OF_IT
+
+    @property
+    def too_few(self) -> bool:
+        """Whether most have one class, and too few have several for comparisons within speakers."""
+        return self.mostly_single and self.crossed < ENOUGH_CROSSED
 
 
 @dataclass(frozen=True)
@@ -72,24 +140,21 @@ def cells_by_pattern(values: pd.DataFrame, corpus: Corpus) -> Iterator[Cells]:
         patterns.setdefault(known[:, column].tobytes(), []).append(column)
     for columns in patterns.values():
         kept = known[:, columns[0]]
-        if kept.any():
-            part = values.iloc[kept, columns]
-            yield _summed_up(part, speakers[kept], emotions[kept])
-
-
-def _summed_up(values: pd.DataFrame, speakers: np.ndarray, emotions: np.ndarray) -> Cells:
-    pairs, cell = np.unique(np.stack([speakers, emotions]), axis=1, return_inverse=True)
-    cell = cell.ravel()
-    counts = np.bincount(cell)
-    # Around the mean of the column, so that large numbers do not cost digits.
-    centre = values.mean().to_numpy(dtype=float)
-    deviation = values.to_numpy(dtype=float) - centre
-    sums = np.zeros((len(counts), values.shape[1]))
-    np.add.at(sums, cell, deviation)
-    means = sums / counts[:, None]
-    within = ((deviation - means[cell]) ** 2).sum(axis=0)
-    names = [str(name) for name in values]
-    return Cells(names, pairs[0], pairs[1], counts, means + centre, within)
+        if not kept.any():
+            continue
+        part, both = values.iloc[kept, columns], np.stack([speakers[kept], emotions[kept]])
+        pairs, cell = np.unique(both, axis=1, return_inverse=True)
+        cell = cell.ravel()
+        counts = np.bincount(cell)
+        # Around the mean of the column, so that large numbers do not cost digits.
+        centre = part.mean().to_numpy(dtype=float)
+        deviation = part.to_numpy(dtype=float) - centre
+        sums = np.zeros((len(counts), part.shape[1]))
+        np.add.at(sums, cell, deviation)
+        means = sums / counts[:, None]
+        within = ((deviation - means[cell]) ** 2).sum(axis=0)
+        names = [str(name) for name in part]
+        yield Cells(names, pairs[0], pairs[1], counts, means + centre, within)
 
 
 def indicators(codes: np.ndarray) -> np.ndarray:
@@ -164,9 +229,28 @@ def emotion_effects(
                   eta_squared highest  speakers
         loudness          1.0   angry         6
     """
-    labels = sorted(corpus.table.loc[values.index, "emotion"].unique())
+    labels = np.array(sorted(corpus.table.loc[values.index, "emotion"].unique()), dtype=object)
     rng = np.random.default_rng(seed)
-    parts = [_effects(cells, labels, resamples, rng) for cells in cells_by_pattern(values, corpus)]
+    parts = []
+    for cells in cells_by_pattern(values, corpus):
+        counts, member = cells.counts[:, None], indicators(cells.emotions)
+        deviation = cells.means - (counts * cells.means).sum(axis=0) / counts.sum()
+        total = (counts * deviation**2).sum(axis=0) + cells.within
+        between = ((member.T @ (counts * deviation)) ** 2 / (member.T @ counts)).sum(axis=0)
+        crossing = cells.crossing
+        varies = (not crossing.too_few) & (total > 1e-18 * (1 + (cells.means**2).max(axis=0)))
+        known = np.where(varies, 1.0, np.nan)
+        between_df = member.shape[1] - 1
+        spare = counts.sum() - member.shape[1]
+        error = (total - between) / spare if spare else np.full(len(total), np.nan)
+        by_emotion = pd.DataFrame(cells.means).groupby(cells.emotions).mean()
+        names, means = labels[by_emotion.index], by_emotion.to_numpy()
+        part = pd.DataFrame({"eta_squared": between / (known * total)}, index=cells.columns)
+        part["omega_squared"] = (between - between_df * error) / (known * (total + error))
+        for name, places in (("lowest", means.argmin(axis=0)), ("highest", means.argmax(axis=0))):
+            part[name] = pd.Series(names[places], part.index).where(varies)
+        part["speakers"] = crossing.crossed
+        parts.append(part.assign(p=known * _permuted(cells, resamples, rng)))
     table = pd.concat(parts).reindex(values.columns)
     table["speakers"] = table["speakers"].fillna(0).astype(int)
     table["q"] = false_discovery(table["p"])
@@ -174,11 +258,7 @@ def emotion_effects(
 
 
 def pairwise_effects(
-    values: pd.DataFrame,
-    corpus: Corpus,
-    *,
-    reference: str | None = None,
-    confidence: float = 0.95,
+    values: pd.DataFrame, corpus: Corpus, *, reference: str | None = None, confidence: float = 0.95
 ) -> pd.DataFrame:
     r"""Each emotion against neutral: Hedges' g, Cliff's delta, and a paired test over speakers.
 
@@ -223,13 +303,34 @@ def pairwise_effects(
     if reference is not None and reference not in corpus.labels:
         raise unknown("reference", reference, corpus.labels)
     emotions = [label for label in corpus.labels if label != reference]
-    parts = [_contrast(values, corpus, emotion, reference, confidence) for emotion in emotions]
+    rows = corpus.table.loc[values.index]
+    keys = [rows[name].astype(str).to_numpy() for name in ("emotion", "speaker")]
+    means = values.astype(float).groupby(keys).mean()
+    crossing = Crossing.of(rows["speaker"], rows["emotion"])
+    parts = []
+    for emotion in emotions:
+        chosen = (rows["emotion"] == emotion).to_numpy()
+        other = ~chosen if reference is None else (rows["emotion"] == reference).to_numpy()
+        x, y = values[chosen].to_numpy(dtype=float), values[other].to_numpy(dtype=float)
+        others = means.drop(index=emotion, level=0) if reference is None else means.loc[[reference]]
+        base = others.groupby(level=1).mean()
+        # Of each speaker, shape (speakers, columns); NaN without both.
+        differences = means.loc[emotion].reindex(base.index).to_numpy() - base.to_numpy()
+        scale, correction = _pooled_deviation(x, y)
+        number = (~np.isnan(differences)).sum(axis=0)
+        low, high, p = _paired(differences, number, confidence)
+        # Of a corpus whose speakers mostly have one emotion, the few with both do not tell.
+        told = np.where(crossing.too_few & (number < ENOUGH_CROSSED), np.nan, 1.0)
+        unit = told * correction / scale
+        part = pd.DataFrame({"functional": [str(name) for name in values], "emotion": emotion})
+        part["reference"] = REST if reference is None else reference
+        part["g"], part["low"] = _mean(differences, number) * unit, low * unit
+        part["high"], part["cliffs_delta"] = high * unit, told * _cliffs_delta(x, y)
+        parts.append(part.assign(speakers=number, p=told * p))
     table = pd.concat(parts, ignore_index=True)
     table["q"] = false_discovery(table["p"])
-    order = {str(name): place for place, name in enumerate(values)}
-    return table.sort_values(
-        "functional", key=lambda names: names.map(order), kind="stable", ignore_index=True
-    )
+    place = table["functional"].map({str(name): place for place, name in enumerate(values)})
+    return table.iloc[place.argsort(kind="stable")].reset_index(drop=True)
 
 
 def false_discovery(p: pd.Series) -> pd.Series:
@@ -244,44 +345,6 @@ def false_discovery(p: pd.Series) -> pd.Series:
     if known.any():
         q[known] = stats.false_discovery_control(p[known], method="bh")
     return q
-
-
-def _effects(
-    cells: Cells, labels: list[str], resamples: int, rng: np.random.Generator
-) -> pd.DataFrame:
-    total, between = _sums_of_squares(cells)
-    crossing = cells.crossing
-    varies = (not crossing.too_few) & (total > 1e-18 * (1 + (cells.means**2).max(axis=0)))
-    groups = len(np.unique(cells.emotions))
-    spare = cells.counts.sum() - groups
-    error = (total - between) / spare if spare else np.full(len(total), np.nan)
-    by_emotion = pd.DataFrame(cells.means).groupby(cells.emotions).mean()
-    names = np.array(labels, dtype=object)[by_emotion.index]
-    table = pd.DataFrame(
-        {
-            "eta_squared": between / np.where(varies, total, np.nan),
-            "omega_squared": (between - (groups - 1) * error)
-            / np.where(varies, total + error, np.nan),
-            "lowest": names[by_emotion.to_numpy().argmin(axis=0)],
-            "highest": names[by_emotion.to_numpy().argmax(axis=0)],
-            "speakers": crossing.crossed,
-            "p": np.where(varies, _permuted(cells, resamples, rng), np.nan),
-        },
-        index=cells.columns,
-    )
-    return table.assign(
-        lowest=table["lowest"].where(varies), highest=table["highest"].where(varies)
-    )
-
-
-def _sums_of_squares(cells: Cells) -> tuple[np.ndarray, np.ndarray]:
-    """Of utterances: total, and between emotions."""
-    counts = cells.counts[:, None]
-    deviation = cells.means - (counts * cells.means).sum(axis=0) / counts.sum()
-    total = (counts * deviation**2).sum(axis=0) + cells.within
-    member = indicators(cells.emotions)
-    sums = member.T @ (counts * deviation)
-    return total, (sums**2 / (member.T @ counts)).sum(axis=0)
 
 
 def _permuted(cells: Cells, resamples: int, rng: np.random.Generator) -> np.ndarray:
@@ -304,47 +367,6 @@ def _permuted(cells: Cells, resamples: int, rng: np.random.Generator) -> np.ndar
         statistic = (np.einsum("rcd,ck->rdk", moved, y, optimize=True) ** 2).sum(axis=1)
         reached += (statistic >= limit).sum(axis=0)
     return (1 + reached) / (1 + resamples)
-
-
-def _contrast(
-    values: pd.DataFrame, corpus: Corpus, emotion: str, reference: str | None, confidence: float
-) -> pd.DataFrame:
-    rows = corpus.table.loc[values.index]
-    chosen = (rows["emotion"] == emotion).to_numpy()
-    other = ~chosen if reference is None else (rows["emotion"] == reference).to_numpy()
-    x, y = values[chosen].to_numpy(dtype=float), values[other].to_numpy(dtype=float)
-    differences = _speaker_differences(values, rows, emotion, reference)
-    scale, correction = _pooled_deviation(x, y)
-    number = (~np.isnan(differences)).sum(axis=0)
-    low, high, p = _paired(differences, number, confidence)
-    # Of a corpus whose speakers mostly have one emotion, the few with both do not tell.
-    crossing = Crossing.of(rows["speaker"], rows["emotion"])
-    told = np.where(crossing.too_few & (number < ENOUGH_CROSSED), np.nan, 1.0)
-    unit = told * correction / scale
-    return pd.DataFrame(
-        {
-            "functional": [str(name) for name in values],
-            "emotion": emotion,
-            "reference": REST if reference is None else reference,
-            "g": _mean(differences, number) * unit,
-            "low": low * unit,
-            "high": high * unit,
-            "cliffs_delta": told * _cliffs_delta(x, y),
-            "speakers": number,
-            "p": told * p,
-        }
-    )
-
-
-def _speaker_differences(
-    values: pd.DataFrame, rows: pd.DataFrame, emotion: str, reference: str | None
-) -> np.ndarray:
-    """Emotion less reference of each speaker, shape (speakers, columns); NaN without both."""
-    keys = [rows[name].astype(str).to_numpy() for name in ("emotion", "speaker")]
-    means = values.astype(float).groupby(keys).mean()
-    others = means.drop(index=emotion, level=0) if reference is None else means.loc[[reference]]
-    base = others.groupby(level=1).mean()
-    return means.loc[emotion].reindex(base.index).to_numpy() - base.to_numpy()
 
 
 def _pooled_deviation(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -457,22 +479,18 @@ def _henderson(cells: Cells) -> np.ndarray:
     equations = np.array([*expected, [0.0, 0.0, 0.0, spare]])
     y = weight * (cells.means - cells.means.mean(axis=0))
     squares = np.array([*[np.sum(y * (form @ y), axis=0) for form in forms], cells.within])
-    return _solved(equations, squares, told_apart=bool(spare)).T
+    solution = np.full(squares.shape, np.nan)
+    # Where no cell has two utterances, interaction and residual are not told apart.
+    kept, used = (np.arange(4), np.arange(4)) if spare else (np.array([0, 1, 3]), np.arange(3))
+    system = equations[np.ix_(used, kept)]
+    if np.linalg.matrix_rank(system, tol=1e-6) == len(kept):
+        solution[kept] = np.linalg.solve(system, squares[used])
+    return solution.T
 
 
 def _projection(matrix: np.ndarray) -> np.ndarray:
     basis = column_space(matrix)
     return basis @ basis.T
-
-
-def _solved(equations: np.ndarray, squares: np.ndarray, told_apart: bool) -> np.ndarray:
-    solution = np.full(squares.shape, np.nan)
-    kept = np.arange(4) if told_apart else np.array([0, 1, 3])
-    used = np.arange(4) if told_apart else np.arange(3)
-    system = equations[np.ix_(used, kept)]
-    if np.linalg.matrix_rank(system, tol=1e-6) == len(kept):
-        solution[kept] = np.linalg.solve(system, squares[used])
-    return solution
 
 
 def redundancy(scores: pd.DataFrame) -> pd.DataFrame:
@@ -563,21 +581,15 @@ def cluster_table(
         2                  2              a    a, b
         1                  1              c       c
     """
-    rows = [
-        {
-            "cluster": number,
-            "functionals": len(members),
+    rows = []
+    for number, members in clusters.groupby("cluster"):
+        used = [c.name for c in concepts if {*map(functional_of, c.columns)} & {*members.index}]
+        rows.append({
+            "cluster": number, "functionals": len(members),
             "representative": str(members.index[members["representative"]][0]),
-            "correlation": members["correlation"].mean(),
-            "concepts": ", ".join(
-                concept.name
-                for concept in concepts
-                if {*map(functional_of, concept.columns)} & {*members.index}
-            ),
+            "correlation": members["correlation"].mean(), "concepts": ", ".join(used),
             "members": ", ".join(map(str, members.index)),
-        }
-        for number, members in clusters.groupby("cluster")
-    ]
+        })  # fmt: skip
     table = pd.DataFrame(rows).set_index("cluster")
     return table.sort_values("functionals", ascending=False, kind="stable")
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from sercue.corpora.corpus import Corpus
 from sercue.notation import bounded, percent
-from sercue.statistics.confounding import ENOUGH_CROSSED, Crossing
+from sercue.statistics.effects import ENOUGH_CROSSED, Crossing
 from sercue.statistics.speakers import degrees_of_freedom
 
 #: Below so many speakers intervals are so wide that a reader should be told why.

@@ -7,7 +7,7 @@ import pandas as pd
 from checks import Check, Outcomes, holds, rejected
 from simulate import Design, Study, studies, true_confusions
 
-from sercue.statistics.neutral_shift import neutral_shifts
+from sercue.statistics.equivalence import neutral_shifts
 
 # Patterns of signs drawn within each simulated study.
 _DRAWS = 599

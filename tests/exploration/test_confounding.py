@@ -9,9 +9,13 @@ from made_material import confounded_corpus
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
-from sercue.statistics.confounding import Crossing
 from sercue.statistics.designs import token_information
-from sercue.statistics.effects import emotion_effects, pairwise_effects, variance_components
+from sercue.statistics.effects import (
+    Crossing,
+    emotion_effects,
+    pairwise_effects,
+    variance_components,
+)
 
 COUNTS = st.lists(st.tuples(*[st.integers(0, 6)] * 3).filter(any), min_size=2, max_size=9).filter(
     lambda rows: np.sum(rows) > len(rows) and np.any(rows, axis=0).sum() > 1
