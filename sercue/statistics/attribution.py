@@ -50,13 +50,37 @@ def condition_values(
     if value not in VALUES:
         raise unknown("value", value, VALUES)
     rows = predictions[predictions["condition"].isin(conditions)]
-    _check_blocks(rows)
+    facts = condition_facts(rows)
+    concepts = set(facts["concepts"].explode().dropna())
+    columns = [name for name in rows if str(name).removeprefix("shown_") in concepts]
+    hiding = facts.index[facts["family"].isin(("only", "without"))]
+    # Earlier versions left out a hidden concept.
+    if rows.loc[rows["condition"].isin(hiding), columns].isna().to_numpy().any():
+        raise InputError(
+            f"predictions: prompts of {hiding[0]} leave out concepts, as an earlier version made "
+            "them; valid are prompts that show hidden concepts as 'unknown': run the study again"
+        )
     counted = speaker_counts(rows, labels)
     counted.check_paired(counted.conditions)
     if value == "uar":
         return counted, counted.uar
-    said = _log_p_sums(rows, counted)
-    return counted, recall_estimates(said, counted.totals)
+    probabilities = [f"p_{label}" for label in counted.labels]
+    if set(probabilities) - set(rows) or rows[probabilities].isna().to_numpy().any():
+        raise InputError(
+            "value 'log_p': found answers without a probability of each label; valid with decoding "
+            "'score' alone"
+        )
+    known = {"condition": counted.conditions, "speaker": counted.speakers, "truth": counted.labels}
+    codes = [label_codes(rows[column], names, column) for column, names in known.items()]
+    probability = rows[probabilities].to_numpy(dtype=float)[np.arange(len(rows)), codes[-1]]
+    shape = counted.totals.shape
+    cell = np.ravel_multi_index(tuple(codes), shape)
+    sums, answers = (
+        np.bincount(cell, weights=weights, minlength=int(np.prod(shape))).reshape(shape)
+        for weights in (log_probability(probability), None)
+    )
+    # Summed as answers are counted: an utterance counts 1.
+    return counted, recall_estimates(ratio(sums, answers) * counted.totals, counted.totals)
 
 
 def _asked_alike(predictions: pd.DataFrame, conditions: Sequence[str]) -> tuple[pd.DataFrame, int]:
@@ -73,51 +97,6 @@ def _asked_alike(predictions: pd.DataFrame, conditions: Sequence[str]) -> tuple[
             f"were asked: {', '.join(dict.fromkeys(conditions))}"
         )
     return alike, len(alike[["template", "label_order"]].drop_duplicates())
-
-
-def _check_blocks(rows: pd.DataFrame) -> None:
-    """Raise an error where a hidden concept is left out, as it was by earlier versions."""
-    facts = condition_facts(rows)
-    concepts = set(facts["concepts"].explode().dropna())
-    columns = [name for name in rows if str(name).removeprefix("shown_") in concepts]
-    hiding = facts.index[facts["family"].isin(("only", "without"))]
-    shown = rows.loc[rows["condition"].isin(hiding), columns]
-    if shown.isna().to_numpy().any():
-        raise InputError(
-            f"predictions: prompts of {hiding[0]} leave out concepts, as an earlier version made "
-            "them; valid are prompts that show hidden concepts as 'unknown': run the study again"
-        )
-
-
-def _log_p_sums(rows: pd.DataFrame, counted: SpeakerCounts) -> np.ndarray:
-    """Log-probabilities of the truth, summed as answers are counted: an utterance counts 1."""
-    shape = counted.totals.shape
-    places = [
-        label_codes(rows[column], known, column)
-        for column, known in (
-            ("condition", counted.conditions),
-            ("speaker", counted.speakers),
-            ("truth", counted.labels),
-        )
-    ]
-    cell = np.ravel_multi_index(tuple(places), shape)
-    sums, answers = (
-        np.bincount(cell, weights=weights, minlength=int(np.prod(shape))).reshape(shape)
-        for weights in (_log_p_truth(rows, counted.labels), None)
-    )
-    return ratio(sums, answers) * counted.totals
-
-
-def _log_p_truth(rows: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
-    columns = [f"p_{label}" for label in labels]
-    if set(columns) - set(rows) or rows[columns].isna().to_numpy().any():
-        raise InputError(
-            "value 'log_p': found answers without a probability of each label; valid with decoding "
-            "'score' alone"
-        )
-    codes = label_codes(rows["truth"], labels, "truth")
-    probability = rows[columns].to_numpy(dtype=float)[np.arange(len(rows)), codes]
-    return log_probability(probability)
 
 
 #: What each kind of single-concept condition is compared with.
@@ -240,14 +219,8 @@ def concept_effects(
     check_confidence(confidence)
     facts = condition_facts(predictions)
     single = facts[facts["concepts"].map(len) == 1].reset_index()
-    table = pd.DataFrame(
-        {
-            "kind": single["family"],
-            "concept": single["concepts"].str[0],
-            "condition": single["condition"],
-            "reference": single["family"].map(REFERENCES),
-        }
-    )
+    table = pd.DataFrame({"kind": single["family"], "concept": single["concepts"].str[0]})
+    table["condition"], table["reference"] = single["condition"], table["kind"].map(REFERENCES)
     if table.empty or not table["reference"].isin(facts.index).all():
         raise InputError(
             f"conditions: found {', '.join(facts.index)}; effects of concepts need only(c) with "
@@ -318,15 +291,23 @@ def shapley(
     """
     check_confidence(confidence)
     facts = condition_facts(predictions)
-    concepts = _concepts_of(facts, predictions)
+    named = facts.loc[facts["family"] == "only", "concepts"].explode()
+    if named.empty:
+        raise InputError(
+            f"conditions: found {', '.join(facts.index)}; Shapley values need those that "
+            "subset_conditions lists"
+        )
+    found = named.unique().tolist()
+    # In the order in which prompts show them, where that is known.
+    shown = [str(name).removeprefix("shown_") for name in predictions]
+    concepts = [name for name in shown if name in found] or found
     names = _condition_of_subset(facts, concepts)
     alike, prompts = _asked_alike(predictions, list(names.values()))
     counted, worth = condition_values(alike, labels, value, list(names.values()))
     signs = np.zeros((len(concepts), len(counted.conditions)))
     for subset, weights in shapley_weights(len(concepts)).items():
         signs[:, counted.place(names[frozenset(concepts[c] for c in subset)])] += weights
-    found = worth.combine(signs)
-    rows = found.rows(confidence, "shapley", least=-np.inf, most=np.inf)
+    rows = worth.combine(signs).rows(confidence, "shapley", least=-np.inf, most=np.inf)
     table = pd.DataFrame({"concept": concepts, "value": value})
     table = table.join(rows[["shapley", "low", "high", "p"]])
     return table.assign(holm_p=holm(rows["p"]), speakers=len(counted.speakers), prompts=prompts)
@@ -355,36 +336,18 @@ def shapley_weights(players: int) -> Mapping[frozenset[int], np.ndarray]:
     return weights
 
 
-def _subset(
-    condition: str, family: str, named: tuple[str, ...], concepts: Sequence[str]
-) -> frozenset[str] | None:
-    """The concepts that a condition shows truly while it hides the others."""
-    if condition in (EMPTY, "aligned"):
-        return frozenset(concepts if condition == "aligned" else ())
-    if family not in ("only", "without"):
-        return None
-    return frozenset(named) if family == "only" else frozenset(concepts) - frozenset(named)
-
-
-def _concepts_of(facts: pd.DataFrame, predictions: pd.DataFrame) -> list[str]:
-    """The concepts of conditions, in the order in which prompts show them where that is known."""
-    named = facts.loc[facts["family"] == "only", "concepts"].explode()
-    if named.empty:
-        raise InputError(
-            f"conditions: found {', '.join(facts.index)}; Shapley values need those that "
-            "subset_conditions lists"
-        )
-    found = named.unique().tolist()
-    shown = [str(name).removeprefix("shown_") for name in predictions]
-    return [name for name in shown if name in found] or found
-
-
 def _condition_of_subset(facts: pd.DataFrame, concepts: Sequence[str]) -> dict[frozenset[str], str]:
-    """Each subset of the concepts and the condition that shows it."""
-    shown = {
-        _subset(name, family, named, concepts): name
-        for name, family, named in zip(facts.index, facts["family"], facts["concepts"], strict=True)
-    }
+    """Each subset of the concepts and the condition that shows it while it hides the others."""
+    shown = {}
+    for name, family, named in zip(facts.index, facts["family"], facts["concepts"], strict=True):
+        if name == EMPTY:
+            shown[frozenset[str]()] = name
+        elif name == "aligned":
+            shown[frozenset(concepts)] = name
+        elif family == "only":
+            shown[frozenset(named)] = name
+        elif family == "without":
+            shown[frozenset(concepts) - frozenset(named)] = name
     wanted = subset_conditions(concepts)
     subsets = [frozenset(named) for size in range(len(concepts) + 1)
                for named in combinations(concepts, size)]  # fmt: skip

@@ -168,10 +168,7 @@ def fit_token_classifier(
 
 
 def left_out_classifiers(
-    classifier: Pipeline,
-    tokens: pd.DataFrame,
-    corpus: Corpus,
-    groups: Sequence[Collection[str]],
+    classifier: Pipeline, tokens: pd.DataFrame, corpus: Corpus, groups: Sequence[Collection[str]]
 ) -> Iterator[LogisticRegression | None]:
     """A token classifier as it had been without some training speakers.
 
@@ -292,12 +289,8 @@ def fit_svm(features: pd.DataFrame, corpus: Corpus, *, seed: int = 0) -> Classif
     speakers = training["speaker"].nunique()
     if speakers < 2:
         return classifier.fit(values, emotion)
-    search = GridSearchCV(
-        classifier,
-        {"linearsvc__C": list(COMPLEXITIES)},
-        scoring="balanced_accuracy",
-        cv=GroupKFold(min(5, speakers)),
-    )
+    folds, options = GroupKFold(min(_GROUPS, speakers)), {"linearsvc__C": list(COMPLEXITIES)}
+    search = GridSearchCV(classifier, options, scoring="balanced_accuracy", cv=folds)
     with warnings.catch_warnings():
         # Held-out speakers may lack a class, which is then no part of the balanced accuracy.
         warnings.filterwarnings("ignore", "y_pred contains classes not in y_true")
@@ -361,16 +354,11 @@ def _training_rows(corpus: Corpus) -> pd.DataFrame:
 
 
 def _as_predictions(rows: pd.DataFrame, condition: str, answers: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "utterance": utterance_ids(rows.index),
-            "speaker": rows["speaker"].astype(str).to_numpy(),
-            "truth": rows["emotion"].astype(str).to_numpy(),
-            "condition": condition,
-            "replicate": 0,
-            "template": "",
-            "label_order": 0,
-            "prediction": pd.Series(answers, dtype="str"),
-            "valid": True,
-        }
-    )
+    columns = {
+        "utterance": utterance_ids(rows.index),
+        "speaker": rows["speaker"].astype(str).to_numpy(),
+        "truth": rows["emotion"].astype(str).to_numpy(),
+    }
+    table = pd.DataFrame(columns)
+    table = table.assign(condition=condition, replicate=0, template="", label_order=0)
+    return table.assign(prediction=pd.Series(answers, dtype="str"), valid=True)

@@ -48,6 +48,7 @@ from sercue.statistics.measures import (
     check_predictions,
     label_codes,
     log_probability,
+    ratio,
 )
 from sercue.statistics.speakers import Clustered, recall_estimates, speaker_counts
 from sercue.tokens.condition import AT, parts_heard
@@ -112,22 +113,19 @@ def label_prior(
         for prompt, own in (("no tokens", known[~shown]), ("tokens", known[shown])):
             if own.empty:
                 continue
-            one = own.assign(condition=prompt)
-            cell: dict[str, object] = {"source": name, "prompt": prompt}
-            cell["utterances"] = own["utterance"].nunique()
+            one, utterances = own.assign(condition=prompt), own["utterance"].nunique()
+            told = {"source": name, "prompt": prompt, "utterances": utterances}
             by = [*_PROMPT[1:], "model"] if several_models(own) else _PROMPT[1:]
             priors = [_prior(part, labels) for _, part in own.groupby(by, observed=True)]
             divided = dict(zip(labels, np.mean(priors, axis=0), strict=True))
             truth = pd.factorize(own["truth"])[0]
-            within = np.eye(truth.max() + 1)[truth]
+            within, shares = np.eye(truth.max() + 1)[truth], dict[str, float]()
             for label, p in zip(labels, probabilities(own, labels).T, strict=True):
-                mean = utterance_means(one, within * p[:, None], within).rows(
-                    confidence, label, least=0
-                )
-                for end, value in zip(("", "_low", "_high"), mean.iloc[0, :3], strict=True):
-                    cell[f"{label}{end}"] = value
-            told = {key: cell[key] for key in ("source", "prompt", "utterances")}
-            rows.append(cell | {"quantity": "mean probability"})
+                mean = utterance_means(one, within * p[:, None], within)
+                columns = (label, f"{label}_low", f"{label}_high")
+                ends = mean.rows(confidence, label, least=0).iloc[0, :3]
+                shares |= zip(columns, ends, strict=True)
+            rows.append(told | shares | {"quantity": "mean probability"})
             rows.append(told | divided | {"quantity": "divisor"})
     return pd.DataFrame(rows).set_index(["source", "prompt", "quantity"])
 
@@ -257,33 +255,31 @@ def corrected_uar(
         name: corrected_answers(predictions, answers, labels).astype({"condition": "str"})
         for name, answers in sources.items()
     }
-    # No name of a condition holds a line break.
-    own = {name: [one for one in asked if one in set(rows["condition"])]
-           for name, rows in parts.items()}  # fmt: skip
+    # What each source can correct; no name of a condition holds a line break.
+    pairs = []
+    for name, rows in parts.items():
+        known = set(rows["condition"])
+        pairs += [(name, one) for one in asked if one in known]
     tables = [predictions.astype({"condition": "str"})]
     tables += [rows.assign(condition=rows["condition"] + f"\n{n}") for n, rows in parts.items()]
-    pairs = [(f"{one}\n{name}", one) for name, names in own.items() for one in names]
     if not pairs:
         raise InputError(
             "label prior: found no answers in the wordings and label orders of the study; valid "
             "are those under none and aligned, or none @ silent"
         )
     counted = speaker_counts(pd.concat(tables, ignore_index=True), labels)
-    table = uar_differences(counted, pairs, confidence=confidence)
+    corrections = [(f"{one}\n{name}", one) for name, one in pairs]
+    table = uar_differences(counted, corrections, confidence=confidence)
     table = table[["uar_reference", "uar", "difference", "low", "high"]].set_axis(
         ["uar", "corrected", "difference", "low", "high"], axis=1
     )
-    table.insert(0, "source", [name for name, names in own.items() for _ in names])
-    table.insert(1, "condition", [one for names in own.values() for one in names])
-    gains = [(f"{one}\n{name}", f"none\n{name}") for name, names in own.items()
-             for one in names if one != "none" and "none" in names]  # fmt: skip
-    gain = uar_differences(counted, gains, confidence=confidence)
-    gain.index = pd.MultiIndex.from_tuples(
-        [tuple(reversed(str(one).split("\n"))) for one in gain["condition"]],
-        names=["source", "condition"],
-    )
-    names = {"difference": "gain", "low": "gain_low", "high": "gain_high"}
-    return table.join(gain[list(names)].rename(columns=names), on=["source", "condition"])
+    names = ["source", "condition"]
+    table = pd.DataFrame(pairs, columns=names).join(table)
+    gained = [(n, one) for n, one in pairs if one != "none" and (n, "none") in pairs]
+    gains = [(f"{one}\n{name}", f"none\n{name}") for name, one in gained]
+    gain = uar_differences(counted, gains, confidence=confidence)[["difference", "low", "high"]]
+    gain = gain.set_axis(["gain", "gain_low", "gain_high"], axis=1)
+    return table.join(gain.set_index(pd.MultiIndex.from_tuples(gained, names=names)), on=names)
 
 
 def calibration(
@@ -476,9 +472,7 @@ def _calibration_error(rows: pd.DataFrame, sure: np.ndarray, right: np.ndarray) 
     whole = np.abs(apart.sum(axis=1)).sum(axis=1) / size.sum(axis=1)
     rest = apart.sum(axis=1, keepdims=True) - apart
     remaining = size.sum(axis=1, keepdims=True) - size
-    without = np.divide(
-        np.abs(rest).sum(axis=2), remaining, out=np.full(size.shape, np.nan), where=remaining > 0
-    )
+    without = ratio(np.abs(rest).sum(axis=2), remaining, np.nan)
     speakers = (size > 0).sum(axis=1, keepdims=True)
     without = np.where(size > 0, without, np.nan)
     moved = without - np.nanmean(without, axis=1, keepdims=True)

@@ -370,11 +370,9 @@ def detectable_differences(
             f"alpha and power: found {alpha} and {power}, valid are 0 < alpha < power < 1"
         )
     table = contrasts[needed].reset_index(drop=True)
-    strictest = strictest_levels(zip(table["condition"], table["reference"], strict=True), alpha)
-    for column, levels in (
-        ("detectable", np.full(len(table), alpha)),
-        ("detectable_holm", strictest),
-    ):
+    pairs = zip(table["condition"], table["reference"], strict=True)
+    alone, strictest = np.full(len(table), alpha), strictest_levels(pairs, alpha)
+    for column, levels in (("detectable", alone), ("detectable_holm", strictest)):
         table[column] = [
             detectable_difference(se, df, power=power, alpha=level)
             for se, df, level in zip(table["se"], table["df"], levels, strict=True)
@@ -412,13 +410,7 @@ def detectable_difference(
 
 
 def speakers_needed(
-    se: float,
-    df: float,
-    speakers: int,
-    difference: float,
-    *,
-    power: float = 0.8,
-    alpha: float = 0.05,
+    se: float, df: float, speakers: int, difference: float, *, alpha: float = 0.05
 ) -> float:
     """The smallest number of speakers with which a difference would be detected.
 
@@ -430,8 +422,8 @@ def speakers_needed(
         se: standard error of the difference, as observed
         df: its degrees of freedom
         speakers: number of speakers behind both
-        difference: the true difference that is to be detected, above 0, in the unit of ``se``
-        power: probability of detecting it
+        difference: the true difference that is to be detected with a probability of 80 %, above 0,
+            in the unit of ``se``
         alpha: two-sided level
 
     Returns:
@@ -452,7 +444,7 @@ def speakers_needed(
         if freedom < 1:
             return False
         error = se * (speakers / number) ** 0.5
-        return detectable_difference(error, freedom, power=power, alpha=alpha) <= difference
+        return detectable_difference(error, freedom, alpha=alpha) <= difference
 
     fewest, enough = 1, 2
     while not detected(enough):
@@ -517,43 +509,35 @@ def dose_trends(
     """
     check_resampling(resamples, confidence)
     counted = speaker_counts(predictions, labels)
-    doses = doses_of(condition_facts(predictions))
-    families = {family: own for family, own in doses.items() if len(own) > 1}
+    known = doses_of(condition_facts(predictions))
+    families = {family: own for family, own in known.items() if len(own) > 1}
     if not families:
         raise InputError(
             "dose trend: found no two doses of one family; valid are conditions such as "
             f"corrupted(0.5), here are {', '.join(counted.conditions)}"
         )
-    rows = [
-        {"family": family, **_trend(counted, doses, confidence, resamples, seed)}
-        for family, doses in families.items()
-    ]
+    rows = []
+    for family, own in families.items():
+        counted.check_paired(own)
+        places, dose = [counted.place(name) for name in own], np.array(list(own.values()))
+        slope = (dose - dose.mean()) / ((dose - dose.mean()) ** 2).sum()
+        weights = np.zeros((1, len(counted.conditions)))
+        weights[0, places] = slope
+        found = counted.uar.combine(weights)
+        (low,), (high,) = found.interval(confidence)
+        sums = rearranged_sums(counted.share_of_recall()[places].T, resamples=resamples, seed=seed)
+        uar = counted.uar.estimate[places]
+        rho, rho_p, exact_p = spearman(dose, uar, resamples=resamples, seed=seed)
+        rows.append({
+            "family": family, "doses": len(dose), "slope": found.estimate[0], "low": low,
+            "high": high, "se": found.se[0], "df": found.df[0],
+            "speakers": len(counted.speakers), "p": found.p_value()[0],
+            "permutation_p": drawn_p(abs(found.estimate[0]), np.abs(sums @ slope)),
+            "page_p": _page_p(mean_recall(counted.hits[places], counted.totals[places]).T),
+            "spearman_rho": rho, "spearman_p": rho_p, "spearman_exact_p": exact_p,
+            "falls_throughout": bool((np.diff(uar) < 0).all()),
+        })  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _trend(
-    counted: SpeakerCounts, doses: dict[str, float], confidence: float, resamples: int, seed: int
-) -> dict[str, object]:
-    counted.check_paired(doses)
-    places = [counted.place(name) for name in doses]
-    dose = np.array(list(doses.values()))
-    slope = (dose - dose.mean()) / ((dose - dose.mean()) ** 2).sum()
-    weights = np.zeros((1, len(counted.conditions)))
-    weights[0, places] = slope
-    found = counted.uar.combine(weights)
-    (low,), (high,) = found.interval(confidence)
-    sums = rearranged_sums(counted.share_of_recall()[places].T, resamples=resamples, seed=seed)
-    uar = counted.uar.estimate[places]
-    rho, rho_p, exact_p = spearman(dose, uar, resamples=resamples, seed=seed)
-    return {
-        "doses": len(dose), "slope": found.estimate[0], "low": low, "high": high,
-        "se": found.se[0], "df": found.df[0], "speakers": len(counted.speakers),
-        "p": found.p_value()[0],
-        "permutation_p": drawn_p(abs(found.estimate[0]), np.abs(sums @ slope)),
-        "page_p": _page_p(mean_recall(counted.hits[places], counted.totals[places]).T),
-        "spearman_rho": rho, "spearman_p": rho_p, "spearman_exact_p": exact_p,
-        "falls_throughout": bool((np.diff(uar) < 0).all()),
-    }  # fmt: skip
 
 
 def spearman(
@@ -598,13 +582,9 @@ def spearman(
     ranks -= ranks.mean(axis=1, keepdims=True)
     length = np.linalg.norm(ranks, axis=1).prod()
     exact = stats.permutation_test(
-        (ranks[1],),
-        lambda drawn, axis: drawn @ ranks[0] / length,
-        permutation_type="pairings",
-        vectorized=True,
-        n_resamples=resamples,
-        rng=seed,
-    )
+        (ranks[1],), lambda drawn, axis: drawn @ ranks[0] / length, permutation_type="pairings",
+        vectorized=True, n_resamples=resamples, rng=seed,
+    )  # fmt: skip
     return float(found.statistic), float(found.pvalue), float(exact.pvalue)
 
 
@@ -795,18 +775,14 @@ def gain_by(
     labels: Sequence[str],
     *,
     by: str = "template",
-    condition: str = "aligned",
-    reference: str = "none",
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """The gain in UAR of one condition over another for each template, with intervals.
+    """The gain in UAR of aligned tokens over none for each template, with intervals.
 
     Args:
         predictions: predictions as ``run_study`` returns them
         labels: the classes
         by: ``"template"``, or ``"label_order"``, or another column
-        condition: the condition
-        reference: what it is compared with
         confidence: coverage that the intervals aim at, between 0 and 1
 
     Returns:
@@ -823,10 +799,9 @@ def gain_by(
         0    plain        0.29
     """
     check_confidence(confidence)
-    pair = [(condition, reference)]
-    parts = [
-        uar_differences(speaker_counts(part, labels), pair, confidence=confidence).assign(**level)
-        for level, part in _by_level(predictions, by)
-    ]
+    parts = []
+    for level, part in _by_level(predictions, by):
+        counted = speaker_counts(part, labels)
+        parts.append(uar_differences(counted, [PRIMARY], confidence=confidence).assign(**level))
     columns = [by, "uar", "uar_reference", "difference", "low", "high", "se", "df", "p"]
     return pd.concat(parts, ignore_index=True)[columns]

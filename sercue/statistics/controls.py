@@ -183,9 +183,8 @@ def share_differences(fits: Mapping[str, ChoiceFit], confidence: float) -> pd.Da
             continue
         share, base = (one.weights[1] / one.weights.sum() for one in (fit, own))
         influence = share_influence(fit) - share_influence(own)
-        found = Clustered(
-            np.array([share - base]), influence[None], np.array([min(*fit.df, *own.df)])
-        )
+        df = np.array([min(*fit.df, *own.df)])
+        found = Clustered(np.array([share - base]), influence[None], df)
         (low,), (high,) = found.interval(confidence)
         # A control that is the model under study differs from it by rounding, not by chance.
         same = np.abs(influence).max() < _ROUNDING

@@ -16,7 +16,7 @@ from statsmodels.tools.sm_exceptions import SingularMatrixWarning
 
 from sercue.statistics.measures import INVALID, label_codes
 from sercue.statistics.resampling import drawn_p, joint_sign_flip_p, rearranged_sums, sign_flip_p
-from sercue.statistics.speakers import PairedAnswers, paired_answers
+from sercue.statistics.speakers import paired_answers
 
 # McNemar's chi-squared approximation is customarily trusted from 25 discordant pairs on.
 _EXACT_BELOW = 25
@@ -74,29 +74,30 @@ def mcnemar_tests(
            odds_ratio  mcnemar_p  independent_p
         0         2.4      0.125          0.143
     """
-    rows = [
-        (*pair, *_mcnemar(paired_answers(predictions, pair), resamples, seed)) for pair in contrasts
-    ]
+    rows = []
+    for condition, reference in contrasts:
+        pair = paired_answers(predictions, (condition, reference))
+        first, second = pair.right.T
+        better, worse = int((first & ~second).sum()), int((second & ~first).sum())
+        net = pair.by_speaker(first.astype(float) - second)
+        clustered = sign_flip_p(net, resamples=resamples, seed=seed)[0]
+        test = mcnemar([[0, better], [worse, 0]], exact=better + worse < _EXACT_BELOW)
+        ratio = better / worse if worse else (np.inf if better else np.nan)
+        counted = (condition, reference, better, worse, (better - worse) / len(first), ratio)
+        rows.append((*counted, float(clustered), float(test.pvalue)))
     columns = ["condition", "reference", "discordant_better", "discordant_worse"]
     effect = ["accuracy_difference", "odds_ratio"]
     return pd.DataFrame(rows, columns=[*columns, *effect, "mcnemar_p", "independent_p"])
 
 
-def cochran_test(
-    predictions: pd.DataFrame,
-    conditions: Sequence[str] | None = None,
-    *,
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> pd.Series:
+def cochran_test(predictions: pd.DataFrame, *, resamples: int = 10_000, seed: int = 0) -> pd.Series:
     """Cochran's Q: are answers right equally often under all conditions?
 
     The clustered p-value comes from rearranging the conditions within whole speakers; the
     denominator of Q stays the same, so that Q itself is the statistic.
 
     Args:
-        predictions: predictions as ``run_study`` returns them
-        conditions: at least two; all by default
+        predictions: predictions as ``run_study`` returns them, under at least two conditions
         resamples: number of rearrangements
         seed: of the draws
 
@@ -105,7 +106,7 @@ def cochran_test(
         utterances taken as independent), ``conditions``, ``utterances``, ``speakers``
 
     Raises:
-        InputError: if a condition is unknown or lacks utterances
+        InputError: if a condition lacks utterances
 
     References:
         Cochran, Biometrika 37 (1950)
@@ -117,7 +118,7 @@ def cochran_test(
         >>> found[["q", "df"]].round(2).to_dict(), bool(found["cochran_p"] < 0.05)
         ({'q': 6.62, 'df': 2.0}, False)
     """
-    names = list(predictions["condition"].unique() if conditions is None else conditions)
+    names = list(predictions["condition"].unique())
     pair = paired_answers(predictions, names)
     right = pair.right.astype(np.int8)
     # All answers alike: nothing differs, and Q is 0 / 0.
@@ -136,10 +137,7 @@ def cochran_test(
 
 
 def gee_tests(
-    predictions: pd.DataFrame,
-    contrasts: Sequence[tuple[str, str]],
-    *,
-    confidence: float = 0.95,
+    predictions: pd.DataFrame, contrasts: Sequence[tuple[str, str]], *, confidence: float = 0.95
 ) -> pd.DataFrame:
     """Logistic regression of right answers on the condition, by generalised estimating equations.
 
@@ -176,59 +174,36 @@ def gee_tests(
         >>> table.round(2).iloc[0, 2:].to_dict()
         {'gee_odds_ratio': 2.82, 'gee_low': 1.25, 'gee_high': 6.36, 'gee_p': 0.02}
     """
-    rows = [(*pair, *_gee(paired_answers(predictions, pair), confidence)) for pair in contrasts]
-    columns = ["condition", "reference", "gee_odds_ratio", "gee_low", "gee_high", "gee_p"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _mcnemar(
-    pair: PairedAnswers, resamples: int, seed: int
-) -> tuple[int, int, float, float, float, float]:
-    first, second = pair.right.T
-    better, worse = int((first & ~second).sum()), int((second & ~first).sum())
-    net = pair.by_speaker(first.astype(float) - second)
-    clustered = sign_flip_p(net, resamples=resamples, seed=seed)[0]
-    test = mcnemar([[0, better], [worse, 0]], exact=better + worse < _EXACT_BELOW)
-    ratio = better / worse if worse else (np.inf if better else np.nan)
-    net_share = (better - worse) / len(first)
-    return better, worse, net_share, ratio, float(clustered), float(test.pvalue)
-
-
-def _gee(pair: PairedAnswers, confidence: float) -> tuple[float, float, float, float]:
-    right = pair.right
-    if right.all(axis=0).any() or not right.any(axis=0).all():
-        return np.nan, np.nan, np.nan, np.nan
-    effect, se = _gee_effect(right, pair.speaker)
-    df = pair.speakers - 1
-    half = stats.t.ppf((1 + confidence) / 2, df) * se
-    p = 2 * stats.t.sf(abs(effect) / se, df) if se > 0 else np.nan
-    low, ratio, high = np.exp([effect - half, effect, effect + half])
-    return float(ratio), float(low), float(high), float(p)
-
-
-def _gee_effect(right: np.ndarray, speaker: np.ndarray) -> tuple[float, float]:
-    """Log odds ratio of the first column against the second, and its standard error."""
     # Imported here, since most notebooks need none of it.
     from statsmodels.genmod.cov_struct import Exchangeable
     from statsmodels.genmod.families import Binomial
     from statsmodels.genmod.generalized_estimating_equations import GEE
 
-    answered = right.T.ravel().astype(float)
-    condition = np.repeat([1.0, 0.0], len(right))
-    model = GEE(
-        answered,
-        np.column_stack([np.ones_like(condition), condition]),
-        groups=np.tile(speaker, 2),
-        family=Binomial(),
-        cov_struct=Exchangeable(),
-    )
-    with warnings.catch_warnings():
-        # Whether it converged is asked below.
-        warnings.simplefilter("ignore")
-        result = model.fit(cov_type="bias_reduced")
-    if not result.converged:
-        return np.nan, np.nan
-    return float(result.params[1]), float(result.bse[1])
+    rows = []
+    for contrast in contrasts:
+        # As long as nothing is estimated.
+        rows.append([*contrast, np.nan, np.nan, np.nan, np.nan])
+        pair = paired_answers(predictions, contrast)
+        right, df = pair.right, pair.speakers - 1
+        if right.all(axis=0).any() or not right.any(axis=0).all():
+            continue
+        condition = np.repeat([1.0, 0.0], len(right))
+        model = GEE(
+            right.T.ravel().astype(float), np.column_stack([np.ones_like(condition), condition]),
+            groups=np.tile(pair.speaker, 2), family=Binomial(), cov_struct=Exchangeable(),
+        )  # fmt: skip
+        with warnings.catch_warnings():
+            # Whether it converged is asked below.
+            warnings.simplefilter("ignore")
+            result = model.fit(cov_type="bias_reduced")
+        if not result.converged:
+            continue
+        effect, se = float(result.params[1]), float(result.bse[1])
+        half = stats.t.ppf((1 + confidence) / 2, df) * se
+        p = 2 * stats.t.sf(abs(effect) / se, df) if se > 0 else np.nan
+        rows[-1][2:] = [*np.exp([effect, effect - half, effect + half]), float(p)]
+    columns = ["condition", "reference", "gee_odds_ratio", "gee_low", "gee_high", "gee_p"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def shift_tests(
@@ -278,45 +253,32 @@ def shift_tests(
            moved most_gained  gain most_lost  loss
         0   0.15         sad  0.13     angry -0.15
     """
-    rows = [
-        (*pair, *_shift(predictions, list(labels), pair, resamples, seed)) for pair in contrasts
-    ]
+    names = [*labels, INVALID]
+    one_hot = np.eye(len(names))
+    rows = []
+    for contrast in contrasts:
+        pair = paired_answers(predictions, contrast)
+        first, second = (
+            label_codes(pair.answers[name], labels, "prediction", missing=True) for name in contrast
+        )
+        change = pair.by_speaker(one_hot[first] - one_hot[second])
+        share = change.sum(axis=0) / len(first)
+        most, least = int(share.argmax()), int(share.argmin())
+        clustered = joint_sign_flip_p(change, resamples=resamples, seed=seed)
+        independent = _homogeneity(one_hot[first].T @ one_hot[second])
+        rows.append((
+            *contrast, float(np.abs(share).sum() / 2), names[most], float(share[most]),
+            names[least], float(share[least]), clustered, *independent,
+        ))  # fmt: skip
     effect = ["moved", "most_gained", "gain", "most_lost", "loss"]
     p_values = ["shift_p", "stuart_maxwell_p", "bhapkar_p"]
     return pd.DataFrame(rows, columns=["condition", "reference", *effect, *p_values])
 
 
-def _shift(
-    predictions: pd.DataFrame,
-    labels: list[str],
-    contrast: tuple[str, str],
-    resamples: int,
-    seed: int,
-) -> tuple[float, str, float, str, float, float, float, float]:
-    pair = paired_answers(predictions, contrast)
-    names = [*labels, INVALID]
-    first, second = (
-        label_codes(pair.answers[name], labels, "prediction", missing=True) for name in contrast
-    )
-    one_hot = np.eye(len(names))
-    change = pair.by_speaker(one_hot[first] - one_hot[second])
-    share = change.sum(axis=0) / len(first)
-    most, least = int(share.argmax()), int(share.argmin())
-    clustered = joint_sign_flip_p(change, resamples=resamples, seed=seed)
-    independent = _homogeneity(_cross_table(first, second, len(names)))
-    return (
-        float(np.abs(share).sum() / 2), names[most], float(share[most]), names[least],
-        float(share[least]), clustered, *independent,
-    )  # fmt: skip
-
-
-def _cross_table(first: np.ndarray, second: np.ndarray, classes: int) -> np.ndarray:
-    table = np.bincount(first * classes + second, minlength=classes**2).reshape(classes, classes)
-    used = (table.sum(axis=0) + table.sum(axis=1)) > 0
-    return table[np.ix_(used, used)]
-
-
 def _homogeneity(table: np.ndarray) -> tuple[float, float]:
+    """P-values of Stuart and Maxwell, and of Bhapkar, for the classes that occur."""
+    used = (table.sum(axis=0) + table.sum(axis=1)) > 0
+    table = table[np.ix_(used, used)]
     if (table == table.T).all():
         return 1.0, 1.0
     p_values = []

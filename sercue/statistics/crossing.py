@@ -26,6 +26,7 @@ Other audio takes the two apart only as far as its own tokens differ: ``kept_tok
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -91,19 +92,14 @@ def audio_effects(
     asked = [f"{tokens}{AT}{name}" for name in heard for tokens in ("none", "aligned")]
     rows = predictions[predictions["condition"].isin(["none", "aligned", *asked])]
     counted = speaker_counts(rows, labels)
-    effects = {
-        (name, effect): {
-            f"{tokens}{AT}{name}" if other else tokens: weight
-            for (tokens, other), weight in weights
+    effects = {}
+    for name, (effect, parts) in product(heard, _EFFECTS.items()):
+        effects[name, effect] = {
+            f"{tokens}{AT}{name}" if other else tokens: weight for (tokens, other), weight in parts
         }
-        for name in heard
-        for effect, weights in _EFFECTS.items()
-    }
-    if SILENT in heard:
-        in_silence = f"none{AT}{SILENT}"
-        for name in heard:
-            if name in WORDLESS:
-                effects[name, "voice"] = {f"none{AT}{name}": 1, in_silence: -1}
+    for name in heard:
+        if name in WORDLESS and SILENT in heard:
+            effects[name, "voice"] = {f"none{AT}{name}": 1, f"none{AT}{SILENT}": -1}
     weights = pd.DataFrame(effects, index=list(counted.conditions)).fillna(0).T
     table = counted.uar.combine(weights.to_numpy()).rows(confidence, least=-2, most=2)
     named = pd.DataFrame(list(effects), columns=["heard", "effect"])
@@ -190,12 +186,8 @@ def followed(predictions: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataF
     tables = []
     for condition, asked in rows.groupby("condition", sort=False, observed=True):
         answer = asked["prediction"].astype("str")
-        hits = pd.DataFrame(
-            {
-                "audio": answer == asked["heard_class"].astype("str"),
-                "tokens": answer == asked["tokens_class"].astype("str"),
-            }
-        ).assign(neither=lambda hit: ~hit.any(axis=1))
+        audio, tokens = (answer == asked[name].astype("str") for name in classes)
+        hits = pd.DataFrame({"audio": audio, "tokens": tokens, "neither": ~(audio | tokens)})
         by = hits.groupby(asked["speaker"].astype("str"))
         totals = np.broadcast_to(by.size().to_numpy(float), (hits.shape[1], by.ngroups))
         shares = recall_estimates(by.sum().to_numpy().T[:, :, None], totals[:, :, None])
@@ -308,11 +300,18 @@ def kept_tokens(tokens: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         >>> kept_tokens({"own": own, "reversed": backwards}).loc[("reversed", "ENERGY")].to_dict()
         {'utterances': 4.0, 'kept': 0.75, 'by_chance': 0.375, 'unknown': 0.25}
     """
-    rows = {
-        (variant, str(concept)): _kept(tokens[OWN][concept], heard[concept])
-        for variant, heard in tokens.items()
-        for concept in heard
-    }
+    rows = {}
+    for variant, table in tokens.items():
+        for concept in table:
+            known = tokens[OWN][concept] != UNKNOWN
+            own, heard = tokens[OWN][concept][known], table[concept][known]
+            both = own.value_counts(normalize=True) * heard.value_counts(normalize=True)
+            rows[variant, str(concept)] = {
+                "utterances": int(known.sum()),
+                "kept": float((own == heard).mean()),
+                "by_chance": float(both.dropna().sum()) if len(own) else float("nan"),
+                "unknown": float((heard == UNKNOWN).mean()),
+            }
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.set_axis(pd.MultiIndex.from_tuples(rows, names=["audio", "concept"]))
 
@@ -332,15 +331,3 @@ def kept_by_audio(kept: pd.DataFrame) -> pd.DataFrame:
     means.insert(0, "utterances", by["utterances"].max().astype(int))
     means.insert(0, "description", [AUDIO_VARIANTS[str(name)].description for name in means.index])
     return means
-
-
-def _kept(own: pd.Series, heard: pd.Series) -> dict[str, float]:
-    known = own != UNKNOWN
-    own, heard = own[known], heard[known]
-    shares = (own.value_counts(normalize=True) * heard.value_counts(normalize=True)).dropna()
-    return {
-        "utterances": int(known.sum()),
-        "kept": float((own == heard).mean()),
-        "by_chance": float(shares.sum()) if len(own) else float("nan"),
-        "unknown": float((heard == UNKNOWN).mean()),
-    }

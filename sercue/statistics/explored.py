@@ -199,17 +199,14 @@ def _probability(rows: pd.DataFrame, answer: pd.Series) -> np.ndarray:
 def _different_tokens(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
     """For each utterance the tokens that are not the same; nothing where one has no tokens."""
     shown = [name for name in map(str, old) if name.startswith("shown_")]
-    told = []
-    for before, after in zip(
-        old[shown].astype(object).to_numpy(), new[shown].astype(object).to_numpy(), strict=True
-    ):
-        told.append(
-            ", ".join(
-                f"{name.removeprefix('shown_')}: {first} → {second}"
-                for name, first, second in zip(shown, before, after, strict=True)
-                if pd.notna(first) and pd.notna(second) and first != second
-            )
-        )
+    words, told = (rows[shown].astype(object).to_numpy() for rows in (old, new)), []
+    for before, after in zip(*words, strict=True):
+        changes = [
+            f"{name.removeprefix('shown_')}: {first} → {second}"
+            for name, first, second in zip(shown, before, after, strict=True)
+            if pd.notna(first) and pd.notna(second) and first != second
+        ]
+        told.append(", ".join(changes))
     return told
 
 

@@ -215,13 +215,17 @@ def measures(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     table["utterances"] = grouped.nunique().to_numpy()
     table["rows"] = grouped.size().to_numpy()
     pooled = counts.sum(axis=1)
-    blocks = [
-        _correctness(pooled, labels),
-        _collapse(pooled, labels),
-        _agreement(predictions, conditions),
-    ]
-    invalid = pd.DataFrame({"invalid_rate": pooled[:, :, -1].sum(-1) / pooled.sum((1, 2))})
-    return pd.concat([table, *blocks, invalid], axis=1)
+    hits = np.diagonal(pooled[:, :, :-1], axis1=1, axis2=2).astype(float)
+    true, predicted = pooled.sum(axis=2), pooled[:, :, :-1].sum(axis=1)
+    recall = ratio(hits, true, np.nan)
+    f1 = np.where(true > 0, ratio(2 * hits, true + predicted, np.nan), np.nan)
+    table["uar"] = np.nanmean(recall, axis=1)
+    table["accuracy"] = hits.sum(axis=1) / true.sum(axis=1)
+    table["macro_f1"] = np.nanmean(f1, axis=1)
+    table[[f"recall_{label}" for label in labels]] = recall
+    blocks = [table, _collapse(predicted, labels), _agreement(predictions, conditions)]
+    invalid = pooled[:, :, -1].sum(-1) / pooled.sum((1, 2))
+    return pd.concat(blocks, axis=1).assign(invalid_rate=invalid)
 
 
 def measures_by(predictions: pd.DataFrame, labels: Sequence[str], by: str) -> pd.DataFrame:
@@ -344,23 +348,7 @@ def check_predictions(predictions: pd.DataFrame) -> None:
         )
 
 
-def _correctness(pooled: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
-    hits = np.diagonal(pooled[:, :, :-1], axis1=1, axis2=2).astype(float)
-    true, predicted = pooled.sum(axis=2), pooled[:, :, :-1].sum(axis=1)
-    recall = ratio(hits, true, np.nan)
-    f1 = np.where(true > 0, ratio(2 * hits, true + predicted, np.nan), np.nan)
-    table = pd.DataFrame(
-        {
-            "uar": np.nanmean(recall, axis=1),
-            "accuracy": hits.sum(axis=1) / true.sum(axis=1),
-            "macro_f1": np.nanmean(f1, axis=1),
-        }
-    )
-    return table.join(pd.DataFrame(recall, columns=[f"recall_{label}" for label in labels]))
-
-
-def _collapse(pooled: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
-    predicted = pooled[:, :, :-1].sum(axis=1)
+def _collapse(predicted: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
     share = ratio(predicted, predicted.sum(axis=1, keepdims=True), np.nan)
     some = predicted.sum(axis=1) > 0
     entropy = stats.entropy(np.where(some[:, None], share, 1), axis=1)
@@ -369,13 +357,9 @@ def _collapse(pooled: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
         labels[position] if any_valid else None
         for position, any_valid in zip(predicted.argmax(axis=1).tolist(), some, strict=True)
     ]
-    return pd.DataFrame(
-        {
-            "entropy": np.where(some, entropy / bound, np.nan),
-            "commonest": commonest,
-            "commonest_share": share.max(axis=1),
-        }
-    )
+    entropy = np.where(some, entropy / bound, np.nan)
+    table = pd.DataFrame({"entropy": entropy, "commonest": commonest})
+    return table.assign(commonest_share=share.max(axis=1))
 
 
 def _agreement(predictions: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:

@@ -107,7 +107,17 @@ def praat_pairs(
     smile = measurable(features).loc[rows.index, list(functionals)].rename(columns=functionals)
     folder = cache_folder() if cache is None else Path(cache)
     folder = folder / f"praat-{_VERSION}-parselmouth-{parselmouth.VERSION}"
-    both = {"opensmile": smile, "praat": _of_cache(corpus.with_table(rows), folder)}
+    sampled = corpus.with_table(rows)
+
+    def measured(missing: pd.Series) -> Iterator[pd.DataFrame]:
+        keys = [(sampled, key) for key in missing.index]
+        # Praat holds the interpreter while it works, so that threads would wait for each other.
+        found = list(side_by_side(_measured, keys, joblib.cpu_count()))
+        index = pd.Index(missing, name="audio", dtype=object)
+        yield pd.DataFrame(found, index=index, dtype=float)
+
+    praat = through_cache(folder, CACHED_PRAAT, audio_digests(sampled), measured)
+    both = {"opensmile": smile, "praat": praat}
     names = utterance_ids(rows.index)
     tables = [
         pd.DataFrame({program: table[measure].to_numpy() for program, table in both.items()})
@@ -118,31 +128,17 @@ def praat_pairs(
     return pd.concat(tables, ignore_index=True)[columns]
 
 
-def _of_cache(corpus: Corpus, folder: Path) -> pd.DataFrame:
-    """The measures of each utterance by Praat, those not in the cache measured and stored first."""
-
-    def measured(missing: pd.Series) -> Iterator[pd.DataFrame]:
-        keys = [(corpus, key) for key in missing.index]
-        # Praat holds the interpreter while it works, so that threads would wait for each other.
-        rows = list(side_by_side(_measured, keys, joblib.cpu_count()))
-        index = pd.Index(missing, name="audio", dtype=object)
-        yield pd.DataFrame(rows, index=index, dtype=float)
-
-    return through_cache(folder, CACHED_PRAAT, audio_digests(corpus), measured)
-
-
 def _measured(corpus: Corpus, key: Any) -> dict[str, float]:
     samples = read_utterance(corpus, key)
     with naming(corpus.path(key[0]), "Praat cannot measure it"):
         return measured_by_praat(samples)
 
 
-def measured_by_praat(signal: np.ndarray, sampling_rate: int = SAMPLING_RATE) -> dict[str, float]:
+def measured_by_praat(signal: np.ndarray) -> dict[str, float]:
     """The measures of one utterance by Praat; NaN without a voiced frame.
 
     Args:
-        signal: samples, shape (samples,)
-        sampling_rate: in Hz
+        signal: samples at 16 kHz, shape (samples,)
 
     Returns:
         ``F0`` in semitones above 27.5 Hz, ``F1``, ``F2``, ``F3`` in Hz, ``HNR`` in dB
@@ -153,7 +149,7 @@ def measured_by_praat(signal: np.ndarray, sampling_rate: int = SAMPLING_RATE) ->
         >>> round(measured_by_praat(0.1 * tone)["F0"], 1)
         24.0
     """
-    sound = parselmouth.Sound(signal.astype(float), sampling_rate)
+    sound = parselmouth.Sound(signal.astype(float), SAMPLING_RATE)
     nothing = dict.fromkeys(MEASURES, np.nan)
     floor, ceiling = PITCH_RANGE
     # Praat needs three periods of the lowest pitch, and twice a window for the harmonicity.
@@ -164,24 +160,14 @@ def measured_by_praat(signal: np.ndarray, sampling_rate: int = SAMPLING_RATE) ->
     voiced = pitch.xs()[f0 > 0]
     if not len(voiced):
         return nothing
+    measured = {"F0": float(12 * np.log2(np.median(f0[f0 > 0]) / 27.5))}
     formants = sound.to_formant_burg(_STEP, maximum_formant=FORMANT_CEILING)
-    return {
-        "F0": float(12 * np.log2(np.median(f0[f0 > 0]) / 27.5)),
-        **{
-            f"F{n}": _mean(formants.get_value_at_time(n, time) for time in voiced)
-            for n in (1, 2, 3)
-        },
-        "HNR": _harmonicity(sound, voiced),
-    }
-
-
-def _harmonicity(sound: parselmouth.Sound, voiced: np.ndarray) -> float:
-    harmonicity = sound.to_harmonicity_ac(
-        _STEP, minimum_pitch=PITCH_RANGE[0], periods_per_window=_PERIODS
-    )
-    values = harmonicity.values[0]
-    nearest = np.abs(harmonicity.xs()[:, None] - voiced).argmin(axis=0)
-    return _mean(value for value in values[nearest] if value > _UNDEFINED_HNR)
+    for n in (1, 2, 3):
+        measured[f"F{n}"] = _mean(formants.get_value_at_time(n, time) for time in voiced)
+    hnr = sound.to_harmonicity_ac(_STEP, minimum_pitch=floor, periods_per_window=_PERIODS)
+    nearest = np.abs(hnr.xs()[:, None] - voiced).argmin(axis=0)
+    measured["HNR"] = _mean(value for value in hnr.values[0][nearest] if value > _UNDEFINED_HNR)
+    return measured
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -222,30 +208,26 @@ def praat_agreement(pairs: pd.DataFrame) -> pd.DataFrame:
         >>> praat_agreement(pairs).loc["F0", ["bias", "high", "rank_correlation"]].tolist()
         [0.0, 1.96, 1.0]
     """
-    groups = pairs.groupby("measure", sort=False)
-    rows = {name: _agreement(rows, MEASURES[str(name)]) for name, rows in groups}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("measure")
-
-
-def _agreement(rows: pd.DataFrame, measure: Measure) -> dict[str, object]:
-    known = rows[["opensmile", "praat"]].notna()
-    both = rows[known.all(axis=1)]
-    smile, praat = both["opensmile"], both["praat"]
-    difference = smile - praat
-    bias, spread = difference.mean(), 1.96 * difference.std()
-    limits = {"bias": bias, "low": bias - spread, "high": bias + spread}
-    if measure.gross is None:
-        limits = dict.fromkeys(limits, np.nan)
-    enough = len(both) > 2 and smile.nunique() > 1 and praat.nunique() > 1
-    return {
-        "unit": measure.unit,
-        "utterances": len(both),
-        "one_only": int(known.sum(axis=1).eq(1).sum()),
-        **limits,
-        "correlation": float(np.corrcoef(smile, praat)[0, 1]) if enough else np.nan,
-        "rank_correlation": float(stats.spearmanr(smile, praat).statistic) if enough else np.nan,
-        "gross": float(is_gross(both, measure).mean()) if measure.gross is not None else np.nan,
-    }
+    table = {}
+    for name, rows in pairs.groupby("measure", sort=False):
+        measure, known = MEASURES[str(name)], rows[["opensmile", "praat"]].notna()
+        both = rows[known.all(axis=1)]
+        smile, praat = both["opensmile"], both["praat"]
+        bias, spread = (smile - praat).mean(), 1.96 * (smile - praat).std()
+        gross = float(is_gross(both, measure).mean())
+        if measure.gross is None:
+            bias = spread = gross = np.nan
+        correlation = rank_correlation = np.nan
+        if len(both) > 2 and smile.nunique() > 1 and praat.nunique() > 1:
+            correlation = float(np.corrcoef(smile, praat)[0, 1])
+            rank_correlation = float(stats.spearmanr(smile, praat).statistic)
+        table[name] = {
+            "unit": measure.unit, "utterances": len(both),
+            "one_only": int(known.sum(axis=1).eq(1).sum()),
+            "bias": bias, "low": bias - spread, "high": bias + spread,
+            "correlation": correlation, "rank_correlation": rank_correlation, "gross": gross,
+        }  # fmt: skip
+    return pd.DataFrame.from_dict(table, orient="index").rename_axis("measure")
 
 
 def is_gross(pairs: pd.DataFrame, measure: Measure) -> pd.Series:

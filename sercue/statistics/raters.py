@@ -28,11 +28,7 @@ from scipy.stats import entropy
 
 from sercue.corpora.corpus import RATED, Corpus, utterance_ids
 from sercue.errors import InputError
-from sercue.statistics.calibration import (
-    probabilities,
-    utterance_means,
-    with_probabilities,
-)
+from sercue.statistics.calibration import probabilities, utterance_means, with_probabilities
 from sercue.statistics.contrasts import holm
 from sercue.statistics.measures import CELL
 from sercue.statistics.speakers import Clustered
@@ -185,12 +181,8 @@ def use_by_disagreement(
     keys = [name for name in CELL if name in rows]
     pairs = other.merge(own, on=keys, suffixes=("", "_aligned"))
     said = pairs["prediction"].astype("str") != pairs["prediction_aligned"].astype("str")
-    effects = pd.DataFrame(
-        {
-            "probability": pairs["true_aligned"] - pairs["true"],
-            "changed answers": said.astype(float),
-        }
-    )
+    gain = pairs["true_aligned"] - pairs["true"]
+    effects = pd.DataFrame({"probability": gain, "changed answers": said.astype(float)})
     by = effects.groupby(pairs["utterance"].astype("str")).mean()
     speaker = pairs.astype({"utterance": "str"}).groupby("utterance")["speaker"].first()
     shares = rated.loc[by.index].to_numpy(float)

@@ -129,9 +129,21 @@ def label_evidence(
     changed = scored[scored["condition"] != BASELINE]
     if changed.empty:
         raise InputError(f"conditions: found {BASELINE!r} alone; reliance needs changed tokens")
-    audio = _audio_evidence(scored, changed, corpus.labels, list(cell))
-    shown = shown_tokens(changed, _concepts(tokens))
-    groups = _training_groups(corpus)
+    keys, columns = list(cell), [f"p_{label}" for label in corpus.labels]
+    alone = scored[scored["condition"] == BASELINE].drop_duplicates(keys).set_index(keys)
+    place = alone.index.get_indexer(pd.MultiIndex.from_frame(changed[keys]))
+    if (place < 0).any():
+        raise InputError(
+            f"predictions: {(place < 0).sum()} of {len(place)} answers have none of the same "
+            f"utterance, template, label order and decoding under condition {BASELINE!r}"
+        )
+    audio = log_probability(alone[columns].to_numpy(dtype=float)[place])
+    first = tokens if isinstance(tokens, pd.DataFrame) else next(iter(tokens.values()))
+    shown = shown_tokens(changed, [str(concept) for concept in first])
+    # Of all speakers that some classifier is trained on, groups of much the same size.
+    rows = corpus.table if corpus.folds else corpus.rows("train")
+    speakers = rows["speaker"].astype(str).value_counts().index
+    groups = {speaker: place % _GROUPS for place, speaker in enumerate(speakers)}
     message, said = _token_evidence(shown, changed["utterance"], corpus, tokens, groups)
     table = changed.assign(
         **{f"audio_{label}": audio[:, k] for k, label in enumerate(corpus.labels)},
@@ -181,27 +193,6 @@ def _scored(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     return predictions[known]
 
 
-def _audio_evidence(
-    scored: pd.DataFrame, changed: pd.DataFrame, labels: Sequence[str], cell: list[str]
-) -> np.ndarray:
-    columns = [f"p_{label}" for label in labels]
-    alone = scored[scored["condition"] == BASELINE].drop_duplicates(cell).set_index(cell)
-    place = alone.index.get_indexer(pd.MultiIndex.from_frame(changed[cell]))
-    if (place < 0).any():
-        raise InputError(
-            f"predictions: {(place < 0).sum()} of {len(place)} answers have none of the same "
-            f"utterance, template, label order and decoding under condition {BASELINE!r}"
-        )
-    return log_probability(alone[columns].to_numpy(dtype=float)[place])
-
-
-def _training_groups(corpus: Corpus) -> dict[str, int]:
-    """Speaker to group, of all that some classifier is trained on, groups of much the same size."""
-    rows = corpus.table if corpus.folds else corpus.rows("train")
-    speakers = rows["speaker"].astype(str).value_counts().index
-    return {speaker: place % _GROUPS for place, speaker in enumerate(speakers)}
-
-
 def _token_evidence(
     shown: pd.DataFrame,
     utterance: pd.Series,
@@ -226,11 +217,14 @@ def _token_evidence(
         rows = np.flatnonzero(own == name)
         if not len(rows):
             continue
+        if not isinstance(tokens, pd.DataFrame) and name not in tokens:
+            raise unknown("fold of tokens", name, tokens)
+        own_tokens = tokens if isinstance(tokens, pd.DataFrame) else tokens[name]
         words = shown.iloc[rows]
         different = words.drop_duplicates()
         place = pd.MultiIndex.from_frame(different).get_indexer(pd.MultiIndex.from_frame(words))
         message[rows] = sum(part.shape[1] for part in said) + place
-        said.append(_said_of_words(different, _of_fold(tokens, name), view, groups))
+        said.append(_said_of_words(different, own_tokens, view, groups))
     return message, np.concatenate(said, axis=1)
 
 
@@ -270,19 +264,6 @@ def _said_of_words(
                 else log_probability(classifier.predict_proba(indicators)[:, order])
             )
     return said
-
-
-def _of_fold(tokens: pd.DataFrame | Mapping[str, pd.DataFrame], fold: str) -> pd.DataFrame:
-    if isinstance(tokens, pd.DataFrame):
-        return tokens
-    if fold not in tokens:
-        raise unknown("fold of tokens", fold, tokens)
-    return tokens[fold]
-
-
-def _concepts(tokens: pd.DataFrame | Mapping[str, pd.DataFrame]) -> list[str]:
-    table = tokens if isinstance(tokens, pd.DataFrame) else next(iter(tokens.values()))
-    return [str(concept) for concept in table.columns]
 
 
 def reliance(
@@ -370,9 +351,18 @@ def reliance(
     rows = []
     for by, group, kept in _groups(table, labels):
         fit = fit_evidence(evidence, labels, response=response, rows=kept)
-        part = table.iloc[kept]
-        size = {"rows": len(part), "utterances": part["utterance"].nunique()}
-        rows.append({"by": by, "group": group, **size, **_row(fit, confidence)})
+        row: dict[str, float | int | str] = {"by": by, "group": group, "rows": len(kept)}
+        row["utterances"] = table["utterance"].iloc[kept].nunique()
+        row["speakers"] = fit.speakers
+        around = t_quantile(fit.df, confidence) * np.sqrt(np.diag(fit.covariance))
+        for place, name in enumerate(_WEIGHTS):
+            weight, reach = float(fit.weights[place]), float(around[place])
+            row |= {name: weight, f"{name}_low": weight - reach, f"{name}_high": weight + reach}
+        row["share"], row["low"], row["high"] = share_interval(fit, confidence)
+        row["reason"] = fit.reason
+        if np.isnan(row["low"]) and not fit.reason:
+            row["reason"] = "w_audio + w_cue is too uncertain for an interval of the share"
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -391,9 +381,19 @@ def fit_evidence(
         response: ``"choice"`` or ``"probability"``
         rows: places of the answers; by default all
     """
-    table = evidence.table if isinstance(evidence, Evidence) else evidence
-    predictors, chosen = _arrays(table.iloc[rows], labels, response)
-    speakers = table["speaker"].iloc[rows].to_numpy()
+    part = (evidence.table if isinstance(evidence, Evidence) else evidence).iloc[rows]
+    names = {source: [f"{source}_{label}" for label in labels] for source in _SOURCES}
+    answers = [f"p_{label}" for label in labels] if response == "probability" else ["prediction"]
+    columns = [*names["audio"], *names["tokens"], *answers, "utterance", "speaker", "condition"]
+    check_columns(part, columns, "evidence")
+    if part.empty:
+        raise InputError("evidence: found no row, at least one is needed")
+    predictors = np.stack([part[names[s]].to_numpy(dtype=float) for s in _SOURCES], axis=2)
+    if response == "probability":
+        chosen = part[answers].to_numpy(dtype=float)
+    else:
+        chosen = np.eye(len(labels))[label_codes(part["prediction"], labels, "prediction")]
+    speakers = part["speaker"].to_numpy()
     if not isinstance(evidence, Evidence):
         return fit_choices(predictors, chosen, speakers)
     shown = evidence.shown[rows]
@@ -442,24 +442,6 @@ def example_evidence(
     return table.assign(**columns)
 
 
-def _arrays(
-    evidence: pd.DataFrame, labels: Sequence[str], response: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Predictors, shape (rows, labels, 2), and answers, shape (rows, labels)."""
-    names = {source: [f"{source}_{label}" for label in labels] for source in _SOURCES}
-    answers = [f"p_{label}" for label in labels] if response == "probability" else ["prediction"]
-    columns = [*names["audio"], *names["tokens"], *answers, "utterance", "speaker", "condition"]
-    check_columns(evidence, columns, "evidence")
-    if evidence.empty:
-        raise InputError("evidence: found no row, at least one is needed")
-    predictors = np.stack([evidence[names[s]].to_numpy(dtype=float) for s in _SOURCES], axis=2)
-    if response == "probability":
-        return predictors, evidence[answers].to_numpy(dtype=float)
-    return predictors, np.eye(len(labels))[
-        label_codes(evidence["prediction"], labels, "prediction")
-    ]
-
-
 def _groups(evidence: pd.DataFrame, labels: Sequence[str]) -> Iterator[tuple[str, str, np.ndarray]]:
     """(by, group, places of its rows), all rows first."""
     yield "all", "all", np.arange(len(evidence))
@@ -470,18 +452,6 @@ def _groups(evidence: pd.DataFrame, labels: Sequence[str]) -> Iterator[tuple[str
         kept = np.flatnonzero(evidence["truth"] == label)
         if len(kept):
             yield "truth", label, kept
-
-
-def _row(fit: ChoiceFit, confidence: float) -> dict[str, float | int | str]:
-    """A fit as columns of the table."""
-    row: dict[str, float | int | str] = {"speakers": fit.speakers}
-    around = t_quantile(fit.df, confidence) * np.sqrt(np.diag(fit.covariance))
-    for name, weight, reach in zip(_WEIGHTS, fit.weights.tolist(), around.tolist(), strict=True):
-        row |= {name: weight, f"{name}_low": weight - reach, f"{name}_high": weight + reach}
-    share, low, high = share_interval(fit, confidence)
-    unbounded = np.isnan(low) and not fit.reason
-    reason = "w_audio + w_cue is too uncertain for an interval of the share" if unbounded else ""
-    return row | {"share": share, "low": low, "high": high, "reason": fit.reason or reason}
 
 
 def why_no_reliance(settings: Settings) -> str | None:
@@ -522,12 +492,11 @@ def study_reliance(
     Returns:
         the tables of ``reliance`` with a column ``response``
     """
-    evidence = label_evidence(predictions, corpus, tokens)
-    tables = [
-        reliance(evidence, corpus.labels, response=response, confidence=settings.confidence)
-        for response in RESPONSES
-    ]
-    return pd.concat([t.assign(response=r) for t, r in zip(tables, RESPONSES, strict=True)])
+    evidence, tables = label_evidence(predictions, corpus, tokens), []
+    for response in RESPONSES:
+        table = reliance(evidence, corpus.labels, response=response, confidence=settings.confidence)
+        tables.append(table.assign(response=response))
+    return pd.concat(tables)
 
 
 def speaker_influence(score: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -702,13 +671,9 @@ def fit_choices(
     df = _freedom_of_both(own, trained, group, df)
     np.add.at(trained, group[group >= 0], own[group >= 0])
     few = "too few training speakers: without some of them tokens tell nothing of some label"
-    return ChoiceFit(
-        weights[:2],
-        np.concatenate([own[group < 0], trained]),
-        df,
-        len(names),
-        few if np.isnan(trained).any() else "",
-    )
+    influence = np.concatenate([own[group < 0], trained])
+    reason = few if np.isnan(trained).any() else ""
+    return ChoiceFit(weights[:2], influence, df, len(names), reason)
 
 
 def _freedom_of_both(

@@ -13,7 +13,7 @@ is reach a small p-value with few speakers: with S of them none is below 2 / 2^S
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -79,15 +79,9 @@ def bootstrap_uar(
     counted = speaker_counts(predictions, labels)
     weights = np.eye(len(counted.conditions))
     low, high = _intervals(counted, weights, resamples, confidence, seed, method)
-    return pd.DataFrame(
-        {
-            "condition": counted.conditions,
-            "uar": counted.uar.estimate,
-            "low": np.maximum(low, 0),
-            "high": np.minimum(high, 1),
-            "speakers": counted.answering,
-        }
-    )
+    table = pd.DataFrame({"condition": counted.conditions, "uar": counted.uar.estimate})
+    table["low"], table["high"] = np.maximum(low, 0), np.minimum(high, 1)
+    return table.assign(speakers=counted.answering)
 
 
 def bootstrap_differences(
@@ -292,12 +286,8 @@ def sign_flip_p(values: np.ndarray, *, resamples: int = 10_000, seed: int = 0) -
         True
     """
     table = np.asarray(values, dtype=float).reshape(len(values), -1)
-    observed = np.abs(table.sum(axis=0)) * _SLACK
-    as_extreme, patterns = np.zeros(table.shape[1]), 0
-    for signs in _signs(len(table), resamples, seed):
-        as_extreme += (np.abs(signs @ table) >= observed).sum(axis=0)
-        patterns += len(signs)
-    return _share(as_extreme, patterns, exact=len(table) <= ENUMERATED)
+    drawn = (np.abs(signs @ table) for signs in _signs(len(table), resamples, seed))
+    return _as_extreme(np.abs(table.sum(axis=0)), drawn, exact=len(table) <= ENUMERATED)
 
 
 def joint_sign_flip_p(vectors: np.ndarray, *, resamples: int = 10_000, seed: int = 0) -> float:
@@ -320,12 +310,13 @@ def joint_sign_flip_p(vectors: np.ndarray, *, resamples: int = 10_000, seed: int
     """
     table = np.asarray(vectors, dtype=float)
     metric = np.linalg.pinv(table.T @ table, hermitian=True)
-    observed = _quadratic(table.sum(axis=0, keepdims=True), metric) * _SLACK
-    as_extreme, patterns = np.zeros(1), 0
-    for signs in _signs(len(table), resamples, seed):
-        as_extreme += (_quadratic(signs @ table, metric) >= observed).sum()
-        patterns += len(signs)
-    return float(_share(as_extreme, patterns, exact=len(table) <= ENUMERATED)[0])
+
+    def statistic(sums: np.ndarray) -> np.ndarray:
+        return np.einsum("bi,ij,bj->b", sums, metric, sums)[:, None]
+
+    observed = statistic(table.sum(axis=0, keepdims=True))[0]
+    drawn = (statistic(signs @ table) for signs in _signs(len(table), resamples, seed))
+    return float(_as_extreme(observed, drawn, exact=len(table) <= ENUMERATED)[0])
 
 
 def rearranged_sums(values: np.ndarray, *, resamples: int = 10_000, seed: int = 0) -> np.ndarray:
@@ -382,9 +373,10 @@ def _signs(speakers: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
         yield 1.0 - 2.0 * generator.integers(0, 2, size=(size, speakers))
 
 
-def _share(as_extreme: np.ndarray, patterns: int, *, exact: bool) -> np.ndarray:
-    return as_extreme / patterns if exact else (1 + as_extreme) / (1 + patterns)
-
-
-def _quadratic(sums: np.ndarray, metric: np.ndarray) -> np.ndarray:
-    return np.einsum("bi,ij,bj->b", sums, metric, sums)
+def _as_extreme(observed: np.ndarray, drawn: Iterable[np.ndarray], *, exact: bool) -> np.ndarray:
+    """P-values of statistics among those of all patterns, or of drawn ones, in chunks."""
+    reached, patterns = np.zeros(len(observed)), 0
+    for statistics in drawn:
+        reached += (statistics >= observed * _SLACK).sum(axis=0)
+        patterns += len(statistics)
+    return reached / patterns if exact else (1 + reached) / (1 + patterns)

@@ -80,11 +80,8 @@ class Clustered:
         """
         weights = np.asarray(weights, dtype=float).reshape(-1, len(self.estimate))
         involved = np.where(weights != 0, self.df, np.inf)
-        return Clustered(
-            weights @ self.estimate,
-            weights @ self.influence,
-            involved.min(axis=1, initial=np.inf),
-        )
+        df = involved.min(axis=1, initial=np.inf)
+        return Clustered(weights @ self.estimate, weights @ self.influence, df)
 
     def interval(self, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends of two-sided intervals; without degrees of freedom the whole line.
@@ -307,12 +304,6 @@ class SpeakerCounts:
         """UAR of each condition, with its error over speakers."""
         return recall_estimates(self.hits, self.totals)
 
-    @cached_property
-    def accuracy(self) -> Clustered:
-        """Accuracy of each condition, with its error over speakers."""
-        hits, totals = (part.sum(axis=2, keepdims=True) for part in (self.hits, self.totals))
-        return recall_estimates(hits, totals)
-
     def share_of_recall(self) -> np.ndarray:
         """What each speaker adds to the UAR of each condition, shape (conditions, speakers).
 
@@ -456,7 +447,13 @@ def primary_cell(predictions: pd.DataFrame) -> pd.DataFrame:
         least = asked.groupby("condition")["replicate"].transform("min")
         kept[kept] = (asked["replicate"] == least).to_numpy()
     rows = predictions if kept.all() else predictions[kept]
-    if _times_at_most(rows["utterance"], rows["condition"]) > 1:
+    # How often the commonest pair occurs: counted, since to hash all pairs takes memory.
+    inner, outer = (rows[name].astype("category").cat for name in ("condition", "utterance"))
+    # A missing value has the code -1.
+    number = outer.codes.to_numpy() + np.int64(1)
+    number *= 1 + len(inner.categories)
+    number += inner.codes.to_numpy() + 1
+    if np.bincount(number).max(initial=0) > 1:
         twice = rows.duplicated(["utterance", "condition"])
         utterance, condition = rows.loc[twice, ["utterance", "condition"]].iloc[0]
         raise InputError(
@@ -464,16 +461,6 @@ def primary_cell(predictions: pd.DataFrame) -> pd.DataFrame:
             "the same template, label order, decoding and replicate; valid is one row"
         )
     return rows
-
-
-def _times_at_most(first: pd.Series, second: pd.Series) -> int:
-    """How often the commonest pair of values occurs; counted, since to hash all takes memory."""
-    inner, outer = (column.astype("category").cat for column in (second, first))
-    # A missing value has the code -1.
-    number = outer.codes.to_numpy() + np.int64(1)
-    number *= 1 + len(inner.categories)
-    number += inner.codes.to_numpy() + 1
-    return int(np.bincount(number).max(initial=0))
 
 
 @dataclass(frozen=True)
