@@ -66,10 +66,8 @@ def plot_corpus(corpus: Corpus, *, ax: Axes | None = None) -> Figure:
     }
     widths = [max(count.shape[1], 2) for count in counts.values()]
     annotated, most = sum(widths) <= 24, max(count.to_numpy().max() for count in counts.values())
-    height = 1.3 + 0.33 * len(corpus.labels)
-    figure, panels = panel_grid(
-        1, len(counts), ax, height=height, sharey=annotated, width_ratios=widths
-    )
+    size: dict[str, Any] = {"height": 1.3 + 0.33 * len(corpus.labels), "width_ratios": widths}
+    figure, panels = panel_grid(1, len(counts), ax, sharey=annotated, **size)
     # Numbers stand on light cells.
     options = {"cmap": "Blues", "vmin": 0, "vmax": (1.5 if annotated else 1) * most, "fmt": "d"}
     options |= {"annot": annotated, "cbar": False, "linewidths": 0.5 if annotated else 0}
@@ -357,9 +355,8 @@ def plot_functional_effects(
     )
     mark = q.map(lambda value: "•" if value < LEVEL else "")
     text = g.map(lambda value: "" if np.isnan(value) else f"{value:.1f}".replace("-", "−")) + mark
-    figure, axes = canvas(
-        ax, width=min(8.0, 5.0 + 0.5 * len(columns)), height=1.2 + 0.2 * len(shown)
-    )
+    width = min(8.0, 5.0 + 0.5 * len(columns))
+    figure, axes = canvas(ax, width=width, height=1.2 + 0.2 * len(shown))
     limit = float(np.nanmax(g.abs().to_numpy(), initial=0.5))
     heatmap(
         axes, g, annot=text, fmt="", annot_kws={"size": 7.5}, cmap="vlag", vmin=-limit, vmax=limit,
@@ -424,9 +421,8 @@ def plot_clusters(
         ['a (2)']
     """
     number = len(clusters)
-    figure, (tree, axes) = panel_grid(
-        1, 2, ax, height=max(3.0, 1.0 + 0.09 * number), width_ratios=[1, 8]
-    )
+    height = max(3.0, 1.0 + 0.09 * number)
+    figure, (tree, axes) = panel_grid(1, 2, ax, height=height, width_ratios=[1, 8])
     order = clusters.index
     strength = correlation.loc[order, order].abs()
     bar = {"label": "|Spearman correlation|", "location": "bottom", "shrink": 0.5, "pad": 0.02}
@@ -453,7 +449,6 @@ def plot_clusters(
         # scipy draws the first leaf below; the heatmap has it on top.
         tree.invert_yaxis()
         tree.set(xticks=[], yticks=[])
-        tree.set_axis_off()
     return figure
 
 

@@ -191,9 +191,8 @@ def plot_speakers(
     if not among.any():
         raise InputError(f"tests: found no contrast of {', '.join(shown)}; valid are tested pairs")
     pairs = tests[among].to_dict("records")
-    figure, (left, right) = panel_grid(
-        1, 2, ax, height=3.8, gridspec_kw={"width_ratios": [len(shown), len(pairs)]}
-    )
+    widths = [len(shown), len(pairs)]
+    figure, (left, right) = panel_grid(1, 2, ax, height=3.8, width_ratios=widths)
     palette = condition_palette(shown)
     # Of many speakers, lines and points that let others through.
     style: dict[str, Any] = {"color": GREY, "alpha": min(0.7, max(0.15, 8 / len(points)))}
@@ -243,9 +242,8 @@ def plot_wordings(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """
     conditions, templates = list(table["condition"].unique()), list(table["template"].unique())
     each = min(0.13, 0.6 / len(templates))
-    figure, axes = canvas(
-        ax, width=7.0, height=1.2 + len(conditions) * (0.12 + each * len(templates))
-    )
+    height = 1.2 + len(conditions) * (0.12 + each * len(templates))
+    figure, axes = canvas(ax, width=7.0, height=height)
     palette = condition_palette(conditions)
     for number, template in enumerate(templates):
         marker = _MARKERS[number % len(_MARKERS)]
@@ -512,9 +510,8 @@ def plot_prompt_sensitivity(table: pd.DataFrame, *, ax: Axes | None = None) -> F
     conditions = list(table["condition"].unique())
     templates, orders = list(table["template"].unique()), sorted(table["label_order"].unique())
     palette = condition_palette(conditions)
-    figure, panels = small_multiples(
-        len(conditions), ax, 0.5 + 0.34 * len(templates), sharex=True, sharey=True
-    )
+    height = 0.5 + 0.34 * len(templates)
+    figure, panels = small_multiples(len(conditions), ax, height, sharex=True, sharey=True)
     for axes, (condition, colour) in zip(panels, palette.items(), strict=True):
         for number, order in enumerate(orders):
             part = table[(table["condition"] == condition) & (table["label_order"] == order)]
@@ -607,9 +604,8 @@ def plot_predicted_classes(
     """
     labels, conditions = list(table["label"].unique()), list(table["condition"].unique())
     palette = label_palette(labels, neutral_label)
-    figure, panels = small_multiples(
-        len(labels), ax, 0.5 + 0.24 * len(conditions), sharex=True, sharey=True
-    )
+    height = 0.5 + 0.24 * len(conditions)
+    figure, panels = small_multiples(len(labels), ax, height, sharex=True, sharey=True)
     for axes, label in zip(panels, labels, strict=True):
         rows = table[table["label"] == label].set_index("condition").loc[conditions]
         axes.errorbar(
@@ -656,9 +652,8 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     theirs = table[table["source"] == _PUBLISHED]
     conditions = list(dict.fromkeys(table["condition"]))
     studies, palette = list(dict.fromkeys(own["study"])), condition_palette(conditions)
-    figure, panels = small_multiples(
-        len(studies), ax, 0.6 + 0.24 * len(conditions), sharex=True, sharey=True
-    )
+    height = 0.6 + 0.24 * len(conditions)
+    figure, panels = small_multiples(len(studies), ax, height, sharex=True, sharey=True)
     for axes, study in zip(panels, studies, strict=True):
         rows = own[own["study"] == study]
         for row in rows.to_dict("records"):

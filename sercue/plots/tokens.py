@@ -130,9 +130,8 @@ def plot_balance(balance: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     partitions = [name for name in PARTITIONS if name in set(balance["partition"])]
     concepts = list(balance["concept"].unique())
     palette = _palette(balance)
-    figure, panels = panel_grid(
-        1, len(partitions), ax, height=1.6 + 0.28 * len(concepts), sharey=True
-    )
+    height = 1.6 + 0.28 * len(concepts)
+    figure, panels = panel_grid(1, len(partitions), ax, height=height, sharey=True)
     for axes, partition in zip(panels, partitions, strict=True):
         for place, concept in enumerate(concepts):
             here = (balance["partition"] == partition) & (balance["concept"] == concept)
@@ -150,9 +149,8 @@ def plot_balance(balance: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     named: dict[str, list[str]] = {}
     for word, colour in palette.items():
         named.setdefault(colour, []).append(word)
-    legend_above(
-        figure, [Patch(color=colour, label=" / ".join(own)) for colour, own in named.items()]
-    )
+    patches = [Patch(color=colour, label=" / ".join(own)) for colour, own in named.items()]
+    legend_above(figure, patches)
     return figure
 
 

@@ -141,9 +141,8 @@ def factorial(intervals: pd.DataFrame) -> pd.DataFrame:
         >>> factorial(pd.DataFrame({"condition": names, "uar": [0.7, 0.5, 0.25]})).values.tolist()
         [['own', 'none', 0.7], ['silent', 'none', 0.25]]
     """
-    parts = pd.DataFrame(
-        list(map(parts_heard, intervals["condition"])), intervals.index, columns=["tokens", "heard"]
-    )
+    told = list(map(parts_heard, intervals["condition"]))
+    parts = pd.DataFrame(told, intervals.index, columns=["tokens", "heard"])
     crossed = parts.loc[~parts["heard"].isin([OWN, SWAPPED]), "tokens"]
     if crossed.empty:
         raise InputError(_NO_AUDIO)

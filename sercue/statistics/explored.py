@@ -238,13 +238,11 @@ def speaker_table(
     totals = counts.sum(axis=-1).astype(float)
     recall = ratio(np.diagonal(counts, axis1=2, axis2=3).astype(float), totals, np.nan)
     has = totals[0] > 0
-    means = pd.DataFrame(
-        np.where(has, recall, 0).sum(axis=2) / has.sum(axis=1), conditions, speakers
-    ).T
+    recalls = np.where(has, recall, 0).sum(axis=2) / has.sum(axis=1)
+    means = pd.DataFrame(recalls, conditions, speakers).T
     own = predictions.groupby("speaker", observed=True)["utterance"].nunique()
-    table = means.assign(
-        **{f"{name} − {reference}": means[name] - means[reference] for name, reference in contrasts}
-    ).rename_axis("speaker")
+    differences = {f"{a} − {b}": means[a] - means[b] for a, b in contrasts}
+    table = means.assign(**differences).rename_axis("speaker")
     table.insert(0, "utterances", own.reindex(speakers))
     table.insert(1, "classes", has.sum(axis=1))
     return table

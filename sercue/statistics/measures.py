@@ -51,9 +51,8 @@ def uar(truth: Iterable[str], prediction: Iterable[str | None], labels: Sequence
     if not len(true):
         return float("nan")
     # audmetric counts only the columns it is told of, so "invalid" has to be one of them.
-    recall = audmetric.recall_per_class(
-        true, predicted.fillna(INVALID), [*labels, INVALID], zero_division=float("nan")
-    )
+    predicted, classes = predicted.fillna(INVALID), [*labels, INVALID]
+    recall = audmetric.recall_per_class(true, predicted, classes, zero_division=float("nan"))
     return float(np.nanmean(list(recall.values())))
 
 

@@ -234,9 +234,8 @@ def _estimate_and_error(
     present = pooled > 0
     classes = np.maximum(present.sum(axis=-1, keepdims=True), 1)
     scale, recall = ratio(np.ones(1), pooled * classes), ratio(sums, pooled)
-    influence = np.einsum("bck,csk->bcs", scale, hits) - np.einsum(
-        "bck,csk->bcs", scale * recall, totals
-    )
+    influence = np.einsum("bck,csk->bcs", scale, hits)
+    influence -= np.einsum("bck,csk->bcs", scale * recall, totals)
     terms = np.matmul(weights, influence)
     variance = np.einsum("bs,bms->bm", drawn, terms**2)
     return mean_recall(sums, pooled) @ weights.T, np.sqrt(variance)

@@ -204,11 +204,9 @@ def recall_estimates(hits: np.ndarray, totals: np.ndarray) -> Clustered:
     # Conditions of one study mostly share their totals, and the speakers squared are worth saving.
     different = {one.tobytes(): one for one in totals}
     df = {key: degrees_of_freedom(one) for key, one in different.items()}
-    return Clustered(
-        ratio(recall.sum(axis=(1, 2)), classes[:, 0], empty=np.nan),
-        ratio(residual.sum(axis=2), classes),
-        np.array([df[one.tobytes()] for one in totals]),
-    )
+    estimate = ratio(recall.sum(axis=(1, 2)), classes[:, 0], empty=np.nan)
+    influence = ratio(residual.sum(axis=2), classes)
+    return Clustered(estimate, influence, np.array([df[one.tobytes()] for one in totals]))
 
 
 def degrees_of_freedom(totals: np.ndarray) -> float:
