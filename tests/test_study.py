@@ -1,14 +1,16 @@
 """The study: one row per planned prediction, answered once, stored, resumed."""
 
 import hashlib
+from itertools import islice
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 
+from sercue import study
 from sercue.corpora.corpus import Corpus, example_corpus
-from sercue.errors import InputError
+from sercue.errors import InputError, ServerError
 from sercue.models import NoAnswer
 from sercue.storage.tables import part_files
 from sercue.study import run_study
@@ -245,6 +247,15 @@ def test_what_was_answered_before_a_crash_is_kept(corpus, tokens, tmp_path, monk
     table = run(corpus, tokens, resumed, store=store)
     assert 0 < len(resumed.asked) < len(whole.asked)
     pd.testing.assert_frame_equal(table, expected)
+
+
+def test_a_study_of_which_a_part_was_never_asked_does_not_end(corpus, tokens, monkeypatch):
+    """Whoever lost a batch: its rows would count as invalid answers, and so as wrong ones."""
+    monkeypatch.setattr("sercue.study._BATCHES_AT_ONCE", 1)
+    asked = study._answered
+    monkeypatch.setattr(study, "_answered", lambda *given: islice(asked(*given), 1))
+    with pytest.raises(ServerError, match=r"^\d+ of \d+ prompts have no answer, and nothing has"):
+        run(corpus, tokens, RecordingModel())
 
 
 def test_a_changed_file_is_asked_again_and_a_renamed_one_is_not(corpus, tokens, tmp_path):

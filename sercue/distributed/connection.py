@@ -220,12 +220,15 @@ class _Spreading:
     def results(self, first: Call, waiting: Iterator[Call]) -> Iterator[tuple[Any, Any]]:
         failure: Exception | None = None
         self._submit(first)
-        while self.under_way:
+        while True:
             if failure is None:
+                # Also while no worker is there: with nothing under way, the rest would not be done.
                 threads = sum(self.client.nthreads().values())
                 room = max(1, _CALLS_A_THREAD * threads) - len(self.under_way)
                 for call in islice(waiting, max(0, room)):
                     self._submit(call)
+            if not self.under_way:
+                break
             future = self._wait(lambda: self.done.get(timeout=SECONDS_BETWEEN_LOOKS))
             call = self.under_way.pop(future)
             try:

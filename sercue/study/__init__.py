@@ -14,7 +14,7 @@ from scipy.special import logsumexp, softmax
 from sercue.corpora.audio import audio_digests, read_utterance
 from sercue.corpora.audio_variants import variant_digest, varied
 from sercue.corpora.corpus import Corpus
-from sercue.errors import InputError, refuse_unknown
+from sercue.errors import InputError, ServerError, refuse_unknown
 from sercue.models import AudioLanguageModel, NoAnswer
 from sercue.running import progress_bar, small_model_jobs
 from sercue.storage.tables import categorical
@@ -163,6 +163,11 @@ def run_study(
             number += len(answer)
             lost = lost.add(answer[NO_ANSWER].value_counts(), fill_value=0)
             _check_lost(lost, number, answering[batch["row"].iloc[0]])
+    if lacking := int((~answers.known).sum()):
+        raise ServerError(
+            f"{lacking} of {len(plan)} prompts have no answer, and nothing has said why; what was "
+            "answered is kept: run the study again"
+        )
     predictions = answers.predictions()
     del answers, batches
     kept.settle(predictions)

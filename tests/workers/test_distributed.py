@@ -151,6 +151,30 @@ def test_calls_are_drawn_as_workers_become_free(client):
     assert most <= 2 * 2
 
 
+class DesertedClient:
+    """A client that sees no worker any more once ``deserted``: the last one has just ended."""
+
+    deserted = False
+
+    def __init__(self, client):
+        self._client = client
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    def nthreads(self):
+        return {} if self.deserted else self._client.nthreads()
+
+
+def test_calls_wait_for_a_worker_to_come_where_the_last_one_has_gone(client):
+    """What was under way came back, and nothing else was: the rest is not left undone."""
+    seen, done = DesertedClient(client), {}
+    for about, result in spread(seen, one_over, [Call(n, (n,), []) for n in range(1, 30)]):
+        seen.deserted = True
+        done[about] = result
+    assert done == {n: 1 / n for n in range(1, 30)}
+
+
 def test_a_scheduler_that_is_not_there_is_told(monkeypatch):
     monkeypatch.setattr(connection, "SECONDS_TO_CONNECT", 1.0)
     with socket.socket() as free:
