@@ -33,7 +33,7 @@ from sercue.statistics.measures import measures
 from sercue.statistics.reliance import fit_choices
 from sercue.statistics.speakers import recall_estimates, speaker_counts
 
-STUDIES = 60
+STUDIES = 40
 SHORT = tuple(check for check in CHECKS if check.name != "bootstraps")
 #: Standard choices that are there to be seen failing: they take utterances as independent.
 INDEPENDENT = ("independent", "Stuart", "Bhapkar")
