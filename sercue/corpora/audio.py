@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ import audresample
 import joblib
 import numpy as np
 import pandas as pd
+from scipy.io import wavfile
 
 from sercue.corpora.recordings import FRAME_SECONDS, Recording, naming
 from sercue.errors import InputError
@@ -337,3 +340,23 @@ def utterance_digest(
         return content
     heard = "" if channel is None else f" channel {channel}"
     return hashlib.sha256(f"{content} {first} {last}{heard}".encode()).hexdigest()[:32]
+
+
+def wav_base64(samples: np.ndarray, sampling_rate: int) -> str:
+    """A recording as the text that requests carry: a WAV file of 32-bit floats, base64.
+
+    Floats, since the servers decode with libsndfile or FFmpeg, which read them, and 16-bit samples
+    would round what was resampled: the model hears exactly ``samples``.
+
+    Args:
+        samples: float array (samples,)
+        sampling_rate: in Hz
+
+    Examples:
+        >>> text = wav_base64(np.zeros(16000), 16000)
+        >>> base64.b64decode(text)[:4], len(base64.b64decode(text))
+        (b'RIFF', 64058)
+    """
+    file = io.BytesIO()
+    wavfile.write(file, sampling_rate, np.asarray(samples, dtype=np.float32))
+    return base64.b64encode(file.getvalue()).decode("ascii")

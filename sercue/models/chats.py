@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import transformers
 
+from sercue.corpora.audio import wav_base64
 from sercue.errors import InputError, shortened
 from sercue.models import template_trial
-from sercue.models.endpoint import wav_base64
 from sercue.models.hub import told_of
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 import os
 import re
@@ -13,8 +11,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 from pydantic import Field
-from scipy.io import wavfile
 
+from sercue.corpora.audio import wav_base64
 from sercue.errors import DecodingError, InputError, shortened
 from sercue.models.cards import (
     ENDPOINT_PREFIX,
@@ -103,26 +101,6 @@ PROBES = (
     "?",
     "Which emotion? Anger, fear, joy, sadness, surprise, disgust, boredom or none of them?",
 )
-
-
-def wav_base64(samples: np.ndarray, sampling_rate: int) -> str:
-    """A recording as the text that requests carry: a WAV file of 32-bit floats, base64.
-
-    Floats, since the servers decode with libsndfile or FFmpeg, which read them, and 16-bit samples
-    would round what was resampled: the model hears exactly ``samples``.
-
-    Args:
-        samples: float array (samples,)
-        sampling_rate: in Hz
-
-    Examples:
-        >>> text = wav_base64(np.zeros(16000), 16000)
-        >>> base64.b64decode(text)[:4], len(base64.b64decode(text))
-        (b'RIFF', 64058)
-    """
-    file = io.BytesIO()
-    wavfile.write(file, sampling_rate, np.asarray(samples, dtype=np.float32))
-    return base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def greedy_request(served: str, wave: str, prompt: str, max_tokens: int) -> dict[str, Any]:

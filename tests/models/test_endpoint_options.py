@@ -11,8 +11,8 @@ import pytest
 import soundfile
 from serving import served_model
 
+from sercue.corpora.audio import wav_base64
 from sercue.errors import InputError
-from sercue.models.endpoint import wav_base64
 
 URL = "http://127.0.0.1:9/v1"
 
