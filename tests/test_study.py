@@ -254,7 +254,7 @@ def test_a_study_of_which_a_part_was_never_asked_does_not_end(corpus, tokens, mo
     monkeypatch.setattr("sercue.study._BATCHES_AT_ONCE", 1)
     asked = study._answered
     monkeypatch.setattr(study, "_answered", lambda *given: islice(asked(*given), 1))
-    with pytest.raises(ServerError, match=r"^\d+ of \d+ prompts have no answer, and nothing has"):
+    with pytest.raises(ServerError, match=r"^\d+ of \d+ rows of the study have no answer"):
         run(corpus, tokens, RecordingModel())
 
 

@@ -15,7 +15,6 @@ import audresample
 import joblib
 import numpy as np
 import pandas as pd
-from scipy.io import wavfile
 
 from sercue.corpora.recordings import FRAME_SECONDS, Recording, naming
 from sercue.errors import InputError
@@ -357,6 +356,9 @@ def wav_base64(samples: np.ndarray, sampling_rate: int) -> str:
         >>> base64.b64decode(text)[:4], len(base64.b64decode(text))
         (b'RIFF', 64058)
     """
+    # It takes long to import, and nothing else here needs it.
+    from scipy.io import wavfile
+
     file = io.BytesIO()
     wavfile.write(file, sampling_rate, np.asarray(samples, dtype=np.float32))
     return base64.b64encode(file.getvalue()).decode("ascii")

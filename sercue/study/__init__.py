@@ -121,7 +121,8 @@ def run_study(
     Raises:
         InputError: if a condition, template, decoding or partition is not valid, or if more than
             one answer in five cannot be obtained, for instance because scores are not finite
-        ServerError: if the scheduler or all its workers are gone, or the server of the model
+        ServerError: if the scheduler or all its workers are gone, or the server of the model; or if
+            a part of the study was never asked
     """
     refuse_unknown("decoding", [decoding], DECODINGS)
     words_of = dict(label_words or {label: label for label in corpus.labels})
@@ -165,8 +166,8 @@ def run_study(
             _check_lost(lost, number, answering[batch["row"].iloc[0]])
     if lacking := int((~answers.known).sum()):
         raise ServerError(
-            f"{lacking} of {len(plan)} prompts have no answer, and nothing has said why; what was "
-            "answered is kept: run the study again"
+            f"{lacking} of {len(plan)} rows of the study have no answer, and nothing has said why; "
+            "what was answered is kept: run the study again"
         )
     predictions = answers.predictions()
     del answers, batches
