@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -219,13 +219,15 @@ class _Spreading:
 
     def results(self, first: Call, waiting: Iterator[Call]) -> Iterator[tuple[Any, Any]]:
         failure: Exception | None = None
-        self._submit(first)
+        calls, all_drawn = chain([first], waiting), False
         while True:
-            if failure is None:
+            if failure is None and not all_drawn:
                 # Also while no worker is there: with nothing under way, the rest would not be done.
                 threads = sum(self.client.nthreads().values())
-                room = max(1, _CALLS_A_THREAD * threads) - len(self.under_way)
-                for call in islice(waiting, max(0, room)):
+                room = max(0, max(1, _CALLS_A_THREAD * threads) - len(self.under_way))
+                drawn = list(islice(calls, room))
+                all_drawn = len(drawn) < room
+                for call in drawn:
                     self._submit(call)
             if not self.under_way:
                 break

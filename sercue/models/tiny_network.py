@@ -17,7 +17,6 @@ import transformers
 from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from sercue.models.chats import TemplateChat
 from sercue.options import Options, checked
 from sercue.running import progress_bar
 from sercue.tokens.concepts import UNKNOWN
@@ -487,7 +486,7 @@ def _encode(
     lengths = ((tower_frames - 2) // 2 + 1).tolist()
     ids, targets = [], []
     for text, answer, length in zip(texts, answers, lengths, strict=True):
-        turn = TemplateChat.turn(text)
+        turn = {"role": "user", "content": [{"type": "audio"}, {"type": "text", "text": text}]}
         chat = processor.apply_chat_template([turn], add_generation_prompt=True)
         asked = tokenizer(chat.replace("<|AUDIO|>", "<|AUDIO|>" * length))["input_ids"]
         said = tokenizer(answer + _END_OF_TURN)["input_ids"]

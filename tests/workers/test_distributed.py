@@ -175,6 +175,15 @@ def test_calls_wait_for_a_worker_to_come_where_the_last_one_has_gone(client):
     assert done == {n: 1 / n for n in range(1, 30)}
 
 
+def test_a_scheduler_is_asked_nothing_once_all_is_under_way(client):
+    """It may end with the last answer, as the job in which it runs does: all is done."""
+    seen, done = DesertedClient(client), []
+    for number, _ in spread(seen, one_over, [Call(n, (n,), []) for n in (1, 2, 3)]):
+        seen.nthreads = None
+        done.append(number)
+    assert sorted(done) == [1, 2, 3]
+
+
 def test_a_scheduler_that_is_not_there_is_told(monkeypatch):
     monkeypatch.setattr(connection, "SECONDS_TO_CONNECT", 1.0)
     with socket.socket() as free:
