@@ -1,4 +1,5 @@
 import logging
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -31,10 +32,24 @@ def cluster(cache, silence):
         yield running
 
 
+@contextmanager
+def connected_to(cluster):
+    """A client of two workers; where one has gone and does not come back, an error, and no wait."""
+    with Client(cluster, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=300)
+        yield client
+
+
 @pytest.fixture
 def client(cluster):
-    with Client(cluster, set_as_default=False) as connected:
-        connected.wait_for_workers(2)
+    with connected_to(cluster) as connected:
+        yield connected
+
+
+@pytest.fixture
+def mortal_client(cache, silence):
+    """Its workers may be killed: on a busy machine dask does not always start them again."""
+    with local_cluster() as doomed, connected_to(doomed) as connected:
         yield connected
 
 

@@ -78,13 +78,15 @@ def test_what_is_stored_is_not_asked_again(client, corpus, tokens, asked, tmp_pa
     assert len(calls(asked)) == before
 
 
-def test_a_killed_worker_costs_its_batch_and_no_more(client, corpus, tokens, asked, tmp_path):
+def test_a_killed_worker_costs_its_batch_and_no_more(
+    mortal_client, corpus, tokens, asked, tmp_path
+):
     """SIGKILL in the middle of a batch: it alone is asked twice, and the study is complete."""
     expected = run(corpus, tokens, HashingModel(tmp_path))
     planned = len(calls(tmp_path))
     store = tmp_path / "store"
     model = HashingModel(asked, kills=1, pause=0.05)
-    found = run(corpus, tokens, model, client=client, store=store)
+    found = run(corpus, tokens, model, client=mortal_client, store=store)
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
     assert len(processes(asked, "killed")) == 1
     assert len(calls(asked)) == planned + 1
@@ -92,12 +94,12 @@ def test_a_killed_worker_costs_its_batch_and_no_more(client, corpus, tokens, ask
     assert len(read_parts(store)) == len(expected)
 
 
-def test_a_batch_that_ends_every_worker_is_named(client, corpus, tokens, asked, tmp_path):
+def test_a_batch_that_ends_every_worker_is_named(mortal_client, corpus, tokens, asked, tmp_path):
     """The others are answered and stored; the study does not go on for ever."""
     deadly = corpus.rows("test").index[4]
     model = HashingModel(asked, kills=99, deadly=digest(read_utterance(corpus, deadly)))
     with pytest.raises(ServerError) as error:
-        run(corpus, tokens, model, client=client, store=tmp_path / "store")
+        run(corpus, tokens, model, client=mortal_client, store=tmp_path / "store")
     assert "several ended, one after the other" in str(error.value)
     assert deadly[0] in str(error.value)
     assert "run again" in str(error.value)
@@ -229,7 +231,7 @@ def test_workers_that_go_for_good_end_the_study(corpus, tokens, asked, impatient
     """What was answered before is stored; run again elsewhere, it goes on from there."""
     store, model = tmp_path / "store", HashingModel(asked, pause=0.3)
     with local_cluster() as doomed, Client(doomed, set_as_default=False) as client:
-        client.wait_for_workers(2)
+        client.wait_for_workers(2, timeout=300)
 
         def end_all():
             while not part_files(store):
@@ -251,7 +253,7 @@ def test_workers_that_go_for_good_end_the_study(corpus, tokens, asked, impatient
 def test_a_scheduler_that_goes_is_told(corpus, tokens, asked):
     doomed = local_cluster(n_workers=1)
     client = Client(doomed.scheduler_address, timeout=5, set_as_default=False)
-    client.wait_for_workers(1)
+    client.wait_for_workers(1, timeout=300)
     model = HashingModel(asked, pause=0.3)
 
     def end():

@@ -29,7 +29,7 @@ def spread_study(small_study, cluster, tmp_path_factory):
     scheduler = f"scheduler={cluster.scheduler_address}"
     numbers = ["--only", "03", "04"]
     with Client(cluster, set_as_default=False) as client:
-        client.wait_for_workers(2)
+        client.wait_for_workers(2, timeout=300)
     assert main(["run", str(small_study.file), "--out", str(folder), *numbers,
                  "--set", scheduler]) == 0  # fmt: skip
     return folder

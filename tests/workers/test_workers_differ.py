@@ -134,7 +134,7 @@ def test_a_worker_without_sercue_is_refused(cluster, corpus, tokens, asked, othe
 
 def refused(cluster, corpus, tokens, asked, told):
     with Client(cluster, set_as_default=False) as client:
-        client.wait_for_workers(3)
+        client.wait_for_workers(3, timeout=300)
         with pytest.raises(InputError, match=told):
             study(corpus, tokens, asked, client=client)
     assert calls(asked) == []
