@@ -6,7 +6,7 @@ import time
 
 import pandas as pd
 import pytest
-from conftest import local_cluster
+from conftest import connected_to, local_cluster
 from distributed import Client
 from hashing_model import HashingModel, calls, digest, processes
 
@@ -230,8 +230,7 @@ def test_a_scheduler_without_workers_is_told(corpus, tokens, asked, impatient, c
 def test_workers_that_go_for_good_end_the_study(corpus, tokens, asked, impatient, tmp_path):
     """What was answered before is stored; run again elsewhere, it goes on from there."""
     store, model = tmp_path / "store", HashingModel(asked, pause=0.3)
-    with local_cluster() as doomed, Client(doomed, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=300)
+    with local_cluster() as doomed, connected_to(doomed) as client:
 
         def end_all():
             while not part_files(store):
