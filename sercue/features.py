@@ -419,6 +419,8 @@ UNDEFINED = "not a number"
 NO_SLOPE = "no slope (0 is kept)"
 #: Values of fewer voiced frames (one per 10 ms) rest on almost nothing; they are kept, and counted.
 FEW_FRAMES = 10
+#: Utterances at most whose tokens are measured in other audio.
+HEARD = 100
 FEW_VOICED = f"1 to {FEW_FRAMES - 1} voiced frames (values are kept)"
 
 

@@ -27,7 +27,7 @@ from sercue.corpora.corpus_check import check_corpus
 from sercue.corpora.inspection import inspect_audio
 from sercue.corpora.rows import stratified_sample
 from sercue.errors import DecodingError, InputError, or_none
-from sercue.features import extract_all, extract_heard
+from sercue.features import HEARD, extract_all, extract_heard
 from sercue.models import TINY, load_model
 from sercue.models.cards import contrastive_name, known_training
 from sercue.privacy import public_name, shareable
@@ -41,6 +41,8 @@ from sercue.settings import (
     RESULT_KEYS,
     STUDY_KEYS,
     Settings,
+    elsewhere_notice,
+    fixture_notice,
     is_by_hand,
     run_folder,
     scratch_folder,
@@ -145,12 +147,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 # ``batch_size`` after the answers: what was left of it where memory ran out.
 _MODEL_FACTS = ("name", "identity", "device", "dtype", "batch_size")
-#: Utterances at most whose tokens are measured in other audio.
-HEARD = 100
-FIXTURE = (
-    "A fixture, not evidence: {why}. These numbers test the software; "
-    "they say nothing about people or about any published model."
-)
 
 
 def open_run(study: Mapping[str, Any] | str | os.PathLike[str], *, reuse: bool = False) -> Run:
@@ -1350,35 +1346,3 @@ class Run:
         notice = f'<p class="notice">{html.escape(self.fixture)}</p>' if self.fixture else ""
         elsewhere = html.escape(elsewhere_notice(s) or "")
         return f"<p>{line}</p>{notice}" + f"<p>{elsewhere}</p>" * bool(elsewhere)
-
-
-def elsewhere_notice(settings: Settings) -> str | None:
-    """What a reader must know of answers that sercue did not ask for.
-
-    Examples:
-        >>> elsewhere_notice(Settings()) is None
-        True
-    """
-    if not settings.made_elsewhere:
-        return None
-    files = ", ".join(file.rpartition(" (")[0] for file in settings.corpus_options.get("files", []))
-    return (
-        f"The answers were obtained by another program and read from {files}. Their prompts and "
-        "recordings are not known here: what is said of tokens and of audio holds for studies that "
-        "sercue runs itself."
-    )
-
-
-def fixture_notice(settings: Settings) -> str | None:
-    """The warning that a study on synthetic speech or with a tiny model must carry.
-
-    Examples:
-        >>> fixture_notice(Settings(corpus="emodb", model="qwen2-audio")) is None
-        True
-    """
-    reasons = []
-    if settings.corpus == "demo":
-        reasons.append("the speech is synthetic")
-    if settings.model == TINY:
-        reasons.append("the model is a tiny one, trained here on the corpus itself")
-    return FIXTURE.format(why=" and ".join(reasons)) if reasons else None

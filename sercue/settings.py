@@ -19,7 +19,7 @@ from sercue.answers import classes_of
 from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN
 from sercue.errors import InputError, unknown
 from sercue.features import feature_columns
-from sercue.models.cards import CLAP, contrastive_name
+from sercue.models.cards import CLAP, TINY, contrastive_name
 from sercue.models.endpoint import resolve_url, variable
 from sercue.options import MOST_BYTES, Options, check_plain, checked, home_written_out, plain_yaml
 from sercue.privacy import check_no_secret, guard_key
@@ -51,6 +51,10 @@ _Name = Annotated[str, Field(max_length=200)]
 _Path = Annotated[str, AfterValidator(home_written_out)]
 #: The corpus of a study whose answers another program obtained: see ``elsewhere/``.
 ELSEWHERE = "answers made elsewhere"
+FIXTURE = (
+    "A fixture, not evidence: {why}. These numbers test the software; "
+    "they say nothing about people or about any published model."
+)
 
 
 class Settings(Options):
@@ -428,6 +432,38 @@ def set_in_cells(history: Sequence[str]) -> set[str]:
             break
         found |= _set_as_parameters(source)
     return found
+
+
+def elsewhere_notice(settings: Settings) -> str | None:
+    """What a reader must know of answers that sercue did not ask for.
+
+    Examples:
+        >>> elsewhere_notice(Settings()) is None
+        True
+    """
+    if not settings.made_elsewhere:
+        return None
+    files = ", ".join(file.rpartition(" (")[0] for file in settings.corpus_options.get("files", []))
+    return (
+        f"The answers were obtained by another program and read from {files}. Their prompts and "
+        "recordings are not known here: what is said of tokens and of audio holds for studies that "
+        "sercue runs itself."
+    )
+
+
+def fixture_notice(settings: Settings) -> str | None:
+    """The warning that a study on synthetic speech or with a tiny model must carry.
+
+    Examples:
+        >>> fixture_notice(Settings(corpus="emodb", model="qwen2-audio")) is None
+        True
+    """
+    reasons = []
+    if settings.corpus == "demo":
+        reasons.append("the speech is synthetic")
+    if settings.model == TINY:
+        reasons.append("the model is a tiny one, trained here on the corpus itself")
+    return FIXTURE.format(why=" and ".join(reasons)) if reasons else None
 
 
 def _set_as_parameters(source: str) -> set[str]:

@@ -20,7 +20,6 @@ from matplotlib.figure import Figure
 import sercue
 from sercue.corpora.corpus import Corpus, select_fold
 from sercue.errors import InputError
-from sercue.plots.corpora import describe
 from sercue.plots.style import (
     PARTITION_COLOURS,
     condition_palette,
@@ -50,6 +49,7 @@ from sercue.statistics.measures import confusion_matrices, example_predictions, 
 from sercue.statistics.reliance import example_evidence, reliance
 from sercue.statistics.resampling import bootstrap_uar
 from sercue.statistics.speakers import speaker_points
+from sercue.tables.exhibits import describe
 from sercue.tokens.binning import fit_bins
 from sercue.tokens.concepts import Concept
 from sercue.tokens.schemes import Scheme

@@ -66,6 +66,17 @@ def test_import_is_lazy():
     assert done.stdout.strip() == "[]"
 
 
+def test_a_run_and_a_check_begin_without_what_takes_seconds():
+    """Models, statistics and figures are for the notebooks' processes, which import them."""
+    heavy = ("torch", "transformers", "scipy.stats", "sklearn", "statsmodels", "matplotlib")
+    code = (
+        "import sys, sercue.cli, sercue.report.notebooks, sercue.check.study;"
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_package_is_found_from_the_folder_that_holds_its_clone(tmp_path):
     """There a folder `sercue` without `__init__.py` lies on the path: no more than a namespace.
 

@@ -16,9 +16,9 @@ from sercue.errors import DecodingError, InputError
 from sercue.privacy import shareable
 from sercue.provenance import read, record
 from sercue.report.notebooks import notebook_files
-from sercue.run import Run, fixture_notice, open_run
+from sercue.run import Run, open_run
 from sercue.running import EXECUTED
-from sercue.settings import Settings, is_by_hand, run_folder, scratch_folder
+from sercue.settings import Settings, fixture_notice, is_by_hand, run_folder, scratch_folder
 from sercue.statistics.calibration import corrected_answers, example_answers
 from sercue.statistics.measures import LABELS, uar
 from sercue.study.plan import plan_study

@@ -25,7 +25,6 @@ from sercue.models.cards import (
     contrastive_source,
 )
 from sercue.models.endpoint import PROBES
-from sercue.models.tiny_network import tiny_options
 from sercue.models.windows import split_evenly
 from sercue.tokens.concepts import UNKNOWN
 from sercue.tokens.prompts import FORMS, Template, label_orders, resolve_templates
@@ -287,6 +286,9 @@ def _is_fetched(study: Rehearsal) -> bool:
 
 
 def _tiny(study: Rehearsal) -> str:
+    # Late: it imports torch, and most models are asked elsewhere or are only looked for.
+    from sercue.models.tiny_network import tiny_options
+
     tiny_options(study.run.settings.model_options)
     if study.run.settings.device not in ("auto", "cpu"):
         from sercue.models.chat import resolve_device

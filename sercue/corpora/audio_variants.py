@@ -29,7 +29,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
-from scipy import signal as dsp
+import scipy
 
 from sercue.corpora.audio import FULL_SCALE
 from sercue.errors import InputError
@@ -82,8 +82,8 @@ def _splice(samples: np.ndarray, rate: int, generator: np.random.Generator) -> n
 
 
 def _lowpass(samples: np.ndarray, rate: int, generator: np.random.Generator) -> np.ndarray:
-    sections = dsp.butter(8, CUTOFF, fs=rate, output="sos")
-    return dsp.sosfiltfilt(sections, samples, padlen=min(3 * 17, len(samples) - 1))
+    sections = scipy.signal.butter(8, CUTOFF, fs=rate, output="sos")
+    return scipy.signal.sosfiltfilt(sections, samples, padlen=min(3 * 17, len(samples) - 1))
 
 
 def _noise(samples: np.ndarray, rate: int, generator: np.random.Generator) -> np.ndarray:

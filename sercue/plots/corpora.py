@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
-from scipy.cluster.hierarchy import dendrogram
 
 from sercue.corpora.corpus import Corpus
 from sercue.corpora.corpus_check import home_column, homes
@@ -131,85 +130,6 @@ def plot_concepts(
     legend_above(figure, [Patch(color=PARTITION_COLOURS[name], label=name) for name in shown])
     figure.supylabel("Score (robust z)", fontsize="medium")
     return figure
-
-
-_MOST = 20
-
-
-def describe(figure: Figure) -> str:
-    """What a figure shows, for those who cannot see it: nothing but what is written in it.
-
-    Args:
-        figure: a figure that has been drawn once, so that its ticks are made
-
-    Returns:
-        a sentence per panel (alike ones once), and one for the legend; of long lists the beginning
-
-    Examples:
-        >>> import matplotlib.pyplot as plt
-        >>> figure, axes = plt.subplots()
-        >>> bars = axes.barh(["none", "aligned"], [0.5, 0.7])
-        >>> label = axes.set_xlabel("UAR")
-        >>> figure.draw_without_rendering()
-        >>> describe(figure)
-        'Across: UAR. Down: none, aligned.'
-        >>> plt.close(figure)
-    """
-    panels = [axes for axes in figure.axes if axes.get_visible() and axes.axison]
-    drawn = dict.fromkeys(filter(None, map(_panel, panels)))
-    # A plot with several panels that stands beside others has a subfigure of its own.
-    parts = figure.findobj(FigureBase)[::-1]
-    shared = [
-        (where, text)
-        for part in parts
-        for where, text in (("Across", part.get_supxlabel()), ("Down", part.get_supylabel()))
-    ]
-    common = [legend for part in parts for legend in part.legends]
-    legends = filter(None, [*common, *(axes.get_legend() for axes in figure.axes)])
-    texts = dict.fromkeys(text.get_text() for legend in legends for text in legend.get_texts())
-    sentences = [
-        *_few(drawn, "; ", 6).split("; "),
-        *(f"{where}: {text}" for where, text in shared if text),
-        f"Legend: {_few(texts)}" if texts else "",
-    ]
-    return " ".join(f"{' '.join(sentence.split())}." for sentence in sentences if sentence)
-
-
-def _panel(axes: Axes) -> str:
-    if axes.get_label() == "<colorbar>":
-        return f"Colours: {axes.get_ylabel() or axes.get_xlabel()}"
-    title = axes.get_title() or axes.get_title(loc="left")
-    across = _axis("Across", axes.get_xlabel(), _names(axes.get_xticklabels()))
-    rows, values = _names(axes.get_yticklabels()), [text.get_text() for text in axes.texts]
-    if len(rows) == len(values):
-        # Numbers in the margin, one for each row.
-        rows = [f"{name} {value}" for name, value in zip(rows, values, strict=True)]
-    down = _axis("Down", axes.get_ylabel(), rows)
-    return ". ".join(filter(None, [f"Panel {title}" if title else "", across, down]))
-
-
-def _axis(where: str, label: str, names: list[str]) -> str:
-    held = ": ".join(filter(None, [label, _few(names)]))
-    return f"{where}: {held}" if held else ""
-
-
-def _names(labels: Iterable[object]) -> list[str]:
-    texts = [label.get_text() for label in labels if label.get_visible()]  # type: ignore[attr-defined]
-    return [text for text in texts if text and not _is_number(text)]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text.replace("−", "-").rstrip("%"))
-    except ValueError:
-        return False
-    return True
-
-
-def _few(names: Iterable[str], between: str = ", ", most: int = _MOST) -> str:
-    listed = list(names)
-    rest = len(listed) - most
-    return between.join(listed[:most] + ([f"and {rest} more"] if rest > 0 else []))
 
 
 @styled
@@ -442,7 +362,7 @@ def plot_clusters(
     )
     tree.set_axis_off()
     if number > 1:
-        dendrogram(
+        scipy.cluster.hierarchy.dendrogram(
             dendrogram_tree(correlation), orientation="left", no_labels=True, color_threshold=0,
             above_threshold_color=GREY, ax=tree,
         )  # fmt: skip

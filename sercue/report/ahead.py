@@ -16,7 +16,6 @@ from sercue.artifacts import Artifacts
 from sercue.errors import InputError
 from sercue.features import extracted
 from sercue.report.kernels import ASKING
-from sercue.run import Run
 from sercue.running import end_with, no_progress
 from sercue.settings import (
     BASELINE_KEYS,
@@ -106,6 +105,9 @@ def train(text: str, starter: int, *, controls: bool = True) -> None:
         starter: the process with which this one ends
         controls: the control models, too
     """
+    # Late: the command itself needs none of what a run imports.
+    from sercue.run import Run
+
     end_with(starter)
     with no_progress():
         run = Run(Settings.model_validate_json(text))

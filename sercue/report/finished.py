@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sercue.artifacts import Artifacts, stamps_of
 from sercue.errors import InputError, shortened
-from sercue.run import fixture_notice
-from sercue.settings import ELSEWHERE, Settings, settings_from
+from sercue.settings import ELSEWHERE, Settings, fixture_notice, settings_from
 from sercue.tokens.binning import binning_stamp
 from sercue.tokens.schemes import shipped_schemes
 

@@ -33,7 +33,9 @@ _ENVIRONMENT = {PLAIN: "1", EXECUTED: "1", "PYTHONSAFEPATH": "1"}
 # backend that shows figures: it looks for a notebook when it is imported.
 _IMPORTED = (
     "ipykernel.kernelapp", "matplotlib.pyplot", "seaborn", "sercue.run", "sercue.plots.corpora",
-    "sercue.plots.reliance", "sercue.plots.results", "sercue.plots.tokens",
+    "sercue.plots.reliance", "sercue.plots.results", "sercue.plots.tokens", "scipy.optimize",
+    "scipy.signal", "sklearn.dummy", "sklearn.impute", "sklearn.linear_model",
+    "sklearn.model_selection", "sklearn.svm", "statsmodels.stats.contingency_tables",
 )  # fmt: skip
 # What asks models, for notebooks that do.
 _MODELS = "sercue.models.tiny"

@@ -21,11 +21,11 @@ from sercue.corpora.corpus import RATED, Corpus
 from sercue.corpora.corpus_check import home_column
 from sercue.elsewhere.made import NOT_STATED
 from sercue.errors import InputError
+from sercue.features import HEARD
 from sercue.models.cards import CARDS, TINY, contrastive_name, known_training
 from sercue.notation import percent, shortest, with_minus
 from sercue.report.finished import EvaluatedRun, public_value, read_run
 from sercue.report.templates import TEMPLATES
-from sercue.run import HEARD
 from sercue.statistics.attribution import subset_conditions
 from sercue.statistics.baselines import SENTENCE, SVM, TOKENS_ONLY
 from sercue.statistics.contrasts import own_reference

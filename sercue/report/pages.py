@@ -22,8 +22,14 @@ from sercue.notation import percent, with_interval, with_minus
 from sercue.privacy import clean_notebook, without_private_paths
 from sercue.report.templates import TEMPLATES, on_every_page, page_of
 from sercue.report.utterances import UTTERANCES
-from sercue.run import elsewhere_notice, fixture_notice
-from sercue.settings import ANALYSIS_KEYS, CORPUS_KEYS, ELSEWHERE, Settings
+from sercue.settings import (
+    ANALYSIS_KEYS,
+    CORPUS_KEYS,
+    ELSEWHERE,
+    Settings,
+    elsewhere_notice,
+    fixture_notice,
+)
 from sercue.statistics.contrasts import BLOCK
 from sercue.storage.files import write_text
 from sercue.tables import markup

@@ -22,8 +22,7 @@ from sercue.corpora.audio_variants import SILENT, SWAPPED
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError
 from sercue.report.templates import page_of
-from sercue.run import fixture_notice
-from sercue.settings import BINNING_KEYS, CORPUS_KEYS, STUDY_KEYS, Settings
+from sercue.settings import BINNING_KEYS, CORPUS_KEYS, STUDY_KEYS, Settings, fixture_notice
 from sercue.storage.files import cache_folder, told, write_text
 from sercue.storage.tables import codes_among
 from sercue.study_corpus import listed_corpus, pseudonymised, write_pseudonyms

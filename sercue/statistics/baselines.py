@@ -9,24 +9,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
-from scipy.special import softmax
-from sklearn.base import ClassifierMixin
-from sklearn.dummy import DummyClassifier
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, GroupKFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.svm import LinearSVC
-from sklearn.utils.class_weight import compute_sample_weight
+import scipy
 
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError, unknown
 from sercue.tokens.concepts import measurable
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import Pipeline
 
 MAJORITY = "majority class"
 TOKENS_ONLY = "tokens only (logistic regression)"
@@ -95,6 +91,8 @@ def baselines(
         eGeMAPS + linear SVM                 1.0
         dtype: float64
     """
+    from sklearn.dummy import DummyClassifier
+
     rows = corpus.rows(partition)
     if rows.empty:
         raise unknown("partition", partition, sorted(set(corpus.table["partition"])))
@@ -153,6 +151,10 @@ def fit_token_classifier(
         >>> classifier.predict(pd.DataFrame({"energy": ["low", "high"]})).tolist()
         ['neutral', 'angry']
     """
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+    from sklearn.utils.class_weight import compute_sample_weight
+
     training = _training_rows(corpus)
     encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     words, emotion = encoder.fit_transform(tokens.loc[training.index]), training["emotion"]
@@ -209,6 +211,8 @@ def left_out_classifiers(
 
 
 def _logistic(complexity: float) -> LogisticRegression:
+    from sklearn.linear_model import LogisticRegression
+
     return LogisticRegression(
         C=complexity, class_weight="balanced", solver="newton-cholesky", tol=1e-8, max_iter=1000
     )
@@ -216,6 +220,8 @@ def _logistic(complexity: float) -> LogisticRegression:
 
 def _held_out_speakers(training: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:
     """(rows to fit, rows held out) by groups of speakers; none if a fit would lack a class."""
+    from sklearn.model_selection import GroupKFold
+
     emotion, speaker = training["emotion"], training["speaker"]
     if speaker.nunique() < 2:
         return []
@@ -248,18 +254,22 @@ def _sharpened(
 
     The derivative of the log-likelihood by beta falls, so that its zero is the only one.
     """
+    from sklearn.utils.class_weight import compute_sample_weight
+
     rows, classes = said.shape
     weight = compute_sample_weight("balanced", emotion)
     true = np.eye(classes)[np.unique(emotion, return_inverse=True)[1]]
     target = (rows * true + 1) / (rows + classes)
 
     def rises(beta: float) -> float:
-        return float(weight @ ((target - softmax(beta * said, axis=1)) * said).sum(axis=1))
+        return float(
+            weight @ ((target - scipy.special.softmax(beta * said, axis=1)) * said).sum(axis=1)
+        )
 
     most = 1.0
     while rises(most) > 0:
         most *= 2
-    beta = brentq(rises, 0, most, xtol=1e-12) if rises(0) > 0 else 0.0
+    beta = scipy.optimize.brentq(rises, 0, most, xtol=1e-12) if rises(0) > 0 else 0.0
     fitted.coef_, fitted.intercept_ = beta * fitted.coef_, beta * fitted.intercept_
     return fitted
 
@@ -279,6 +289,12 @@ def fit_svm(features: pd.DataFrame, corpus: Corpus, *, seed: int = 0) -> Classif
     Returns:
         the fitted classifier, whose ``predict`` takes functionals
     """
+    from sklearn.impute import SimpleImputer
+    from sklearn.model_selection import GridSearchCV, GroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import LinearSVC
+
     training = _training_rows(corpus)
     values, emotion = measurable(features).loc[training.index], training["emotion"]
     classifier = make_pipeline(
@@ -337,7 +353,7 @@ def zero_shot(
     """
     rows = corpus.rows(partition)
     logits = similarities.loc[rows.index, list(corpus.labels)]
-    shares = zip(corpus.labels, softmax(logits.to_numpy(), axis=1).T, strict=True)
+    shares = zip(corpus.labels, scipy.special.softmax(logits.to_numpy(), axis=1).T, strict=True)
     table = _as_predictions(rows, name, logits.idxmax(axis=1).to_numpy())
     return table.assign(**{f"p_{label}": share for label, share in shares})
 

@@ -36,8 +36,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
-from scipy.stats import rankdata
+import scipy
 
 from sercue.corpora.audio_variants import SILENT
 from sercue.errors import InputError
@@ -177,7 +176,9 @@ def corrected_answers(
     known = of_row.notna().all(axis=1).to_numpy()
     rows, of_row = rows[known].drop(columns="tokens"), of_row[known]
     p = rows[columns].to_numpy(float)
-    corrected = softmax(log_probability(p) - log_probability(of_row.to_numpy()), axis=1)
+    corrected = scipy.special.softmax(
+        log_probability(p) - log_probability(of_row.to_numpy()), axis=1
+    )
     chosen = np.asarray(labels, object)[np.nan_to_num(corrected).argmax(axis=1)]
     valid = np.isfinite(corrected).all(axis=1)
     return rows.assign(
@@ -210,11 +211,11 @@ def _prior(answers: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
     weight = 1 / truth.map(truth.value_counts()).to_numpy(float)
     prior = np.zeros(len(labels))
     for _ in range(_STEPS):
-        mean = np.average(softmax(logs - prior, axis=1), axis=0, weights=weight)
+        mean = np.average(scipy.special.softmax(logs - prior, axis=1), axis=0, weights=weight)
         prior += np.log(len(labels) * mean)
         if np.abs(len(labels) * mean - 1).max() < _EVEN:
             break
-    return softmax(prior)
+    return scipy.special.softmax(prior)
 
 
 def corrected_uar(
@@ -497,9 +498,9 @@ def _pairwise_auroc(rows: pd.DataFrame, labels: Sequence[str]) -> Clustered:
             if not len(first) or not len(second):
                 continue
             margin = logs[:, pair[0]] - logs[:, pair[1]]
-            together = rankdata(margin[np.r_[first, second]])
-            below = (together[: len(first)] - rankdata(margin[first])) / len(second)
-            above = 1 - (together[len(first) :] - rankdata(margin[second])) / len(first)
+            together = scipy.stats.rankdata(margin[np.r_[first, second]])
+            below = (together[: len(first)] - scipy.stats.rankdata(margin[first])) / len(second)
+            above = 1 - (together[len(first) :] - scipy.stats.rankdata(margin[second])) / len(first)
             for side, (own, values) in enumerate(((first, below), (second, above))):
                 terms[own, 2 * number + side] = values
                 counted[own, 2 * number + side] = 1
@@ -542,7 +543,7 @@ def example_answers(
     table = pd.DataFrame(rows, columns=["utterance", "speaker", "truth", "condition"])
     truth = np.eye(len(labels))[label_codes(table["truth"], labels, "truth")]
     evidence = signal * truth + rng.normal(size=truth.shape) + np.asarray(bias)
-    p = softmax(evidence, axis=1)
+    p = scipy.special.softmax(evidence, axis=1)
     return table.assign(
         replicate=0, template="plain", label_order=0, decoding="score", valid=True,
         prediction=np.asarray(labels, object)[p.argmax(axis=1)],

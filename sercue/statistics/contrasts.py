@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+import scipy
 
 from sercue.errors import InputError, refuse_unknown
 from sercue.statistics.correctness_tests import mcnemar_tests
@@ -396,17 +396,17 @@ def detectable_difference(
     """
     if not (np.isfinite(se) and df > 0):
         return float("inf")
-    bound = stats.t.ppf(1 - alpha / 2, df)
+    bound = scipy.stats.t.ppf(1 - alpha / 2, df)
 
     def missing(noncentrality: float) -> float:
         # scipy has NaN for the tail on the far side once it is too small to matter.
-        wrong_side = np.nan_to_num(stats.nct.cdf(-bound, df, noncentrality))
-        return float(stats.nct.sf(bound, df, noncentrality) + wrong_side - power)
+        wrong_side = np.nan_to_num(scipy.stats.nct.cdf(-bound, df, noncentrality))
+        return float(scipy.stats.nct.sf(bound, df, noncentrality) + wrong_side - power)
 
     enough = bound
     while missing(enough) < 0:
         enough *= 2
-    return float(optimize.brentq(missing, 0, enough) * se)
+    return float(scipy.optimize.brentq(missing, 0, enough) * se)
 
 
 def speakers_needed(
@@ -577,11 +577,11 @@ def spearman(
     values = np.round(np.asarray(uar, dtype=float), 12)
     if len(values) < 3 or np.ptp(values) == 0:
         return np.nan, np.nan, np.nan
-    found = stats.spearmanr(dose, values)
-    ranks = stats.rankdata([dose, values], axis=1)
+    found = scipy.stats.spearmanr(dose, values)
+    ranks = scipy.stats.rankdata([dose, values], axis=1)
     ranks -= ranks.mean(axis=1, keepdims=True)
     length = np.linalg.norm(ranks, axis=1).prod()
-    exact = stats.permutation_test(
+    exact = scipy.stats.permutation_test(
         (ranks[1],), lambda drawn, axis: drawn @ ranks[0] / length, permutation_type="pairings",
         vectorized=True, n_resamples=resamples, rng=seed,
     )  # fmt: skip
@@ -594,7 +594,7 @@ def _page_p(by_speaker: np.ndarray) -> float:
         return np.nan
     # Without ties the exact distribution is to be had, but speakers of few utterances tie.
     one_sided = [
-        stats.page_trend_test(table, method="asymptotic").pvalue
+        scipy.stats.page_trend_test(table, method="asymptotic").pvalue
         for table in (by_speaker, by_speaker[:, ::-1])
     ]
     return float(min(1.0, 2 * min(one_sided)))

@@ -3,6 +3,9 @@
 They count answers and so take one per utterance and condition: see ``primary_cell``.
 """
 
+# statsmodels is imported where it is used, as scikit-learn is in the modules beside this one: both
+# take long, and a check and the command need neither.
+
 from __future__ import annotations
 
 import warnings
@@ -10,9 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from statsmodels.stats.contingency_tables import SquareTable, cochrans_q, mcnemar
-from statsmodels.tools.sm_exceptions import SingularMatrixWarning
+import scipy
 
 from sercue.statistics.measures import INVALID, label_codes
 from sercue.statistics.resampling import drawn_p, joint_sign_flip_p, rearranged_sums, sign_flip_p
@@ -74,6 +75,8 @@ def mcnemar_tests(
            odds_ratio  mcnemar_p  independent_p
         0         2.4      0.125          0.143
     """
+    from statsmodels.stats import contingency_tables
+
     rows = []
     for condition, reference in contrasts:
         pair = paired_answers(predictions, (condition, reference))
@@ -81,7 +84,9 @@ def mcnemar_tests(
         better, worse = int((first & ~second).sum()), int((second & ~first).sum())
         net = pair.by_speaker(first.astype(float) - second)
         clustered = sign_flip_p(net, resamples=resamples, seed=seed)[0]
-        test = mcnemar([[0, better], [worse, 0]], exact=better + worse < _EXACT_BELOW)
+        test = contingency_tables.mcnemar(
+            [[0, better], [worse, 0]], exact=better + worse < _EXACT_BELOW
+        )
         ratio = better / worse if worse else (np.inf if better else np.nan)
         counted = (condition, reference, better, worse, (better - worse) / len(first), ratio)
         rows.append((*counted, float(clustered), float(test.pvalue)))
@@ -118,6 +123,8 @@ def cochran_test(predictions: pd.DataFrame, *, resamples: int = 10_000, seed: in
         >>> found[["q", "df"]].round(2).to_dict(), bool(found["cochran_p"] < 0.05)
         ({'q': 6.62, 'df': 2.0}, False)
     """
+    from statsmodels.stats.contingency_tables import cochrans_q
+
     names = list(predictions["condition"].unique())
     pair = paired_answers(predictions, names)
     right = pair.right.astype(np.int8)
@@ -174,7 +181,6 @@ def gee_tests(
         >>> table.round(2).iloc[0, 2:].to_dict()
         {'gee_odds_ratio': 2.82, 'gee_low': 1.25, 'gee_high': 6.36, 'gee_p': 0.02}
     """
-    # Imported here, since most notebooks need none of it.
     from statsmodels.genmod.cov_struct import Exchangeable
     from statsmodels.genmod.families import Binomial
     from statsmodels.genmod.generalized_estimating_equations import GEE
@@ -199,8 +205,8 @@ def gee_tests(
         if not result.converged:
             continue
         effect, se = float(result.params[1]), float(result.bse[1])
-        half = stats.t.ppf((1 + confidence) / 2, df) * se
-        p = 2 * stats.t.sf(abs(effect) / se, df) if se > 0 else np.nan
+        half = scipy.stats.t.ppf((1 + confidence) / 2, df) * se
+        p = 2 * scipy.stats.t.sf(abs(effect) / se, df) if se > 0 else np.nan
         rows[-1][2:] = [*np.exp([effect, effect - half, effect + half]), float(p)]
     columns = ["condition", "reference", "gee_odds_ratio", "gee_low", "gee_high", "gee_p"]
     return pd.DataFrame(rows, columns=columns)
@@ -277,6 +283,9 @@ def shift_tests(
 
 def _homogeneity(table: np.ndarray) -> tuple[float, float]:
     """P-values of Stuart and Maxwell, and of Bhapkar, for the classes that occur."""
+    from statsmodels.stats.contingency_tables import SquareTable
+    from statsmodels.tools.sm_exceptions import SingularMatrixWarning
+
     used = (table.sum(axis=0) + table.sum(axis=1)) > 0
     table = table[np.ix_(used, used)]
     if (table == table.T).all():

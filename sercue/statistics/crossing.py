@@ -30,7 +30,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from sercue.corpora.audio_variants import AUDIO_VARIANTS, OWN, SILENT, SWAPPED
 from sercue.errors import InputError
@@ -272,7 +272,7 @@ def _ratio(pulls: Clustered, confidence: float) -> tuple[float, float, float]:
         return np.nan, np.nan, np.nan
     of_both = audio + tokens
     covariance = float(tokens @ tokens), float(tokens @ of_both), float(of_both @ of_both)
-    t = float(stats.t.ppf((1 + confidence) / 2, pulls.df.min()))
+    t = float(scipy.stats.t.ppf((1 + confidence) / 2, pulls.df.min()))
     low, high = fieller(float(pulls.estimate[1]), float(both), covariance, t)
     return float(pulls.estimate[1] / both), low, high
 

@@ -6,18 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, product
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from sklearn.base import ClassifierMixin
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import mutual_info_score
-from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+import scipy
 from threadpoolctl import threadpool_limits
 
 from sercue.corpora.corpus import PARTITIONS, Corpus
@@ -38,6 +31,9 @@ from sercue.tokens.concepts import (
 )
 from sercue.tokens.schemes import Scheme, read_scheme, shipped_schemes
 
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
+
 #: Into so many groups, at most, training speakers are divided to be held out in turn.
 GROUPS = 5
 
@@ -57,6 +53,8 @@ def held_out_training(corpus: Corpus) -> Corpus:
         >>> held_out_training(corpus)
         Corpus('example': 12 utterances (3 folds), 3 speakers, labels angry, neutral)
     """
+    from sklearn.model_selection import GroupKFold
+
     if corpus.folds:
         return corpus
     rows = corpus.rows("train")
@@ -288,6 +286,8 @@ def information_of(token: pd.Series, emotion: pd.Series) -> dict[str, Any]:
     Returns:
         the columns of ``token_information`` but for ``concept`` and ``partition``
     """
+    from sklearn.metrics import mutual_info_score
+
     shares = token.value_counts(normalize=True)
     plugin = mutual_info_score(token, emotion) / np.log(2)
     pairs = len(set(zip(token, emotion, strict=True)))
@@ -296,7 +296,7 @@ def information_of(token: pd.Series, emotion: pd.Series) -> dict[str, Any]:
         "utterances": len(token),
         "information": plugin - excess / (2 * len(token) * np.log(2)),
         "information_plugin": plugin,
-        "entropy": float(stats.entropy(shares, base=2)),
+        "entropy": float(scipy.stats.entropy(shares, base=2)),
         "commonest": shares.index[0],
         "commonest_share": float(shares.iloc[0]),
         "unknown_share": float((token == UNKNOWN).mean()),
@@ -459,6 +459,11 @@ class DesignFits:
 
     def functional_answers(self, centre: str | None, views: Mapping[str, Corpus]) -> Answers:
         """What one on all functionals answers, centred as the words are."""
+        from sklearn.impute import SimpleImputer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
         parts = []
         for view in views.values():
             functionals = functionals_of(self.features.loc[view.table.index])
@@ -745,7 +750,7 @@ def _balance(tokens: pd.DataFrame, words: Mapping[str, Words]) -> dict[str, floa
     known = tokens.where(tokens != UNKNOWN)
     shares = {name: known[name].value_counts(normalize=True) for name in known}
     entropy = [
-        stats.entropy(share, base=len(words[str(name)].known)) if len(share) else np.nan
+        scipy.stats.entropy(share, base=len(words[str(name)].known)) if len(share) else np.nan
         for name, share in shares.items()
     ]
     largest = max((float(share.max()) for share in shares.values() if len(share)), default=np.nan)

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
-from scipy.spatial.distance import squareform
+import scipy
 
 from sercue.corpora.corpus import Corpus
 from sercue.errors import InputError, unknown
@@ -343,7 +341,7 @@ def false_discovery(p: pd.Series) -> pd.Series:
     known = p.notna()
     q = pd.Series(np.nan, index=p.index)
     if known.any():
-        q[known] = stats.false_discovery_control(p[known], method="bh")
+        q[known] = scipy.stats.false_discovery_control(p[known], method="bh")
     return q
 
 
@@ -389,8 +387,8 @@ def _paired(
     mean = _mean(differences, number)
     variance = np.nansum((differences - mean) ** 2, axis=0) / (count - 1)
     error = np.sqrt(np.where(variance > 0, variance, np.nan) / count)
-    half = stats.t.ppf((1 + confidence) / 2, count - 1) * error
-    p = np.asarray(2 * stats.t.sf(np.abs(mean / error), count - 1))
+    half = scipy.stats.t.ppf((1 + confidence) / 2, count - 1) * error
+    p = np.asarray(2 * scipy.stats.t.sf(np.abs(mean / error), count - 1))
     return mean - half, mean + half, p
 
 
@@ -400,7 +398,7 @@ def _mean(values: np.ndarray, number: np.ndarray) -> np.ndarray:
 
 def _cliffs_delta(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """From the rank sum, column by column, ties counted half."""
-    ranks = stats.rankdata(np.vstack([x, y]), axis=0, nan_policy="omit")[: len(x)]
+    ranks = scipy.stats.rankdata(np.vstack([x, y]), axis=0, nan_policy="omit")[: len(x)]
     n, m = ((~np.isnan(group)).sum(axis=0) for group in (x, y))
     wins = np.nansum(ranks, axis=0) - n * (n + 1) / 2
     return 2 * wins / np.where((n > 0) & (m > 0), n * m, np.nan) - 1
@@ -545,9 +543,11 @@ def functional_clusters(correlation: pd.DataFrame, *, threshold: float = 0.7) ->
         alone = {"cluster": 1, "representative": True, "correlation": np.nan}
         return pd.DataFrame(alone, index=correlation.index)
     tree = dendrogram_tree(correlation)
-    order = leaves_list(tree)
+    order = scipy.cluster.hierarchy.leaves_list(tree)
     # A hair above, so that a mean of exactly the threshold is joined in spite of rounding.
-    found = fcluster(tree, 1 - threshold + 1e-12, criterion="distance")[order]
+    found = scipy.cluster.hierarchy.fcluster(tree, 1 - threshold + 1e-12, criterion="distance")[
+        order
+    ]
     numbers = pd.factorize(found)[0] + 1
     table = pd.DataFrame({"cluster": numbers}, index=correlation.index[order])
     alike = strength[np.ix_(order, order)] * (numbers[:, None] == numbers)
@@ -622,7 +622,9 @@ def dendrogram_tree(correlation: pd.DataFrame) -> np.ndarray:
     """Average linkage of one less the absolute correlation, as scipy stores it."""
     distance = 1 - _strength(correlation)
     np.fill_diagonal(distance, 0)
-    return linkage(squareform(distance, checks=False), method="average")
+    return scipy.cluster.hierarchy.linkage(
+        scipy.spatial.distance.squareform(distance, checks=False), method="average"
+    )
 
 
 def _strength(correlation: pd.DataFrame) -> np.ndarray:

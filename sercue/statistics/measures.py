@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 import audmetric
 import numpy as np
 import pandas as pd
-from scipy import stats
-from sklearn.metrics import cohen_kappa_score
+import scipy
 
 from sercue.errors import InputError, refuse_unknown, unknown
 from sercue.storage.tables import codes_among
@@ -350,7 +349,7 @@ def check_predictions(predictions: pd.DataFrame) -> None:
 def _collapse(predicted: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
     share = ratio(predicted, predicted.sum(axis=1, keepdims=True), np.nan)
     some = predicted.sum(axis=1) > 0
-    entropy = stats.entropy(np.where(some[:, None], share, 1), axis=1)
+    entropy = scipy.stats.entropy(np.where(some[:, None], share, 1), axis=1)
     bound = np.log(len(labels)) if len(labels) > 1 else np.nan
     commonest = [
         labels[position] if any_valid else None
@@ -384,6 +383,8 @@ def _agreement(predictions: pd.DataFrame, conditions: Sequence[str]) -> pd.DataF
 
 
 def _flip_and_kappa(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    from sklearn.metrics import cohen_kappa_score
+
     if not len(first):
         return np.nan, np.nan
     # Where both only ever say one and the same class, chance agreement is 1 and kappa 0 / 0.

@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import parselmouth
-from scipy import stats
+import scipy
 
 from sercue.corpora.audio import SAMPLING_RATE, audio_digests, read_utterance
 from sercue.corpora.corpus import Corpus, utterance_ids
@@ -220,7 +220,7 @@ def praat_agreement(pairs: pd.DataFrame) -> pd.DataFrame:
         correlation = rank_correlation = np.nan
         if len(both) > 2 and smile.nunique() > 1 and praat.nunique() > 1:
             correlation = float(np.corrcoef(smile, praat)[0, 1])
-            rank_correlation = float(stats.spearmanr(smile, praat).statistic)
+            rank_correlation = float(scipy.stats.spearmanr(smile, praat).statistic)
         table[name] = {
             "unit": measure.unit, "utterances": len(both),
             "one_only": int(known.sum(axis=1).eq(1).sum()),

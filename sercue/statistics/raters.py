@@ -23,8 +23,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.spatial.distance import jensenshannon
-from scipy.stats import entropy
+import scipy
 
 from sercue.corpora.corpus import RATED, Corpus, utterance_ids
 from sercue.errors import InputError
@@ -186,7 +185,7 @@ def use_by_disagreement(
     by = effects.groupby(pairs["utterance"].astype("str")).mean()
     speaker = pairs.astype({"utterance": "str"}).groupby("utterance")["speaker"].first()
     shares = rated.loc[by.index].to_numpy(float)
-    disagreement = entropy(shares, axis=1) / np.log(len(labels))
+    disagreement = scipy.stats.entropy(shares, axis=1) / np.log(len(labels))
     slopes = _slopes_within(by.to_numpy(), disagreement, speaker.astype("str").to_numpy())
     table = slopes.rows(confidence, "slope", least=-np.inf, most=np.inf)
     table = table[["slope", "low", "high", "p"]].set_axis(pd.Index(by.columns, name="effect"))
@@ -209,7 +208,7 @@ def _with_ratings(
 
 def _distance(p: np.ndarray, given: np.ndarray) -> np.ndarray:
     # What rounding leaves below zero is zero.
-    return np.nan_to_num(jensenshannon(p, given, base=2, axis=1))
+    return np.nan_to_num(scipy.spatial.distance.jensenshannon(p, given, base=2, axis=1))
 
 
 def _slopes_within(values: np.ndarray, x: np.ndarray, speaker: np.ndarray) -> Clustered:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from scipy.special import log_softmax, softmax
+import scipy
 
 from sercue.corpora.corpus import Corpus, utterance_ids
 from sercue.errors import InputError, unknown
@@ -423,7 +422,10 @@ def example_evidence(
     shown = np.concatenate([truth[:number], rng.integers(0, 3, number)])
     audio = np.tile(rng.normal(size=(number, 3)), (2, 1)) + np.eye(3)[truth]
     tokens = rng.normal(scale=0.5, size=(2 * number, 3)) + np.eye(3)[shown]
-    said = {"audio": log_softmax(audio, axis=1), "tokens": log_softmax(tokens, axis=1)}
+    said = {
+        "audio": scipy.special.log_softmax(audio, axis=1),
+        "tokens": scipy.special.log_softmax(tokens, axis=1),
+    }
     logit = w_audio * said["audio"] + w_cue * said["tokens"]
     answer = (logit + rng.gumbel(size=logit.shape)).argmax(axis=1)
     who = np.tile(np.repeat(np.arange(speakers), utterances), 2)
@@ -436,7 +438,10 @@ def example_evidence(
             "prediction": np.array(labels, dtype=object)[answer],
         }
     )
-    columns = {f"p_{label}": p for label, p in zip(labels, softmax(logit, axis=1).T, strict=True)}
+    columns = {
+        f"p_{label}": p
+        for label, p in zip(labels, scipy.special.softmax(logit, axis=1).T, strict=True)
+    }
     for source, values in said.items():
         columns |= {f"{source}_{label}": v for label, v in zip(labels, values.T, strict=True)}
     return table.assign(**columns)
@@ -655,7 +660,7 @@ def fit_choices(
         few = "too few speakers: without one of them nothing tells the weights apart"
         return ChoiceFit(weights[:2], own, df, len(names), few)
     # The chance of single answers is in the part of their speakers; here it would count twice.
-    expected, jackknife = softmax(design @ weights, axis=1), []
+    expected, jackknife = scipy.special.softmax(design @ weights, axis=1), []
     for said in left_out:
         design[:, :, 1] = _centred(said[np.ix_(order, options)])
         _, score, information = _derivatives(design, expected, bounds, weights)
@@ -740,7 +745,7 @@ def t_quantile(df: np.ndarray, confidence: float) -> np.ndarray:
         >>> t_quantile(np.array([7.0, 23.0]), 0.95).round(3)
         array([2.365, 2.069])
     """
-    return np.asarray(stats.t.ppf((1 + confidence) / 2, df))
+    return np.asarray(scipy.stats.t.ppf((1 + confidence) / 2, df))
 
 
 def _centred(evidence: np.ndarray) -> np.ndarray:
@@ -803,7 +808,7 @@ def _derivatives(
     """Log-likelihood; score and information of each speaker, whose rows end at ``bounds``."""
     value, scores, informations = 0.0, [], []
     for predictors, answers in zip(np.split(design, bounds), np.split(chosen, bounds), strict=True):
-        log_p = log_softmax(predictors @ weights, axis=1)
+        log_p = scipy.special.log_softmax(predictors @ weights, axis=1)
         p = np.exp(log_p)
         value += float((answers * log_p).sum())
         weighted, flat = p[:, :, None] * predictors, predictors.reshape(-1, len(weights))

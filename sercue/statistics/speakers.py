@@ -35,7 +35,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from sercue.errors import InputError, refuse_unknown, unknown
 from sercue.statistics.measures import CELL, confusion_counts, ratio
@@ -89,7 +89,7 @@ class Clustered:
         Args:
             confidence: coverage that the interval aims at, between 0 and 1
         """
-        t = stats.t.ppf((1 + confidence) / 2, np.where(self.df > 0, self.df, 1))
+        t = scipy.stats.t.ppf((1 + confidence) / 2, np.where(self.df > 0, self.df, 1))
         half = np.asarray(t) * self.se
         return self.estimate - half, self.estimate + half
 
@@ -123,7 +123,7 @@ class Clustered:
         """
         away, se = self.estimate - null, self.se
         t = np.divide(np.abs(away), se, out=np.zeros_like(away), where=se > _NOTHING)
-        p = 2 * stats.t.sf(t, np.where(self.df > 0, self.df, 1))
+        p = 2 * scipy.stats.t.sf(t, np.where(self.df > 0, self.df, 1))
         agreed = np.where(np.abs(away) > _NOTHING, 2.0 ** (1 - self.influence.shape[1]), 1.0)
         return np.where(se > _NOTHING, p, agreed)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from scipy.special import logsumexp, softmax
+import scipy
 
 from sercue.corpora.audio import audio_digests, read_utterance
 from sercue.corpora.audio_variants import variant_digest, varied
@@ -240,8 +240,8 @@ def _ask(
         finite = np.isfinite(likelihood).all(axis=1)
         likelihood[~finite] = np.nan
         names = [f"p_{label}" for label in label_words]
-        shares = dict(zip(names, softmax(likelihood, axis=1).T, strict=True))
-        mass = np.exp(logsumexp(likelihood, axis=1))
+        shares = dict(zip(names, scipy.special.softmax(likelihood, axis=1).T, strict=True))
+        mass = np.exp(scipy.special.logsumexp(likelihood, axis=1))
         why = pd.Series(_NOT_FINITE, answer.index).mask(finite)
         return answer.assign(**shares, label_mass=mass, **{NO_ANSWER: why})
     told = [text for own in model.generate(audios, texts, max_new_tokens) for text in own]

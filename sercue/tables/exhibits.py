@@ -8,24 +8,25 @@ import html
 import io
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
-import matplotlib.style
 import pandas as pd
 from IPython.display import HTML, display
-from matplotlib.artist import Artist
-from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 
 from sercue.errors import why_not
 from sercue.notation import with_minus
-from sercue.plots.corpora import describe
 from sercue.storage.files import write_bytes, write_csv, write_text
 from sercue.tables import latex, markup
 from sercue.tables.printed import rounded
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 _CLIP = re.compile(rb'<clipPath id="(p[0-9a-f]{10})">\s*(<(?:rect|path)[^>]*/>)')
 _DPI = 200  # of what is drawn in pixels inside a figure
 _MARGIN = 0.1  # inches around all that is drawn
+_MOST = 20  # names of a list in an alternative text
 
 
 @dataclass
@@ -62,6 +64,9 @@ class FigureExhibit:
         Raises:
             StorageError: if they cannot be written
         """
+        # Late, here and below: a check and the command draw nothing, and start a second earlier.
+        import matplotlib.style
+
         engine = self.figure.get_layout_engine()
         with matplotlib.style.context(["default", _SAVED]):
             # Laid out once for both.
@@ -142,7 +147,9 @@ def figure_exhibit(drawing: Figure | Artist, caption: str, path: Path) -> Figure
         ValueError: if what is drawn stands in no figure
         StorageError: if it cannot be written
     """
-    figure = drawing if isinstance(drawing, Figure) else drawing.get_figure(root=True)
+    import matplotlib.pyplot as plt
+
+    figure = drawing.get_figure(root=True)
     if figure is None:
         raise ValueError(f"{drawing!r} is not drawn in a figure")
     exhibit = FigureExhibit(figure, caption, path)
@@ -232,3 +239,81 @@ def bullets(sentences: Sequence[str]) -> HTML:
 
 def _minus(cell: object) -> object:
     return with_minus(cell) if isinstance(cell, str) else cell
+
+
+def describe(figure: Figure) -> str:
+    """What a figure shows, for those who cannot see it: nothing but what is written in it.
+
+    Args:
+        figure: a figure that has been drawn once, so that its ticks are made
+
+    Returns:
+        a sentence per panel (alike ones once), and one for the legend; of long lists the beginning
+
+    Examples:
+        >>> import matplotlib.pyplot as plt
+        >>> figure, axes = plt.subplots()
+        >>> bars = axes.barh(["none", "aligned"], [0.5, 0.7])
+        >>> label = axes.set_xlabel("UAR")
+        >>> figure.draw_without_rendering()
+        >>> describe(figure)
+        'Across: UAR. Down: none, aligned.'
+        >>> plt.close(figure)
+    """
+    from matplotlib.figure import FigureBase
+
+    panels = [axes for axes in figure.axes if axes.get_visible() and axes.axison]
+    drawn = dict.fromkeys(filter(None, map(_panel, panels)))
+    # A plot with several panels that stands beside others has a subfigure of its own.
+    parts = figure.findobj(FigureBase)[::-1]
+    shared = [
+        (where, text)
+        for part in parts
+        for where, text in (("Across", part.get_supxlabel()), ("Down", part.get_supylabel()))
+    ]
+    common = [legend for part in parts for legend in part.legends]
+    legends = filter(None, [*common, *(axes.get_legend() for axes in figure.axes)])
+    texts = dict.fromkeys(text.get_text() for legend in legends for text in legend.get_texts())
+    sentences = [
+        *_few(drawn, "; ", 6).split("; "),
+        *(f"{where}: {text}" for where, text in shared if text),
+        f"Legend: {_few(texts)}" if texts else "",
+    ]
+    return " ".join(f"{' '.join(sentence.split())}." for sentence in sentences if sentence)
+
+
+def _panel(axes: Axes) -> str:
+    if axes.get_label() == "<colorbar>":
+        return f"Colours: {axes.get_ylabel() or axes.get_xlabel()}"
+    title = axes.get_title() or axes.get_title(loc="left")
+    across = _axis("Across", axes.get_xlabel(), _names(axes.get_xticklabels()))
+    rows, values = _names(axes.get_yticklabels()), [text.get_text() for text in axes.texts]
+    if len(rows) == len(values):
+        # Numbers in the margin, one for each row.
+        rows = [f"{name} {value}" for name, value in zip(rows, values, strict=True)]
+    down = _axis("Down", axes.get_ylabel(), rows)
+    return ". ".join(filter(None, [f"Panel {title}" if title else "", across, down]))
+
+
+def _axis(where: str, label: str, names: list[str]) -> str:
+    held = ": ".join(filter(None, [label, _few(names)]))
+    return f"{where}: {held}" if held else ""
+
+
+def _names(labels: Iterable[object]) -> list[str]:
+    texts = [label.get_text() for label in labels if label.get_visible()]  # type: ignore[attr-defined]
+    return [text for text in texts if text and not _is_number(text)]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace("−", "-").rstrip("%"))
+    except ValueError:
+        return False
+    return True
+
+
+def _few(names: Iterable[str], between: str = ", ", most: int = _MOST) -> str:
+    listed = list(names)
+    rest = len(listed) - most
+    return between.join(listed[:most] + ([f"and {rest} more"] if rest > 0 else []))

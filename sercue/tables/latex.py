@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.font_manager import findfont, get_font
-from matplotlib.ft2font import FT2Font
 
 from sercue.notation import MISSING, with_minus
 from sercue.storage.files import write_text
 from sercue.tables.printed import is_number
+
+if TYPE_CHECKING:
+    from matplotlib.ft2font import FT2Font
 
 _COMMANDS = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -132,6 +134,8 @@ def width(text: str) -> float:
 
 @lru_cache(maxsize=1)
 def _font() -> FT2Font:
+    from matplotlib.font_manager import findfont, get_font
+
     font = get_font(findfont("cmr10"))
     # Drawn large, or the width of each letter is rounded to a pixel.
     font.set_size(10, 72 * _FINE)

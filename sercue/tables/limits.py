@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pandas as pd
-from scipy import stats
+import scipy
 
 from sercue.corpora.corpus import Corpus
 from sercue.notation import bounded, percent
@@ -142,7 +142,7 @@ def limits(corpus: Corpus, partition: str = "test", *, confounded: bool = True) 
         sentences.append(f"{'; '.join(large.values())}.")
     df = degrees_of_freedom(present_counts.to_numpy())
     most = len(counts) - 1
-    reach, usual = (round(stats.t.ppf(0.975, one), 1) for one in (max(df, 0.1), most))
+    reach, usual = (round(scipy.stats.t.ppf(0.975, one), 1) for one in (max(df, 0.1), most))
     if 0 < df < _UNEQUAL * most and reach > usual:
         sentences.append(
             f"The intervals have {df:.1f} degrees of freedom, where {most + 1} speakers with "
