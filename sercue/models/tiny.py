@@ -153,14 +153,21 @@ class TinyModel:
 
     @cached_property
     def max_seconds(self) -> float:
-        """The corpus' longest utterance, rounded up to whole seconds, so that none is cut."""
+        """The corpus' longest utterance, rounded up to whole seconds, so that none is cut.
+
+        By one or more seconds longer where the encoder, which halves the frames, would be left with
+        an odd one.
+        """
         longest = max(utterance_seconds(self._corpus, row) for row in self._corpus.table.index)
         if longest > LONGEST_SECONDS:
             raise InputError(
                 f"corpus {self._corpus.name!r}: its longest utterance has {longest:.1f} s, but "
                 f"{TINY} takes {LONGEST_SECONDS} s at most; split longer ones into segments"
             )
-        return float(math.ceil(longest))
+        seconds = math.ceil(longest)
+        while seconds * SAMPLING_RATE // self.recipe.hop % 2:
+            seconds += 1
+        return float(seconds)
 
     @cached_property
     def key(self) -> str:

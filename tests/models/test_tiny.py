@@ -274,6 +274,14 @@ def test_no_utterance_of_the_corpus_is_cut(corpus):
     assert frames.sum(1).tolist() == [8_000 // 320, 16_000 // 320]
 
 
+@pytest.mark.parametrize(("hop", "seconds"), [(320, 1), (640, 2), (300, 2)])
+def test_the_encoder_is_given_an_even_number_of_frames(corpus, hop, seconds):
+    """It halves them: of 25 in a second it would take 24, and refuse the rest."""
+    model = _model(corpus, hop=hop)
+    assert model.max_seconds == seconds
+    model.train()
+
+
 def test_too_long_utterances_are_named(corpus):
     """30 s is what the architecture was made for; a longer recording must be segmented."""
     audiofile.write(str(corpus.path("c_0.wav")), np.zeros(31 * 8_000, np.float32), 8_000)
