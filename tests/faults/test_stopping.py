@@ -102,6 +102,8 @@ def test_a_signal_that_a_library_turned_into_its_own_error_still_stops(name, sta
     code = f"""
 import signal, sys
 from sercue import cli
+# Tests that are started by `nohup` would ignore it.
+signal.signal(signal.{name}, signal.SIG_DFL)
 def command(options, given):
     try:
         signal.raise_signal(signal.{name})
