@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 _Batch: TypeAlias = tuple[pd.Series, tuple[pd.DataFrame, dict[str, str]]]
 # Some seconds of work: what an interruption can cost.
 _BATCH = 200
+#: Utterances at most whose tokens are measured in other audio.
+HEARD = 100
 # To be raised when the same recording would get other values, or more of them.
 _VERSION = 3
 # A frame is voiced where openSMILE finds a fundamental frequency; it writes 0 elsewhere.
@@ -419,8 +421,6 @@ UNDEFINED = "not a number"
 NO_SLOPE = "no slope (0 is kept)"
 #: Values of fewer voiced frames (one per 10 ms) rest on almost nothing; they are kept, and counted.
 FEW_FRAMES = 10
-#: Utterances at most whose tokens are measured in other audio.
-HEARD = 100
 FEW_VOICED = f"1 to {FEW_FRAMES - 1} voiced frames (values are kept)"
 
 
