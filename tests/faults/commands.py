@@ -21,12 +21,12 @@ def start(*arguments, **options):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=_heed_signals,
+        preexec_fn=heed_signals,
         **options,
     )
 
 
-def _heed_signals():
+def heed_signals():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 

@@ -7,7 +7,17 @@ import sys
 
 import pandas as pd
 import pytest
-from commands import COMMAND, KEPT, alive, any_runs, descendants, left_behind, said, start
+from commands import (
+    COMMAND,
+    KEPT,
+    alive,
+    any_runs,
+    descendants,
+    heed_signals,
+    left_behind,
+    said,
+    start,
+)
 from models.serving import wait_until
 
 from sercue.run import open_run
@@ -102,8 +112,6 @@ def test_a_signal_that_a_library_turned_into_its_own_error_still_stops(name, sta
     code = f"""
 import signal, sys
 from sercue import cli
-# Tests that are started by `nohup` would ignore it.
-signal.signal(signal.{name}, signal.SIG_DFL)
 def command(options, given):
     try:
         signal.raise_signal(signal.{name})
@@ -113,7 +121,9 @@ cli._corpora = command
 sys.argv = ["sercue", "corpora"]
 sys.exit(cli.main())
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=heed_signals
+    )
     assert done.returncode == status
     assert said(done.stderr) == [f"sercue: stopped; {KEPT}"]
 

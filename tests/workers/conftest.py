@@ -33,10 +33,10 @@ def cluster(cache, silence):
 
 
 @contextmanager
-def connected_to(cluster):
-    """A client of two workers; where one has gone and does not come back, an error, and no wait."""
+def connected_to(cluster, workers=2):
+    """A client of so many workers; where one has gone for good, an error, and no wait."""
     with Client(cluster, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=300)
+        client.wait_for_workers(workers, timeout=300)
         yield client
 
 

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import Client
+from conftest import connected_to
 
 from sercue import load_corpus
 from sercue.cli import main
@@ -28,8 +28,8 @@ def spread_study(small_study, cluster, tmp_path_factory):
     folder = tmp_path_factory.mktemp("spread") / "out"
     scheduler = f"scheduler={cluster.scheduler_address}"
     numbers = ["--only", "03", "04"]
-    with Client(cluster, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=300)
+    with connected_to(cluster):
+        pass
     assert main(["run", str(small_study.file), "--out", str(folder), *numbers,
                  "--set", scheduler]) == 0  # fmt: skip
     return folder

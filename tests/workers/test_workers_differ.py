@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from distributed import Client
+from conftest import connected_to
 from hashing_model import HashingModel, calls
 
 from sercue import features as features_module
@@ -133,10 +133,8 @@ def test_a_worker_without_sercue_is_refused(cluster, corpus, tokens, asked, othe
 
 
 def refused(cluster, corpus, tokens, asked, told):
-    with Client(cluster, set_as_default=False) as client:
-        client.wait_for_workers(3, timeout=300)
-        with pytest.raises(InputError, match=told):
-            study(corpus, tokens, asked, client=client)
+    with connected_to(cluster, 3) as client, pytest.raises(InputError, match=told):
+        study(corpus, tokens, asked, client=client)
     assert calls(asked) == []
 
 
